@@ -1,0 +1,1 @@
+# Postern. One file, not recursive. "make help" lists what there is to make.

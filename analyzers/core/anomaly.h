@@ -1,0 +1,43 @@
+/*
+ * anomaly - the odd things that analyzers name. An anomaly is not an error: parsing goes on, and
+ * the policy decides. Where intrusion detectors have a name for it (Suricata's *-events.rules),
+ * it is theirs, so that a team's searches find ours.
+ */
+#ifndef POSTERN_ANOMALY_H
+#define POSTERN_ANOMALY_H
+
+/* X(enumerator, name in records, source) */
+#define AN_ANOMALIES(X)                                                                            \
+	X(AN_NONE, "none", "")                                                                     \
+	X(AN_BARE_LF, "bare_lf", "RFC 5321 s2.3.8")                                                \
+	X(AN_BARE_CR, "bare_cr", "RFC 5321 s2.3.8")                                                \
+	X(AN_NUL, "nul_octet", "RFC 5321 s4.5.2")                                                  \
+	X(AN_SMUGGLING, "smuggling_sequence", "CVE-2023-51764 and its family")                     \
+	X(AN_LONG_BODY_LINE, "mime_long_line", "RFC 5321 s4.5.3.1.6")                              \
+	X(AN_EIGHT_BIT, "undeclared_8bit", "RFC 6152")                                             \
+	X(AN_COMMAND_TOO_LONG, "max_command_line_len_exceeded", "RFC 5321 s4.5.3.1.4")             \
+	X(AN_REPLY_LINE_TOO_LONG, "max_reply_line_len_exceeded", "RFC 5321 s4.5.3.1.5")            \
+	X(AN_REPLY_TOO_LONG, "max_reply_len_exceeded", "RFC 5321 s4.2")                            \
+	X(AN_INVALID_REPLY, "invalid_reply", "RFC 5321 s4.2")                                      \
+	X(AN_MIXED_REPLY, "mixed_reply_codes", "RFC 5321 s4.2.1")                                  \
+	X(AN_UNMATCHED_REPLY, "unable_to_match_reply_with_request", "RFC 5321 s4.3.1")             \
+	X(AN_NO_WELCOME, "no_server_welcome_message", "RFC 5321 s3.1")                             \
+	X(AN_PIPELINED, "invalid_pipelined_sequence", "RFC 2920 s3.1")                             \
+	X(AN_INVALID_BDAT, "invalid_bdat", "RFC 3030 s2")                                          \
+	X(AN_BDAT_TOO_LONG, "bdat_chunk_len_exceeded", "RFC 3030 s2")                              \
+	X(AN_TLS_REJECTED, "tls_rejected", "RFC 3207 s4")                                          \
+	X(AN_DATA_REJECTED, "data_command_rejected", "RFC 5321 s4.1.1.4")                          \
+	X(AN_PLAIN_AHEAD_OF_TLS, "failed_protocol_change", "RFC 3207 s6, CVE-2011-0411")           \
+	X(AN_OTHER_PROTOCOL, "unknown_protocol", "cross-protocol requests on a mail port")         \
+	X(AN_TRUNCATED, "truncated_message", "the stream ended inside a message")
+
+enum an_anomaly {
+#define X(id, name, source) id,
+	AN_ANOMALIES(X)
+#undef X
+	    AN_ANOMALY_COUNT
+};
+
+const char *an_anomaly_name(enum an_anomaly);
+
+#endif

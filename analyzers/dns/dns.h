@@ -1,0 +1,71 @@
+/*
+ * dns - DNS answers: from the wire to what the rules ask of them (RFC 1035, 3596, 7505).
+ *
+ * Reads one response message and keeps the MX, A or AAAA records that answer the question,
+ * following CNAMEs within the message. Names are checked as host names before anybody sees
+ * them: a record whose name is none is dropped and counted. Pure; no socket, no clock.
+ */
+#ifndef POSTERN_DNS_H
+#define POSTERN_DNS_H
+
+#include "core/ip.h"
+
+#define DNS_NAME_MAX 254  /* text with its NUL, no trailing dot */
+#define DNS_MX_MAX 32	  /* MX records looked at; the rest is counted in left_out */
+#define DNS_ADDRESS_MAX 32
+#define DNS_CNAME_MAX 10
+
+enum dns_type {
+	DNS_A = 1,
+	DNS_MX = 15,
+	DNS_AAAA = 28,
+};
+
+enum dns_status {
+	DNS_OK,	      /* records are there */
+	DNS_NODATA,   /* the name exists, this type does not */
+	DNS_NXDOMAIN, /* the name does not exist */
+	DNS_FAILED,   /* SERVFAIL, REFUSED, malformed, bogus: the resolver could not tell */
+	DNS_TIMEOUT,  /* no answer within the budget */
+};
+
+struct dns_question {
+	enum dns_type type;
+	char name[DNS_NAME_MAX]; /* lower case, A-labels, no trailing dot */
+};
+
+struct dns_mx {
+	uint16_t preference;
+	char host[DNS_NAME_MAX]; /* lower case, no trailing dot; "" is the root (null MX) */
+	bool is_address;	 /* "192.0.2.1" where a host name belongs */
+};
+
+struct dns_answer {
+	enum dns_status status;
+	struct dns_question question;
+	size_t n;	 /* records below, of the kind that question.type says */
+	size_t left_out; /* records beyond the maximum, and records with bad names */
+	union {
+		struct dns_mx mx[DNS_MX_MAX]; /* lowest preference first */
+		struct ip address[DNS_ADDRESS_MAX];
+	};
+};
+
+/*
+ * packet    a whole DNS message, header first
+ * question  what was asked; a message with another question is DNS_FAILED
+ * out       always filled in; out->status tells. RCODE 3 is DNS_NXDOMAIN, other errors
+ *           DNS_FAILED; a CNAME chain that loops or is longer than DNS_CNAME_MAX: DNS_FAILED;
+ *           a compression loop, a length that leaves the packet: DNS_FAILED. Only records
+ *           with bad names (and the type asked for): DNS_FAILED.
+ */
+void dns_parse(struct span packet, const struct dns_question *question, struct dns_answer *out);
+
+/* Letters, digits, hyphens, underscores, dots; labels of 1 to 63 octets; 253 in all. */
+bool dns_name_ok(struct span);
+/* lower-cases name into q; false: no name that DNS could be asked for. */
+bool dns_question_set(struct dns_question *q, enum dns_type, struct span name);
+const char *dns_type_name(enum dns_type);
+const char *dns_status_name(enum dns_status);
+
+#endif

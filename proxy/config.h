@@ -1,0 +1,116 @@
+/*
+ * config - the configuration file, read once, checked whole, then never changed.
+ *
+ * The names and their meaning are in packaging/postern.conf (the sample that explains itself)
+ * and postern.conf(5). The rows of the policy are compiled straight into struct policy.
+ */
+#ifndef POSTERN_CONFIG_H
+#define POSTERN_CONFIG_H
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "policy.h"
+#include "smtp/smtp.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/postern/postern.conf"
+
+enum protocol {
+	PROTOCOL_FTP,
+	PROTOCOL_SMTP,
+	PROTOCOL_POP3,
+	PROTOCOL_IMAP,
+};
+const char *protocol_name(enum protocol);
+
+/* forward "name" { listen = ADDR:PORT  to = ADDR:PORT  protocol = smtp  outside = no } */
+struct forward {
+	char *name;
+	struct sockaddr_storage listen, to;
+	enum protocol protocol;
+	bool outside; /* the server is outside; else it counts as inside whatever its address */
+};
+
+/* Seconds. RFC 5321 s4.5.3.2 are the defaults; none of them may be configured below it. */
+struct smtp_timeouts {
+	unsigned greeting;   /* server's 220: 300 */
+	unsigned command;    /* client's next command: 300 */
+	unsigned reply;	     /* server's reply to a command: 300 */
+	unsigned data_init;  /* server's 354: 120 */
+	unsigned data_block; /* the next octet of a body, either side: 180 */
+	unsigned data_end;   /* server's reply to the end mark: 600 */
+};
+
+/* "limits { }": for all protocols, per worker. */
+struct limits {
+	unsigned sessions;	      /* 0: computed from the descriptor limit */
+	unsigned sessions_per_client; /* 50 */
+	unsigned client_prefix6;      /* bits of an IPv6 address that make one client: 64 */
+	unsigned pending_connects;    /* to servers that do not answer yet, in all: 1000 */
+	unsigned pending_connects_per_client; /* 20 */
+	unsigned connect_timeout;     /* seconds: 15 */
+	unsigned pressure;	      /* percent of sessions from which timeouts shorten: 80 */
+	unsigned pressed_timeout;     /* seconds a client may idle then: 10 */
+	unsigned min_rate;	      /* octets per second of a body, after the first minute: 500; 0: off */
+	unsigned refusals;	      /* a client with that many refusals within refusal_window ... */
+	unsigned refusal_window;      /* seconds: 60 */
+	unsigned block;		      /* ... is answered 421 for that many seconds: 300; refusals 0: off */
+};
+
+enum bare_newline {
+	BARE_NEWLINE_REJECT,
+	BARE_NEWLINE_NORMALIZE, /* a stray CR, LF or NUL becomes a space, never CR LF */
+};
+
+struct smtp_config {
+	unsigned *ports;
+	size_t n_ports;
+	enum bare_newline bare_newline;
+	struct smtp_limits dialogue;
+	uint64_t message_size;	/* octets; 0: what the server announces */
+	size_t header_size;	/* octets of a message header: 1 MiB; 550 5.6.0 */
+	size_t body_line;	/* 0: no limit, only recorded; else 550 5.6.0 */
+	unsigned hops;		/* Received fields: 100; 554 5.4.6 */
+	unsigned recipients;	/* 1000, at least 100; 452 4.5.3 */
+	unsigned errors;	/* 20; 421 4.7.0 */
+	unsigned junk_commands; /* 100 */
+	unsigned error_delay;	/* milliseconds before the reply to an error, from the fifth on: 1000 */
+	struct smtp_timeouts timeouts;
+};
+
+enum intercept_mode {
+	INTERCEPT_OFF,
+	INTERCEPT_TPROXY,
+	INTERCEPT_REDIRECT,
+};
+
+struct config {
+	char *path; /* of the file; "-": standard input */
+	unsigned workers;
+	char *user;
+	char *log; /* "-": standard output */
+	char **resolvers; /* NULL-terminated; "recurse" alone: ask the roots */
+	unsigned dns_budget; /* seconds for all look-ups of one event; smtp.sender_domain.budget */
+	unsigned drain;
+	enum intercept_mode mode;
+	struct forward *forwards;
+	size_t n_forwards;
+	struct limits limits;
+	struct smtp_config smtp;
+	struct policy *policy; /* sealed */
+};
+
+/*
+ * Reads and checks. Every semantic fault and the first syntax fault is written to err, one line
+ * each: "FILE:LINE: what is wrong; what is allowed". NULL: there was one.
+ */
+struct config *config_read(const char *path, FILE *err);
+void config_free(struct config *);
+
+/* What "postern check" prints: the configuration with its defaults, loadable again. */
+void config_print(const struct config *, FILE *);
+
+/* "192.0.2.1:25", "[2001:db8::1]:25"; false: neither. */
+bool config_endpoint(const char *text, struct sockaddr_storage *out);
+
+#endif

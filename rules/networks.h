@@ -1,0 +1,28 @@
+/*
+ * networks - a set of IPv4 and IPv6 networks, asked by address.
+ *
+ * Built once from the configuration, then never changed; a look-up costs a few steps whatever
+ * the number of networks (sorted and merged ranges, searched by halves).
+ */
+#ifndef POSTERN_NETWORKS_H
+#define POSTERN_NETWORKS_H
+
+#include "core/ip.h"
+
+struct networks;
+
+/* NULL: no memory. */
+struct networks *networks_new(void);
+void networks_free(struct networks *); /* NULL is fine */
+/*
+ * "10.0.0.0/8", "fd00::/8", "192.0.2.1" (one host). False: *why says what is wrong (a constant;
+ * bits behind the prefix are a fault: "10.0.0.1/8 has bits set behind the prefix").
+ */
+bool networks_add(struct networks *, const char *text, const char **why);
+/* Sorts and merges; after it only networks_has() and networks_free() may follow. */
+void networks_seal(struct networks *);
+/* NULL and an empty set have nothing. */
+bool networks_has(const struct networks *, const struct ip *);
+bool networks_empty(const struct networks *);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * policy - what may pass. A pure function of the configuration, the session's facts, one event
+ * and the DNS answers known so far.
+ *
+ * It never touches a session, a socket, a clock or a file; that is why the gateway, "postern
+ * explain" and the capture reader give the same verdict for the same mail.
+ */
+#ifndef POSTERN_POLICY_H
+#define POSTERN_POLICY_H
+
+#include "answers.h"
+#include "core/event.h"
+#include "domains.h"
+#include "networks.h"
+#include "smtp/path.h"
+
+enum check {
+	CHECK_OFF,
+	CHECK_REPORT, /* says what it would have said, and lets it pass */
+	CHECK_ENFORCE,
+};
+
+const char *check_name(enum check);
+
+enum starttls {
+	STARTTLS_AUTO, /* passed, but where a check that enforces would go blind: 454 4.7.0 */
+	STARTTLS_PASS,
+	STARTTLS_REFUSE, /* 454 4.7.0 */
+	STARTTLS_HIDE,	 /* taken out of the EHLO reply; the command: 502 5.5.1 */
+};
+
+/* The rows of "smtp { relay { } }" and "smtp { sender_domain { } }"; sets are never NULL. */
+struct relay_policy {
+	enum check check;
+	struct domains *local_domains;
+	bool by_mx;
+	bool authenticated;
+	bool own_literal; /* user@[address of the server] is local */
+	struct networks *exempt;
+	struct networks *exempt_servers;
+};
+
+struct sender_policy {
+	enum check check;
+	bool missing_is_permanent; /* 550 5.1.8 instead of 451 4.1.8 */
+	enum check dead_mx, private_mx; /* REPORT or ENFORCE (550 5.1.8), OFF */
+	bool refuse_literals;
+	struct domains *exempt;
+};
+
+struct policy {
+	struct networks *inside;
+	struct networks *smtp_servers; /* inside hosts that may be mail servers; empty: any */
+	enum starttls starttls;
+	bool refuse_multi_bounce; /* a null sender with more than one recipient: 550 5.5.3 */
+	bool auth_requires_tls;	  /* 538 5.7.11 on a session in the clear */
+	struct relay_policy relay;
+	struct sender_policy sender;
+};
+
+/* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */
+struct policy *policy_new(void);
+void policy_free(struct policy *);
+/* After the last change: sorts the sets. */
+void policy_seal(struct policy *);
+
+/* What is known of the session when the event comes. */
+struct facts {
+	struct ip client, server;
+	bool client_inside, server_inside;
+	bool authenticated;	   /* this very server has said 235 to this client */
+	bool null_sender;	   /* of the transaction that is open */
+	unsigned recipients;	   /* of it, accepted or waiting for their reply */
+	bool smtputf8;		   /* asked for at MAIL */
+};
+
+/*
+ * Fills client_inside and server_inside by address; the caller knows of interfaces.
+ */
+void policy_place(const struct policy *, struct facts *);
+
+#define VERDICT_REPLY_MAX 512 /* octets, the final CR LF not counted */
+
+enum verdict_action {
+	VERDICT_PASS,
+	VERDICT_REFUSE, /* answer with reply; the command is not forwarded */
+	VERDICT_ASK,	/* have the questions answered, then judge again */
+};
+
+struct verdict {
+	enum verdict_action action;
+	bool would_refuse;   /* action is PASS because the check only reports */
+	const char *rule;    /* "relay", "sender_domain", "servers", ...: a constant, never NULL */
+	const char *reason;  /* "not_local", "nxdomain", "null_mx", ...: a constant, never NULL */
+	char reply[VERDICT_REPLY_MAX + 1]; /* one line without CR LF: "550 5.7.1 ..." */
+	size_t n_questions;
+	struct dns_question questions[ANSWERS_MAX];
+};
+
+/*
+ * ev       EV_COMMAND of a protocol that the policy knows; any other event passes
+ * answers  NULL: none are known
+ * out      always filled in. Text from a peer that stands in out->reply is printable
+ *          ASCII or UTF-8 and cut to a bound.
+ *
+ * The relay check and the sender-domain check are DESIGN: docs/policy.md has their tables.
+ */
+void policy_judge(const struct policy *, const struct facts *, const struct an_event *ev,
+    const struct answers *answers, struct verdict *out);
+
+#endif
