@@ -43,11 +43,11 @@ struct smtp_limits {
 	X(SMTP_LINE_ENDLESS, "421 4.7.0 Error: line never ends", true)                             \
 	X(SMTP_LINE_BARE_LF, "550 5.5.2 Error: bare <LF> received", true)                          \
 	X(SMTP_LINE_BARE_CR, "550 5.5.2 Error: bare <CR> received", true)                          \
-	X(SMTP_LINE_NUL, "500 5.5.2 Error: bad syntax", false)                                     \
+	X(SMTP_LINE_CONTROL, "500 5.5.2 Error: bad syntax", false)                                 \
 	X(SMTP_LINE_UTF8, "500 5.5.2 Error: bad UTF-8 syntax", false)                              \
 	X(SMTP_LINE_EMPTY, "500 5.5.2 Error: bad syntax", false)                                   \
 	X(SMTP_VERB_UNKNOWN, "502 5.5.1 Error: command not recognized", false)                     \
-	X(SMTP_VERB_FOREIGN, "221 2.7.0 Error: I can break rules, too. Goodbye.", true)            \
+	X(SMTP_VERB_FOREIGN, "221 2.7.0 Error: this port speaks SMTP. Goodbye.", true)            \
 	X(SMTP_ARGS_SYNTAX, "501 5.5.4 Error: bad command syntax", false)                          \
 	X(SMTP_PATH_BAD, "501 5.1.3 Error: ", false)                                               \
 	X(SMTP_PARAM_BAD, "501 5.5.4 Error: ", false)                                              \

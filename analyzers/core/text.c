@@ -1,0 +1,385 @@
+#include "core/text.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum state {
+	LINE_START,
+	IN_LINE,
+	AFTER_CR,     /* a CR is held back: line end or stray */
+	AFTER_CR_OUT, /* the same, but the CR has gone out with its chunk */
+	AFTER_DOT,    /* a dot at the start of a line: stuffed, or the end mark */
+	AFTER_DOT_CR,
+};
+
+static const uint8_t CR_LF[] = {'\r', '\n'};
+
+void
+text_init(struct text *t, bool dots, size_t line_max, bool eight_bit_ok)
+{
+	*t = (struct text){
+	    .dots = dots,
+	    .state = LINE_START,
+	    .line_max = line_max,
+	    .said_eight_bit = eight_bit_ok,
+	};
+}
+
+static bool
+is_special(uint8_t c)
+{
+	return c == '\r' || c == '\n' || c == '\0';
+}
+
+/* Octets before the first CR, LF or NUL. */
+static size_t
+plain_length(const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+
+#ifdef __SSE2__
+	const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
+	const __m128i nul = _mm_setzero_si128();
+
+	for (; n - i >= 16; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+		__m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, cr),
+		    _mm_cmpeq_epi8(v, lf)), _mm_cmpeq_epi8(v, nul));
+		int mask = _mm_movemask_epi8(hit);
+
+		if (mask != 0)
+			return i + (size_t)__builtin_ctz((unsigned)mask);
+	}
+#endif
+	while (i < n && !is_special(p[i]))
+		i++;
+	return i;
+}
+
+static bool
+has_eight_bit(const uint8_t *p, size_t n)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < n; i++)
+		any |= p[i];
+	return (any & 0x80) != 0;
+}
+
+/* ---- sequences around strays ---- */
+
+static void
+odd_add(struct text *t, uint8_t c)
+{
+	if (t->odd_n < sizeof(t->odd))
+		t->odd[t->odd_n++] = c;
+}
+
+/* A stray at p[i]: what special octets stand before it, in this chunk and in the ones before? */
+static void
+odd_begin(struct text *t, const uint8_t *p, size_t i)
+{
+	uint8_t before[sizeof(t->past)];
+	size_t n = 0;
+
+	while (n < sizeof(before) && n < i && (is_special(p[i - n - 1]) || p[i - n - 1] == '.')) {
+		before[n] = p[i - n - 1];
+		n++;
+	}
+	if (n == i)
+		for (size_t k = t->past_n; k > 0 && n < sizeof(before) &&
+		    (is_special(t->past[k - 1]) || t->past[k - 1] == '.'); k--)
+			before[n++] = t->past[k - 1];
+	while (n > 0)
+		odd_add(t, before[--n]);
+}
+
+static void
+remember(struct text *t, const uint8_t *p, size_t n)
+{
+	size_t keep = n < sizeof(t->past) ? n : sizeof(t->past);
+	size_t old = t->past_n < sizeof(t->past) - keep ? t->past_n : sizeof(t->past) - keep;
+
+	memmove(t->past, t->past + (t->past_n - old), old);
+	memcpy(t->past + old, p + (n - keep), keep);
+	t->past_n = old + keep;
+}
+
+static bool
+odd_has_dot_between(const struct text *t)
+{
+	for (size_t i = 1; i + 1 < t->odd_n; i++)
+		if (t->odd[i] == '.' && is_special(t->odd[i - 1]) && is_special(t->odd[i + 1]))
+			return true;
+	return false;
+}
+
+static void
+odd_name(struct text *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->odd_n; i++) {
+		const char *word = t->odd[i] == '\r' ? "CR" : t->odd[i] == '\n' ? "LF"
+		    : t->odd[i] == '\0' ? "NUL" : ".";
+		size_t len = strlen(word);
+
+		if (n + len + 2 > sizeof(t->sequence))
+			break;
+		if (n > 0)
+			t->sequence[n++] = ' ';
+		memcpy(t->sequence + n, word, len);
+		n += len;
+	}
+	t->sequence[n] = '\0';
+}
+
+/* The run of special octets is over: does it look like an end mark to somebody? */
+static bool
+odd_finish(struct text *t, struct text_event *ev)
+{
+	bool named = odd_has_dot_between(t);
+
+	if (named) {
+		odd_name(t);
+		*ev = (struct text_event){.what = TEXT_ODD, .anomaly = AN_SMUGGLING,
+		    .sequence = t->sequence};
+	}
+	t->odd_n = 0;
+	return named;
+}
+
+/* ---- the machine ---- */
+
+static void
+run(struct text *t, struct text_event *ev, const uint8_t *p, size_t n, bool line_start)
+{
+	*ev = (struct text_event){.what = TEXT_RUN, .content = span_of(p, n),
+	    .line_start = line_start, .stuffed = t->stuffed};
+	t->stuffed = false;
+	if (!t->said_eight_bit && !t->eight_bit)
+		t->eight_bit = has_eight_bit(p, n);
+}
+
+static void
+stray(struct text *t, struct text_event *ev, const uint8_t *p, bool line_start)
+{
+	run(t, ev, p, 1, line_start);
+	ev->what = TEXT_STRAY;
+	ev->anomaly = *p == '\r' ? AN_BARE_CR : *p == '\n' ? AN_BARE_LF : AN_NUL;
+	t->line_n++;
+}
+
+static bool
+too_long(struct text *t, struct text_event *ev, size_t more)
+{
+	t->line_n += more;
+	if (t->line_max == 0 || t->line_n <= t->line_max || t->said_long)
+		return false;
+	t->said_long = true;
+	*ev = (struct text_event){.what = TEXT_ODD, .anomaly = AN_LONG_BODY_LINE};
+	return true;
+}
+
+/*
+ * Content from p on, line by line, as far as it is one run: it ends before a dot at the start of
+ * a line, before a stray, and at a CR that is the last octet there is. With strays about, a run
+ * is one octet, so that their neighbours are seen one by one.
+ */
+static size_t
+take_run(struct text *t, const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+
+	if (t->odd_n > 0 && !is_special(p[0])) {
+		t->state = IN_LINE;
+		t->line_n++;
+		return 1;
+	}
+	while (i < n) {
+		size_t plain;
+
+		if (t->state == LINE_START && t->dots && p[i] == '.')
+			break;
+		plain = plain_length(p + i, n - i);
+		if (plain > 0)
+			t->state = IN_LINE;
+		t->line_n += plain;
+		i += plain;
+		if (n - i < 2 || p[i] != '\r' || p[i + 1] != '\n')
+			break;
+		if (t->line_max > 0 && t->line_n + 2 > t->line_max && !t->said_long)
+			break;
+		i += 2;
+		t->line_n = 0;
+		t->state = LINE_START;
+		if (t->odd_n > 0)
+			break;
+	}
+	return i;
+}
+
+/* A special octet at p[0] that no run could take. Returns the octets taken. */
+static size_t
+take_special(struct text *t, const uint8_t *p, size_t n, struct text_event *ev)
+{
+	bool at_start = t->state == LINE_START || t->stuffed;
+
+	if (p[0] == '\r' && n == 1) {
+		t->state = AFTER_CR;
+		ev->what = TEXT_MORE;
+		return 1;
+	}
+	if (p[0] == '\r' && p[1] == '\n') { /* a line that is too long ends: say so, then take it */
+		if (too_long(t, ev, 2)) {
+			t->line_n -= 2;
+			return 0;
+		}
+		run(t, ev, p, 2, at_start);
+		t->state = LINE_START;
+		t->line_n = 0;
+		return 2;
+	}
+	stray(t, ev, p, at_start);
+	t->state = IN_LINE;
+	return 1;
+}
+
+/* The octet behind a CR that ended the chunk before. */
+static size_t
+after_cr(struct text *t, const uint8_t *p, struct text_event *ev)
+{
+	bool out = t->state == AFTER_CR_OUT;
+	bool at_start = t->line_n == 0;
+
+	if (p[0] == '\n') {
+		if (too_long(t, ev, 2)) {
+			t->line_n -= 2;
+			return 0;
+		}
+		if (out)
+			run(t, ev, p, 1, false);
+		else
+			run(t, ev, CR_LF, 2, at_start);
+		t->state = LINE_START;
+		t->line_n = 0;
+		return 1;
+	}
+	stray(t, ev, CR_LF, at_start);
+	if (out)
+		ev->content = SPAN_NONE;
+	t->state = IN_LINE;
+	return 0;
+}
+
+static size_t
+after_dot(struct text *t, const uint8_t *p, struct text_event *ev)
+{
+	ev->what = TEXT_MORE;
+	if (t->state == AFTER_DOT && p[0] == '\r') {
+		t->state = AFTER_DOT_CR;
+		return 1;
+	}
+	if (t->state == AFTER_DOT_CR && p[0] == '\n') {
+		ev->what = TEXT_END;
+		return 1;
+	}
+	t->stuffed = true;
+	if (t->state == AFTER_DOT_CR) /* "." CR and no LF: the CR is a stray of that line */
+		stray(t, ev, CR_LF, true);
+	t->state = IN_LINE;
+	return 0;
+}
+
+/* One step: at most one event, ev->what TEXT_MORE when there was none. Returns octets taken. */
+static size_t
+step(struct text *t, const uint8_t *p, size_t n, struct text_event *ev)
+{
+	bool at_start;
+	size_t taken;
+
+	switch ((enum state)t->state) {
+	case AFTER_CR:
+	case AFTER_CR_OUT:
+		return after_cr(t, p, ev);
+	case AFTER_DOT:
+	case AFTER_DOT_CR:
+		return after_dot(t, p, ev);
+	case LINE_START:
+		if (t->dots && p[0] == '.') {
+			t->state = AFTER_DOT;
+			ev->what = TEXT_MORE;
+			return 1;
+		}
+		break;
+	case IN_LINE:
+		break;
+	}
+	/* behind a stuffed dot the line starts here, whatever the state says */
+	at_start = t->state == LINE_START || t->stuffed;
+	taken = take_run(t, p, n);
+	if (taken == 0)
+		return take_special(t, p, n, ev);
+	run(t, ev, p, taken, at_start);
+	return taken;
+}
+
+/* The held-back octets of a sequence are known only when they are resolved: see them as they come. */
+static void
+note_odd(struct text *t, const uint8_t *p, size_t from, size_t taken, const struct text_event *ev)
+{
+	if (t->odd_n == 0) {
+		if (ev->what != TEXT_STRAY)
+			return;
+		odd_begin(t, p, from);
+	}
+	for (size_t i = 0; i < taken; i++)
+		if (is_special(p[from + i]) || p[from + i] == '.')
+			odd_add(t, p[from + i]);
+}
+
+void
+text_feed(struct text *t, const uint8_t *p, size_t n, size_t *used, struct text_event *ev)
+{
+	size_t i = 0;
+
+	*ev = (struct text_event){.what = TEXT_MORE};
+	while (i < n) {
+		size_t taken;
+
+		if (t->odd_n > 0 && !is_special(p[i]) && p[i] != '.' && odd_finish(t, ev))
+			break;
+		if (t->eight_bit && !t->said_eight_bit) {
+			t->said_eight_bit = true;
+			*ev = (struct text_event){.what = TEXT_ODD, .anomaly = AN_EIGHT_BIT};
+			break;
+		}
+		taken = step(t, p + i, n - i, ev);
+		note_odd(t, p, i, taken, ev);
+		i += taken;
+		if (ev->what == TEXT_END && t->odd_n > 0) {
+			struct text_event odd;
+
+			if (odd_finish(t, &odd)) { /* first the name; the end is seen again */
+				*ev = odd;
+				i -= taken;
+				break;
+			}
+		}
+		if (ev->what != TEXT_MORE)
+			break;
+	}
+	remember(t, p, i);
+	*used = i;
+}
+
+bool
+text_flush(struct text *t, struct text_event *ev)
+{
+	if (t->state != AFTER_CR)
+		return false;
+	run(t, ev, CR_LF, 1, t->line_n == 0);
+	t->state = AFTER_CR_OUT;
+	return true;
+}
