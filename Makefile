@@ -1,68 +1,215 @@
 # Postern: one Makefile, not recursive. "make help" says what can be made.
-#
-#   make            build/postern
-#   make SAN=1      the same under AddressSanitizer and UBSan, in build/san
-#   make CC=clang   the other compiler; give it a BUILD= of its own
 
 CC       = gcc
 SAN     ?=
-BUILD   ?= build$(if $(SAN),/san)
+FUZZ    ?=
+BUILD   ?= build$(if $(SAN),/san)$(if $(FUZZ),/fuzz)
 PREFIX  ?= /usr
 DESTDIR ?=
 CASES   ?=
+PYTHON  ?= /usr/bin/python3
 VERSION := 0.1
 
-PKGS_CORE  := libcrypto
-PKGS_RULES := libidn2
-PKGS_PROXY := libevent libconfuse jansson libssl libunbound
-PKGS       := $(PKGS_CORE) $(PKGS_RULES) $(PKGS_PROXY)
+# Every package comes from Debian 12. deps: what the build needs. deps-test: what checks it.
+DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev libconfuse-dev \
+	libjansson-dev libunbound-dev
+DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
+	mandoc python3 python3-pytest python3-pytest-xdist
 
+PKGS_ANALYZERS := libcrypto
+PKGS_RULES     := $(PKGS_ANALYZERS) libidn2
+PKGS_PROXY     := $(PKGS_RULES) libevent libconfuse jansson libssl libunbound
+
+comma := ,
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wcast-qual -Wcast-align \
 	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wswitch-enum -Werror
-OPT  := $(if $(SAN),-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2)
-HARD := $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
-comma := ,
+SANITIZE := $(if $(SAN)$(FUZZ),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
+OPT      := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
+HARD     := $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
 
-CPPFLAGS += -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' -Ianalyzers -Irules -Iproxy
-CFLAGS   += -std=c17 -g $(OPT) $(HARD) $(WARN)
-LDFLAGS  += -pie -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=address$(comma)undefined)
-LDLIBS    = $(shell pkg-config --libs $(PKGS))
+# A room sees only the rooms to its left: an include against the arrows does not compile.
+SEES = -Ianalyzers -Irules -Iproxy
+$(BUILD)/obj/analyzers/%.o: SEES = -Ianalyzers
+$(BUILD)/obj/rules/%.o: SEES = -Ianalyzers -Irules
+
+CPPFLAGS += -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"'
+CFLAGS   += -std=c17 -g $(OPT) $(HARD) $(WARN) $(SANITIZE)
+CFLAGS   += $(if $(FUZZ),-fsanitize=fuzzer-no-link)
+LDFLAGS  += -pie -Wl,-z,relro,-z,now,--as-needed $(SANITIZE)
+libs = $(shell pkg-config --libs $(1))
 
 SRC_ANALYZERS := $(sort $(wildcard analyzers/*/*.c))
 SRC_RULES     := $(sort $(wildcard rules/*.c))
 SRC_PROXY     := $(sort $(wildcard proxy/*.c))
-SRC_UNIT      := $(sort $(wildcard tests/unit/*/*.c tests/unit/*/*/*.c))
+SRC_UNIT      := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(wildcard tests/fuzz/*.c)
+HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
+	tests/*/*/*/*.h))
+SCRIPTS       := $(wildcard .ci/run tests/*.sh tests/*/*.sh)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_ANALYZERS := $(BUILD)/libanalyzers.a
 LIB_RULES     := $(BUILD)/librules.a
 # all of proxy/ but main, so that tests can link it
 LIB_PROXY     := $(BUILD)/libproxy.a
-UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(SRC_UNIT))
+UNITS   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(SRC_UNIT))
+REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(SRC_FUZZ))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(SRC_FUZZ))
 
+# Under a make that already shares out its jobs, ours come from there.
+JOBS     := $(shell nproc)
+PARALLEL  = $(MAKE) $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+## all: the gateway, build/postern (SAN=1: under ASan and UBSan, in build/san)
 .PHONY: all
 all: $(BUILD)/postern
 
 $(BUILD)/postern: $(call obj,proxy/main.c) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 $(LIB_ANALYZERS): $(call obj,$(SRC_ANALYZERS))
 $(LIB_RULES): $(call obj,$(SRC_RULES))
 $(LIB_PROXY): $(call obj,$(filter-out proxy/main.c,$(SRC_PROXY)))
 $(BUILD)/%.a:
+	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(SEES) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# The tests of a room link nothing from the rooms to its right.
+.PHONY: units replays fuzzers
+units: $(UNITS)
+$(BUILD)/unit/analyzers/%: $(BUILD)/obj/tests/unit/analyzers/%.o $(LIB_ANALYZERS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS)) -lcmocka
+$(BUILD)/unit/rules/%: $(BUILD)/obj/tests/unit/rules/%.o $(LIB_RULES) $(LIB_ANALYZERS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_RULES)) -lcmocka
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
 
-.PHONY: units
-units: $(UNITS)
+# One harness, two drivers: any compiler replays the corpora, clang's libFuzzer makes new input.
+replays: $(REPLAYS)
+$(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/standalone.o $(LIB_RULES) \
+		$(LIB_ANALYZERS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_RULES))
+fuzzers: $(FUZZERS)
+$(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(PKGS_RULES))
+
+## test: everything that a change must pass, with all set-up; needs root for packages and namespaces
+.PHONY: test
+test: deps-test deps-lab
+	$(PARALLEL) all units replays
+	$(PARALLEL) SAN=1 all units replays
+	$(PARALLEL) CC=clang BUILD=build/clang all units replays
+	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check lint \
+	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
+	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) --pytest tests/net
+
+## test-cases: CASES=folder with captures, attacks and dialogues that others made
+.PHONY: test-cases
+test-cases: deps-test
+	@test -d "$(CASES)" || { echo "make test-cases CASES=folder: '$(CASES)' is no folder" >&2; exit 2; }
+	$(PARALLEL) all
+	$(PARALLEL) SAN=1 all replays
+	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
+	    --pytest tests/cases
+
+## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), then a soak (SOAK_TIME=seconds)
+FUZZ_TIME ?= 600
+SOAK_TIME ?= 600
+.PHONY: test-long
+test-long: deps-test
+	$(PARALLEL) CC=clang FUZZ=1 fuzzers
+	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
+	$(PARALLEL) all
+	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
+
+## demo: a lab of namespaces with a real mail server behind the gateway; KEEP=1 leaves it up
+.PHONY: demo
+demo: deps deps-lab
+	$(PARALLEL) all
+	$(PYTHON) tests/demo/demo.py
+
+## purity: what the libraries call and include, against short lists
+.PHONY: purity
+purity: $(LIB_ANALYZERS) $(LIB_RULES)
+	tests/purity.sh $(LIB_ANALYZERS) $(LIB_RULES)
+
+## lint: clang-format, clang-tidy, cppcheck, shellcheck, mandoc; the tree must be clean
+.PHONY: lint lint-all
+lint:
+	@tests/need.sh clang-format clang-tidy cppcheck shellcheck mandoc
+	$(PARALLEL) lint-all
+LINTED := $(patsubst %,$(BUILD)/lint/%.ok,$(SRC) $(HEADERS) $(SCRIPTS) $(wildcard packaging/man/*))
+lint-all: $(LINTED)
+# The object stands for the headers: a file is looked at again when anything that it includes changed.
+$(BUILD)/lint/%.c.ok: %.c $(BUILD)/obj/%.o .clang-tidy .clang-format
+	@mkdir -p $(@D)
+	clang-format --dry-run -Werror $<
+	clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -Ianalyzers -Irules -Iproxy -std=c17 \
+	    2>$@.err || { cat $@.err; exit 1; }
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 -Ianalyzers -Irules -Iproxy -D_GNU_SOURCE $<
+	@rm -f $@.err; touch $@
+$(BUILD)/lint/%.h.ok: %.h .clang-format
+	@mkdir -p $(@D)
+	clang-format --dry-run -Werror $<
+	@touch $@
+$(BUILD)/lint/packaging/man/%.ok: packaging/man/%
+	@mkdir -p $(@D)
+	mandoc -T lint -W warning $<
+	@touch $@
+$(BUILD)/lint/%.ok: %
+	@mkdir -p $(@D)
+	shellcheck $<
+	@touch $@
+
+## format: lays out every C file as .clang-format says
+.PHONY: format
+format:
+	clang-format -i $(SRC) $(HEADERS)
+
+## deps: installs what the build needs (Debian packages) and nothing else
+## deps-test: and what checks it; deps-lab: and the clients and servers of the lab
+.PHONY: deps deps-test deps-lab
+# apt takes one caller at a time, make -j has several
+ONE_APT := flock Makefile
+deps:
+	@$(ONE_APT) tests/deps.sh $(DEPS)
+deps-test:
+	@$(ONE_APT) tests/deps.sh $(DEPS) $(DEPS_TEST)
+deps-lab:
+	@$(ONE_APT) tests/deps-lab.sh
+
+## install: binary, man pages, sample configuration; never over an existing postern.conf
+.PHONY: install
+install: all
+	install -D -m 755 $(BUILD)/postern $(DESTDIR)$(PREFIX)/sbin/postern
+	install -D -m 644 packaging/man/postern.8 $(DESTDIR)$(PREFIX)/share/man/man8/postern.8
+	install -D -m 644 packaging/man/postern.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
+	install -D -m 644 packaging/postern.conf $(DESTDIR)$(PREFIX)/share/doc/postern/postern.conf
+	test -e $(DESTDIR)/etc/postern/postern.conf || \
+	    install -D -m 644 packaging/postern.conf $(DESTDIR)/etc/postern/postern.conf
+
+## clean: removes build/
+.PHONY: clean
+clean:
+	rm -rf build
+
+.PHONY: help
+help:
+	@sed -n 's/^## //p' Makefile
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
