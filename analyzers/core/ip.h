@@ -27,11 +27,11 @@ struct ip ip_v6(const uint8_t octets[16]);
 
 /* "192.0.2.1" or "2001:db8::1", nothing around it; no octal, no short forms, no zone. */
 bool ip_parse(struct span text, struct ip *out);
-/* Writes the usual text form (RFC 5952) with a NUL and returns text. */
+/* Writes the usual text form (RFC 5952) with a NUL, of IP_NONE nothing, and returns text. */
 const char *ip_text(const struct ip *, char text[IP_TEXT_MAX]);
 
 bool ip_eq(const struct ip *, const struct ip *);
-/* The first "bits" bits kept, the others zero: the network an address lies in. */
+/* The first "bits" bits kept, the others zero: the network an address lies in. Never fails. */
 struct ip ip_network(const struct ip *, unsigned bits);
 
 /* 127.0.0.0/8, ::1; 0.0.0.0/8, ::; RFC 1918, ULA, link-local, 100.64.0.0/10. */

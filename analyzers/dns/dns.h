@@ -10,10 +10,10 @@
 
 #include "core/ip.h"
 
-#define DNS_NAME_MAX 254  /* text with its NUL, no trailing dot */
-#define DNS_MX_MAX 32	  /* MX records looked at; the rest is counted in left_out */
+#define DNS_NAME_MAX	254 /* text with its NUL, no trailing dot */
+#define DNS_MX_MAX	32  /* MX records looked at; the rest is counted in left_out */
 #define DNS_ADDRESS_MAX 32
-#define DNS_CNAME_MAX 10
+#define DNS_CNAME_MAX	10
 
 enum dns_type {
 	DNS_A = 1,
@@ -56,14 +56,15 @@ struct dns_answer {
  * question  what was asked; a message with another question is DNS_FAILED
  * out       always filled in; out->status tells. RCODE 3 is DNS_NXDOMAIN, other errors
  *           DNS_FAILED; a CNAME chain that loops or is longer than DNS_CNAME_MAX: DNS_FAILED;
- *           a compression loop, a length that leaves the packet: DNS_FAILED. Only records
- *           with bad names (and the type asked for): DNS_FAILED.
+ *           a compression loop, a length that leaves the packet, a message that is cut (TC):
+ *           DNS_FAILED. Only records with bad names (and the type asked for): DNS_FAILED.
+ *           Of more than DNS_MX_MAX MX records the lowest preferences are kept.
  */
 void dns_parse(struct span packet, const struct dns_question *question, struct dns_answer *out);
 
 /* Letters, digits, hyphens, underscores, dots; labels of 1 to 63 octets; 253 in all. */
 bool dns_name_ok(struct span);
-/* lower-cases name into q; false: no name that DNS could be asked for. */
+/* Lower-cases name into *q. False: no name that DNS could be asked for (dns_name_ok). */
 bool dns_question_set(struct dns_question *q, enum dns_type, struct span name);
 const char *dns_type_name(enum dns_type);
 const char *dns_status_name(enum dns_status);

@@ -27,9 +27,12 @@ enum smtp_ext {
 	SMTP_EXT_ETRN = 1u << 13,
 };
 
-/* The bit of a keyword as it stands in an EHLO line ("SIZE", "AUTH", also the old "AUTH=..."); 0: unknown. */
+/*
+ * The bit of a keyword as it stands in an EHLO line ("SIZE", "AUTH", also the old "AUTH=...");
+ * 0: unknown.
+ */
 unsigned smtp_ext_find(struct span keyword);
-const char *smtp_ext_name(enum smtp_ext);
+const char *smtp_ext_name(enum smtp_ext); /* as EHLO has it */
 
 enum smtp_body {
 	SMTP_BODY_UNSAID,
@@ -48,8 +51,8 @@ enum smtp_param_fault {
 #define SMTP_PARAMS_MAX 16 /* parameters of one command */
 
 struct smtp_params {
-	unsigned used;	    /* enum smtp_ext bits of the keywords they belong to */
-	uint64_t size;	    /* SIZE=, octets; 0: not said */
+	unsigned used; /* enum smtp_ext bits of the keywords they belong to */
+	uint64_t size; /* SIZE=, octets; 0: not said */
 	enum smtp_body body;
 	bool smtputf8;
 	size_t n;
@@ -60,13 +63,15 @@ struct smtp_params {
  * text      what follows the path, blanks at the front removed
  * is_mail   MAIL's parameters (SIZE BODY SMTPUTF8 RET ENVID AUTH), else RCPT's (NOTIFY ORCPT)
  * offered   keywords that the client was offered
- * *bad      the parameter that is at fault, for the reply
+ * *bad      the parameter that is at fault, for the reply; empty when there is none
  *
  * Values: printable ASCII without "=", xtext where the RFC has xtext (RFC 3461 s4), with UTF-8
- * where SMTPUTF8 is among them (ORCPT=utf-8;..., RFC 6533). SIZE at most 20 digits and 2^63-1.
+ * where SMTPUTF8 was offered (ORCPT=utf-8;..., RFC 6533). RCPT does not say whether its MAIL asked
+ * for SMTPUTF8: out->used has SMTP_EXT_SMTPUTF8 then, and the caller compares. What xtext encodes
+ * has to be printable ASCII too. SIZE at most 20 digits and 2^63-1.
  */
-enum smtp_param_fault smtp_params_parse(struct span text, bool is_mail, unsigned offered,
-    struct smtp_params *out, struct span *bad);
+enum smtp_param_fault smtp_params_parse(
+    struct span text, bool is_mail, unsigned offered, struct smtp_params *out, struct span *bad);
 
 /* " SIZE=100 BODY=8BITMIME": each with one blank before it, as written. */
 bool smtp_params_canonical(const struct smtp_params *, struct buf *out);

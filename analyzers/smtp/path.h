@@ -12,9 +12,9 @@
 #include "core/ip.h"
 
 /* RFC 5321 s4.5.3.1: octets, without the brackets. */
-#define SMTP_LOCAL_MAX 64
+#define SMTP_LOCAL_MAX	64
 #define SMTP_DOMAIN_MAX 255
-#define SMTP_PATH_MAX 254 /* 256 with the brackets */
+#define SMTP_PATH_MAX	254 /* 256 with the brackets */
 
 enum smtp_domain_kind {
 	SMTP_DOMAIN_NONE,    /* no "@": a bare local part */
@@ -51,22 +51,21 @@ enum smtp_path_fault {
 
 const char *smtp_path_why(enum smtp_path_fault);
 
-/* All spans point into the text that was parsed. */
+/*
+ * All spans point into the text that was parsed. With SMTP_PATH_DOUBLE_AT everything is filled in,
+ * split at the last unquoted "@", so that the relay check can name an attempt for what it is.
+ */
 struct smtp_path {
-	struct span raw;    /* what stood between the brackets, for replies and records */
-	bool null;	    /* <> */
-	struct span route;  /* source route with its "@"s, without the colon: "@a,@b"; or empty */
-	struct span local;  /* as written, with its quotes */
-	bool quoted;	    /* the local part is a quoted string */
+	struct span raw;   /* what stood between the brackets, for replies and records */
+	bool null;	   /* <> */
+	struct span route; /* source route with its "@"s, without the colon: "@a,@b"; or empty */
+	struct span local; /* as written, with its quotes */
+	bool quoted;	   /* the local part is a quoted string */
 	enum smtp_domain_kind domain_kind;
 	struct span domain; /* without trailing dot; of a literal: what is inside the brackets */
 	bool trailing_dot;  /* one was there and is not part of domain */
 	struct ip address;  /* of SMTP_DOMAIN_LITERAL */
 	bool ascii;	    /* no octet above 0x7f anywhere in raw */
-	/*
-	 * With SMTP_PATH_DOUBLE_AT all of the above is filled in too, split at the last unquoted
-	 * "@", so that the relay check can name an attempt for what it is.
-	 */
 };
 
 /*
@@ -74,7 +73,9 @@ struct smtp_path {
  * lenient    a path without brackets is taken (it then ends at the first blank)
  * utf8       SMTPUTF8 is in force for this address. Where the caller cannot know yet (the
  *            parameter stands behind the path): true, and smtp_path.ascii tells.
- * *rest      what follows the path, blanks at its front removed
+ * *rest      what follows the path, without the blanks around it
+ *
+ * *out is always filled in as far as the parse came; raw, ascii and *rest also of a faulty path.
  *
  * A source route is checked as the domain list that it is. Local parts: dot-string (RFC 5321
  * plus the operators "%" and "!", which are atext anyway) or quoted string with quoted pairs;
@@ -82,14 +83,17 @@ struct smtp_path {
  * hyphens (not at either end of a label), labels of 1 to 63 octets, 255 in all, not all
  * digits in the last label; underscores are a fault. U-labels pass as UTF-8, not judged here,
  * but U+3002, U+FF0E, U+FF61 are SMTP_PATH_DOMAIN_SYNTAX, and look-alikes of @ % ! : (full
- * width and small forms) in a local part are SMTP_PATH_CONFUSABLE.
+ * width and small forms) in a local part are SMTP_PATH_CONFUSABLE, in a domain
+ * SMTP_PATH_DOMAIN_SYNTAX. Literals: an IPv6 address without its tag is a fault. A route in
+ * front of a bare local part is one too.
  */
-enum smtp_path_fault smtp_path_parse(struct span text, bool lenient, bool utf8,
-    struct smtp_path *out, struct span *rest);
+enum smtp_path_fault smtp_path_parse(
+    struct span text, bool lenient, bool utf8, struct smtp_path *out, struct span *rest);
 
 /*
  * The one form that is forwarded: "<local@domain>", no route, no trailing dot, quotes only where
- * needed, domain in the case it was written in. False: out is full.
+ * needed, domain in the case it was written in. Only of a path without a fault. False: out is
+ * full.
  */
 bool smtp_path_canonical(const struct smtp_path *, struct buf *out);
 
