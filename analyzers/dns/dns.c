@@ -114,7 +114,7 @@ take_name(struct reader *r, struct name *name)
 static bool
 name_is(const struct name *name, const char *text)
 {
-	return !name->odd && strcmp(name->text, text) == 0;
+	return !name->odd && span_eq(span_of(name->text, name->n), span_str(text));
 }
 
 static bool

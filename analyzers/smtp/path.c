@@ -74,9 +74,10 @@ rfind_unquoted(struct span s, uint8_t c)
 static bool
 has_one_of(struct span s, const char *const *texts, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (s.n > 0 && memmem(s.p, s.n, texts[i], strlen(texts[i])) != NULL)
-			return true;
+	for (; s.n > 0; s = span_from(s, 1))
+		for (size_t i = 0; i < n; i++)
+			if (span_starts(s, span_str(texts[i])))
+				return true;
 	return false;
 }
 
@@ -146,6 +147,7 @@ name_parse(struct span text, struct smtp_path *out)
 static bool
 tagged_ok(struct span s)
 {
+	struct span specials = span_str("()<>[]\\,;\"@");
 	ptrdiff_t colon = span_find(s, ':');
 	struct ip untagged;
 
@@ -155,7 +157,7 @@ tagged_ok(struct span s)
 		if (!octet_is_alnum(s.p[i]) && s.p[i] != '-')
 			return false;
 	for (size_t i = (size_t)colon + 1; i < s.n; i++)
-		if (s.p[i] <= ' ' || s.p[i] >= 0x7f || strchr("()<>[]\\,;\"@", s.p[i]) != NULL)
+		if (s.p[i] <= ' ' || s.p[i] >= 0x7f || span_find(specials, s.p[i]) >= 0)
 			return false;
 	return !ip_parse(
 	    s, &untagged); /* [2001:db8::1] is an address to some and a tag to others */
