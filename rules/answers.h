@@ -12,20 +12,21 @@
 
 /* MX, A and AAAA of a domain, A and AAAA of ANSWERS_HOSTS of its MX hosts. */
 #define ANSWERS_HOSTS 8
-#define ANSWERS_MAX (3 + 2 * ANSWERS_HOSTS)
+#define ANSWERS_MAX   (3 + 2 * ANSWERS_HOSTS)
 
 struct answers;
 
 struct answers *answers_new(void); /* NULL: no memory */
 void answers_free(struct answers *);
 /*
- * Keeps a compact copy. A question that has an answer keeps it. False: full, or no memory.
+ * Keeps a compact copy; DNS_OK without a record becomes DNS_NODATA. A question that has an answer
+ * keeps it. False: full, or no memory.
  */
 bool answers_put(struct answers *, const struct dns_answer *);
 /* Every question of a list that has no answer yet gets this one (a budget that ran out). */
 bool answers_fill(struct answers *, const struct dns_question *, size_t n, enum dns_status);
 
-/* Is there an answer, and which? DNS_OK is the only status with records. */
+/* Is there an answer, and which? DNS_OK is the only status with records. NULL has no answers. */
 bool answers_status(const struct answers *, enum dns_type, const char *name, enum dns_status *);
 size_t answers_count(const struct answers *, enum dns_type, const char *name);
 /* i below answers_count(); good until answers_free(). */

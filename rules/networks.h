@@ -21,7 +21,7 @@ void networks_free(struct networks *); /* NULL is fine */
 bool networks_add(struct networks *, const char *text, const char **why);
 /* Sorts and merges; after it only networks_has() and networks_free() may follow. */
 void networks_seal(struct networks *);
-/* NULL and an empty set have nothing. */
+/* Only of a sealed set. NULL and an empty set have nothing. */
 bool networks_has(const struct networks *, const struct ip *);
 bool networks_empty(const struct networks *);
 

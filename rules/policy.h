@@ -42,7 +42,7 @@ struct relay_policy {
 
 struct sender_policy {
 	enum check check;
-	bool missing_is_permanent; /* 550 5.1.8 instead of 451 4.1.8 */
+	bool missing_is_permanent;	/* 550 5.1.8 instead of 451 4.1.8 */
 	enum check dead_mx, private_mx; /* REPORT or ENFORCE (550 5.1.8), OFF */
 	bool refuse_literals;
 	struct domains *exempt;
@@ -68,10 +68,10 @@ void policy_seal(struct policy *);
 struct facts {
 	struct ip client, server;
 	bool client_inside, server_inside;
-	bool authenticated;	   /* this very server has said 235 to this client */
-	bool null_sender;	   /* of the transaction that is open */
-	unsigned recipients;	   /* of it, accepted or waiting for their reply */
-	bool smtputf8;		   /* asked for at MAIL */
+	bool authenticated;  /* this very server has said 235 to this client */
+	bool null_sender;    /* of the transaction that is open */
+	unsigned recipients; /* of it, accepted or waiting for their reply */
+	bool smtputf8;	     /* asked for at MAIL */
 };
 
 /*
@@ -89,9 +89,9 @@ enum verdict_action {
 
 struct verdict {
 	enum verdict_action action;
-	bool would_refuse;   /* action is PASS because the check only reports */
-	const char *rule;    /* "relay", "sender_domain", "servers", ...: a constant, never NULL */
-	const char *reason;  /* "not_local", "nxdomain", "null_mx", ...: a constant, never NULL */
+	bool would_refuse;  /* action is PASS because the check only reports */
+	const char *rule;   /* "relay", "sender_domain", "servers", ...: a constant, never NULL */
+	const char *reason; /* "not_local", "nxdomain", "null_mx", ...: a constant, never NULL */
 	char reply[VERDICT_REPLY_MAX + 1]; /* one line without CR LF: "550 5.7.1 ..." */
 	size_t n_questions;
 	struct dns_question questions[ANSWERS_MAX];
@@ -103,7 +103,9 @@ struct verdict {
  * out      always filled in. Text from a peer that stands in out->reply is printable
  *          ASCII or UTF-8 and cut to a bound.
  *
- * The relay check and the sender-domain check are DESIGN: docs/policy.md has their tables.
+ * A command with a fault (ev->smtp->fault) is refused with the words of the analyzer. A refusal
+ * of VRFY says 252: "answered here", not "failed". With VERDICT_ASK the reason is "undecided".
+ * docs/policy.md has the tables of all checks, rules and reasons.
  */
 void policy_judge(const struct policy *, const struct facts *, const struct an_event *ev,
     const struct answers *answers, struct verdict *out);

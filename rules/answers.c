@@ -1,0 +1,150 @@
+#include "answers.h"
+
+#include <stdlib.h>
+
+struct entry {
+	struct dns_question question;
+	enum dns_status status;
+	size_t n;
+	struct dns_mx *mx;  /* n of them when MX was asked, else NULL */
+	struct ip *address; /* n of them when A or AAAA was asked, else NULL */
+};
+
+struct answers {
+	size_t n;
+	struct entry *entries[ANSWERS_MAX];
+};
+
+struct answers *
+answers_new(void)
+{
+	return calloc(1, sizeof(struct answers));
+}
+
+static void
+entry_free(struct entry *entry)
+{
+	if (entry == NULL)
+		return;
+	free(entry->mx);
+	free(entry->address);
+	free(entry);
+}
+
+void
+answers_free(struct answers *answers)
+{
+	if (answers == NULL)
+		return;
+	for (size_t i = 0; i < answers->n; i++)
+		entry_free(answers->entries[i]);
+	free(answers);
+}
+
+static const struct entry *
+find(const struct answers *answers, enum dns_type type, const char *name)
+{
+	size_t n = strlen(name) + 1;
+
+	for (size_t i = 0; answers != NULL && i < answers->n; i++) {
+		const struct dns_question *q = &answers->entries[i]->question;
+
+		if (q->type == type && strlen(q->name) + 1 == n && memcmp(q->name, name, n) == 0)
+			return answers->entries[i];
+	}
+	return NULL;
+}
+
+static bool
+copy_records(struct entry *entry, const struct dns_answer *answer)
+{
+	entry->n = answer->n;
+	if (answer->question.type == DNS_MX) {
+		entry->mx = calloc(answer->n, sizeof(*entry->mx));
+		if (entry->mx == NULL)
+			return false;
+		memcpy(entry->mx, answer->mx, answer->n * sizeof(*entry->mx));
+	} else {
+		entry->address = calloc(answer->n, sizeof(*entry->address));
+		if (entry->address == NULL)
+			return false;
+		memcpy(entry->address, answer->address, answer->n * sizeof(*entry->address));
+	}
+	return true;
+}
+
+static bool
+put(struct answers *answers, const struct dns_question *question, enum dns_status status,
+    const struct dns_answer *records)
+{
+	struct entry *entry;
+
+	if (find(answers, question->type, question->name) != NULL)
+		return true;
+	if (answers->n == ANSWERS_MAX)
+		return false;
+	entry = calloc(1, sizeof(*entry));
+	if (entry == NULL)
+		return false;
+	entry->question = *question;
+	entry->status = status;
+	if (records != NULL && !copy_records(entry, records)) {
+		entry_free(entry);
+		return false;
+	}
+	answers->entries[answers->n++] = entry;
+	return true;
+}
+
+bool
+answers_put(struct answers *answers, const struct dns_answer *answer)
+{
+	bool records = answer->status == DNS_OK && answer->n > 0;
+
+	/* The rules rely on it: an answer that is "ok" has records. */
+	return put(answers, &answer->question,
+	    answer->status == DNS_OK && !records ? DNS_NODATA : answer->status,
+	    records ? answer : NULL);
+}
+
+bool
+answers_fill(
+    struct answers *answers, const struct dns_question *questions, size_t n, enum dns_status status)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!put(answers, &questions[i], status, NULL))
+			return false;
+	return true;
+}
+
+bool
+answers_status(
+    const struct answers *answers, enum dns_type type, const char *name, enum dns_status *status)
+{
+	const struct entry *entry = find(answers, type, name);
+
+	if (entry == NULL)
+		return false;
+	*status = entry->status;
+	return true;
+}
+
+size_t
+answers_count(const struct answers *answers, enum dns_type type, const char *name)
+{
+	const struct entry *entry = find(answers, type, name);
+
+	return entry == NULL ? 0 : entry->n;
+}
+
+const struct dns_mx *
+answers_mx(const struct answers *answers, const char *name, size_t i)
+{
+	return &find(answers, DNS_MX, name)->mx[i];
+}
+
+const struct ip *
+answers_address(const struct answers *answers, enum dns_type type, const char *name, size_t i)
+{
+	return &find(answers, type, name)->address[i];
+}
