@@ -2,37 +2,44 @@
  * record - one structured line per thing that happened: JSON in the EVE shape.
  *
  * The envelope and the names inside the objects are Suricata's, word for word; what EVE lacks
- * stands beside (docs/records.md lists every field). Every text becomes valid UTF-8 (octets
- * that are none are written \xNN), control characters and bidirectional overrides are escaped,
- * every text and list is bounded and says when it was cut: no input can forge a line or a field.
+ * stands beside (docs/records.md lists every field). Every text goes through printable(), every
+ * text and list is bounded and says when it was cut: no input can forge a line or a field.
  */
 #ifndef POSTERN_RECORD_H
 #define POSTERN_RECORD_H
 
 #include <sys/time.h>
 
+#include "community_id.h"
 #include "policy.h"
 
-#define RECORD_TEXT_MAX 1024  /* octets of one text; a cut one has "<name>_truncated": true */
-#define RECORD_RCPT_MAX 100   /* recipients listed; the rest is counted in rcpt_left_out */
-#define RECORD_REPLY_MAX 150  /* replies listed; the rest is counted in replies_left_out */
+#define RECORD_TEXT_MAX	  1024 /* octets of one text; a cut one has "<name>_truncated": true */
+#define RECORD_RCPT_MAX	  100  /* recipients listed; the rest is counted in rcpt_left_out */
+#define RECORD_REPLY_MAX  150  /* replies listed; the rest is counted in replies_left_out ... */
+#define RECORD_REPLY_RCPT 130  /* ... and so many of them to RCPT: the end mark's has its place */
+#define RECORD_SMTP_MAX	  (64u << 10)  /* octets of all texts in one smtp record */
+#define RECORD_LINE_MAX	  (256u << 10) /* no line is longer */
 
-struct endpoint {
-	struct ip ip;
-	uint16_t port;
-};
+/*
+ * Once, before a sandbox closes and before threads start: what jansson and libcrypto would
+ * otherwise open at the first record. False: one of them does not work here.
+ */
+bool record_init(void);
 
 /* The session that a record belongs to; the caller keeps it as long as the records. */
 struct record_session {
 	uint64_t flow_id; /* 53 bits, so that every JSON reader keeps it exact */
 	const char *app_proto;
-	const char *forward;   /* name of the forward section, or NULL */
-	struct endpoint client, server;		 /* client leg, as the client sees it */
-	struct endpoint up_client, up_server;	 /* server leg; up_client.ip.family IP_NONE: none */
+	const char *forward;		      /* name of the forward section, or NULL */
+	struct endpoint client, server;	      /* client leg, as the client sees it */
+	struct endpoint up_client, up_server; /* server leg; up_client.ip.family IP_NONE: none */
 	struct timeval started;
 };
 
-/* Where finished lines go: complete, with their newline. Must not block. */
+/*
+ * Where finished lines go: complete, with their newline. Must not block. Where memory runs out a
+ * record lacks fields or is not written; it is never half a line.
+ */
 typedef void record_sink(void *arg, const char *line, size_t n);
 
 enum record_source {
@@ -47,17 +54,26 @@ struct record_smtp;
 struct record_smtp *record_smtp_new(void); /* NULL: no memory; all functions below take NULL */
 void record_smtp_free(struct record_smtp *);
 void record_smtp_helo(struct record_smtp *, struct span);
-void record_smtp_from(struct record_smtp *, struct span); /* without brackets; "" is the null sender */
+void record_smtp_from(
+    struct record_smtp *, struct span); /* without brackets; "" is the null sender */
 void record_smtp_rcpt(struct record_smtp *, struct span);
 /* Mechanism, user when known (never a secret), whether the server said 235. */
 void record_smtp_auth(struct record_smtp *, struct span mechanism, struct span user, bool done);
-/* command: "MAIL", "RCPT", "." ...; rcpt: of RCPT, else empty. reply: "250 2.1.0 Ok", all lines. */
-void record_smtp_reply(struct record_smtp *, const char *command, struct span rcpt,
-    unsigned code, struct span reply, enum record_source);
-/* The first verdict that refused stays; one that only would have is replaced by one that did. */
+/*
+ * command: "MAIL", "RCPT", "." ..., a constant; rcpt: of RCPT, without brackets, else empty.
+ * reply: "250 2.1.0 Ok", all its lines with or without their CR LF.
+ */
+void record_smtp_reply(struct record_smtp *, const char *command, struct span rcpt, unsigned code,
+    struct span reply, enum record_source);
+/*
+ * The first verdict that refused stays; one that only would have is replaced by one that did, one
+ * that let pass by any later one.
+ */
 void record_smtp_verdict(struct record_smtp *, const struct verdict *);
-/* size: octets of the message as forwarded. state: "accepted", "refused", "aborted", "in_doubt" ... */
-void record_smtp_message(struct record_smtp *, uint64_t size, const char *transfer /* DATA, BDAT */);
+/* size: octets of the message as forwarded. state: "accepted", "refused", "aborted", "in_doubt" ...
+ */
+void record_smtp_message(
+    struct record_smtp *, uint64_t size, const char *transfer /* DATA, BDAT */);
 /* Writes the record. tx_id counts from 0 in a session. */
 void record_smtp_write(struct record_smtp *, const struct record_session *, unsigned tx_id,
     const char *state, record_sink *, void *arg);
@@ -69,20 +85,17 @@ void record_anomaly(const struct record_session *, const char *event, enum an_di
     const char *detail, record_sink *, void *arg);
 
 struct record_flow {
-	uint64_t bytes_toserver, bytes_toclient;	 /* client leg */
-	uint64_t up_bytes_toserver, up_bytes_toclient;	 /* server leg */
+	uint64_t bytes_toserver, bytes_toclient;       /* client leg */
+	uint64_t up_bytes_toserver, up_bytes_toclient; /* server leg */
 	const char *state;  /* "closed", "new" (the server was never reached) */
 	const char *reason; /* "client_quit", "server_closed", "timeout_command", ... */
 	unsigned tx_count;
-	bool opaque;	    /* ended as a relay behind STARTTLS that nobody looked into */
+	bool opaque; /* ended as a relay behind STARTTLS that nobody looked into */
 };
-void record_flow(const struct record_session *, const struct record_flow *, record_sink *, void *arg);
+void record_flow(
+    const struct record_session *, const struct record_flow *, record_sink *, void *arg);
 
 /* What an operator should see and what belongs to no session: event_type "stats". */
 void record_stats(const char *name, uint64_t value, const char *text, record_sink *, void *arg);
-
-/* community_id v1, seed 0: "1:" and 28 characters of base64 (corelight/community-id-spec). */
-#define COMMUNITY_ID_MAX 31
-void community_id(const struct endpoint *a, const struct endpoint *b, char out[COMMUNITY_ID_MAX]);
 
 #endif

@@ -1,0 +1,62 @@
+#include "community_id.h"
+
+#include <netinet/in.h>
+#include <openssl/evp.h>
+
+#define SHA1_OCTETS 20
+
+static int
+endpoint_cmp(const struct endpoint *a, const struct endpoint *b)
+{
+	int cmp = memcmp(a->ip.octets, b->ip.octets, sizeof(a->ip.octets));
+
+	return cmp != 0 ? cmp : (int)a->port - (int)b->port;
+}
+
+static size_t
+put_port(uint8_t *out, uint16_t port)
+{
+	out[0] = (uint8_t)(port >> 8);
+	out[1] = (uint8_t)port;
+	return 2;
+}
+
+/* What the digest is of: seed, both addresses, protocol, a zero, both ports. */
+static size_t
+flow_octets(const struct endpoint *a, const struct endpoint *b, uint8_t out[2 + 32 + 2 + 4])
+{
+	size_t address = a->ip.family == IP_V4 ? 4 : 16, n = 0;
+
+	if (endpoint_cmp(a, b) > 0) {
+		const struct endpoint *lower = b;
+
+		b = a;
+		a = lower;
+	}
+	out[n++] = 0;
+	out[n++] = 0;
+	memcpy(out + n, a->ip.octets, address);
+	memcpy(out + n + address, b->ip.octets, address);
+	n += 2 * address;
+	out[n++] = IPPROTO_TCP;
+	out[n++] = 0;
+	n += put_port(out + n, a->port);
+	n += put_port(out + n, b->port);
+	return n;
+}
+
+void
+community_id(const struct endpoint *a, const struct endpoint *b, char out[COMMUNITY_ID_MAX])
+{
+	uint8_t in[2 + 32 + 2 + 4], digest[EVP_MAX_MD_SIZE];
+	size_t n;
+
+	out[0] = '\0';
+	if (a->ip.family != b->ip.family || a->ip.family == IP_NONE)
+		return;
+	n = flow_octets(a, b, in);
+	if (EVP_Digest(in, n, digest, NULL, EVP_sha1(), NULL) != 1)
+		return;
+	memcpy(out, "1:", 2);
+	EVP_EncodeBlock((unsigned char *)out + 2, digest, SHA1_OCTETS);
+}

@@ -1,0 +1,71 @@
+#include "record.h"
+
+#include "record_json.h"
+
+void
+record_anomaly(const struct record_session *s, const char *event, enum an_dir dir, uint64_t off,
+    const char *detail, record_sink *sink, void *arg)
+{
+	json_t *record = record_open(s, "anomaly", RECORD_NO_TX);
+	json_t *anomaly;
+
+	record_put(record, "direction", dir == AN_C2S ? "to_server" : "to_client");
+	anomaly = record_put_object(record, "anomaly");
+	record_put(anomaly, "type", "applayer");
+	record_put(anomaly, "event", event);
+	record_put(anomaly, "layer", "proto_parser");
+	record_put_int(anomaly, "offset", off);
+	if (detail != NULL)
+		record_put_text(anomaly, "detail", span_str(detail));
+	record_upstream(record, s);
+	record_close(record, sink, arg);
+}
+
+static uint64_t
+milliseconds(const struct timeval *from, const struct timeval *to)
+{
+	int64_t ms = (to->tv_sec - from->tv_sec) * 1000 + (to->tv_usec - from->tv_usec) / 1000;
+
+	return ms < 0 ? 0 : (uint64_t)ms; /* the wall clock may have been set back */
+}
+
+void
+record_flow(
+    const struct record_session *s, const struct record_flow *f, record_sink *sink, void *arg)
+{
+	json_t *record = record_open(s, "flow", RECORD_NO_TX);
+	json_t *flow = record_put_object(record, "flow"), *upstream;
+	struct timeval end;
+	uint64_t ms;
+
+	gettimeofday(&end, NULL);
+	ms = milliseconds(&s->started, &end);
+	record_put_int(flow, "bytes_toserver", f->bytes_toserver);
+	record_put_int(flow, "bytes_toclient", f->bytes_toclient);
+	record_put_time(flow, "start", &s->started);
+	record_put_time(flow, "end", &end);
+	record_put_int(flow, "age", ms / 1000);
+	record_put_int(flow, "duration_ms", ms);
+	record_put(flow, "state", f->state);
+	record_put(flow, "reason", f->reason);
+	record_put_int(flow, "tx_cnt", f->tx_count);
+	record_put_bool(flow, "opaque", f->opaque);
+	upstream = record_upstream(record, s);
+	if (upstream != NULL) {
+		record_put_int(upstream, "bytes_toserver", f->up_bytes_toserver);
+		record_put_int(upstream, "bytes_toclient", f->up_bytes_toclient);
+	}
+	record_close(record, sink, arg);
+}
+
+void
+record_stats(const char *name, uint64_t value, const char *text, record_sink *sink, void *arg)
+{
+	json_t *record = record_open(NULL, "stats", RECORD_NO_TX);
+	json_t *stats = record_put_object(record, "stats");
+
+	record_put_int(stats, name, value);
+	if (text != NULL)
+		record_put_text(stats, "text", span_str(text));
+	record_close(record, sink, arg);
+}

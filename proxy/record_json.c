@@ -1,0 +1,185 @@
+#include "record_json.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "printable.h"
+
+bool
+record_init(void)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+
+	json_object_seed(0);
+	return EVP_Digest("", 0, digest, NULL, EVP_sha1(), NULL) == 1;
+}
+
+void
+record_put_span(json_t *object, const char *key, struct span text)
+{
+	json_object_set_new_nocheck(
+	    object, key, json_stringn_nocheck(text.n == 0 ? "" : (const char *)text.p, text.n));
+}
+
+void
+record_put(json_t *object, const char *key, const char *text)
+{
+	record_put_span(object, key, span_str(text));
+}
+
+void
+record_put_int(json_t *object, const char *key, uint64_t value)
+{
+	json_int_t most = INT64_MAX;
+
+	json_object_set_new_nocheck(
+	    object, key, json_integer(value > INT64_MAX ? most : (json_int_t)value));
+}
+
+void
+record_put_bool(json_t *object, const char *key, bool value)
+{
+	json_object_set_new_nocheck(object, key, json_boolean(value));
+}
+
+void
+record_put_cut(json_t *object, const char *key)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s_truncated", key);
+	record_put_bool(object, name, true);
+}
+
+void
+record_put_text(json_t *object, const char *key, struct span text)
+{
+	struct buf out;
+	bool whole;
+
+	buf_init(&out, RECORD_TEXT_MAX);
+	whole = printable(text, RECORD_TEXT_MAX, &out);
+	record_put_span(object, key, buf_span(&out));
+	if (!whole)
+		record_put_cut(object, key);
+	buf_free(&out);
+}
+
+json_t *
+record_put_object(json_t *record, const char *key)
+{
+	json_t *object = json_object();
+
+	return json_object_set_new_nocheck(record, key, object) == 0 ? object : NULL;
+}
+
+/*
+ * The civil date of a day, the days counted from 1970-01-01. By hand, because gmtime_r() reads a
+ * time zone file, which a sandbox forbids. Counts years from March, so that the leap day is last.
+ */
+static void
+civil_date(int64_t days, int *year, unsigned *month, unsigned *day)
+{
+	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
+	unsigned of_era = (unsigned)(z - era * 146097);
+	unsigned years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	unsigned of_year = of_era - (365 * years + years / 4 - years / 100);
+	unsigned from_march = (5 * of_year + 2) / 153;
+
+	*day = of_year - (153 * from_march + 2) / 5 + 1;
+	*month = from_march < 10 ? from_march + 3 : from_march - 9;
+	*year = (int)(years + era * 400) + (*month <= 2);
+}
+
+/* "2026-11-24T03:00:00.000000+0000", as EVE writes it; always UTC. */
+void
+record_put_time(json_t *object, const char *key, const struct timeval *t)
+{
+	int64_t days = t->tv_sec / 86400;
+	unsigned second = (unsigned)(t->tv_sec % 86400), month, day;
+	char text[64];
+	int year;
+
+	civil_date(days, &year, &month, &day);
+	snprintf(text, sizeof(text), "%04d-%02u-%02uT%02u:%02u:%02u.%06u+0000", year, month, day,
+	    second / 3600, second / 60 % 60, second % 60, (unsigned)t->tv_usec);
+	record_put(object, key, text);
+}
+
+/* The 4-tuple and its id, in EVE's words. */
+static void
+put_leg(json_t *object, const struct endpoint *client, const struct endpoint *server)
+{
+	char text[IP_TEXT_MAX];
+
+	record_put(object, "src_ip", ip_text(&client->ip, text));
+	record_put_int(object, "src_port", client->port);
+	record_put(object, "dest_ip", ip_text(&server->ip, text));
+	record_put_int(object, "dest_port", server->port);
+}
+
+static void
+put_community_id(json_t *object, const struct endpoint *client, const struct endpoint *server)
+{
+	char id[COMMUNITY_ID_MAX];
+
+	community_id(client, server, id);
+	if (id[0] != '\0')
+		record_put(object, "community_id", id);
+}
+
+json_t *
+record_open(const struct record_session *s, const char *event_type, uint32_t tx_id)
+{
+	json_t *record = json_object();
+	struct timeval now;
+
+	gettimeofday(&now, NULL);
+	record_put_time(record, "timestamp", &now);
+	if (s != NULL)
+		record_put_int(record, "flow_id", s->flow_id);
+	record_put(record, "event_type", event_type);
+	if (s == NULL)
+		return record;
+	put_leg(record, &s->client, &s->server);
+	record_put(record, "proto", "TCP");
+	record_put(record, "app_proto", s->app_proto);
+	if (tx_id != RECORD_NO_TX)
+		record_put_int(record, "tx_id", tx_id);
+	put_community_id(record, &s->client, &s->server);
+	if (s->forward != NULL)
+		record_put_text(record, "forward", span_str(s->forward));
+	return record;
+}
+
+json_t *
+record_upstream(json_t *record, const struct record_session *s)
+{
+	json_t *upstream;
+
+	if (s->up_client.ip.family == IP_NONE)
+		return NULL;
+	upstream = record_put_object(record, "upstream");
+	put_leg(upstream, &s->up_client, &s->up_server);
+	put_community_id(upstream, &s->up_client, &s->up_server);
+	return upstream;
+}
+
+static int
+put_octets(const char *p, size_t n, void *line)
+{
+	return buf_add(line, span_of(p, n)) ? 0 : -1;
+}
+
+void
+record_close(json_t *record, record_sink *sink, void *arg)
+{
+	struct buf line;
+
+	buf_init(&line, RECORD_LINE_MAX);
+	if (record != NULL && json_dump_callback(record, put_octets, &line, JSON_COMPACT) == 0 &&
+	    buf_octet(&line, '\n'))
+		sink(arg, (const char *)line.p, line.n);
+	buf_free(&line);
+	json_decref(record);
+}
