@@ -151,7 +151,7 @@ purity: $(LIB_ANALYZERS) $(LIB_RULES)
 .PHONY: lint lint-all
 lint:
 	@tests/need.sh clang-format clang-tidy cppcheck shellcheck mandoc
-	$(PARALLEL) lint-all
+	$(PARALLEL) --keep-going --output-sync lint-all
 LINTED := $(patsubst %,$(BUILD)/lint/%.ok,$(SRC) $(HEADERS) $(SCRIPTS) $(wildcard packaging/man/*))
 lint-all: $(LINTED)
 # The object stands for the headers: a file is looked at again when anything that it includes changed.
