@@ -1,0 +1,101 @@
+#!/bin/sh
+# Installs what the laboratory needs (network tests and the demo): real servers and real clients.
+#
+# No daemon is started: a policy-rc.d forbids it for the duration, one that was there is put back,
+# and units of packages that are new on this machine are left disabled. A mail server that is not
+# Postfix is never replaced. Exim, which cannot be installed beside Postfix, is only unpacked, into
+# build/lab/exim. Quick and silent when everything is there.
+set -eu
+
+packages="postfix nsd unbound swaks curl openssl iproute2 util-linux procps ca-certificates
+	python3 python3-pytest python3-pytest-xdist"
+unpacked="exim4-daemon-light libidn12"
+policy=/usr/sbin/policy-rc.d
+root=$(cd "$(dirname "$0")/.." && pwd)
+exim=$root/build/lab/exim
+
+fail()
+{
+	echo "deps-lab: $*" >&2
+	exit 1
+}
+
+installed()
+{
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+units_of()
+{
+	dpkg -L "$1" | sed -n 's|^\(/usr\)\{0,1\}/lib/systemd/system/\([^/]*\.\(service\|socket\|timer\|path\)\)$|\2|p'
+}
+
+restore_policy()
+{
+	[ -n "${policy_written-}" ] || return 0
+	rm -f "$policy"
+	[ ! -e "$policy.before-lab" ] || mv "$policy.before-lab" "$policy"
+	policy_written=
+}
+
+forbid_daemons()
+{
+	# a run that was cut off left ours in place and the machine's own beside it
+	if [ ! -e "$policy.before-lab" ] && [ -e "$policy" ]; then
+		mv "$policy" "$policy.before-lab"
+	fi
+	policy_written=yes
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+}
+
+missing=
+for p in $packages; do
+	installed "$p" || missing="$missing $p"
+done
+
+if [ -n "$missing" ]; then
+	command -v apt-get >/dev/null || fail "this needs Debian's apt-get; install yourself:$missing"
+	[ "$(id -u)" = 0 ] || fail "needs root to install:$missing"
+	if ! installed postfix; then
+		other=$(dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+			awk '$1 == "installed" && / mail-transport-agent/ { print $2; exit }')
+		[ -z "$other" ] || fail "$other is this machine's mail server, and installing Postfix" \
+			"would remove it; run the laboratory in a container or a virtual machine"
+	fi
+	trap restore_policy EXIT
+	trap 'exit 1' HUP INT TERM
+	forbid_daemons
+	export DEBIAN_FRONTEND=noninteractive
+	if ! installed postfix; then
+		echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+	fi
+	apt-get update -qq || echo "deps-lab: apt-get update failed; trying with the lists there are" >&2
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	if command -v systemctl >/dev/null; then
+		for p in $missing; do
+			for unit in $(units_of "$p"); do
+				systemctl disable --quiet "$unit" 2>/dev/null || true
+			done
+		done
+	fi
+	restore_policy
+fi
+
+if [ ! -x "$exim/usr/sbin/exim4" ]; then
+	command -v apt-get >/dev/null || fail "this needs Debian's apt-get to fetch $unpacked"
+	download=$(mktemp -d)
+	trap 'rm -rf "$download"; restore_policy' EXIT
+	# shellcheck disable=SC2086
+	fetch() { (cd "$download" && apt-get download -qq -o APT::Sandbox::User=root $unpacked); }
+	fetch || { apt-get update -qq && fetch; } || fail "cannot download: $unpacked"
+	mkdir -p "$exim.new"
+	for deb in "$download"/*.deb; do
+		dpkg -x "$deb" "$exim.new"
+	done
+	# it is always started by root here and needs no right of its own
+	chmod u-s "$exim.new/usr/sbin/exim4"
+	rm -rf "$exim"
+	mv "$exim.new" "$exim"
+fi

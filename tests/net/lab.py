@@ -1,0 +1,260 @@
+"""Network namespaces and processes for tests: nothing of the host is used or changed.
+
+A namespace is held by an open descriptor of this process, not by a name under /run/netns, and
+daemons run in PID namespaces that die with it. So nothing is left behind even after kill -9.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CLONE_NEWNET = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class LabError(Exception):
+    """The laboratory itself does not work; says nothing about the gateway."""
+
+
+def wait_for(condition, timeout=10.0, what="condition", interval=0.01):
+    """Calls condition until it returns something true, and returns that."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {timeout} s")
+        time.sleep(interval)
+
+
+def _in_thread(function):
+    """Runs function in a thread of its own: setns and unshare change only the calling thread."""
+    result = []
+
+    def run():
+        try:
+            result.append((function(), None))
+        except BaseException as error:  # handed to the caller, whatever it is
+            result.append((None, error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    value, error = result[0]
+    if error is not None:
+        raise error
+    return value
+
+
+class Namespace:
+    """One network namespace, alive as long as close() was not called."""
+
+    def __init__(self, label):
+        self.label = label
+
+        def make():
+            if _libc.unshare(CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNET): needs root")
+            return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+        self.fd = _in_thread(make)
+        self.path = f"/proc/{os.getpid()}/fd/{self.fd}"
+        self.ip("link set lo up")
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def call(self, function):
+        """Calls function in a thread that is in this namespace; its sockets stay here."""
+
+        def run():
+            if _libc.setns(self.fd, CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+            return function()
+
+        return _in_thread(run)
+
+    def command(self, *argv):
+        """argv, to be run in this namespace."""
+        return ["nsenter", f"--net={self.path}", "--", *map(str, argv)]
+
+    def run(self, *argv, timeout=30, **options):
+        """Runs to the end; gives a CompletedProcess with text output."""
+        return subprocess.run(self.command(*argv), capture_output=True, text=True,
+                              timeout=timeout, errors="replace", **options)
+
+    def ip(self, *lines):
+        """Lines for ip(8), in one go."""
+        done = subprocess.run(self.command("ip", "-batch", "-"), input="\n".join(lines) + "\n",
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise LabError(f"ip in {self.label}: {done.stderr.strip()}\n" + "\n".join(lines))
+
+    def sysctl(self, name, value):
+        """/proc/sys/net shows the namespace of the thread that opens it."""
+        path = Path("/proc/sys/net") / name
+        self.call(lambda: path.write_text(str(value)))
+
+    def tcp(self, family=socket.AF_INET):
+        return self.call(lambda: socket.socket(family, socket.SOCK_STREAM))
+
+    def udp(self, family=socket.AF_INET):
+        return self.call(lambda: socket.socket(family, socket.SOCK_DGRAM))
+
+
+class Daemon:
+    """A process that ends with this one, with all that it starts."""
+
+    def __init__(self, namespace, argv, log, env=None, before=":"):
+        self.log = Path(log)
+        unshare = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--mount", "--fork",
+                   "--kill-child=SIGKILL", "--mount-proc", "--"]
+        # A shell is the first process of the PID namespace: the kernel forgets the signal of a
+        # parent's death when a process changes its user, as daemons do.
+        inner = ["sh", "-c", before + ' && { "$@" & wait $!; }', "sh", *map(str, argv)]
+        # nsenter first: --mount-proc hides this process, and with it the path of the namespace
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen(namespace.command(*unshare, *inner), stdout=out,
+                                            stderr=out, stdin=subprocess.DEVNULL, env=env)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def wait_ready(self, condition, what, timeout=20):
+        """Waits for condition; a daemon that ended says why."""
+
+        def ready():
+            if not self.alive():
+                raise LabError(f"{what} ended at once:\n{self.tail()}")
+            return condition()
+
+        try:
+            wait_for(ready, timeout, what)
+        except TimeoutError as error:
+            raise LabError(f"{error}\n{self.tail()}") from None
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def stop(self):
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+
+
+def can_connect(namespace, address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    probe = namespace.tcp(family)
+    probe.settimeout(1)
+    try:
+        return probe.connect_ex((address, port)) == 0
+    finally:
+        probe.close()
+
+
+# client (outside)  --  gateway  --  server (inside), routed, so that "direct" works too
+OUTSIDE4, OUTSIDE6 = "198.51.100.", "2001:db8:100::"
+INSIDE4, INSIDE6 = "10.25.0.", "fd00:25::"
+
+CLIENT = OUTSIDE4 + "2"         # a client outside
+CLIENT_OTHER = OUTSIDE4 + "3"   # another one
+CLIENT6 = OUTSIDE6 + "2"
+CLIENT_INSIDE = "10.26.0.2"     # the same host with an address that is ours
+GATEWAY = OUTSIDE4 + "1"
+GATEWAY6 = OUTSIDE6 + "1"
+MX, MX6 = INSIDE4 + "25", INSIDE6 + "25"                 # Postfix for campus.example
+OPEN_RELAY, OPEN_RELAY6 = INSIDE4 + "26", INSIDE6 + "26" # Postfix that relays for everybody
+EXIM, EXIM6 = INSIDE4 + "27", INSIDE6 + "27"
+FAKE, FAKE6 = INSIDE4 + "28", INSIDE6 + "28"             # scripted servers
+SINK = INSIDE4 + "29"           # where the open relay sends everything
+UNBOUND, NSD = INSIDE4 + "53", INSIDE4 + "54"
+SILENT_DNS = INSIDE4 + "55"     # takes questions, never answers
+NOBODY_THERE = INSIDE4 + "66"   # frames go to no card: connects time out
+
+
+class Lab:
+    """Three namespaces with addresses, a folder, and a list of what must be ended."""
+
+    def __init__(self):
+        if os.geteuid() != 0:
+            raise LabError("network namespaces need root; run this as root")
+        self._ends = []
+        self.dir = Path(tempfile.mkdtemp(prefix="postern-lab-"))
+        self._ends.append(lambda: shutil.rmtree(self.dir, ignore_errors=True))
+        self.dir.chmod(0o755)  # daemons run as users of their own
+        try:
+            self._network()
+        except BaseException:
+            self.close()
+            raise
+
+    def _network(self):
+        for label in ("client", "gateway", "server"):
+            namespace = Namespace(label)
+            setattr(self, label, namespace)
+            self.at_end(namespace.close)
+        for namespace in (self.client, self.gateway, self.server):
+            # addresses are made by hand and never collide
+            namespace.sysctl("ipv6/conf/default/accept_dad", 0)
+            namespace.sysctl("ipv6/conf/all/accept_dad", 0)
+        self.gateway.ip(f"link add outside type veth peer name eth0 netns {self.client.path}",
+                        f"link add inside type veth peer name eth0 netns {self.server.path}",
+                        f"addr add {GATEWAY}/24 dev outside",
+                        f"addr add {GATEWAY6}/64 dev outside nodad",
+                        f"addr add {INSIDE4}1/24 dev inside",
+                        f"addr add {INSIDE6}1/64 dev inside nodad",
+                        "link set outside up", "link set inside up",
+                        f"route add {CLIENT_INSIDE}/32 via {CLIENT}",
+                        f"neigh add {NOBODY_THERE} lladdr 02:00:00:00:00:66 dev inside")
+        self.client.ip(f"addr add {CLIENT}/24 dev eth0", f"addr add {CLIENT_OTHER}/24 dev eth0",
+                       f"addr add {CLIENT6}/64 dev eth0 nodad",
+                       f"addr add {OUTSIDE6}3/64 dev eth0 nodad",
+                       f"addr add {CLIENT_INSIDE}/32 dev eth0", "link set eth0 up",
+                       f"route add default via {GATEWAY}", f"route add default via {GATEWAY6}")
+        servers4 = [f"addr add {a}/24 dev eth0" for a in
+                    (MX, OPEN_RELAY, EXIM, FAKE, SINK, UNBOUND, NSD, SILENT_DNS)]
+        servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in (MX6, OPEN_RELAY6, EXIM6, FAKE6)]
+        self.server.ip(*servers4, *servers6, "link set eth0 up",
+                       f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
+        self.gateway.sysctl("ipv4/ip_forward", 1)
+        self.gateway.sysctl("ipv6/conf/all/forwarding", 1)
+
+    def at_end(self, function):
+        """To be called at close(), last one first."""
+        self._ends.append(function)
+
+    def folder(self, name):
+        path = self.dir / name
+        path.mkdir()
+        path.chmod(0o755)
+        return path
+
+    def close(self):
+        while self._ends:
+            try:
+                self._ends.pop()()
+            except Exception as error:  # one that fails must not keep the others from ending
+                print(f"lab: {error}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def end_by_signal():
+    """SIGTERM ends like Ctrl-C, so that "finally" and "with" do their work."""
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
