@@ -2,7 +2,8 @@
  * config - the configuration file, read once, checked whole, then never changed.
  *
  * The names and their meaning are in packaging/postern.conf (the sample that explains itself)
- * and postern.conf(5). The rows of the policy are compiled straight into struct policy.
+ * and postern.conf(5); config_schema.c has them in one table, with type, default and bounds. The
+ * rows of the policy are compiled straight into struct policy.
  */
 #ifndef POSTERN_CONFIG_H
 #define POSTERN_CONFIG_H
@@ -13,7 +14,9 @@
 #include "policy.h"
 #include "smtp/smtp.h"
 
-#define CONFIG_DEFAULT_PATH "/etc/postern/postern.conf"
+#define CONFIG_DEFAULT_PATH	"/etc/postern/postern.conf"
+#define CONFIG_FILE_MAX		(16u << 20) /* octets of a configuration file */
+#define CONFIG_FORWARD_NAME_MAX 64	    /* octets: letters, digits, "-", "_", "." */
 
 enum protocol {
 	PROTOCOL_FTP,
@@ -26,7 +29,7 @@ const char *protocol_name(enum protocol);
 /* forward "name" { listen = ADDR:PORT  to = ADDR:PORT  protocol = smtp  outside = no } */
 struct forward {
 	char *name;
-	struct sockaddr_storage listen, to;
+	struct sockaddr_storage listen, to; /* a family and a port, never 0 */
 	enum protocol protocol;
 	bool outside; /* the server is outside; else it counts as inside whatever its address */
 };
@@ -43,18 +46,18 @@ struct smtp_timeouts {
 
 /* "limits { }": for all protocols, per worker. */
 struct limits {
-	unsigned sessions;	      /* 0: computed from the descriptor limit */
-	unsigned sessions_per_client; /* 50 */
-	unsigned client_prefix6;      /* bits of an IPv6 address that make one client: 64 */
-	unsigned pending_connects;    /* to servers that do not answer yet, in all: 1000 */
+	unsigned sessions;		      /* 0: computed from the descriptor limit */
+	unsigned sessions_per_client;	      /* 50 */
+	unsigned client_prefix6;	      /* bits of an IPv6 address that make one client: 64 */
+	unsigned pending_connects;	      /* to servers that do not answer yet, in all: 1000 */
 	unsigned pending_connects_per_client; /* 20 */
-	unsigned connect_timeout;     /* seconds: 15 */
-	unsigned pressure;	      /* percent of sessions from which timeouts shorten: 80 */
-	unsigned pressed_timeout;     /* seconds a client may idle then: 10 */
-	unsigned min_rate;	      /* octets per second of a body, after the first minute: 500; 0: off */
-	unsigned refusals;	      /* a client with that many refusals within refusal_window ... */
-	unsigned refusal_window;      /* seconds: 60 */
-	unsigned block;		      /* ... is answered 421 for that many seconds: 300; refusals 0: off */
+	unsigned connect_timeout;	      /* seconds: 15 */
+	unsigned pressure;	  /* percent of sessions from which timeouts shorten: 80 */
+	unsigned pressed_timeout; /* seconds a client may idle then: 10 */
+	unsigned min_rate; /* octets per second of a body, after the first minute: 500; 0: off */
+	unsigned refusals; /* a client with that many refusals within refusal_window ... */
+	unsigned refusal_window; /* seconds: 60 */
+	unsigned block; /* ... is answered 421 for that many seconds: 300; refusals 0: off */
 };
 
 enum bare_newline {
@@ -74,8 +77,21 @@ struct smtp_config {
 	unsigned recipients;	/* 1000, at least 100; 452 4.5.3 */
 	unsigned errors;	/* 20; 421 4.7.0 */
 	unsigned junk_commands; /* 100 */
-	unsigned error_delay;	/* milliseconds before the reply to an error, from the fifth on: 1000 */
+	unsigned error_delay; /* milliseconds before the reply to the fifth error and later: 1000 */
 	struct smtp_timeouts timeouts;
+};
+
+struct ftp_config {
+	unsigned *ports;
+	size_t n_ports;
+	bool server_data_same; /* towards the server what the client chose; else always passive */
+	char **deny;	       /* commands refused with 502, in capitals; NULL-terminated */
+};
+
+/* POP3, IMAP. */
+struct retrieval_config {
+	unsigned *ports;
+	size_t n_ports;
 };
 
 enum intercept_mode {
@@ -84,33 +100,54 @@ enum intercept_mode {
 	INTERCEPT_REDIRECT,
 };
 
+struct intercept_config {
+	char **devices;	     /* sessions arriving on these; empty: on any. NULL-terminated */
+	bool on_exit_bypass; /* nothing stands in the way while the gateway is down; else refused */
+	struct networks *bypass;	 /* clients never touched; sealed */
+	struct networks *bypass_servers; /* servers never touched; sealed */
+};
+
+struct cfg_t; /* libconfuse */
+
 struct config {
 	char *path; /* of the file; "-": standard input */
 	unsigned workers;
 	char *user;
-	char *log; /* "-": standard output */
-	char **resolvers; /* NULL-terminated; "recurse" alone: ask the roots */
+	char *log;	     /* "-": standard output */
+	char **resolvers;    /* NULL-terminated; "recurse" alone: ask the roots */
 	unsigned dns_budget; /* seconds for all look-ups of one event; smtp.sender_domain.budget */
 	unsigned drain;
+	char **inside_devices; /* interfaces behind which "inside" is; empty: by address alone */
 	enum intercept_mode mode;
+	struct intercept_config intercept;
 	struct forward *forwards;
 	size_t n_forwards;
 	struct limits limits;
 	struct smtp_config smtp;
+	struct ftp_config ftp;
+	struct retrieval_config pop3, imap;
 	struct policy *policy; /* sealed */
+	struct cfg_t *tree;    /* the values as they were written, for config_print() */
 };
 
 /*
- * Reads and checks. Every semantic fault and the first syntax fault is written to err, one line
- * each: "FILE:LINE: what is wrong; what is allowed". NULL: there was one.
+ * path  of the file, at most CONFIG_FILE_MAX octets; "-": standard input
+ * err   gets every semantic fault and the first syntax fault in the order of the file, one line
+ *       each: "FILE:LINE: smtp.relay.check: "on" is not one of enforce, report, off". Text from
+ *       the file stands there without control characters.
+ *
+ * NULL: there was a fault, or no memory. Else to be freed with config_free().
  */
 struct config *config_read(const char *path, FILE *err);
-void config_free(struct config *);
+void config_free(struct config *); /* NULL is fine */
 
-/* What "postern check" prints: the configuration with its defaults, loadable again. */
+/*
+ * The configuration with its defaults filled in, in a form that config_read() takes again and
+ * that gives the same when it is printed again.
+ */
 void config_print(const struct config *, FILE *);
 
-/* "192.0.2.1:25", "[2001:db8::1]:25"; false: neither. */
+/* "192.0.2.1:25", "[2001:db8::1]:25", port 1 to 65535. False: neither; *out is left alone. */
 bool config_endpoint(const char *text, struct sockaddr_storage *out);
 
 #endif

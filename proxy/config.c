@@ -1,0 +1,295 @@
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "config_scan.h"
+#include "config_text.h"
+#include "config_tree.h"
+#include "config_value.h"
+
+/* A configuration while it is read. */
+struct reading {
+	struct config *config;
+	struct config_scan scan;
+	struct faults faults;
+};
+
+const char *
+protocol_name(enum protocol p)
+{
+	static const char *const names[] = {[PROTOCOL_FTP] = "ftp",
+	    [PROTOCOL_SMTP] = "smtp",
+	    [PROTOCOL_POP3] = "pop3",
+	    [PROTOCOL_IMAP] = "imap"};
+
+	return names[p];
+}
+
+/* ---- values ---- */
+
+static void
+take_section(struct reading *r, enum config_section section, unsigned nth, void *forward)
+{
+	void *bases[] = {
+	    [BASE_CONFIG] = r->config, [BASE_POLICY] = r->config->policy, [BASE_FORWARD] = forward};
+	cfg_t *at = config_tree_section(r->config->tree, section, nth);
+	const struct setting *row;
+
+	for (size_t i = 0; at != NULL && (row = config_setting(i)) != NULL; i++)
+		if (row->section == section)
+			config_value_take(at, row, bases[row->base], &r->faults);
+}
+
+static void
+take_forwards(struct reading *r)
+{
+	struct config *c = r->config;
+	unsigned n = cfg_size(c->tree, config_section(SECTION_FORWARD)->name);
+
+	if (n > FORWARDS_MAX) {
+		faults_add(&r->faults, r->scan.forward_line[FORWARDS_MAX - 1],
+		    "forward: %u sections; at most %d may stand here", n, FORWARDS_MAX);
+		n = FORWARDS_MAX;
+	}
+	if (n == 0)
+		return;
+	if ((c->forwards = calloc(n, sizeof(*c->forwards))) == NULL) {
+		faults_add(&r->faults, 1, "out of memory");
+		return;
+	}
+	for (; c->n_forwards < n; c->n_forwards++) {
+		struct forward *f = &c->forwards[c->n_forwards];
+		unsigned i = (unsigned)c->n_forwards;
+		f->name = strdup(cfg_title(config_tree_section(c->tree, SECTION_FORWARD, i)));
+		if (f->name == NULL)
+			faults_add(&r->faults, r->scan.forward_line[i], "out of memory");
+		take_section(r, SECTION_FORWARD, i, f);
+	}
+}
+
+/* Who writes forward sections and no intercept section wants no interception. */
+static void
+settle_mode(struct reading *r)
+{
+	size_t i;
+
+	if (r->scan.section_line[SECTION_INTERCEPT] != 0 || r->scan.n_forwards == 0)
+		return;
+	const struct setting *row = config_setting_find(SECTION_INTERCEPT, span_str("mode"), &i);
+	cfg_t *section = config_tree_section(r->config->tree, SECTION_INTERCEPT, 0);
+	if (!config_tree_set(section, row, "off"))
+		faults_add(&r->faults, 1, "out of memory");
+}
+
+/* ---- what no single value shows ---- */
+
+static unsigned
+setting_line(const struct reading *r, enum config_section section, const char *name)
+{
+	size_t i;
+
+	config_setting_find(section, span_str(name), &i);
+	return r->scan.setting_line[i];
+}
+
+static void
+check_inside(struct reading *r)
+{
+	const struct policy *p = r->config->policy;
+	unsigned line = setting_line(r, SECTION_ROOT, "inside");
+
+	if (p->relay.check == CHECK_OFF || !networks_empty(p->inside))
+		return;
+	if (line == 0)
+		line = setting_line(r, SECTION_RELAY, "check");
+	faults_add(&r->faults, line != 0 ? line : 1,
+	    "inside: empty, and smtp.relay.check needs to know who is inside; name a network, or "
+	    "set the check off");
+}
+
+static void
+check_reply_size(struct reading *r)
+{
+	const struct smtp_limits *l = &r->config->smtp.dialogue;
+	unsigned line = setting_line(r, SECTION_SMTP, "reply_line");
+
+	if (l->reply < l->reply_line)
+		faults_add(&r->faults, line,
+		    "smtp.reply_line: %zu is more than smtp.reply_size, %zu, which bounds all "
+		    "lines "
+		    "of a reply",
+		    l->reply_line, l->reply);
+}
+
+/* A port of two protocols, or twice of one. */
+static void
+check_ports(struct reading *r)
+{
+	const struct config *c = r->config;
+	const struct {
+		enum config_section section;
+		const unsigned *ports;
+		size_t n;
+	} all[] = {{SECTION_SMTP, c->smtp.ports, c->smtp.n_ports},
+	    {SECTION_FTP, c->ftp.ports, c->ftp.n_ports},
+	    {SECTION_POP3, c->pop3.ports, c->pop3.n_ports},
+	    {SECTION_IMAP, c->imap.ports, c->imap.n_ports}};
+	uint8_t owner[UINT16_MAX + 1] = {SECTION_ROOT}; /* the root has no ports: nobody */
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (size_t j = 0; j < all[i].n; j++) {
+			unsigned port = all[i].ports[j],
+				 line = setting_line(r, all[i].section, "ports");
+			const char *name = config_section(all[i].section)->name;
+			if (owner[port] != SECTION_ROOT)
+				faults_add(&r->faults, line != 0 ? line : 1,
+				    "%s.ports: %u stands in %s.ports already; a port has one "
+				    "protocol",
+				    name, port,
+				    config_section((enum config_section)owner[port])->name);
+			else
+				owner[port] = (uint8_t)all[i].section;
+		}
+}
+
+static bool
+same_endpoint(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	/* Both were made from zeroes by config_endpoint(). */
+	return a->ss_family != AF_UNSPEC && memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static void
+check_forward(struct reading *r, size_t i)
+{
+	const struct forward *f = r->config->forwards, *me = &f[i];
+	unsigned line = r->scan.forward_line[i];
+	size_t n = me->name != NULL ? strspn(me->name, "abcdefghijklmnopqrstuvwxyz"
+						       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+				    : 0;
+	const struct setting *row;
+	cfg_t *section = config_tree_section(r->config->tree, SECTION_FORWARD, (unsigned)i);
+
+	if (me->name != NULL && (n == 0 || n > CONFIG_FORWARD_NAME_MAX || me->name[n] != '\0'))
+		faults_add(&r->faults, line,
+		    "forward: \"%.100s\" is not a name of 1 to %d letters, digits, \"-\", \"_\", "
+		    "\".\"",
+		    me->name, CONFIG_FORWARD_NAME_MAX);
+	for (size_t k = 0; (row = config_setting(k)) != NULL; k++)
+		if (row->section == SECTION_FORWARD && config_tree_count(section, row) == 0)
+			faults_add(&r->faults, line,
+			    "forward.%s: missing; ADDRESS:PORT must be given", row->name);
+	if (same_endpoint(&me->listen, &me->to))
+		faults_add(&r->faults, line, "forward.to: the address that it listens on");
+	for (size_t k = 0; k < i; k++)
+		if (same_endpoint(&f[k].listen, &me->listen))
+			faults_add(&r->faults, line,
+			    "forward.listen: \"%.100s\" on line %u listens there already; one "
+			    "address, "
+			    "one forward",
+			    f[k].name, r->scan.forward_line[k]);
+}
+
+static void
+check_all(struct reading *r)
+{
+	check_inside(r);
+	check_reply_size(r);
+	check_ports(r);
+	for (size_t i = 0; i < r->config->n_forwards; i++)
+		check_forward(r, i);
+}
+
+/* ---- the whole ---- */
+
+static struct config *
+config_new(const char *path)
+{
+	struct config *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->path = strdup(path);
+	c->policy = policy_new();
+	c->intercept.bypass = networks_new();
+	c->intercept.bypass_servers = networks_new();
+	if (c->path != NULL && c->policy != NULL && c->intercept.bypass != NULL &&
+	    c->intercept.bypass_servers != NULL)
+		return c;
+	config_free(c);
+	return NULL;
+}
+
+void
+config_free(struct config *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->n_forwards; i++)
+		free(c->forwards[i].name);
+	free(c->forwards);
+	free(c->path);
+	free(c->user);
+	free(c->log);
+	config_words_free(c->resolvers);
+	config_words_free(c->inside_devices);
+	config_words_free(c->intercept.devices);
+	networks_free(c->intercept.bypass);
+	networks_free(c->intercept.bypass_servers);
+	free(c->smtp.ports);
+	free(c->ftp.ports);
+	config_words_free(c->ftp.deny);
+	free(c->pop3.ports);
+	free(c->imap.ports);
+	policy_free(c->policy);
+	cfg_free(c->tree);
+	free(c);
+}
+
+static void
+read_text(struct reading *r, char *text, size_t n)
+{
+	config_scan(text, &n, &r->scan, &r->faults);
+	r->config->tree = config_tree_read(text, n, &r->faults);
+	if (r->config->tree == NULL) {
+		faults_add(&r->faults, 1, "out of memory");
+		return;
+	}
+	settle_mode(r);
+	for (unsigned s = 0; s < SECTION_COUNT; s++)
+		if (s != SECTION_FORWARD)
+			take_section(r, (enum config_section)s, 0, NULL);
+	take_forwards(r);
+	networks_seal(r->config->intercept.bypass);
+	networks_seal(r->config->intercept.bypass_servers);
+	policy_seal(r->config->policy);
+	if (r->faults.syntax_line == 0)
+		check_all(r);
+}
+
+struct config *
+config_read(const char *path, FILE *err)
+{
+	struct reading r;
+	size_t n;
+	char *text = config_text_read(path, &n, err);
+
+	if (text == NULL)
+		return NULL;
+	faults_init(&r.faults);
+	r.config = config_new(path);
+	if (r.config == NULL)
+		faults_add(&r.faults, 1, "out of memory");
+	else
+		read_text(&r, text, n);
+	if (faults_any(&r.faults)) {
+		faults_tell(&r.faults, config_text_name(path), err);
+		config_free(r.config);
+		r.config = NULL;
+	}
+	faults_free(&r.faults);
+	free(text);
+	return r.config;
+}

@@ -1,0 +1,205 @@
+#include "config_schema.h"
+
+static const struct section sections[SECTION_COUNT] = {
+    [SECTION_ROOT] = {"", SECTION_NONE, false},
+    [SECTION_INTERCEPT] = {"intercept", SECTION_ROOT, false},
+    [SECTION_FORWARD] = {"forward", SECTION_ROOT, true},
+    [SECTION_LIMITS] = {"limits", SECTION_ROOT, false},
+    [SECTION_SMTP] = {"smtp", SECTION_ROOT, false},
+    [SECTION_TIMEOUTS] = {"timeouts", SECTION_SMTP, false},
+    [SECTION_RELAY] = {"relay", SECTION_SMTP, false},
+    [SECTION_SENDER] = {"sender_domain", SECTION_SMTP, false},
+    [SECTION_FTP] = {"ftp", SECTION_ROOT, false},
+    [SECTION_POP3] = {"pop3", SECTION_ROOT, false},
+    [SECTION_IMAP] = {"imap", SECTION_ROOT, false},
+};
+
+static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
+static const struct choice check_words[] = {
+    {"enforce", CHECK_ENFORCE}, {"report", CHECK_REPORT}, {"off", CHECK_OFF}, {NULL, 0}};
+static const struct choice pass_refuse[] = {{"pass", false}, {"refuse", true}, {NULL, 0}};
+static const struct choice missing_codes[] = {{"451", false}, {"550", true}, {NULL, 0}};
+static const struct choice modes[] = {{"tproxy", INTERCEPT_TPROXY},
+    {"redirect", INTERCEPT_REDIRECT}, {"off", INTERCEPT_OFF}, {NULL, 0}};
+static const struct choice on_exit_words[] = {{"block", false}, {"bypass", true}, {NULL, 0}};
+static const struct choice protocols[] = {{"smtp", PROTOCOL_SMTP}, {"ftp", PROTOCOL_FTP},
+    {"pop3", PROTOCOL_POP3}, {"imap", PROTOCOL_IMAP}, {NULL, 0}};
+static const struct choice newlines[] = {
+    {"reject", BARE_NEWLINE_REJECT}, {"normalize", BARE_NEWLINE_NORMALIZE}, {NULL, 0}};
+static const struct choice starttls_words[] = {{"auto", STARTTLS_AUTO}, {"pass", STARTTLS_PASS},
+    {"refuse", STARTTLS_REFUSE}, {"hide", STARTTLS_HIDE}, {NULL, 0}};
+static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
+
+/* Where a value goes. */
+#define AT(base_, type_, member)                                                                   \
+	.base = (base_), .offset = offsetof(type_, member), .size = sizeof(((type_ *)NULL)->member)
+#define CONFIG(member)	AT(BASE_CONFIG, struct config, member)
+#define POLICY(member)	AT(BASE_POLICY, struct policy, member)
+#define FORWARD(member) AT(BASE_FORWARD, struct forward, member)
+#define PORTS(section)	CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
+
+/* What a value may be. */
+#define NUMBER(def, min_, max_)                                                                    \
+	.type = SETTING_NUMBER, .fallback = (def), .min = (min_), .max = (max_)
+#define CHOICE(def, words) .type = SETTING_CHOICE, .fallback = (def), .choices = (words)
+#define LIST(type_, def)   .type = (type_), .fallback = (def)
+#define TEXT(def)	   .type = SETTING_TEXT, .fallback = (def)
+/* Must be given. */
+#define GIVEN(type_)	   .type = (type_), .fallback = NULL
+#define OR_ZERO		   .zero_ok = true
+#define BY(rfc)		   .source = (rfc)
+
+#define ROW(section_, name_) .section = (section_), .name = (name_)
+
+static const struct setting settings[] = {
+    {ROW(SECTION_ROOT, "workers"), NUMBER("0", 1, 256), OR_ZERO, CONFIG(workers)},
+    {ROW(SECTION_ROOT, "user"), TEXT("postern"), CONFIG(user)},
+    {ROW(SECTION_ROOT, "log"), TEXT("/var/log/postern/eve.json"), CONFIG(log)},
+    {ROW(SECTION_ROOT, "inside"), LIST(SETTING_NETWORKS, ""), POLICY(inside)},
+    {ROW(SECTION_ROOT, "inside_devices"), LIST(SETTING_DEVICES, ""), CONFIG(inside_devices)},
+    {ROW(SECTION_ROOT, "resolvers"), LIST(SETTING_RESOLVERS, ""), CONFIG(resolvers)},
+    {ROW(SECTION_ROOT, "drain"), NUMBER("10", 0, 86400), CONFIG(drain)},
+
+    {ROW(SECTION_INTERCEPT, "mode"), CHOICE("tproxy", modes), CONFIG(mode)},
+    {ROW(SECTION_INTERCEPT, "devices"), LIST(SETTING_DEVICES, ""), CONFIG(intercept.devices)},
+    {ROW(SECTION_INTERCEPT, "on_exit"), CHOICE("block", on_exit_words),
+	CONFIG(intercept.on_exit_bypass)},
+    {ROW(SECTION_INTERCEPT, "bypass"), LIST(SETTING_NETWORKS, ""), CONFIG(intercept.bypass)},
+    {ROW(SECTION_INTERCEPT, "bypass_servers"), LIST(SETTING_NETWORKS, ""),
+	CONFIG(intercept.bypass_servers)},
+
+    {ROW(SECTION_FORWARD, "listen"), GIVEN(SETTING_ENDPOINT), FORWARD(listen)},
+    {ROW(SECTION_FORWARD, "to"), GIVEN(SETTING_ENDPOINT), FORWARD(to)},
+    {ROW(SECTION_FORWARD, "protocol"), CHOICE("smtp", protocols), FORWARD(protocol)},
+    {ROW(SECTION_FORWARD, "outside"), CHOICE("no", yes_no), FORWARD(outside)},
+
+    {ROW(SECTION_LIMITS, "sessions"), NUMBER("0", 1, 1000000), OR_ZERO, CONFIG(limits.sessions)},
+    {ROW(SECTION_LIMITS, "sessions_per_client"), NUMBER("50", 1, 1000000),
+	CONFIG(limits.sessions_per_client)},
+    {ROW(SECTION_LIMITS, "client_prefix6"), NUMBER("64", 16, 128), CONFIG(limits.client_prefix6)},
+    {ROW(SECTION_LIMITS, "pending_connects"), NUMBER("1000", 1, 1000000),
+	CONFIG(limits.pending_connects)},
+    {ROW(SECTION_LIMITS, "pending_connects_per_client"), NUMBER("20", 1, 1000000),
+	CONFIG(limits.pending_connects_per_client)},
+    {ROW(SECTION_LIMITS, "connect_timeout"), NUMBER("15", 1, 300), CONFIG(limits.connect_timeout)},
+    {ROW(SECTION_LIMITS, "pressure"), NUMBER("80", 1, 100), CONFIG(limits.pressure)},
+    {ROW(SECTION_LIMITS, "pressed_timeout"), NUMBER("10", 1, 300), CONFIG(limits.pressed_timeout)},
+    {ROW(SECTION_LIMITS, "min_rate"), NUMBER("500", 1, 1000000), OR_ZERO, CONFIG(limits.min_rate)},
+    {ROW(SECTION_LIMITS, "refusals"), NUMBER("100", 1, 1000000), OR_ZERO, CONFIG(limits.refusals)},
+    {ROW(SECTION_LIMITS, "refusal_window"), NUMBER("60", 1, 3600), CONFIG(limits.refusal_window)},
+    {ROW(SECTION_LIMITS, "block"), NUMBER("300", 1, 86400), CONFIG(limits.block)},
+
+    {ROW(SECTION_SMTP, "ports"), LIST(SETTING_PORTS, "25, 587"), PORTS(smtp)},
+    {ROW(SECTION_SMTP, "servers"), LIST(SETTING_NETWORKS, ""), POLICY(smtp_servers)},
+    {ROW(SECTION_SMTP, "starttls"), CHOICE("auto", starttls_words), POLICY(starttls)},
+    {ROW(SECTION_SMTP, "auth_requires_tls"), CHOICE("no", yes_no), POLICY(auth_requires_tls)},
+    {ROW(SECTION_SMTP, "bare_newline"), CHOICE("reject", newlines), CONFIG(smtp.bare_newline)},
+    {ROW(SECTION_SMTP, "lenient_paths"), CHOICE("no", yes_no), CONFIG(smtp.dialogue.lenient_paths)},
+    {ROW(SECTION_SMTP, "multi_recipient_bounce"), CHOICE("pass", pass_refuse),
+	POLICY(refuse_multi_bounce)},
+    {ROW(SECTION_SMTP, "message_size"), NUMBER("0", 65536, UINT64_C(1) << 40), OR_ZERO,
+	BY("RFC 5321 s4.5.3.1.7"), CONFIG(smtp.message_size)},
+    {ROW(SECTION_SMTP, "header_size"), NUMBER("1048576", 65536, 64u << 20),
+	BY("RFC 5321 s4.5.3.1.7"), CONFIG(smtp.header_size)},
+    {ROW(SECTION_SMTP, "body_line"), NUMBER("0", 1000, 64u << 20), OR_ZERO,
+	BY("RFC 5321 s4.5.3.1.6"), CONFIG(smtp.body_line)},
+    {ROW(SECTION_SMTP, "hops"), NUMBER("100", 100, 10000), BY("RFC 5321 s6.3"), CONFIG(smtp.hops)},
+    {ROW(SECTION_SMTP, "recipients"), NUMBER("1000", 100, 100000), BY("RFC 5321 s4.5.3.1.8"),
+	CONFIG(smtp.recipients)},
+    {ROW(SECTION_SMTP, "errors"), NUMBER("20", 1, 10000), CONFIG(smtp.errors)},
+    {ROW(SECTION_SMTP, "junk_commands"), NUMBER("100", 1, 10000), CONFIG(smtp.junk_commands)},
+    {ROW(SECTION_SMTP, "error_delay"), NUMBER("1000", 0, 10000), CONFIG(smtp.error_delay)},
+    {ROW(SECTION_SMTP, "command_line"), NUMBER("4096", 512, 65536), BY("RFC 5321 s4.5.3.1.4"),
+	CONFIG(smtp.dialogue.line)},
+    {ROW(SECTION_SMTP, "auth_line"), NUMBER("12288", 12288, 65536), BY("RFC 4954 s4"),
+	CONFIG(smtp.dialogue.auth_line)},
+    {ROW(SECTION_SMTP, "reply_line"), NUMBER("2048", 512, 65536), BY("RFC 5321 s4.5.3.1.5"),
+	CONFIG(smtp.dialogue.reply_line)},
+    {ROW(SECTION_SMTP, "reply_lines"), NUMBER("256", 32, 10000), CONFIG(smtp.dialogue.reply_lines)},
+    {ROW(SECTION_SMTP, "reply_size"), NUMBER("65536", 16384, 1u << 20),
+	CONFIG(smtp.dialogue.reply)},
+
+    {ROW(SECTION_TIMEOUTS, "greeting"), NUMBER("300", 300, 86400), BY("RFC 5321 s4.5.3.2.1"),
+	CONFIG(smtp.timeouts.greeting)},
+    {ROW(SECTION_TIMEOUTS, "command"), NUMBER("300", 300, 86400), BY("RFC 5321 s4.5.3.2.7"),
+	CONFIG(smtp.timeouts.command)},
+    {ROW(SECTION_TIMEOUTS, "reply"), NUMBER("300", 300, 86400), BY("RFC 5321 s4.5.3.2.3"),
+	CONFIG(smtp.timeouts.reply)},
+    {ROW(SECTION_TIMEOUTS, "data_init"), NUMBER("120", 120, 86400), BY("RFC 5321 s4.5.3.2.4"),
+	CONFIG(smtp.timeouts.data_init)},
+    {ROW(SECTION_TIMEOUTS, "data_block"), NUMBER("180", 180, 86400), BY("RFC 5321 s4.5.3.2.5"),
+	CONFIG(smtp.timeouts.data_block)},
+    {ROW(SECTION_TIMEOUTS, "data_end"), NUMBER("600", 600, 86400), BY("RFC 5321 s4.5.3.2.6"),
+	CONFIG(smtp.timeouts.data_end)},
+
+    {ROW(SECTION_RELAY, "check"), CHOICE("enforce", check_words), POLICY(relay.check)},
+    {ROW(SECTION_RELAY, "local_domains"), LIST(SETTING_DOMAINS, ""), POLICY(relay.local_domains)},
+    {ROW(SECTION_RELAY, "by_mx"), CHOICE("yes", yes_no), POLICY(relay.by_mx)},
+    {ROW(SECTION_RELAY, "authenticated"), CHOICE("yes", yes_no), POLICY(relay.authenticated)},
+    {ROW(SECTION_RELAY, "own_literal"), CHOICE("no", yes_no), POLICY(relay.own_literal)},
+    {ROW(SECTION_RELAY, "exempt"), LIST(SETTING_NETWORKS, ""), POLICY(relay.exempt)},
+    {ROW(SECTION_RELAY, "exempt_servers"), LIST(SETTING_NETWORKS, ""),
+	POLICY(relay.exempt_servers)},
+
+    {ROW(SECTION_SENDER, "check"), CHOICE("enforce", check_words), POLICY(sender.check)},
+    {ROW(SECTION_SENDER, "missing"), CHOICE("451", missing_codes),
+	POLICY(sender.missing_is_permanent)},
+    {ROW(SECTION_SENDER, "budget"), NUMBER("5", 1, 60), CONFIG(dns_budget)},
+    {ROW(SECTION_SENDER, "exempt"), LIST(SETTING_DOMAINS, ""), POLICY(sender.exempt)},
+    {ROW(SECTION_SENDER, "literals"), CHOICE("pass", pass_refuse), POLICY(sender.refuse_literals)},
+    {ROW(SECTION_SENDER, "dead_mx"), CHOICE("report", check_words), POLICY(sender.dead_mx)},
+    {ROW(SECTION_SENDER, "private_mx"), CHOICE("report", check_words), POLICY(sender.private_mx)},
+
+    {ROW(SECTION_FTP, "ports"), LIST(SETTING_PORTS, "21"), PORTS(ftp)},
+    {ROW(SECTION_FTP, "server_data"), CHOICE("passive", server_data), CONFIG(ftp.server_data_same)},
+    {ROW(SECTION_FTP, "deny"), LIST(SETTING_COMMANDS, ""), CONFIG(ftp.deny)},
+    {ROW(SECTION_POP3, "ports"), LIST(SETTING_PORTS, "110"), PORTS(pop3)},
+    {ROW(SECTION_IMAP, "ports"), LIST(SETTING_PORTS, "143"), PORTS(imap)},
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+_Static_assert(SETTINGS <= SETTINGS_MAX, "SETTINGS_MAX is too small");
+
+const struct section *
+config_section(enum config_section section)
+{
+	return &sections[section];
+}
+
+enum config_section
+config_section_find(enum config_section above, struct span name)
+{
+	for (unsigned i = SECTION_ROOT + 1; i < SECTION_COUNT; i++)
+		if (sections[i].above == above && span_eq(name, span_str(sections[i].name)))
+			return (enum config_section)i;
+	return SECTION_NONE;
+}
+
+const struct setting *
+config_setting(size_t i)
+{
+	return i < SETTINGS ? &settings[i] : NULL;
+}
+
+const struct setting *
+config_setting_find(enum config_section section, struct span name, size_t *index)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (settings[i].section == section && span_eq(name, span_str(settings[i].name))) {
+			*index = i;
+			return &settings[i];
+		}
+	return NULL;
+}
+
+const char *
+config_setting_path(enum config_section section, const char *name, char text[SETTING_PATH_MAX])
+{
+	enum config_section above = sections[section].above;
+	const char *outer = above < SECTION_COUNT ? sections[above].name : "";
+
+	snprintf(text, SETTING_PATH_MAX, "%s%s%s%s%s", outer, *outer ? "." : "",
+	    sections[section].name, *sections[section].name && name != NULL ? "." : "",
+	    name != NULL ? name : "");
+	return text;
+}

@@ -1,0 +1,328 @@
+#include "config_value.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+/* One value on its way from the tree to its place. */
+struct taking {
+	const struct setting *row;
+	void *place;
+	const char *text;
+	unsigned line;
+	struct faults *faults;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+fault(const struct taking *t, const char *format, ...)
+{
+	char path[SETTING_PATH_MAX], what[FAULT_TEXT_MAX / 2];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
+	faults_add(t->faults, t->line, "%s: \"%.*s\" %s",
+	    config_setting_path(t->row->section, t->row->name, path),
+	    (int)span_first(span_str(t->text), 256).n, t->text, what);
+}
+
+/* ---- numbers and words ---- */
+
+static void
+store(const struct taking *t, uint64_t n)
+{
+	if (t->row->size == sizeof(bool))
+		*(bool *)t->place = n != 0;
+	else if (t->row->size == sizeof(uint32_t))
+		*(uint32_t *)t->place = (uint32_t)n;
+	else
+		*(uint64_t *)t->place = n;
+}
+_Static_assert(sizeof(enum check) == sizeof(uint32_t), "an enum is stored as 32 bits");
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "a size is stored as 64 bits");
+
+static void
+take_number(const struct taking *t)
+{
+	const struct setting *row = t->row;
+	uint64_t n;
+
+	if (span_u64(span_str(t->text), row->max, &n) &&
+	    (n >= row->min || (n == 0 && row->zero_ok)))
+		store(t, n);
+	else
+		fault(t, "is not %sa number from %ju to %ju%s%s%s", row->zero_ok ? "0 or " : "",
+		    (uintmax_t)row->min, (uintmax_t)row->max, row->source != NULL ? " (" : "",
+		    row->source != NULL ? row->source : "", row->source != NULL ? ")" : "");
+}
+
+static void
+take_choice(const struct taking *t)
+{
+	char words[128];
+	size_t n = 0;
+
+	for (const struct choice *c = t->row->choices; c->word != NULL; c++)
+		if (strcmp(c->word, t->text) == 0) {
+			store(t, c->value);
+			return;
+		}
+	for (const struct choice *c = t->row->choices; c->word != NULL && n < sizeof(words); c++)
+		n += (size_t)snprintf(
+		    words + n, sizeof(words) - n, "%s%s", n > 0 ? ", " : "", c->word);
+	fault(t, "is not one of %s", words);
+}
+
+static void
+take_text(const struct taking *t)
+{
+	char *text;
+
+	if (*t->text == '\0') {
+		fault(t, "is empty; some text must stand here");
+		return;
+	}
+	if ((text = strdup(t->text)) == NULL) {
+		fault(t, "does not fit into memory");
+		return;
+	}
+	free(*(char **)t->place);
+	*(char **)t->place = text;
+}
+
+/* ---- addresses ---- */
+
+static bool
+read_port(struct span text, in_port_t *out)
+{
+	uint64_t port;
+
+	if (!span_u64(text, UINT16_MAX, &port) || port == 0)
+		return false;
+	*out = htons((uint16_t)port);
+	return true;
+}
+
+bool
+config_endpoint(const char *text, struct sockaddr_storage *out)
+{
+	struct span s = span_str(text);
+	ptrdiff_t colon = span_rfind(s, ':');
+	struct ip ip;
+	in_port_t port;
+
+	if (colon < 1 || !read_port(span_from(s, (size_t)colon + 1), &port))
+		return false;
+	struct span host = span_first(s, (size_t)colon);
+	bool bracketed = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+	if (bracketed)
+		host = span_of(host.p + 1, host.n - 2);
+	/* An IPv6 address without brackets could swallow the port; a mapped one folds to IPv4. */
+	if (!ip_parse(host, &ip) || bracketed != (span_find(host, ':') >= 0))
+		return false;
+	*out = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+	if (ip.family == IP_V4) {
+		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = port};
+		memcpy(&in.sin_addr, ip.octets, sizeof(in.sin_addr));
+		memcpy(out, &in, sizeof(in));
+	} else {
+		struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = port};
+		memcpy(&in6.sin6_addr, ip.octets, sizeof(in6.sin6_addr));
+		memcpy(out, &in6, sizeof(in6));
+	}
+	return true;
+}
+
+static void
+take_endpoint(const struct taking *t)
+{
+	if (!config_endpoint(t->text, t->place))
+		fault(t, "is not ADDRESS:PORT or [ADDRESS]:PORT with a port from 1 to 65535");
+}
+
+static void
+take_network(const struct taking *t)
+{
+	const char *why;
+
+	if (!networks_add(*(struct networks **)t->place, t->text, &why))
+		fault(t, "%s", why);
+}
+
+static void
+take_domain(const struct taking *t)
+{
+	const char *why;
+
+	if (!domains_add(*(struct domains **)t->place, t->text, &why))
+		fault(t, "%s", why);
+}
+
+/* ---- lists of our own ---- */
+
+static void
+take_ports(cfg_t *section, struct taking *t, void *base)
+{
+	unsigned n = config_tree_count(section, t->row);
+	unsigned *ports = calloc(n > 0 ? n : 1, sizeof(*ports));
+	size_t *count = (size_t *)(void *)((char *)base + t->row->count), kept = 0;
+	uint64_t port;
+
+	if (ports == NULL)
+		faults_add(t->faults, t->line, "out of memory");
+	for (unsigned i = 0; ports != NULL && i < n; i++) {
+		t->text = config_tree_text(section, t->row, i);
+		t->line = config_tree_line(section, t->row, i);
+		if (!span_u64(span_str(t->text), UINT16_MAX, &port) || port == 0)
+			fault(t, "is not a port from 1 to 65535");
+		else
+			ports[kept++] = (unsigned)port;
+	}
+	free(*(unsigned **)t->place);
+	*(unsigned **)t->place = ports;
+	*count = kept;
+}
+
+static const char *
+device_fault(const struct taking *t)
+{
+	size_t n = strlen(t->text);
+
+	if (n > 0 && n < IFNAMSIZ && strpbrk(t->text, "/: \t") == NULL)
+		return NULL;
+	return "is not the name of a network interface (1 to 15 octets, no blank, \"/\" or \":\")";
+}
+
+static const char *
+command_fault(const struct taking *t)
+{
+	size_t n = strspn(t->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+	return (n == 3 || n == 4) && t->text[n] == '\0' ? NULL
+							: "is not a command of 3 or 4 letters";
+}
+
+static const char *
+resolver_fault(const struct taking *t, unsigned n)
+{
+	struct span s = span_str(t->text);
+	ptrdiff_t at = span_find(s, '@');
+	struct ip ip;
+	in_port_t port;
+
+	if (strcmp(t->text, "recurse") == 0)
+		return n == 1 ? NULL : "must stand alone: it asks the roots, and no other resolver";
+	if (ip_parse(at < 0 ? s : span_first(s, (size_t)at), &ip) &&
+	    (at < 0 || read_port(span_from(s, (size_t)at + 1), &port)))
+		return NULL;
+	return "is not ADDRESS, ADDRESS@PORT or \"recurse\"";
+}
+
+static const char *
+word_fault(const struct taking *t, unsigned n)
+{
+	if (t->row->type == SETTING_DEVICES)
+		return device_fault(t);
+	if (t->row->type == SETTING_COMMANDS)
+		return command_fault(t);
+	return resolver_fault(t, n);
+}
+
+void
+config_words_free(char **words)
+{
+	for (size_t i = 0; words != NULL && words[i] != NULL; i++)
+		free(words[i]);
+	free(words);
+}
+
+static void
+capitals(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text >= 'a' && *text <= 'z')
+			*text = (char)(*text - ('a' - 'A'));
+}
+
+static void
+take_words(cfg_t *section, struct taking *t)
+{
+	unsigned n = config_tree_count(section, t->row);
+	char **words = calloc((size_t)n + 1, sizeof(*words));
+	size_t kept = 0;
+
+	if (words == NULL)
+		faults_add(t->faults, t->line, "out of memory");
+	for (unsigned i = 0; words != NULL && i < n; i++) {
+		t->text = config_tree_text(section, t->row, i);
+		t->line = config_tree_line(section, t->row, i);
+		const char *why = word_fault(t, n);
+		if (why != NULL)
+			fault(t, "%s", why);
+		else if ((words[kept] = strdup(t->text)) == NULL)
+			fault(t, "does not fit into memory");
+		else if (t->row->type == SETTING_COMMANDS)
+			capitals(words[kept++]);
+		else
+			kept++;
+	}
+	config_words_free(*(char ***)t->place);
+	*(char ***)t->place = words;
+}
+
+/* ---- one setting ---- */
+
+static void
+take_one(const struct taking *t)
+{
+	switch (t->row->type) {
+	case SETTING_NUMBER:
+		take_number(t);
+		break;
+	case SETTING_CHOICE:
+		take_choice(t);
+		break;
+	case SETTING_TEXT:
+		take_text(t);
+		break;
+	case SETTING_ENDPOINT:
+		take_endpoint(t);
+		break;
+	case SETTING_NETWORKS:
+		take_network(t);
+		break;
+	case SETTING_DOMAINS:
+		take_domain(t);
+		break;
+	case SETTING_PORTS:
+	case SETTING_DEVICES:
+	case SETTING_COMMANDS:
+	case SETTING_RESOLVERS:
+		break; /* taken as a whole */
+	}
+}
+
+void
+config_value_take(cfg_t *section, const struct setting *row, void *base, struct faults *faults)
+{
+	struct taking t = {
+	    .row = row, .place = (char *)base + row->offset, .line = 1, .faults = faults};
+	unsigned n = config_tree_count(section, row);
+
+	if (row->type == SETTING_PORTS) {
+		take_ports(section, &t, base);
+		return;
+	}
+	if (row->type == SETTING_DEVICES || row->type == SETTING_COMMANDS ||
+	    row->type == SETTING_RESOLVERS) {
+		take_words(section, &t);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		t.text = config_tree_text(section, row, i);
+		t.line = config_tree_line(section, row, i);
+		take_one(&t);
+	}
+}
