@@ -22,14 +22,14 @@ an_other(enum an_dir d)
 }
 
 enum an_kind {
-	EV_COMMAND,  /* a whole command line of the client */
-	EV_SECRET,   /* a line that must not reach a record (SASL) */
-	EV_REPLY,    /* a whole reply of the server, all its lines */
-	EV_BODY,     /* octets of a message, content only: dots undone, chunk framing gone */
-	EV_BODY_END, /* the message is complete: its end mark, or its last chunk, has been seen */
-	EV_CHUNK_END,/* a chunk of a message is complete, and it is not the last one */
-	EV_OPAQUE,   /* octets behind an upgrade; nobody looks into them */
-	EV_ANOMALY,  /* parsing goes on; the policy decides what it means */
+	EV_COMMAND,   /* a whole command line of the client */
+	EV_SECRET,    /* a line that must not reach a record (SASL) */
+	EV_REPLY,     /* a whole reply of the server, all its lines */
+	EV_BODY,      /* octets of a message, content only: dots undone, chunk framing gone */
+	EV_BODY_END,  /* the message is complete: its end mark, or its last chunk, has been seen */
+	EV_CHUNK_END, /* a chunk of a message is complete, and it is not the last one */
+	EV_OPAQUE,    /* octets behind an upgrade; nobody looks into them */
+	EV_ANOMALY,   /* parsing goes on; the policy decides what it means */
 };
 
 struct smtp_detail; /* analyzers/smtp/smtp.h */

@@ -82,7 +82,9 @@ take_line(struct reply *r, struct span line, struct line_marks marks, struct rep
 		return REPLY_NOMEM;
 	if (line.n > 3 && line.p[3] == '-')
 		return REPLY_MORE;
-	*found = (struct reply_found){.code = code, .lines = r->lines, .octets = buf_span(&r->text),
+	*found = (struct reply_found){.code = code,
+	    .lines = r->lines,
+	    .octets = buf_span(&r->text),
 	    .what = r->mixed ? AN_MIXED_REPLY : AN_NONE};
 	r->whole = true;
 	return REPLY_WHOLE;
@@ -111,7 +113,7 @@ reply_feed(struct reply *r, const uint8_t *p, size_t n, size_t *used, struct rep
 			*used += taken;
 			/* nobody waits for the end of a line that is too long already */
 			return r->line.n > r->line.held.max ? bad(found, AN_REPLY_LINE_TOO_LONG)
-			    : REPLY_MORE;
+							    : REPLY_MORE;
 		case LINE_WHOLE:
 			*used += taken;
 			status = take_line(r, line, marks, found);

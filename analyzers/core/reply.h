@@ -15,7 +15,7 @@ struct reply {
 	struct line line;
 	struct buf text; /* the lines so far, each with CR LF */
 	size_t lines, lines_max;
-	unsigned code;	 /* of the first line */
+	unsigned code; /* of the first line */
 	bool mixed, whole;
 };
 
@@ -27,16 +27,16 @@ enum reply_status {
 };
 
 struct reply_found {
-	unsigned code;	     /* of the last line */
+	unsigned code; /* of the last line */
 	size_t lines;
-	struct span octets;  /* all lines with their CR LF; good until the next call */
+	struct span octets;   /* all lines with their CR LF; good until the next call */
 	enum an_anomaly what; /* AN_NONE, AN_MIXED_REPLY, or why it is bad */
 };
 
 void reply_init(struct reply *, size_t line_max, size_t lines_max, size_t max);
 void reply_free(struct reply *);
-enum reply_status reply_feed(struct reply *, const uint8_t *p, size_t n, size_t *used,
-    struct reply_found *found);
+enum reply_status reply_feed(
+    struct reply *, const uint8_t *p, size_t n, size_t *used, struct reply_found *found);
 
 /* Code and enhanced code ("5.7.1", or empty) of a reply line, and the text behind them. */
 unsigned reply_code(struct span line);

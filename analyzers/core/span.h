@@ -60,7 +60,7 @@ octet_is_alnum(uint8_t c)
 }
 
 bool span_eq(struct span, struct span);
-bool span_ieq(struct span, struct span);	 /* ASCII case does not matter */
+bool span_ieq(struct span, struct span);	   /* ASCII case does not matter */
 bool span_starts(struct span, struct span prefix); /* octet for octet */
 bool span_istarts(struct span, struct span prefix);
 bool span_iends(struct span, struct span suffix);

@@ -44,8 +44,9 @@ plain_length(const uint8_t *p, size_t n)
 
 	for (; n - i >= 16; i += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		__m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, cr),
-		    _mm_cmpeq_epi8(v, lf)), _mm_cmpeq_epi8(v, nul));
+		__m128i hit =
+		    _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)),
+			_mm_cmpeq_epi8(v, nul));
 		int mask = _mm_movemask_epi8(hit);
 
 		if (mask != 0)
@@ -89,7 +90,8 @@ odd_begin(struct text *t, const uint8_t *p, size_t i)
 	}
 	if (n == i)
 		for (size_t k = t->past_n; k > 0 && n < sizeof(before) &&
-		    (is_special(t->past[k - 1]) || t->past[k - 1] == '.'); k--)
+					   (is_special(t->past[k - 1]) || t->past[k - 1] == '.');
+		     k--)
 			before[n++] = t->past[k - 1];
 	while (n > 0)
 		odd_add(t, before[--n]);
@@ -121,8 +123,10 @@ odd_name(struct text *t)
 	size_t n = 0;
 
 	for (size_t i = 0; i < t->odd_n; i++) {
-		const char *word = t->odd[i] == '\r' ? "CR" : t->odd[i] == '\n' ? "LF"
-		    : t->odd[i] == '\0' ? "NUL" : ".";
+		const char *word = t->odd[i] == '\r'   ? "CR"
+				   : t->odd[i] == '\n' ? "LF"
+				   : t->odd[i] == '\0' ? "NUL"
+						       : ".";
 		size_t len = strlen(word);
 
 		if (n + len + 2 > sizeof(t->sequence))
@@ -143,8 +147,8 @@ odd_finish(struct text *t, struct text_event *ev)
 
 	if (named) {
 		odd_name(t);
-		*ev = (struct text_event){.what = TEXT_ODD, .anomaly = AN_SMUGGLING,
-		    .sequence = t->sequence};
+		*ev = (struct text_event){
+		    .what = TEXT_ODD, .anomaly = AN_SMUGGLING, .sequence = t->sequence};
 	}
 	t->odd_n = 0;
 	return named;
@@ -155,8 +159,10 @@ odd_finish(struct text *t, struct text_event *ev)
 static void
 run(struct text *t, struct text_event *ev, const uint8_t *p, size_t n, bool line_start)
 {
-	*ev = (struct text_event){.what = TEXT_RUN, .content = span_of(p, n),
-	    .line_start = line_start, .stuffed = t->stuffed};
+	*ev = (struct text_event){.what = TEXT_RUN,
+	    .content = span_of(p, n),
+	    .line_start = line_start,
+	    .stuffed = t->stuffed};
 	t->stuffed = false;
 	if (!t->said_eight_bit && !t->eight_bit)
 		t->eight_bit = has_eight_bit(p, n);
@@ -325,7 +331,8 @@ step(struct text *t, const uint8_t *p, size_t n, struct text_event *ev)
 	return taken;
 }
 
-/* The held-back octets of a sequence are known only when they are resolved: see them as they come. */
+/* The held-back octets of a sequence are known only when they are resolved: see them as they come.
+ */
 static void
 note_odd(struct text *t, const uint8_t *p, size_t from, size_t taken, const struct text_event *ev)
 {

@@ -20,11 +20,12 @@
 #define TEXT_SEQUENCE_MAX 64 /* of the name of a sequence, with its NUL */
 
 enum text_what {
-	TEXT_MORE, /* everything was taken, nothing came out */
-	TEXT_RUN,  /* content */
-	TEXT_STRAY, /* content of one octet, with its anomaly; empty when that CR was content already */
-	TEXT_ODD,  /* anomaly without content: AN_SMUGGLING, AN_LONG_BODY_LINE, AN_EIGHT_BIT */
-	TEXT_END,  /* the end mark */
+	TEXT_MORE,  /* everything was taken, nothing came out */
+	TEXT_RUN,   /* content */
+	TEXT_STRAY, /* content of one octet, with its anomaly; empty when that CR was content
+		       already */
+	TEXT_ODD,   /* anomaly without content: AN_SMUGGLING, AN_LONG_BODY_LINE, AN_EIGHT_BIT */
+	TEXT_END,   /* the end mark */
 };
 
 struct text_event {
@@ -37,16 +38,16 @@ struct text_event {
 };
 
 struct text {
-	bool dots;	  /* dot-stuffed, with an end mark; else only lines are looked at */
+	bool dots; /* dot-stuffed, with an end mark; else only lines are looked at */
 	int state;
-	size_t line_max;  /* longer lines (with their CR LF) are odd; 0: none is */
-	size_t line_n;	  /* octets of the current line */
-	bool eight_bit;	  /* an octet above 0x7f went by */
+	size_t line_max; /* longer lines (with their CR LF) are odd; 0: none is */
+	size_t line_n;	 /* octets of the current line */
+	bool eight_bit;	 /* an octet above 0x7f went by */
 	bool said_long, said_eight_bit;
-	bool stuffed;	  /* a dot was taken away, its line has not come out yet */
-	uint8_t past[8];  /* the last octets of earlier chunks, for the name of a sequence */
+	bool stuffed;	 /* a dot was taken away, its line has not come out yet */
+	uint8_t past[8]; /* the last octets of earlier chunks, for the name of a sequence */
 	size_t past_n;
-	uint8_t odd[16];  /* special octets around a stray */
+	uint8_t odd[16]; /* special octets around a stray */
 	size_t odd_n;
 	char sequence[TEXT_SEQUENCE_MAX];
 };

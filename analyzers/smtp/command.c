@@ -1,7 +1,7 @@
 #include "smtp/command.h"
 
 #define MECHANISM_MAX 20 /* RFC 4422 s3.1 */
-#define CHUNK_MAX ((uint64_t)INT64_MAX)
+#define CHUNK_MAX     ((uint64_t)INT64_MAX)
 
 const char *
 smtp_fault_reply(enum smtp_fault f)
@@ -94,8 +94,8 @@ parse_path(struct smtp_detail *d, bool lenient, unsigned offered)
 	if (!span_istarts(d->args, keyword))
 		return SMTP_ARGS_SYNTAX;
 	/* whether UTF-8 is welcome stands behind the path, or in another command: policy */
-	d->path_fault = smtp_path_parse(span_trim(span_from(d->args, keyword.n)), lenient, true,
-	    &d->path, &rest);
+	d->path_fault = smtp_path_parse(
+	    span_trim(span_from(d->args, keyword.n)), lenient, true, &d->path, &rest);
 	if (d->path_fault != SMTP_PATH_OK)
 		return SMTP_PATH_BAD;
 	d->param_fault = smtp_params_parse(rest, is_mail, offered, &d->params, &d->param_bad);
@@ -107,7 +107,7 @@ static enum smtp_fault
 parse_helo(const struct smtp_detail *d)
 {
 	return span_find(d->args, ' ') < 0 && span_find(d->args, '\t') < 0 ? SMTP_OK
-	    : SMTP_ARGS_SYNTAX;
+									   : SMTP_ARGS_SYNTAX;
 }
 
 static enum smtp_fault
@@ -151,8 +151,8 @@ line_fault(struct span line, struct line_marks marks)
 }
 
 void
-smtp_command_parse(struct span line, struct line_marks marks, size_t line_max,
-    bool lenient_paths, unsigned offered, struct smtp_detail *d)
+smtp_command_parse(struct span line, struct line_marks marks, size_t line_max, bool lenient_paths,
+    unsigned offered, struct smtp_detail *d)
 {
 	struct span rest = line;
 
@@ -179,18 +179,19 @@ path_refusal(const struct smtp_detail *d, struct buf *out)
 	bool is_mail = d->verb->verb == SMTP_MAIL;
 
 	if (d->path_fault == SMTP_PATH_NOT_ASCII)
-		return buf_str(out, "553 5.6.7 Error: ") && buf_str(out, smtp_path_why(d->path_fault));
+		return buf_str(out, "553 5.6.7 Error: ") &&
+		       buf_str(out, smtp_path_why(d->path_fault));
 	return buf_str(out, is_mail ? "501 5.1.7 Error: " : "501 5.1.3 Error: ") &&
-	    buf_str(out, smtp_path_why(d->path_fault));
+	       buf_str(out, smtp_path_why(d->path_fault));
 }
 
 static bool
 param_refusal(const struct smtp_detail *d, struct buf *out)
 {
-	const char *text = d->param_fault == SMTP_PARAM_UNKNOWN
-	    ? "555 5.5.4 Error: unsupported parameter"
+	const char *text =
+	    d->param_fault == SMTP_PARAM_UNKNOWN    ? "555 5.5.4 Error: unsupported parameter"
 	    : d->param_fault == SMTP_PARAM_BAD_SIZE ? "501 5.5.4 Error: bad message size"
-	    : "501 5.5.4 Error: bad parameter syntax";
+						    : "501 5.5.4 Error: bad parameter syntax";
 
 	return buf_str(out, text);
 }
@@ -209,7 +210,7 @@ static bool
 canonical_path(const struct smtp_detail *d, struct buf *out)
 {
 	return buf_str(out, d->verb->verb == SMTP_MAIL ? "FROM:" : "TO:") &&
-	    smtp_path_canonical(&d->path, out) && smtp_params_canonical(&d->params, out);
+	       smtp_path_canonical(&d->path, out) && smtp_params_canonical(&d->params, out);
 }
 
 bool

@@ -8,7 +8,7 @@
 
 /* Slots that only the caller's own commands may use, so that a full queue never stops them. */
 #define OWN_SLOTS 4
-#define SLOTS (SMTP_SLOTS + OWN_SLOTS)
+#define SLOTS	  (SMTP_SLOTS + OWN_SLOTS)
 
 /* A command that waits for its reply. */
 struct slot {
@@ -33,10 +33,10 @@ struct smtp {
 	unsigned first, count;
 	uint64_t next_slot; /* number of the next command */
 
-	enum smtp_body body;	/* declared by the last MAIL */
+	enum smtp_body body; /* declared by the last MAIL */
 	uint64_t chunk_left;
 	bool chunk_last, chunk_binary;
-	bool in_message;	/* octets of a message have begun, or its end has not come */
+	bool in_message; /* octets of a message have begun, or its end has not come */
 	struct smtp_detail detail;
 };
 
@@ -83,8 +83,8 @@ smtp_new(const struct smtp_limits *limits)
 		return NULL;
 	s->limits = with_defaults(limits);
 	s->offered = ~0u;
-	line_init(&s->line, s->limits.auth_line > s->limits.line ? s->limits.auth_line
-	    : s->limits.line);
+	line_init(
+	    &s->line, s->limits.auth_line > s->limits.line ? s->limits.auth_line : s->limits.line);
 	reply_init(&s->reply, s->limits.reply_line, s->limits.reply_lines, s->limits.reply);
 	push(s, SMTP_NONE, false);
 	return s;
@@ -132,6 +132,12 @@ unsigned
 smtp_waiting(const struct smtp *s)
 {
 	return s->count;
+}
+
+uint64_t
+smtp_oldest(const struct smtp *s)
+{
+	return s->next_slot - s->count;
 }
 
 /* ---- replies take effect ---- */
@@ -217,8 +223,7 @@ smtp_sent(struct smtp *s, enum smtp_verb verb)
 static void
 event(struct smtp *s, struct an_event *ev, enum an_dir dir, enum an_kind kind, struct span octets)
 {
-	*ev = (struct an_event){.kind = kind, .dir = dir, .off = s->off[dir], .octets = octets,
-	    .smtp = &s->detail};
+	*ev = (struct an_event){.kind = kind, .dir = dir, .octets = octets, .smtp = &s->detail};
 }
 
 static enum an_status
@@ -327,8 +332,9 @@ feed_command(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an
 	if (s->count >= SMTP_SLOTS)
 		return AN_WAIT;
 	if (!s->line.whole && hopeless(s, p, n, &fault)) {
-		s->detail = (struct smtp_detail){.verb = smtp_verb_row(fault == SMTP_VERB_FOREIGN ?
-		    SMTP_FOREIGN : SMTP_UNKNOWN), .fault = fault};
+		s->detail = (struct smtp_detail){
+		    .verb = smtp_verb_row(fault == SMTP_VERB_FOREIGN ? SMTP_FOREIGN : SMTP_UNKNOWN),
+		    .fault = fault};
 		*used = n;
 		return command_event(s, ev, SPAN_NONE);
 	}
@@ -340,8 +346,8 @@ feed_command(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an
 	case LINE_WHOLE:
 		break;
 	}
-	smtp_command_parse(line, marks, s->limits.line, s->limits.lenient_paths, s->offered,
-	    &s->detail);
+	smtp_command_parse(
+	    line, marks, s->limits.line, s->limits.lenient_paths, s->offered, &s->detail);
 	return command_event(s, ev, line);
 }
 
@@ -386,7 +392,8 @@ body_event(struct smtp *s, const struct text_event *t, const uint8_t *p, struct 
 	if (t->what == TEXT_ODD)
 		return say(s, ev, AN_C2S, t->anomaly, t->sequence);
 	s->detail = (struct smtp_detail){.verb = smtp_verb_row(SMTP_MESSAGE),
-	    .wire = wire_span(t, p), .line_start = t->line_start};
+	    .wire = wire_span(t, p),
+	    .line_start = t->line_start};
 	event(s, ev, AN_C2S, EV_BODY, t->content);
 	ev->anomaly = t->anomaly;
 	return AN_EVENT;
@@ -459,8 +466,8 @@ feed_chunk(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_e
 }
 
 static enum an_status
-feed_opaque(struct smtp *s, enum an_dir dir, const uint8_t *p, size_t n, size_t *used,
-    struct an_event *ev)
+feed_opaque(
+    struct smtp *s, enum an_dir dir, const uint8_t *p, size_t n, size_t *used, struct an_event *ev)
 {
 	if (n == 0)
 		return AN_MORE;
@@ -504,11 +511,13 @@ reply_event(struct smtp *s, const struct reply_found *found, struct an_event *ev
 {
 	struct slot slot = {.verb = SMTP_UNKNOWN};
 
-	s->detail = (struct smtp_detail){.code = found->code, .lines = found->lines,
-	    .unasked = s->count == 0, .verb = smtp_verb_row(SMTP_UNKNOWN)};
+	s->detail = (struct smtp_detail){.code = found->code,
+	    .lines = found->lines,
+	    .unasked = s->count == 0,
+	    .verb = smtp_verb_row(SMTP_UNKNOWN)};
 	event(s, ev, AN_S2C, EV_REPLY, found->octets);
 	ev->anomaly = found->what;
-	ev->slot = s->next_slot - s->count;
+	ev->slot = smtp_oldest(s);
 	if (found->code == 0) {
 		s->deaf[AN_S2C] = true;
 		return AN_EVENT;
@@ -548,14 +557,25 @@ feed_server(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_
 	return reply_event(s, &found, ev);
 }
 
+/* Octets that were taken with the event and are not in ev->octets. */
+static size_t
+line_ending(const struct an_event *ev)
+{
+	if (ev->kind != EV_COMMAND && ev->kind != EV_SECRET)
+		return 0;
+	return ev->octets.n == 0 ? 0 : ev->smtp->fault == SMTP_LINE_BARE_LF ? 1 : 2;
+}
+
 enum an_status
-smtp_feed(struct smtp *s, enum an_dir dir, const uint8_t *p, size_t n, size_t *used,
-    struct an_event *ev)
+smtp_feed(
+    struct smtp *s, enum an_dir dir, const uint8_t *p, size_t n, size_t *used, struct an_event *ev)
 {
 	enum an_status status;
 
 	*used = 0;
 	status = dir == AN_C2S ? feed_client(s, p, n, used, ev) : feed_server(s, p, n, used, ev);
 	s->off[dir] += *used;
+	if (status == AN_EVENT) /* an event ends where the octets end that were taken for it */
+		ev->off = s->off[dir] - ev->octets.n - line_ending(ev);
 	return status;
 }

@@ -47,7 +47,7 @@ struct smtp_limits {
 	X(SMTP_LINE_UTF8, "500 5.5.2 Error: bad UTF-8 syntax", false)                              \
 	X(SMTP_LINE_EMPTY, "500 5.5.2 Error: bad syntax", false)                                   \
 	X(SMTP_VERB_UNKNOWN, "502 5.5.1 Error: command not recognized", false)                     \
-	X(SMTP_VERB_FOREIGN, "221 2.7.0 Error: this port speaks SMTP. Goodbye.", true)            \
+	X(SMTP_VERB_FOREIGN, "221 2.7.0 Error: this port speaks SMTP. Goodbye.", true)             \
 	X(SMTP_ARGS_SYNTAX, "501 5.5.4 Error: bad command syntax", false)                          \
 	X(SMTP_PATH_BAD, "501 5.1.3 Error: ", false)                                               \
 	X(SMTP_PARAM_BAD, "501 5.5.4 Error: ", false)                                              \
@@ -69,26 +69,26 @@ struct smtp_detail {
 
 	/* EV_COMMAND */
 	enum smtp_fault fault;
-	struct span word;		  /* the verb as written */
-	struct span args;		  /* what follows it, trimmed */
-	enum smtp_path_fault path_fault;  /* with SMTP_PATH_BAD */
+	struct span word;		 /* the verb as written */
+	struct span args;		 /* what follows it, trimmed */
+	enum smtp_path_fault path_fault; /* with SMTP_PATH_BAD */
 	enum smtp_param_fault param_fault;
 	struct span param_bad;
-	struct smtp_path path;		  /* MAIL, RCPT */
+	struct smtp_path path; /* MAIL, RCPT */
 	struct smtp_params params;
-	uint64_t chunk;			  /* BDAT: octets */
-	bool last;			  /* BDAT: LAST */
-	const char *sequence;		  /* EV_ANOMALY AN_SMUGGLING: "LF . CR LF" */
+	uint64_t chunk;	      /* BDAT: octets */
+	bool last;	      /* BDAT: LAST */
+	const char *sequence; /* EV_ANOMALY AN_SMUGGLING: "LF . CR LF" */
 
 	/* EV_REPLY; octets are all lines with their CR LF */
-	unsigned code;			  /* of the last line; 0: none (AN_INVALID_REPLY) */
+	unsigned code; /* of the last line; 0: none (AN_INVALID_REPLY) */
 	size_t lines;
-	bool own;			  /* to a command that smtp_sent() told of */
-	bool unasked;			  /* nothing was waiting for it */
+	bool own;     /* to a command that smtp_sent() told of */
+	bool unasked; /* nothing was waiting for it */
 
 	/* EV_BODY */
-	struct span wire;		  /* the same octets with the stuffed dot before them, if any */
-	bool line_start;		  /* the first octet stands at the start of a line */
+	struct span wire; /* the same octets with the stuffed dot before them, if any */
+	bool line_start;  /* the first octet stands at the start of a line */
 };
 
 struct smtp;
@@ -100,8 +100,8 @@ void smtp_free(struct smtp *);			   /* NULL is fine */
  * Takes octets up to and including one event. *used: how many were taken; what was not taken is
  * fed again. n may be 0.
  */
-enum an_status smtp_feed(struct smtp *, enum an_dir, const uint8_t *p, size_t n, size_t *used,
-    struct an_event *ev);
+enum an_status smtp_feed(
+    struct smtp *, enum an_dir, const uint8_t *p, size_t n, size_t *used, struct an_event *ev);
 
 /* The keywords that parameters may use from now on; a watcher need not call it. */
 void smtp_offer(struct smtp *, unsigned exts);
@@ -119,14 +119,15 @@ uint64_t smtp_sent(struct smtp *, enum smtp_verb);
  */
 bool smtp_answered_oldest(struct smtp *, unsigned code);
 
-/* Commands (and bodies) that wait for a reply, the greeting included. */
+/* Commands (and bodies) that wait for a reply, the greeting included; the oldest one's slot. */
 unsigned smtp_waiting(const struct smtp *);
+uint64_t smtp_oldest(const struct smtp *);
 
 enum smtp_state {
 	SMTP_ST_GREETING, /* the server has not spoken */
 	SMTP_ST_COMMAND,
-	SMTP_ST_SYNC,	  /* behind a command whose reply decides what comes next */
-	SMTP_ST_AUTH,	  /* the next line is a SASL response */
+	SMTP_ST_SYNC, /* behind a command whose reply decides what comes next */
+	SMTP_ST_AUTH, /* the next line is a SASL response */
 	SMTP_ST_DATA,
 	SMTP_ST_CHUNK,
 	SMTP_ST_OPAQUE, /* TLS */

@@ -1,0 +1,72 @@
+/*
+ * channel - one side of a session, without its socket: octets that came in and are not parsed
+ * yet, and a queue of segments that go out.
+ *
+ * A segment is either borrowed, a span of the octets that came in on the other side, sent with
+ * writev without a copy; or octets of our own. Input lies in blocks of CHANNEL_BLOCK octets that
+ * live as long as a segment borrows from them. Three marks per direction: received, parsed,
+ * released (= queued on the other side).
+ *
+ * Memory: an idle channel holds no block. At most two blocks of input, and CHANNEL_QUEUE_MAX
+ * octets in the queue plus what one event may add, whatever a peer sends: the caller stops
+ * parsing while channel_full().
+ */
+#ifndef POSTERN_CHANNEL_H
+#define POSTERN_CHANNEL_H
+
+#include <sys/uio.h>
+
+#include "core/span.h"
+
+#define CHANNEL_BLOCK	     65536
+#define CHANNEL_QUEUE_MAX    65536
+#define CHANNEL_SEGMENTS_MAX 256
+
+struct block;
+struct segment;
+
+struct channel {
+	struct block *in;
+	size_t begin, end; /* octets of in that are not parsed */
+	bool held;	   /* spans of in are in use: nothing is moved or overwritten */
+	bool failed;	   /* no memory: the session has to end */
+
+	struct segment *segments;
+	size_t n_segments, max_segments;
+	size_t queued; /* octets in the queue */
+
+	uint64_t received, parsed, released, sent; /* octets since the start */
+};
+
+void channel_init(struct channel *);
+void channel_free(struct channel *);
+
+/* Where the next octets from the peer may be written; n == 0: there is no room now. */
+struct channel_room {
+	uint8_t *p;
+	size_t n;
+};
+struct channel_room channel_room(struct channel *);
+void channel_received(struct channel *, size_t n); /* that many were written there */
+
+/* What is not parsed yet, and: the first n octets of it are. */
+struct span channel_input(const struct channel *);
+void channel_parsed(struct channel *, size_t n);
+/* Nothing will be parsed any more. */
+void channel_discard(struct channel *);
+
+/*
+ * Queues octets: put copies them; pass borrows what lies in "from"'s block and copies the rest.
+ */
+void channel_put(struct channel *, struct span);
+void channel_pass(struct channel *, struct channel *from, struct span);
+
+/* The queue has as much as it should have. */
+bool channel_full(const struct channel *);
+/* Up to max iovecs for writev; returns how many. And: n octets of them went out. */
+size_t channel_iov(const struct channel *, struct iovec *, size_t max);
+void channel_sent(struct channel *, size_t n);
+/* Drops the queue. */
+void channel_drop(struct channel *);
+
+#endif

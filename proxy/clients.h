@@ -1,0 +1,40 @@
+/*
+ * clients - who is connected how often, and who was refused too much.
+ *
+ * One row per client, an IPv6 client being a prefix. At most CLIENTS_MAX rows; when all are
+ * taken, the one that has had no session for longest makes room, so a flood of addresses
+ * costs no memory.
+ */
+#ifndef POSTERN_CLIENTS_H
+#define POSTERN_CLIENTS_H
+
+#include "config.h"
+
+#define CLIENTS_MAX 65536
+
+struct clients;
+struct client_row;
+
+struct clients *clients_new(const struct limits *); /* NULL: no memory */
+void clients_free(struct clients *);
+
+enum client_welcome {
+	CLIENT_WELCOME,
+	CLIENT_TOO_MANY, /* limits.sessions_per_client, or no row is free */
+	CLIENT_BLOCKED,	 /* refused too often, until its time is over */
+};
+
+/*
+ * A session of this client begins. *row is good until clients_leave(); NULL unless welcome.
+ * now: milliseconds of a clock that never goes back.
+ */
+enum client_welcome clients_enter(
+    struct clients *, const struct ip *, uint64_t now, struct client_row **row);
+void clients_leave(struct clients *, struct client_row *);
+/* The client was refused something; true: it is blocked from now on. */
+bool clients_refused(struct clients *, struct client_row *, uint64_t now);
+/* A connect for this client to a server begins, or is over; false: there are too many. */
+bool clients_connecting(struct clients *, struct client_row *);
+void clients_connected(struct clients *, struct client_row *);
+
+#endif

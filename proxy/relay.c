@@ -1,0 +1,205 @@
+#include "relay.h"
+
+#include <stdlib.h>
+
+struct relay *
+relay_new(const struct relay_ops *ops, const struct relay_env *env,
+    const struct record_session *session, const struct facts *facts)
+{
+	struct relay *r = ops->create();
+
+	if (r == NULL)
+		return NULL;
+	r->ops = ops;
+	r->env = env;
+	r->session = *session;
+	r->session.app_proto = ops->name;
+	r->facts = *facts;
+	r->peer[AN_C2S] = PEER_OPEN;
+	r->peer[AN_S2C] = PEER_CONNECTING;
+	r->active[AN_C2S] = r->active[AN_S2C] = env->now(env->arg);
+	r->wrote[AN_C2S] = r->wrote[AN_S2C] = r->active[AN_C2S];
+	channel_init(&r->client);
+	channel_init(&r->server);
+	return r;
+}
+
+static void
+record_end(struct relay *r)
+{
+	struct record_flow flow = {
+	    .bytes_toserver = r->client.received,
+	    .bytes_toclient = r->client.sent,
+	    .up_bytes_toserver = r->server.sent,
+	    .up_bytes_toclient = r->server.received,
+	    .state = r->reached ? "closed" : "new",
+	    .reason = r->reason == NULL ? "stopped" : r->reason,
+	    .tx_count = r->tx_count,
+	    .opaque = r->opaque,
+	};
+
+	record_flow(&r->session, &flow, r->env->sink, r->env->sink_arg);
+}
+
+void
+relay_free(struct relay *r)
+{
+	if (r == NULL)
+		return;
+	r->ops->finish(r);
+	record_end(r);
+	channel_free(&r->client);
+	channel_free(&r->server);
+	r->ops->destroy(r);
+}
+
+struct channel *
+relay_from(struct relay *r, enum an_dir dir)
+{
+	return dir == AN_C2S ? &r->client : &r->server;
+}
+
+struct channel *
+relay_to(struct relay *r, enum an_dir dir)
+{
+	return dir == AN_C2S ? &r->server : &r->client;
+}
+
+static bool
+may_parse(struct relay *r, enum an_dir dir)
+{
+	if (r->wish[dir] != WISH_NONE)
+		return false;
+	if (channel_full(relay_to(r, dir)) && r->wish[an_other(dir)] == WISH_NONE)
+		r->pause[dir] |= PAUSE_FULL;
+	else
+		r->pause[dir] &= ~(unsigned)PAUSE_FULL;
+	return r->pause[dir] == 0;
+}
+
+/* Both directions in turn, as long as one of them gets anywhere. */
+static void
+pump(struct relay *r)
+{
+	bool progress = true;
+
+	while (progress) {
+		progress = false;
+		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+			while (may_parse(r, dir) && r->ops->step(r, dir))
+				progress = true;
+	}
+}
+
+/* A side that is closed takes and gives nothing any more. */
+static void
+drop_closed(struct relay *r)
+{
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+		if (r->wish[dir] != WISH_NONE || r->peer[dir] == PEER_GONE)
+			channel_discard(relay_from(r, dir));
+		if (r->wish[dir] == WISH_RESET || r->peer[dir] == PEER_GONE)
+			channel_drop(relay_from(r, dir));
+	}
+}
+
+void
+relay_run(struct relay *r)
+{
+	pump(r);
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+		if (r->wish[dir] == WISH_NONE &&
+		    (r->peer[dir] == PEER_GONE ||
+			(r->peer[dir] == PEER_EOF && r->pause[dir] == 0))) {
+			r->ops->peer_changed(r, dir);
+			pump(r);
+		}
+	if (r->client.failed || r->server.failed)
+		relay_end(r, "no_memory", WISH_RESET, WISH_RESET);
+	drop_closed(r);
+}
+
+void
+relay_received(struct relay *r, enum an_dir dir, size_t n)
+{
+	channel_received(relay_from(r, dir), n);
+	r->active[dir] = r->env->now(r->env->arg);
+	relay_run(r);
+}
+
+void
+relay_wrote(struct relay *r, enum an_dir dir)
+{
+	r->wrote[dir] = r->env->now(r->env->arg);
+	relay_run(r);
+}
+
+void
+relay_connected(struct relay *r, const struct endpoint *up_client)
+{
+	r->peer[AN_S2C] = PEER_OPEN;
+	r->session.up_client = *up_client;
+	r->reached = true;
+	r->active[AN_S2C] = r->env->now(r->env->arg);
+	relay_run(r);
+}
+
+void
+relay_peer(struct relay *r, enum an_dir dir, enum relay_peer what)
+{
+	if (what > r->peer[dir])
+		r->peer[dir] = what;
+	relay_run(r);
+}
+
+void
+relay_answered(struct relay *r)
+{
+	r->ops->answered(r);
+	relay_run(r);
+}
+
+uint64_t
+relay_deadline(const struct relay *r)
+{
+	return r->reason != NULL ? 0 : r->ops->deadline(r);
+}
+
+void
+relay_expired(struct relay *r)
+{
+	r->ops->expired(r);
+	relay_run(r);
+}
+
+void
+relay_end(struct relay *r, const char *reason, enum relay_wish client, enum relay_wish server)
+{
+	if (r->reason == NULL)
+		r->reason = reason;
+	if (r->wish[AN_C2S] < client)
+		r->wish[AN_C2S] = client;
+	if (r->wish[AN_S2C] < server)
+		r->wish[AN_S2C] = server;
+}
+
+bool
+relay_wants_read(const struct relay *r, enum an_dir dir)
+{
+	const struct channel *from = dir == AN_C2S ? &r->client : &r->server;
+
+	if (r->peer[dir] != PEER_OPEN || r->wish[dir] != WISH_NONE)
+		return false;
+	/* one block is read ahead, so that octets sent too early are seen */
+	if (from->in == NULL || from->end < CHANNEL_BLOCK)
+		return true;
+	return !from->held && from->begin > 0;
+}
+
+bool
+relay_over(const struct relay *r)
+{
+	return r->wish[AN_C2S] != WISH_NONE && r->wish[AN_S2C] != WISH_NONE &&
+	       (r->client.queued == 0 || r->wish[AN_C2S] == WISH_RESET) &&
+	       (r->server.queued == 0 || r->wish[AN_S2C] == WISH_RESET);
+}

@@ -1,0 +1,133 @@
+/*
+ * relay - the pump of one session: octets of two channels through the analyzer of its protocol,
+ * events to the policy, what passes to the other channel.
+ *
+ * No sockets, no loop, no clock of its own: whoever owns it moves octets into and out of its
+ * channels, tells it what happened to the peers, and looks at what it wants after each call. So
+ * the same code runs between two sockets, between two arrays in a test, and in a fuzzer.
+ *
+ *      client socket -> client.in -> [analyzer, policy] -> server.out -> server socket
+ *      client socket <- client.out <- [analyzer, policy] <- server.in <- server socket
+ */
+#ifndef POSTERN_RELAY_H
+#define POSTERN_RELAY_H
+
+#include "channel.h"
+#include "config.h"
+#include "record.h"
+
+/* Why a direction is not parsed at the moment; it goes on when no reason is left. */
+enum relay_pause {
+	PAUSE_FULL = 1u << 0,	/* the other side does not take what is queued for it */
+	PAUSE_DNS = 1u << 1,	/* a verdict waits for answers */
+	PAUSE_HELD = 1u << 2,	/* what comes next depends on the server's reply */
+	PAUSE_TARPIT = 1u << 3, /* a client that keeps making errors is slowed down */
+};
+
+/* What happened to a peer. */
+enum relay_peer {
+	PEER_CONNECTING, /* server only */
+	PEER_OPEN,
+	PEER_EOF,  /* it sends no more, and may still read */
+	PEER_GONE, /* reset, or unreachable: neither */
+};
+
+/* What the owner has to do with a peer's socket once the relay has returned. */
+enum relay_wish {
+	WISH_NONE,
+	WISH_CLOSE, /* close it when its queue has gone out */
+	WISH_RESET, /* close it now, so that the peer cannot take what it has for whole */
+};
+
+struct relay;
+
+/* Services of the owner; all calls come from within relay_*() functions. */
+struct relay_env {
+	const struct config *config;
+	record_sink *sink;
+	void *sink_arg;
+	/* Milliseconds of a clock that never goes back. */
+	uint64_t (*now)(void *arg);
+	/*
+	 * Starts look-ups; the answers go into "into", then relay_answered() is called (not from
+	 * within ask). Returns a handle for unask; NULL: no memory.
+	 */
+	void *(*ask)(void *arg, struct relay *, const struct dns_question *, size_t n,
+	    unsigned budget_ms, struct answers *into);
+	void (*unask)(void *arg, void *handle);
+	/* The client of this session was refused something. */
+	void (*refused)(void *arg, struct relay *);
+	/* There are so many sessions that idle ones should go sooner. */
+	bool (*pressed)(void *arg);
+	void *arg;
+};
+
+/* One row per protocol. */
+struct relay_ops {
+	const char *name; /* app_proto of records */
+	bool server_speaks_first;
+	struct relay *(*create)(void); /* NULL: no memory; relay is its first member */
+	void (*destroy)(struct relay *);
+	/* Parses and handles one event of a direction; false: nothing was taken. */
+	bool (*step)(struct relay *, enum an_dir);
+	/* peer[dir] has changed, everything that was parseable is parsed. */
+	void (*peer_changed)(struct relay *, enum an_dir);
+	void (*answered)(struct relay *);
+	/* Milliseconds of env->now() at which expired() wants to be called; 0: never. */
+	uint64_t (*deadline)(const struct relay *);
+	void (*expired)(struct relay *);
+	/* No octet can come or go any more: last records. */
+	void (*finish)(struct relay *);
+	/* In place of the dialogue: the gateway cannot serve ("421 ..."); text without CR LF. */
+	void (*turn_away)(struct relay *, const char *reason);
+};
+
+struct relay {
+	void *owner; /* the owner's own */
+	const struct relay_ops *ops;
+	const struct relay_env *env;
+	struct record_session session;
+	struct facts facts;
+	struct channel client, server; /* each: input from, and output to that peer */
+	enum relay_peer peer[2];       /* by the direction that it sends: AN_C2S is the client */
+	enum relay_wish wish[2];
+	unsigned pause[2];  /* enum relay_pause bits */
+	uint64_t active[2]; /* env->now() when octets last came, by direction */
+	uint64_t wrote[2];  /* when octets last went out to the peer that sends in it */
+	const char *reason; /* why the session ends; NULL: it does not yet */
+	unsigned tx_count;
+	bool opaque;
+	bool reached; /* the server was connected */
+};
+
+/* facts and session are copied; env must outlive the relay. NULL: no memory. */
+struct relay *relay_new(const struct relay_ops *, const struct relay_env *,
+    const struct record_session *, const struct facts *);
+/* Writes the last records; the owner closes sockets. NULL is fine. */
+void relay_free(struct relay *);
+
+/* The channel that sends in this direction, and the one that is sent to. */
+struct channel *relay_from(struct relay *, enum an_dir);
+struct channel *relay_to(struct relay *, enum an_dir);
+
+/* Octets came in, or went out, or a pause may be over: parse on. */
+void relay_run(struct relay *);
+void relay_received(struct relay *, enum an_dir, size_t n); /* octets are in the channel */
+/* Octets of the queue went out to the peer that sends in this direction (channel_sent() done). */
+void relay_wrote(struct relay *, enum an_dir);
+void relay_connected(struct relay *, const struct endpoint *up_client);
+/* The peer that sends in this direction is at its end (PEER_EOF) or lost (PEER_GONE). */
+void relay_peer(struct relay *, enum an_dir, enum relay_peer);
+void relay_answered(struct relay *);
+uint64_t relay_deadline(const struct relay *);
+void relay_expired(struct relay *);
+/* The session ends: reason is a constant, the first one stays. */
+void relay_end(struct relay *, const char *reason, enum relay_wish client, enum relay_wish server);
+/* Octets of this direction are wanted from the socket. */
+bool relay_wants_read(const struct relay *, enum an_dir);
+/* Nothing is left to do: both peers are done with. */
+bool relay_over(const struct relay *);
+
+extern const struct relay_ops relay_smtp;
+
+#endif

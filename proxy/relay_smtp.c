@@ -1,0 +1,416 @@
+#include <stdlib.h>
+
+#include "smtp_gate.h"
+
+#define MINUTE		 60000u
+#define RATE_CHECK_EVERY 30000u
+
+static struct relay *
+smtp_create(void)
+{
+	struct smtp_gate *g = calloc(1, sizeof(*g));
+
+	return g == NULL ? NULL : &g->relay;
+}
+
+static void
+smtp_destroy(struct relay *r)
+{
+	struct smtp_gate *g = gate_of(r);
+
+	smtp_free(g->dialogue);
+	free(g->helo);
+	free(g->sasl);
+	free(g);
+}
+
+/* ---- events ---- */
+
+/* Behind STARTTLS: nobody looks inside, but what goes by has to begin like TLS. */
+static void
+pass_opaque(struct smtp_gate *g, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+
+	if (ev->dir == AN_C2S && !g->client_spoke_tls && ev->octets.p[0] != 0x16) {
+		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off, NULL);
+		relay_end(r, "client_ahead_of_tls", WISH_RESET, WISH_RESET);
+		return;
+	}
+	if (ev->dir == AN_S2C && !g->client_spoke_tls) {
+		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off, NULL);
+		relay_end(r, "server_ahead_of_tls", WISH_RESET, WISH_RESET);
+		return;
+	}
+	g->client_spoke_tls = true;
+	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
+}
+
+static void
+handle(struct smtp_gate *g, const struct an_event *ev)
+{
+	switch (ev->kind) {
+	case EV_COMMAND:
+		gate_command(g, ev);
+		break;
+	case EV_SECRET:
+		gate_secret(g, ev);
+		break;
+	case EV_REPLY:
+		gate_reply(g, ev);
+		break;
+	case EV_BODY:
+		gate_body(g, ev);
+		break;
+	case EV_BODY_END:
+		gate_body_end(g, ev);
+		break;
+	case EV_CHUNK_END:
+		gate_chunk_end(g, ev);
+		break;
+	case EV_OPAQUE:
+		pass_opaque(g, ev);
+		break;
+	case EV_ANOMALY:
+		gate_body_oddity(g, ev);
+		break;
+	}
+}
+
+/* A server that does not offer PIPELINING gets one command at a time. */
+static bool
+must_wait(const struct smtp_gate *g)
+{
+	return smtp_state(g->dialogue) == SMTP_ST_COMMAND && smtp_waiting(g->dialogue) > 0 &&
+	       !(g->server_exts & SMTP_EXT_PIPELINING);
+}
+
+static bool
+begin(struct smtp_gate *g)
+{
+	struct smtp_limits limits = gate_config(g)->dialogue;
+
+	if (gate_config(g)->body_line > 0)
+		limits.body_line = gate_config(g)->body_line;
+	g->dialogue = smtp_new(&limits);
+	g->asked = gate_now(g);
+	if (g->dialogue == NULL)
+		g->relay.client.failed = true;
+	return g->dialogue != NULL;
+}
+
+static bool
+smtp_step(struct relay *r, enum an_dir dir)
+{
+	struct smtp_gate *g = gate_of(r);
+	struct channel *from = relay_from(r, dir);
+	struct span in = channel_input(from);
+	struct an_event ev;
+	size_t used;
+
+	if ((g->dialogue == NULL && !begin(g)) || (dir == AN_C2S && must_wait(g)))
+		return false;
+	switch (smtp_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
+	case AN_EVENT:
+		g->behind = in.n - used;
+		handle(g, &ev);
+		break;
+	case AN_MORE:
+		if (used == 0)
+			return false;
+		break;
+	case AN_WAIT:
+		return false;
+	case AN_NOMEM:
+		from->failed = true;
+		return false;
+	}
+	channel_parsed(from, used);
+	return true;
+}
+
+static void
+smtp_answers_in(struct relay *r)
+{
+	gate_judge_again(gate_of(r));
+}
+
+/* ---- peers that go away ---- */
+
+static bool
+in_message(const struct smtp_gate *g)
+{
+	return g->message.open;
+}
+
+static void
+server_went(struct smtp_gate *g)
+{
+	struct relay *r = &g->relay;
+
+	if (r->opaque) {
+		relay_end(r, "server_closed", WISH_CLOSE, WISH_CLOSE);
+	} else if (in_message(g)) {
+		/* the client is heard to the end of its message, then told */
+		gate_message_refuse(g, "451 4.3.0 Error: the mail server went away", "session",
+		    "server_lost", "server_lost");
+	} else if (smtp_waiting(g->dialogue) > 0 || g->last_chunk != 0) {
+		gate_give_up(g, "421 4.3.0 Error: the mail server went away", "server_closed");
+	} else if (g->quit) {
+		relay_end(r, "client_quit", WISH_CLOSE, WISH_CLOSE);
+	} else {
+		gate_give_up(
+		    g, "421 4.3.0 Error: the mail server closed the session", "server_closed");
+	}
+}
+
+/*
+ * A client that sends no more may still wait for replies to what it sent; one that leaves in
+ * the middle of a message has not sent it.
+ */
+static void
+client_went(struct smtp_gate *g)
+{
+	struct relay *r = &g->relay;
+
+	if (r->opaque)
+		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
+	else if (in_message(g)) {
+		gate_anomaly(g, AN_TRUNCATED, AN_C2S, r->client.parsed, NULL);
+		if (g->tx != NULL && g->tx->state == NULL)
+			g->tx->state = "aborted";
+		relay_end(r, "client_aborted", WISH_RESET, WISH_RESET);
+	} else if (smtp_waiting(g->dialogue) == 0 || g->server_lost)
+		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
+}
+
+/* The server owes an answer to a message that has its end mark: that answer is still heard. */
+static bool
+message_on_its_way(struct smtp_gate *g)
+{
+	uint64_t first = smtp_oldest(g->dialogue);
+
+	for (uint64_t slot = first; slot < first + smtp_waiting(g->dialogue); slot++) {
+		const struct transaction *tx = gate_pending(g, slot)->tx;
+
+		if (tx != NULL && tx->state != NULL && strcmp(tx->state, "in_doubt") == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+smtp_peer_changed(struct relay *r, enum an_dir dir)
+{
+	struct smtp_gate *g = gate_of(r);
+
+	if (g->dialogue == NULL && !begin(g))
+		return;
+	if (dir == AN_S2C && !r->reached)
+		r->ops->turn_away(r, "server_unreachable");
+	else if (dir == AN_S2C)
+		server_went(g);
+	else if (r->peer[AN_C2S] == PEER_EOF || message_on_its_way(g))
+		client_went(g);
+	else
+		relay_end(
+		    r, in_message(g) ? "client_aborted" : "client_reset", WISH_RESET, WISH_RESET);
+}
+
+static void
+smtp_turn_away(struct relay *r, const char *reason)
+{
+	struct smtp_gate *g = gate_of(r);
+	bool unreachable = strcmp(reason, "server_unreachable") == 0;
+
+	if (g->dialogue == NULL && !begin(g))
+		return;
+	gate_give_up(g,
+	    unreachable ? "421 4.4.1 Error: the mail server cannot be reached"
+			: "421 4.7.0 Error: too many connections, try again later",
+	    reason);
+}
+
+/* ---- time ---- */
+
+struct due {
+	uint64_t at;
+	const char *reason;
+};
+
+static void
+sooner(struct due *due, uint64_t at, const char *reason)
+{
+	if (due->at == 0 || at < due->at)
+		*due = (struct due){at, reason};
+}
+
+static uint64_t
+later_of(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static unsigned
+patience(const struct smtp_gate *g)
+{
+	const struct smtp_timeouts *t = &gate_config(g)->timeouts;
+
+	if (g->tx == NULL && g->message.open)
+		return t->reply;
+	if (g->relay.session.up_server.port == 0 || g->relay.server.received == 0)
+		return t->greeting;
+	if (smtp_state(g->dialogue) == SMTP_ST_SYNC && g->tx != NULL && g->tx->has_mail)
+		return t->data_init;
+	return t->reply;
+}
+
+static void
+server_due(struct smtp_gate *g, struct due *due)
+{
+	const struct relay *r = &g->relay;
+	uint64_t since = later_of(g->asked, r->active[AN_S2C]);
+	unsigned seconds = message_on_its_way(g) || g->last_chunk != 0
+			       ? gate_config(g)->timeouts.data_end
+			       : patience(g);
+
+	sooner(due, since + seconds * 1000u, "timeout_server");
+}
+
+static void
+message_due(struct smtp_gate *g, struct due *due)
+{
+	const struct relay *r = &g->relay;
+	uint64_t block = gate_config(g)->timeouts.data_block * 1000u;
+	uint64_t now = gate_now(g);
+
+	if (r->pause[AN_C2S] & PAUSE_FULL)
+		sooner(due, r->wrote[AN_S2C] + block, "timeout_server");
+	else
+		sooner(due, r->active[AN_C2S] + block, "timeout_data");
+	if (r->env->config->limits.min_rate == 0 || (r->pause[AN_C2S] & PAUSE_FULL))
+		return;
+	/* looked at after the first minute, then every so often */
+	sooner(due,
+	    now < g->message.began + MINUTE ? g->message.began + MINUTE
+					    : g->rate_checked + RATE_CHECK_EVERY,
+	    "rate");
+}
+
+static void
+idle_due(struct smtp_gate *g, struct due *due)
+{
+	const struct relay *r = &g->relay;
+	unsigned seconds = gate_config(g)->timeouts.command;
+
+	if (r->env->pressed(r->env->arg) && r->env->config->limits.pressed_timeout < seconds)
+		seconds = r->env->config->limits.pressed_timeout;
+	sooner(due, later_of(r->active[AN_C2S], r->active[AN_S2C]) + seconds * 1000u,
+	    "timeout_command");
+}
+
+static struct due
+next_due(struct smtp_gate *g)
+{
+	const struct relay *r = &g->relay;
+	struct due due = {0, NULL};
+
+	if (g->tarpit_until != 0)
+		sooner(&due, g->tarpit_until, "tarpit");
+	if (r->client.queued > 0)
+		sooner(&due, r->wrote[AN_C2S] + gate_config(g)->timeouts.command * 1000u,
+		    "timeout_client");
+	if (r->peer[AN_S2C] == PEER_CONNECTING || (r->pause[AN_C2S] & PAUSE_DNS))
+		return due; /* connects and look-ups have their own ends */
+	if (r->opaque)
+		sooner(&due,
+		    later_of(r->active[AN_C2S], r->active[AN_S2C]) +
+			gate_config(g)->timeouts.data_end * 1000u,
+		    "timeout_opaque");
+	else if (in_message(g))
+		message_due(g, &due);
+	else if (smtp_waiting(g->dialogue) > 0)
+		server_due(g, &due);
+	else
+		idle_due(g, &due);
+	return due;
+}
+
+static uint64_t
+smtp_deadline(const struct relay *r)
+{
+	/* gates are only made writable by smtp_create() */
+	struct smtp_gate *g = gate_of((struct relay *)(uintptr_t)r);
+
+	return g->dialogue == NULL ? 0 : next_due(g).at;
+}
+
+static void
+check_rate(struct smtp_gate *g)
+{
+	uint64_t now = gate_now(g), seconds = (now - g->message.began) / 1000u;
+
+	g->rate_checked = now;
+	if (seconds > 0 && (g->message.size + g->message.drained) / seconds <
+			       g->relay.env->config->limits.min_rate)
+		gate_give_up(g, "421 4.4.2 Error: message comes too slowly", "too_slow");
+}
+
+static void
+time_is_up(struct smtp_gate *g, const char *reason)
+{
+	struct relay *r = &g->relay;
+
+	if (strcmp(reason, "timeout_client") == 0 || r->opaque)
+		relay_end(r, reason, WISH_RESET, WISH_RESET);
+	else if (strcmp(reason, "timeout_server") == 0)
+		gate_give_up(g, "421 4.4.2 Error: the mail server does not answer", reason);
+	else
+		gate_give_up(g, "421 4.4.2 Error: timeout exceeded", reason);
+}
+
+static void
+smtp_expired(struct relay *r)
+{
+	struct smtp_gate *g = gate_of(r);
+	struct due due;
+
+	if (g->dialogue == NULL)
+		return;
+	due = next_due(g);
+	if (due.at == 0 || due.at > gate_now(g))
+		return;
+	if (strcmp(due.reason, "tarpit") == 0) {
+		g->tarpit_until = 0;
+		r->pause[AN_C2S] &= ~(unsigned)PAUSE_TARPIT;
+	} else if (strcmp(due.reason, "rate") == 0) {
+		check_rate(g);
+	} else {
+		time_is_up(g, due.reason);
+	}
+}
+
+static void
+smtp_finish(struct relay *r)
+{
+	struct smtp_gate *g = gate_of(r);
+
+	gate_forget_lookup(g);
+	if (g->message.open && g->tx != NULL && g->tx->state == NULL)
+		g->tx->state = "aborted";
+	gate_transactions_finish(g);
+}
+
+const struct relay_ops relay_smtp = {
+    .name = "smtp",
+    .server_speaks_first = true,
+    .create = smtp_create,
+    .destroy = smtp_destroy,
+    .step = smtp_step,
+    .peer_changed = smtp_peer_changed,
+    .answered = smtp_answers_in,
+    .deadline = smtp_deadline,
+    .expired = smtp_expired,
+    .finish = smtp_finish,
+    .turn_away = smtp_turn_away,
+};

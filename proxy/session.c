@@ -1,0 +1,528 @@
+#include "session.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "address.h"
+
+#define IOV_USED      64
+#define LINGER_MS     2000	 /* a client reads our last words before its socket is closed */
+#define LINGER_OCTETS (1u << 20) /* of what it still sends, read and thrown away */
+#define FLOW_ID_BITS  53
+
+/* One socket. */
+struct side {
+	struct session *session;
+	enum an_dir dir; /* in which its peer sends */
+	int fd;
+	struct event readable, writable;
+	bool reading, writing; /* the events that are added */
+	bool lingering;
+	size_t lingered;
+};
+
+struct session {
+	struct sessions *all;
+	struct relay *relay;
+	struct side side[2];
+	struct event timer;
+	uint64_t timer_at; /* when it fires; 0: not added */
+	uint64_t linger_until;
+	uint64_t connect_until; /* 0: the server is connected, or lost */
+	struct client_row *client;
+	struct session *next, **link;
+};
+
+uint64_t
+session_now(void *arg)
+{
+	struct timespec t;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+static void settle(struct session *);
+
+/* ---- sockets ---- */
+
+static void
+want(struct event *ev, bool *added, bool wanted)
+{
+	if (wanted == *added)
+		return;
+	if (wanted)
+		event_add(ev, NULL);
+	else
+		event_del(ev);
+	*added = wanted;
+}
+
+static void
+close_side(struct side *side, bool reset)
+{
+	if (side->fd < 0)
+		return;
+	if (reset)
+		setsockopt(
+		    side->fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+	want(&side->readable, &side->reading, false);
+	want(&side->writable, &side->writing, false);
+	side->lingering = false;
+	close(side->fd);
+	side->fd = -1;
+}
+
+static bool
+is_connecting(const struct side *side)
+{
+	return side->dir == AN_S2C && side->session->connect_until != 0;
+}
+
+static void
+connect_over(struct session *s)
+{
+	if (s->connect_until != 0)
+		clients_connected(s->all->clients, s->client);
+	s->connect_until = 0;
+}
+
+/* As much of the queue as the socket takes; true: something went out. */
+static bool
+write_out(struct side *side)
+{
+	struct relay *r = side->session->relay;
+	struct channel *c = relay_from(r, side->dir);
+	bool any = false;
+
+	while (side->fd >= 0 && c->queued > 0 && !is_connecting(side)) {
+		struct iovec iov[IOV_USED];
+		struct msghdr m = {.msg_iov = iov, .msg_iovlen = channel_iov(c, iov, IOV_USED)};
+		ssize_t n = sendmsg(side->fd, &m, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN) {
+			relay_peer(r, side->dir, PEER_GONE);
+			return true;
+		}
+		if (n < 0)
+			return any;
+		channel_sent(c, (size_t)n);
+		relay_wrote(r, side->dir);
+		any = true;
+	}
+	return any;
+}
+
+static void
+discard_input(struct side *side)
+{
+	uint8_t waste[4096];
+	ssize_t n;
+
+	while ((n = recv(side->fd, waste, sizeof(waste), 0)) > 0) {
+		side->lingered += (size_t)n;
+		if (side->lingered > LINGER_OCTETS)
+			break;
+	}
+	if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+		close_side(side, false);
+}
+
+static void
+read_in(struct side *side)
+{
+	struct relay *r = side->session->relay;
+	struct channel_room room = channel_room(relay_from(r, side->dir));
+	ssize_t n;
+
+	if (room.n == 0)
+		return;
+	n = recv(side->fd, room.p, room.n, 0);
+	if (n > 0)
+		relay_received(r, side->dir, (size_t)n);
+	else if (n == 0)
+		relay_peer(r, side->dir, PEER_EOF);
+	else if (errno != EAGAIN && errno != EINTR)
+		relay_peer(r, side->dir, PEER_GONE);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct side *side = arg;
+	struct session *s = side->session;
+
+	(void)fd;
+	(void)what;
+	if (side->lingering)
+		discard_input(side);
+	else
+		read_in(side);
+	settle(s);
+}
+
+static void
+finish_connect(struct session *s)
+{
+	struct side *side = &s->side[AN_S2C];
+	struct sockaddr_storage us = {0};
+	socklen_t n = sizeof(us);
+	int error = 0;
+	struct endpoint e;
+
+	getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+	connect_over(s);
+	if (error != 0 || getsockname(side->fd, (struct sockaddr *)&us, &n) != 0) {
+		relay_peer(s->relay, AN_S2C, PEER_GONE);
+		return;
+	}
+	e = address_endpoint((const struct sockaddr *)&us);
+	relay_connected(s->relay, &e);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct side *side = arg;
+
+	(void)fd;
+	(void)what;
+	if (is_connecting(side))
+		finish_connect(side->session);
+	settle(side->session);
+}
+
+/* ---- one session ---- */
+
+static void
+end(struct session *s)
+{
+	struct sessions *all = s->all;
+
+	connect_over(s);
+	close_side(&s->side[AN_C2S], false);
+	close_side(&s->side[AN_S2C], false);
+	if (s->timer_at != 0)
+		event_del(&s->timer);
+	relay_free(s->relay);
+	clients_leave(all->clients, s->client);
+	*s->link = s->next;
+	if (s->next != NULL)
+		s->next->link = s->link;
+	free(s);
+	all->count--;
+	all->ended(all->arg);
+}
+
+/* What the relay wants of a socket. */
+static void
+grant_wish(struct side *side)
+{
+	struct session *s = side->session;
+	enum relay_wish wish = s->relay->wish[side->dir];
+	bool gone = s->relay->peer[side->dir] == PEER_GONE;
+
+	if (side->fd < 0 || side->lingering || wish == WISH_NONE)
+		return;
+	if (wish == WISH_RESET || gone) {
+		close_side(side, wish == WISH_RESET);
+	} else if (relay_from(s->relay, side->dir)->queued > 0) {
+		return;
+	} else if (side->dir == AN_S2C || s->relay->peer[AN_C2S] == PEER_EOF) {
+		close_side(side, false);
+	} else {
+		/* closing now would reset a client that still sends, and lose our last words */
+		shutdown(side->fd, SHUT_WR);
+		side->lingering = true;
+		s->linger_until = session_now(NULL) + LINGER_MS;
+	}
+}
+
+static void
+update_events(struct side *side)
+{
+	struct relay *r = side->session->relay;
+	struct channel *c = relay_from(r, side->dir);
+
+	if (side->fd < 0)
+		return;
+	if (is_connecting(side)) {
+		want(&side->writable, &side->writing, true);
+		return;
+	}
+	want(&side->readable, &side->reading, side->lingering || relay_wants_read(r, side->dir));
+	want(&side->writable, &side->writing, c->queued > 0);
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 ? b : b == 0 || a < b ? a : b;
+}
+
+/* The timer is moved only when it would fire too late; one that fires too early is set again. */
+static void
+update_timer(struct session *s)
+{
+	uint64_t due = earlier(relay_deadline(s->relay), s->connect_until), now;
+	struct timeval tv;
+
+	if (s->relay->reason != NULL)
+		due = earlier(due, s->linger_until);
+	if (due == 0 || (s->timer_at != 0 && s->timer_at <= due))
+		return;
+	now = session_now(NULL);
+	s->timer_at = due;
+	due = due > now ? due - now : 0;
+	tv = (struct timeval){(time_t)(due / 1000u), (suseconds_t)(due % 1000u * 1000u)};
+	event_add(&s->timer, &tv);
+}
+
+/* After anything has happened: write, close what is done with, wait for the right things. */
+static void
+settle(struct session *s)
+{
+	bool more = true;
+
+	while (more) {
+		more = write_out(&s->side[AN_C2S]);
+		more = write_out(&s->side[AN_S2C]) || more;
+	}
+	grant_wish(&s->side[AN_C2S]);
+	grant_wish(&s->side[AN_S2C]);
+	if (s->side[AN_C2S].fd < 0 && s->side[AN_S2C].fd < 0 && s->relay->reason != NULL) {
+		end(s);
+		return;
+	}
+	update_events(&s->side[AN_C2S]);
+	update_events(&s->side[AN_S2C]);
+	update_timer(s);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	uint64_t now = session_now(NULL);
+
+	(void)fd;
+	(void)what;
+	s->timer_at = 0;
+	if (s->connect_until != 0 && s->connect_until <= now) {
+		connect_over(s);
+		relay_peer(s->relay, AN_S2C, PEER_GONE);
+	}
+	if (s->side[AN_C2S].lingering && s->linger_until <= now)
+		close_side(&s->side[AN_C2S], false);
+	if (relay_deadline(s->relay) != 0 && relay_deadline(s->relay) <= now)
+		relay_expired(s->relay);
+	settle(s);
+}
+
+/* ---- services for the relay ---- */
+
+struct asking {
+	struct session *session;
+	struct lookup *lookup;
+};
+
+static void
+on_answers(void *arg)
+{
+	struct asking *a = arg;
+	struct session *s = a->session;
+
+	free(a);
+	relay_answered(s->relay);
+	settle(s);
+}
+
+static void *
+start_lookup(void *arg, struct relay *r, const struct dns_question *q, size_t n, unsigned budget_ms,
+    struct answers *into)
+{
+	struct sessions *all = arg;
+	struct asking *a = malloc(sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->session = r->owner;
+	a->lookup = resolver_ask(all->resolver, q, n, budget_ms, into, on_answers, a);
+	if (a->lookup == NULL) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+static void
+stop_lookup(void *arg, void *handle)
+{
+	struct asking *a = handle;
+
+	(void)arg;
+	lookup_cancel(a->lookup);
+	free(a);
+}
+
+static void
+count_refusal(void *arg, struct relay *r)
+{
+	struct sessions *all = arg;
+	struct session *s = r->owner;
+	char text[IP_TEXT_MAX];
+
+	if (clients_refused(all->clients, s->client, session_now(NULL)))
+		record_stats("client_blocked", all->config->limits.block,
+		    ip_text(&r->session.client.ip, text), all->env.sink, all->env.sink_arg);
+}
+
+static bool
+under_pressure(void *arg)
+{
+	const struct sessions *all = arg;
+
+	return (uint64_t)all->count * 100u >= (uint64_t)all->max * all->config->limits.pressure;
+}
+
+void
+sessions_init(struct sessions *all, struct log_pipe *log)
+{
+	all->env = (struct relay_env){
+	    .config = all->config,
+	    .sink = log_pipe_write,
+	    .sink_arg = log,
+	    .now = session_now,
+	    .ask = start_lookup,
+	    .unask = stop_lookup,
+	    .refused = count_refusal,
+	    .pressed = under_pressure,
+	    .arg = all,
+	};
+}
+
+void
+sessions_end(struct sessions *all)
+{
+	while (all->first != NULL)
+		end(all->first);
+}
+
+/* ---- a new one ---- */
+
+static void
+tune(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+static void
+init_side(struct session *s, enum an_dir dir, int fd)
+{
+	struct side *side = &s->side[dir];
+
+	*side = (struct side){.session = s, .dir = dir, .fd = fd};
+	if (fd < 0)
+		return;
+	tune(fd);
+	event_assign(&side->readable, s->all->base, fd, EV_READ | EV_PERSIST, on_readable, side);
+	event_assign(&side->writable, s->all->base, fd, EV_WRITE | EV_PERSIST, on_writable, side);
+}
+
+static void
+connect_server(struct session *s, const struct sockaddr *to)
+{
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	init_side(s, AN_S2C, fd);
+	if (fd < 0 || !clients_connecting(s->all->clients, s->client)) {
+		close_side(&s->side[AN_S2C], false);
+		relay_peer(s->relay, AN_S2C, PEER_GONE);
+		return;
+	}
+	s->connect_until = session_now(NULL) + s->all->config->limits.connect_timeout * 1000u;
+	if (connect(fd, to, address_size(to)) == 0) {
+		finish_connect(s);
+	} else if (errno != EINPROGRESS) {
+		connect_over(s);
+		relay_peer(s->relay, AN_S2C, PEER_GONE);
+	}
+}
+
+static struct relay *
+new_relay(struct sessions *all, int fd, const struct sockaddr *client, const struct forward *f)
+{
+	struct sockaddr_storage local = {0};
+	struct record_session rs = {.forward = f->name};
+	struct facts facts = {0};
+	uint64_t id;
+
+	getsockname(fd, (struct sockaddr *)&local, &(socklen_t){sizeof(local)});
+	arc4random_buf(&id, sizeof(id));
+	rs.flow_id = id >> (64 - FLOW_ID_BITS);
+	rs.client = address_endpoint(client);
+	rs.server = address_endpoint((const struct sockaddr *)&local);
+	rs.up_server = address_endpoint((const struct sockaddr *)&f->to);
+	gettimeofday(&rs.started, NULL);
+	facts.client = rs.client.ip;
+	facts.server = rs.up_server.ip;
+	policy_place(all->config->policy, &facts);
+	facts.server_inside = !f->outside;
+	return relay_new(&relay_smtp, &all->env, &rs, &facts);
+}
+
+static void
+welcome(struct session *s, enum client_welcome how, const struct forward *f)
+{
+	struct relay *r = s->relay;
+
+	if (how == CLIENT_WELCOME)
+		connect_server(s, (const struct sockaddr *)&f->to);
+	else
+		r->ops->turn_away(r, how == CLIENT_BLOCKED ? "client_blocked" : "client_limit");
+}
+
+void
+session_open(struct sessions *all, int fd, const struct sockaddr *client, const struct forward *f)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	struct endpoint from = address_endpoint(client);
+	enum client_welcome how;
+
+	if (s == NULL) {
+		close(fd);
+		return;
+	}
+	s->all = all;
+	s->relay = new_relay(all, fd, client, f);
+	if (s->relay == NULL) {
+		free(s);
+		close(fd);
+		return;
+	}
+	s->relay->owner = s;
+	event_assign(&s->timer, all->base, -1, 0, on_timer, s);
+	init_side(s, AN_C2S, fd);
+	init_side(s, AN_S2C, -1);
+	s->next = all->first;
+	s->link = &all->first;
+	if (all->first != NULL)
+		all->first->link = &s->next;
+	all->first = s;
+	all->count++;
+	how = clients_enter(all->clients, &from.ip, session_now(NULL), &s->client);
+	welcome(s, how, f);
+	settle(s);
+}

@@ -1,0 +1,46 @@
+/*
+ * session - a relay between two sockets: the only place where octets meet descriptors.
+ *
+ * Owns both sockets, their events, the timer and the relay; one open, one end. A session that
+ * waits for nothing but its peers holds no buffer.
+ */
+#ifndef POSTERN_SESSION_H
+#define POSTERN_SESSION_H
+
+#include "clients.h"
+#include "log_pipe.h"
+#include "relay.h"
+#include "resolver.h"
+
+struct event_base;
+struct session;
+
+/* What all sessions of a worker share. */
+struct sessions {
+	struct event_base *base;
+	struct relay_env env; /* filled in by sessions_init() */
+	struct resolver *resolver;
+	struct clients *clients;
+	const struct config *config;
+	unsigned max, count;
+	struct session *first;
+	/* A session is gone: there may be room for a new one. */
+	void (*ended)(void *arg);
+	void *arg;
+};
+
+/* base, resolver, clients, config, max, ended and arg are set; log is where records go. */
+void sessions_init(struct sessions *, struct log_pipe *log);
+/* Ends them all, with their records. */
+void sessions_end(struct sessions *);
+
+/*
+ * A client was accepted on fd (non-blocking; owned from here on) for this forward. Always ends
+ * by itself: with an answer to the client where the protocol has one.
+ */
+void session_open(struct sessions *, int fd, const struct sockaddr *client, const struct forward *);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+uint64_t session_now(void *arg);
+
+#endif

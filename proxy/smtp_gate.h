@@ -1,0 +1,169 @@
+/*
+ * smtp_gate - SMTP through the gateway: a full server to the client, a full client to the server.
+ *
+ * What the files know of each other; nobody else includes this.
+ *   relay_smtp.c        the row of the protocol: events in, deadlines, peers that go away
+ *   smtp_commands.c     a command of the client: is it in order, may it pass, forward it
+ *   smtp_message.c      octets of a message: forward them clean, or refuse the message
+ *   smtp_replies.c      replies to the client in the order of its commands, whoever gives them
+ *   smtp_transaction.c  what is recorded of a mail from MAIL to its end
+ */
+#ifndef POSTERN_SMTP_GATE_H
+#define POSTERN_SMTP_GATE_H
+
+#include "relay.h"
+#include "smtp/command.h"
+#include "smtp/sasl.h"
+#include "smtp/smtp.h"
+
+/* At least as many as the dialogue has slots, its caller's own ones included. */
+#define PENDING_MAX (SMTP_SLOTS + 8)
+
+#define SMTP_ANOMALIES_MAX 64 /* records of anomalies per session; a hostile peer has no more */
+
+/* One mail, from MAIL to the reply to its end mark; or what came before the first MAIL. */
+struct transaction {
+	struct record_smtp *record;
+	unsigned refs;	/* commands whose replies are still to come */
+	bool closed;	/* no further command belongs to it */
+	bool notable;	/* worth a record */
+	bool mail_seen; /* it began with a MAIL, whatever became of it */
+	bool has_mail;	/* MAIL was forwarded and not refused so far */
+	bool null_sender, smtputf8;
+	enum smtp_body body;
+	unsigned rcpt_waiting, rcpt_ok, rcpt_refused;
+	const char *state; /* "accepted", "rejected", ...; NULL: it never got to a message */
+};
+
+/* A command whose reply has not gone to the client. */
+struct pending {
+	char *text;	  /* the gateway's own reply with CR LF, waiting for its turn */
+	const char *ends; /* reason: the session ends behind this reply */
+	struct transaction *tx;
+	char *rcpt; /* of RCPT, for the record */
+};
+
+/* What is known of the message that is coming in. */
+struct message {
+	bool open;	/* octets of it are expected */
+	bool chunked;	/* it comes by BDAT */
+	bool discard;	/* its octets go nowhere */
+	bool dead;	/* BDAT: a chunk was refused, the rest up to LAST is too */
+	bool forwarded; /* BDAT: the server has a chunk of it */
+	bool last_chunk_empty;
+	char refusal[VERDICT_REPLY_MAX + 1]; /* what its end is answered with; "": not refused */
+	char chunk_refusal[128]; /* BDAT: what this chunk's end is answered with; "": not refused */
+	uint64_t size, drained;
+	uint64_t began; /* env->now() */
+	bool said[AN_ANOMALY_COUNT];
+	struct header_scan {
+		bool done, field_start;
+		uint8_t matched; /* octets of "received:" that this field has so far */
+		bool empty_line;
+		size_t size;
+		unsigned hops;
+	} header;
+};
+
+struct smtp_gate {
+	struct relay relay;
+	struct smtp *dialogue;
+
+	/* a verdict that waits for DNS */
+	struct answers *answers;
+	void *lookup;
+	struct waiting {
+		struct an_event event;
+		struct smtp_detail detail;
+	} * waiting;
+
+	struct pending pending[PENDING_MAX]; /* by slot number modulo */
+	struct transaction *tx;		     /* the open one, or NULL */
+	struct message message;
+
+	char *helo;	      /* of the last EHLO or HELO, until its reply only proposed */
+	unsigned server_exts; /* what the server offered */
+	uint64_t size_max;    /* of a message: the smaller of ours and the server's; 0: none */
+	unsigned errors, junk, anomalies;
+	bool server_lost;    /* its leg is gone; the client hears so at its next command */
+	uint64_t last_chunk; /* slot of a last chunk that waits for its reply; 0: none */
+	uint64_t chunk_end;  /* slot of a BDAT 0 LAST that is on its way; 0: none */
+	bool chunk_failed;   /* the server refused a chunk of this message */
+	bool client_spoke_tls, quit;
+	struct sasl *sasl; /* of the AUTH exchange that is under way, or the last one */
+	uint64_t asked;	   /* env->now() when the server was last given something to answer */
+	uint64_t tarpit_until, rate_checked;
+	size_t behind; /* octets that came in behind the event being handled */
+};
+
+static inline struct smtp_gate *
+gate_of(struct relay *r)
+{
+	return (struct smtp_gate *)(void *)r;
+}
+
+static inline uint64_t
+gate_now(const struct smtp_gate *g)
+{
+	return g->relay.env->now(g->relay.env->arg);
+}
+
+static inline const struct smtp_config *
+gate_config(const struct smtp_gate *g)
+{
+	return &g->relay.env->config->smtp;
+}
+
+/* ---- smtp_commands.c ---- */
+
+void gate_command(struct smtp_gate *, const struct an_event *);
+void gate_secret(struct smtp_gate *, const struct an_event *);
+/* The answers to the questions of a verdict are in g->answers. */
+void gate_judge_again(struct smtp_gate *);
+void gate_forget_lookup(struct smtp_gate *);
+
+/* ---- smtp_message.c ---- */
+
+void gate_message_begin(struct smtp_gate *, bool chunked);
+void gate_body(struct smtp_gate *, const struct an_event *);
+void gate_body_oddity(struct smtp_gate *, const struct an_event *);
+void gate_body_end(struct smtp_gate *, const struct an_event *);
+void gate_chunk_end(struct smtp_gate *, const struct an_event *);
+/*
+ * The message will not be delivered: its leg to the server is dropped without an end mark, its
+ * octets are read to their end, which is answered with reply.
+ */
+void gate_message_refuse(
+    struct smtp_gate *, const char *reply, const char *rule, const char *reason, const char *state);
+
+/* ---- smtp_replies.c ---- */
+
+/* The gateway answers the newest command, in its turn. ends: NULL, or why the session ends. */
+void gate_answer(
+    struct smtp_gate *, uint64_t slot, const char *verb, const char *reply, const char *ends);
+/* A reply of the server. */
+void gate_reply(struct smtp_gate *, const struct an_event *);
+/* Says "421 reason" in place of every reply that is still due, and ends the session. */
+void gate_give_up(struct smtp_gate *, const char *reply, const char *reason);
+void gate_count_error(struct smtp_gate *);
+void gate_anomaly(
+    struct smtp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
+struct pending *gate_pending(struct smtp_gate *, uint64_t slot);
+
+/* ---- smtp_transaction.c ---- */
+
+/* The open transaction, a new one when there is none; NULL: no memory. */
+struct transaction *gate_transaction(struct smtp_gate *);
+/* No further command belongs to it; its record is written when the last reply is in. */
+void gate_transaction_close(struct smtp_gate *);
+/* The reply to this command will belong to tx; and: it has been given. */
+void gate_hold(struct transaction *tx, struct pending *);
+void gate_release(struct smtp_gate *, struct pending *);
+/* A reply (lines with or without CR LF) goes to the record of the command. */
+void gate_record_reply(struct smtp_gate *, const struct pending *, const char *verb,
+    struct span reply, enum record_source);
+void gate_record_verdict(struct smtp_gate *, const struct verdict *);
+/* Whatever is open or held is written now: the session is over. */
+void gate_transactions_finish(struct smtp_gate *);
+
+#endif

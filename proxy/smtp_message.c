@@ -1,0 +1,296 @@
+#include "smtp_gate.h"
+
+/* Octets read behind a refusal before the client is cut off. */
+#define DRAIN_TOO_BIG (1u << 20)
+#define DRAIN_OTHER   (256u << 20)
+
+void
+gate_message_begin(struct smtp_gate *g, bool chunked)
+{
+	g->message = (struct message){.open = true,
+	    .chunked = chunked,
+	    .began = gate_now(g),
+	    .header = {.field_start = true, .empty_line = true}};
+	g->chunk_failed = false;
+}
+
+/* The server must never take what it has for a whole message: no end mark, no QUIT, a reset. */
+static void
+drop_server(struct smtp_gate *g)
+{
+	struct relay *r = &g->relay;
+
+	g->server_lost = true;
+	r->peer[AN_S2C] = PEER_GONE;
+	r->wish[AN_S2C] = WISH_RESET;
+	channel_drop(&r->server);
+}
+
+/* Chunks that wait for a reply of the server that will not come. */
+static void
+answer_earlier_chunks(struct smtp_gate *g, const char *reply)
+{
+	while (smtp_waiting(g->dialogue) > 1) {
+		struct pending *p = gate_pending(g, smtp_oldest(g->dialogue));
+
+		smtp_answered_oldest(g->dialogue, 451);
+		gate_record_reply(g, p, "BDAT", span_str(reply), RECORD_GATEWAY);
+		channel_put(&g->relay.client, span_str(reply));
+		channel_put(&g->relay.client, span_str("\r\n"));
+		gate_release(g, p);
+	}
+}
+
+void
+gate_message_refuse(
+    struct smtp_gate *g, const char *reply, const char *rule, const char *reason, const char *state)
+{
+	struct message *m = &g->message;
+	struct verdict v = {.action = VERDICT_REFUSE, .rule = rule, .reason = reason};
+	struct span text = span_first(span_str(reply), VERDICT_REPLY_MAX);
+
+	if (m->refusal[0] != '\0')
+		return;
+	memcpy(m->refusal, text.p, text.n);
+	m->refusal[text.n] = '\0';
+	memcpy(v.reply, m->refusal, sizeof(v.reply));
+	m->discard = true;
+	gate_record_verdict(g, &v);
+	g->tx->state = state;
+	drop_server(g);
+	if (m->chunked)
+		answer_earlier_chunks(g, reply);
+}
+
+/* ---- what is looked at while the octets go by ---- */
+
+/* Counts header octets and Received fields, one octet at a time, until the empty line. */
+static void
+scan_header(struct header_scan *h, struct span s)
+{
+	static const char received[] = "received:";
+
+	for (size_t i = 0; i < s.n && !h->done; i++) {
+		uint8_t c = s.p[i];
+
+		h->size++;
+		if (c == '\n') {
+			h->done = h->empty_line;
+			h->field_start = h->empty_line = true;
+			h->matched = 0;
+			continue;
+		}
+		if (c != '\r')
+			h->empty_line = false;
+		if (!h->field_start)
+			continue;
+		h->field_start = octet_lower(c) == (uint8_t)received[h->matched];
+		if (h->field_start && received[++h->matched] == '\0') {
+			h->hops++;
+			h->field_start = false;
+		}
+	}
+}
+
+static void
+check_header(struct smtp_gate *g, struct span s)
+{
+	const struct smtp_config *c = gate_config(g);
+	struct header_scan *h = &g->message.header;
+
+	if (h->done)
+		return;
+	scan_header(h, s);
+	if (c->header_size > 0 && h->size > c->header_size)
+		gate_message_refuse(g, "550 5.6.0 Error: message header too large", "limits",
+		    "header_size", "refused");
+	else if (c->hops > 0 && h->hops > c->hops)
+		gate_message_refuse(
+		    g, "554 5.4.6 Error: too many hops", "limits", "hops", "refused");
+}
+
+static void
+check_size(struct smtp_gate *g, size_t more)
+{
+	struct message *m = &g->message;
+
+	m->size += more;
+	if (g->size_max > 0 && m->size > g->size_max)
+		gate_message_refuse(g, "552 5.3.4 Error: message size exceeds fixed limit",
+		    "limits", "message_size", "refused");
+}
+
+/* A refused message that does not end: nobody reads it for ever. */
+static void
+drain(struct smtp_gate *g, size_t n)
+{
+	struct message *m = &g->message;
+	bool too_big = g->size_max > 0 && m->size > g->size_max;
+
+	m->drained += n;
+	if (m->drained > (too_big ? DRAIN_TOO_BIG : DRAIN_OTHER))
+		gate_give_up(g,
+		    m->refusal[0] != '\0' ? m->refusal
+					  : "421 4.7.0 Error: message goes on behind its refusal",
+		    "message_endless");
+}
+
+/* ---- octets ---- */
+
+static void
+note_anomaly(struct smtp_gate *g, const struct an_event *ev)
+{
+	if (g->message.said[ev->anomaly])
+		return;
+	g->message.said[ev->anomaly] = true;
+	gate_anomaly(g, ev->anomaly, AN_C2S, ev->off, ev->smtp->sequence);
+}
+
+/* CR, LF or NUL out of place: refused, or made harmless; never passed on, never made a line end. */
+static bool
+take_stray(struct smtp_gate *g, const struct an_event *ev)
+{
+	bool normalize = gate_config(g)->bare_newline == BARE_NEWLINE_NORMALIZE;
+
+	if (normalize && ev->octets.n > 0) {
+		channel_put(&g->relay.server, span_str(" "));
+		return true;
+	}
+	gate_message_refuse(g,
+	    ev->anomaly == AN_BARE_LF	? "550 5.5.2 Error: bare <LF> received"
+	    : ev->anomaly == AN_BARE_CR ? "550 5.5.2 Error: bare <CR> received"
+					: "550 5.5.2 Error: NUL octet received",
+	    "bare_newline", an_anomaly_name(ev->anomaly), "refused");
+	return false;
+}
+
+static void
+pass_octets(struct smtp_gate *g, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	const struct smtp_detail *d = ev->smtp;
+
+	if (g->message.chunked || !d->line_start || ev->octets.n == 0 || ev->octets.p[0] != '.') {
+		channel_pass(&r->server, &r->client, ev->octets);
+		return;
+	}
+	/* a line that begins with a dot: stuffed as it came, or stuffed now */
+	if (d->wire.n == ev->octets.n)
+		channel_put(&r->server, span_str("."));
+	channel_pass(&r->server, &r->client, d->wire);
+}
+
+void
+gate_body(struct smtp_gate *g, const struct an_event *ev)
+{
+	struct message *m = &g->message;
+
+	if (ev->anomaly != AN_NONE)
+		note_anomaly(g, ev);
+	if (m->discard) {
+		drain(g, ev->octets.n);
+		return;
+	}
+	check_size(g, ev->octets.n);
+	check_header(g, ev->octets);
+	if (m->discard)
+		return;
+	if (ev->anomaly == AN_NONE)
+		pass_octets(g, ev);
+	else
+		take_stray(g, ev);
+}
+
+void
+gate_body_oddity(struct smtp_gate *g, const struct an_event *ev)
+{
+	note_anomaly(g, ev);
+	if (ev->anomaly == AN_LONG_BODY_LINE && gate_config(g)->body_line > 0 &&
+	    !g->message.discard)
+		gate_message_refuse(
+		    g, "550 5.6.0 Error: message line too long", "limits", "body_line", "refused");
+}
+
+/* ---- the end ---- */
+
+static void
+record_message(struct smtp_gate *g)
+{
+	struct message *m = &g->message;
+
+	record_smtp_message(g->tx->record, m->size, m->chunked ? "BDAT" : "DATA");
+}
+
+/*
+ * The end mark goes out: from here on the server decides, and its answer is the client's. A
+ * last chunk with octets in it is no end mark yet: that follows when the server has taken it.
+ */
+static void
+deliver(struct smtp_gate *g, uint64_t slot)
+{
+	g->asked = gate_now(g);
+	record_message(g);
+	if (g->message.chunked && !g->message.last_chunk_empty) {
+		g->last_chunk = slot;
+		g->relay.pause[AN_C2S] |= PAUSE_HELD;
+		return;
+	}
+	g->tx->state = "in_doubt"; /* until the server has answered */
+	if (g->message.chunked)
+		g->chunk_end = slot;
+	channel_put(&g->relay.server, span_str(g->message.chunked ? "BDAT 0 LAST\r\n" : ".\r\n"));
+}
+
+static const char *
+end_answer(const struct message *m)
+{
+	if (m->chunk_refusal[0] != '\0')
+		return m->chunk_refusal;
+	return m->refusal[0] != '\0' ? m->refusal : NULL;
+}
+
+/* What the server has of a message that was refused is forgotten there too. */
+static void
+forget_chunks(struct smtp_gate *g)
+{
+	if (!g->message.forwarded || g->server_lost)
+		return;
+	smtp_sent(g->dialogue, SMTP_RSET);
+	channel_put(&g->relay.server, span_str("RSET\r\n"));
+}
+
+void
+gate_body_end(struct smtp_gate *g, const struct an_event *ev)
+{
+	struct message *m = &g->message;
+	const char *answer = end_answer(m);
+	bool over = answer == NULL || m->forwarded || g->server_lost;
+
+	if (!m->chunked)
+		gate_hold(g->tx, gate_pending(g, ev->slot));
+	if (answer == NULL) {
+		deliver(g, ev->slot);
+	} else {
+		gate_count_error(g);
+		if (m->size > 0)
+			record_message(g);
+		gate_answer(g, ev->slot, m->chunked ? "BDAT" : ".", answer, NULL);
+		forget_chunks(g);
+	}
+	g->message = (struct message){0};
+	if (over)
+		gate_transaction_close(g);
+}
+
+void
+gate_chunk_end(struct smtp_gate *g, const struct an_event *ev)
+{
+	struct message *m = &g->message;
+	const char *answer = end_answer(m);
+
+	if (answer == NULL)
+		return; /* the server answers */
+	gate_answer(g, ev->slot, "BDAT", answer, NULL);
+	m->chunk_refusal[0] = '\0';
+	m->dead = true;
+}
