@@ -1,0 +1,114 @@
+#include "smtp/sasl.h"
+
+#include "core/base64.h"
+
+#define RESPONSE_MAX 12288 /* RFC 4954 s4 */
+
+void
+sasl_begin(struct sasl *s, struct span mechanism)
+{
+	*s = (struct sasl){0};
+	if (mechanism.n >= sizeof(s->mechanism))
+		return;
+	for (size_t i = 0; i < mechanism.n; i++)
+		s->mechanism[i] = (char)(mechanism.p[i] >= 'a' && mechanism.p[i] <= 'z'
+					     ? mechanism.p[i] - ('a' - 'A')
+					     : mechanism.p[i]);
+}
+
+static void
+set_user(struct sasl *s, struct span user)
+{
+	user = span_first(user, sizeof(s->user) - 1);
+	if (user.n == 0)
+		return;
+	memcpy(s->user, user.p, user.n);
+	s->user[user.n] = '\0';
+}
+
+/* What stands before the first c; all of it when there is none. */
+static struct span
+before(struct span s, uint8_t c)
+{
+	ptrdiff_t at = span_find(s, c);
+
+	return at < 0 ? s : span_first(s, (size_t)at);
+}
+
+static struct span
+after(struct span s, uint8_t c)
+{
+	ptrdiff_t at = span_find(s, c);
+
+	return at < 0 ? SPAN_NONE : span_from(s, (size_t)at + 1);
+}
+
+/* The value behind the first "key", up to any octet of ends. */
+static struct span
+value_behind(struct span s, const char *key, const char *ends)
+{
+	struct span want = span_str(key);
+
+	while (s.n > 0 && !span_istarts(s, want))
+		s = span_from(s, 1);
+	s = span_from(s, want.n);
+	for (size_t i = 0; i < s.n; i++)
+		if (strchr(ends, s.p[i]) != NULL && s.p[i] != '\0')
+			return span_first(s, i);
+	return s;
+}
+
+/* [authzid] NUL authcid NUL passwd (RFC 4616 s2) */
+static struct span
+plain_user(struct span r)
+{
+	return before(after(r, '\0'), '\0');
+}
+
+/* user SP digest: the digest has no blank, the user may (RFC 2195 s2) */
+static struct span
+cram_user(struct span r)
+{
+	ptrdiff_t at = span_rfind(r, ' ');
+
+	return at < 0 ? SPAN_NONE : span_first(r, (size_t)at);
+}
+
+static struct span
+user_in(const struct sasl *s, struct span r)
+{
+	struct span m = span_str(s->mechanism);
+	bool first = s->responses == 1;
+
+	if (span_eq(m, span_str("PLAIN")))
+		return first ? plain_user(r) : SPAN_NONE;
+	if (span_eq(m, span_str("LOGIN")) || span_eq(m, span_str("EXTERNAL")))
+		return first ? before(r, '\0') : SPAN_NONE;
+	if (span_eq(m, span_str("CRAM-MD5")))
+		return first ? cram_user(r) : SPAN_NONE;
+	if (span_starts(m, span_str("SCRAM-")))
+		return first ? value_behind(r, ",n=", ",") : SPAN_NONE;
+	if (span_eq(m, span_str("DIGEST-MD5")))
+		return first ? value_behind(r, "username=\"", "\"") : SPAN_NONE;
+	if (span_eq(m, span_str("XOAUTH2")))
+		return first ? value_behind(r, "user=", "\x01") : SPAN_NONE;
+	if (span_eq(m, span_str("OAUTHBEARER")))
+		return first ? value_behind(r, ",a=", ",\x01") : SPAN_NONE;
+	return SPAN_NONE;
+}
+
+void
+sasl_response(struct sasl *s, struct span base64)
+{
+	struct buf plain;
+
+	if (span_eq(base64, span_str("*")))
+		return;
+	s->responses++;
+	buf_init(&plain, RESPONSE_MAX);
+	if (!span_eq(base64, span_str("=")) && base64_decode(base64, &plain))
+		set_user(s, user_in(s, buf_span(&plain)));
+	if (plain.p != NULL)
+		explicit_bzero(plain.p, plain.cap);
+	buf_free(&plain);
+}
