@@ -89,8 +89,14 @@ def server_of(units, replies):
     said = collections.defaultdict(list)
     if replies:
         said["GREETING"].append(replies[0])
-    for unit, reply in zip(units, replies[1:]):
-        said["." if unit.verb == "BDAT" and b"LAST" in unit.octets[:80] else unit.verb].append(reply)
+    queue = collections.deque(replies[1:])
+    for unit in units:
+        # a capture may lack a reply: 354 belongs to DATA and to nothing else
+        if queue and unit.verb != "DATA" and queue[0][:3] == b"354":
+            continue
+        if queue:
+            last = unit.verb == "BDAT" and b"LAST" in unit.octets[:80]
+            said["." if last else unit.verb].append(queue.popleft())
     return Server(replies=said)
 
 

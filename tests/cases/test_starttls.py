@@ -1,6 +1,7 @@
 """N-001, N-005: what is said ahead of the handshake ends the session, whoever says it."""
 
 import json
+import time
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_N_response_injection(lab, case):
 def test_N_control_tls_passes(lab):
     """The same session with nothing injected: the octets behind the 220 pass both ways untouched."""
     hello, answer = b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x03\x00\x06answer"
-    server = Server(opaque=b"")
+    server = Server()
     lab.start(server)
     client = lab.client()
     assert client.reply()[0] == 220
@@ -63,15 +64,13 @@ def test_N_control_tls_passes(lab):
     assert client.ask(b"STARTTLS")[0] == 220
     client.send(hello)
     session = server.sessions[0]
-    wait = lambda: session.opaque == hello
-    poll(wait)
+    poll(lambda: session.opaque == hello)
     session.sock.sendall(answer)
     while client.waiting != answer:
         assert client.fill()
 
 
 def poll(condition):
-    import time
     end = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < end, "never came true"

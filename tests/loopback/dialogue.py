@@ -19,7 +19,7 @@ class Session:
 
     def __init__(self, sock):
         self.sock = sock
-        self.octets = b""  # everything that was received
+        self.octets = bytearray()  # everything that was received
         self.taken = 0  # how far it has been read
         self.commands = []
         self.mails = []  # the content of the messages that came to their end
@@ -27,7 +27,7 @@ class Session:
         self.opaque = None  # what came behind STARTTLS
 
     def fill(self):
-        octets = self.sock.recv(65536)
+        octets = self.sock.recv(1 << 18)
         if not octets:
             raise ConnectionError("client gone")
         self.octets += octets
@@ -50,16 +50,17 @@ class Session:
 
     def body(self):
         """Takes a DATA body; the mark may be its first line."""
-        start = self.taken
+        start = seen = self.taken
         self.unfinished = b""
         while True:
             if self.octets.startswith(b".\r\n", start):
                 self.taken = start + 3
                 return b""
-            end = self.octets.find(b"\r\n.\r\n", start)
+            end = self.octets.find(b"\r\n.\r\n", seen)
             if end >= 0:
                 self.taken = end + 5
                 return undot(self.octets[start : end + 2])
+            seen = max(start, len(self.octets) - 4)
             self.unfinished = self.octets[start:]
             self.fill()
 
@@ -68,15 +69,17 @@ class Server:
     """
     An SMTP server on loopback. It accepts everything, but where replies has something else:
     a verb ("GREETING", "EHLO", ".", "SASL" for the lines of an exchange ...) to octets, to a list of
-    octets used up in turn, or to None: close. close_after: verbs whose reply is the last.
+    octets used up in turn, or to None: close. keep: False forgets a session when it ends, but for
+    the number of mails.
     """
 
-    def __init__(self, replies=None, capabilities=CAPABILITIES, close_after=(), opaque=b""):
+    def __init__(self, replies=None, capabilities=CAPABILITIES, keep=True):
         self.replies = {k.upper(): v for k, v in (replies or {}).items()}
         self.capabilities = capabilities
-        self.close_after = {"QUIT", *close_after}
-        self.opaque = opaque  # what is said behind the 220 to STARTTLS
+        self.keep = keep
         self.sessions = []
+        self.count = 0  # of mails that came to their end
+        self.lock = threading.Lock()
         self.faults = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -87,12 +90,12 @@ class Server:
         """Ends every session; a server whose own code broke says so here."""
         self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
-        for session in self.sessions:
+        for session in list(self.sessions):
             try:
                 session.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-        for thread in self.threads:
+        for thread in list(self.threads):
             thread.join(TIMEOUT)
         assert not self.faults, self.faults
 
@@ -112,9 +115,11 @@ class Server:
                 return
             sock.settimeout(3 * TIMEOUT)
             session = Session(sock)
-            self.sessions.append(session)
-            self.threads.append(threading.Thread(target=self.serve, args=(session,), daemon=True))
-            self.threads[-1].start()
+            thread = threading.Thread(target=self.serve, args=(session,), daemon=True)
+            with self.lock:
+                self.sessions.append(session)
+                self.threads.append(thread)
+            thread.start()
 
     def serve(self, session):
         try:
@@ -124,6 +129,11 @@ class Server:
             pass
         except Exception as fault:  # a thread's exception would otherwise be seen by nobody
             self.faults.append(fault)
+        with self.lock:
+            self.count += len(session.mails)
+            if not self.keep:
+                self.sessions.remove(session)
+                self.threads.remove(threading.current_thread())
 
     def default(self, verb):
         if verb == "EHLO":
@@ -150,7 +160,7 @@ class Server:
         if self.say(session, "GREETING") is None:
             return
         while True:
-            line = session.until(b"\r\n")[:-2]
+            line = bytes(session.until(b"\r\n")[:-2])
             session.commands.append(line)
             verb = line.split(b" ")[0].decode("latin-1").upper()
             if verb == "BDAT":
@@ -159,7 +169,7 @@ class Server:
                 code = self.say(session, verb)
             if verb == "AUTH":
                 while code == 334:
-                    session.commands.append(session.until(b"\r\n")[:-2])
+                    session.commands.append(bytes(session.until(b"\r\n")[:-2]))
                     code = self.say(session, "SASL")
             if verb == "DATA" and code == 354:
                 session.mails.append(session.body())
@@ -168,7 +178,7 @@ class Server:
             if verb == "STARTTLS" and code == 220:
                 self.behind_starttls(session)
                 return
-            if code is None or verb in self.close_after:
+            if code is None or verb == "QUIT":
                 return
 
     def chunk(self, session, line):
@@ -184,8 +194,6 @@ class Server:
         return self.say(session, "BDAT")
 
     def behind_starttls(self, session):
-        if self.opaque:
-            session.sock.sendall(self.opaque)
         session.opaque = b""
         while True:
             session.fill()
