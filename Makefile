@@ -193,15 +193,20 @@ deps-test:
 deps-lab:
 	@$(ONE_APT) tests/deps-lab.sh
 
-## install: binary, man pages, sample configuration; never over an existing postern.conf
+## install: binary, man pages, user, sample configuration; never over an existing postern.conf
 .PHONY: install
 install: all
 	install -D -m 755 $(BUILD)/postern $(DESTDIR)$(PREFIX)/sbin/postern
 	install -D -m 644 packaging/man/postern.8 $(DESTDIR)$(PREFIX)/share/man/man8/postern.8
 	install -D -m 644 packaging/man/postern.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
 	install -D -m 644 packaging/postern.conf $(DESTDIR)$(PREFIX)/share/doc/postern/postern.conf
+	install -D -m 644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
+	install -D -m 644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 	test -e $(DESTDIR)/etc/postern/postern.conf || \
 	    install -D -m 644 packaging/postern.conf $(DESTDIR)/etc/postern/postern.conf
+# into a folder: whoever unpacks it makes the user
+	$(if $(DESTDIR),,systemd-sysusers $(PREFIX)/lib/sysusers.d/postern.conf)
+	$(if $(DESTDIR),,systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/postern.conf)
 
 ## clean: removes build/
 .PHONY: clean
