@@ -159,8 +159,8 @@ tagged_ok(struct span s)
 	for (size_t i = (size_t)colon + 1; i < s.n; i++)
 		if (s.p[i] <= ' ' || s.p[i] >= 0x7f || span_find(specials, s.p[i]) >= 0)
 			return false;
-	return !ip_parse(
-	    s, &untagged); /* [2001:db8::1] is an address to some and a tag to others */
+	/* [2001:db8::1] is an address to some and a tag to others */
+	return !ip_parse(s, &untagged);
 }
 
 /* Sources: RFC 5321 s4.1.3; IPv4-mapped addresses are folded by ip_parse(). */

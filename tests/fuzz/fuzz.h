@@ -14,13 +14,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-#define fuzz_claim(claim)                                                                          \
-	do {                                                                                       \
-		if (!(claim)) {                                                                    \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #claim);                \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
+#define fuzz_claim(claim) fuzz_claimed((claim), __FILE__, __LINE__, #claim)
+
+static inline void
+fuzz_claimed(bool holds, const char *file, int line, const char *claim)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "%s:%d: %s\n", file, line, claim);
+	abort();
+}
 
 /* Empty, or a part of the whole. */
 static inline bool

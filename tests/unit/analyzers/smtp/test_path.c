@@ -255,6 +255,8 @@ static const struct doubled doubled[] = {
     {"R-011", "<r@evil.example@mx.local.example>", "", "r@evil.example", "mx.local.example"},
     {"R-018 two routes", "<@a:@b:r@evil.example>", "@a", "@b:r", "evil.example"},
     {"R-023", "<u@local.example@evil.example>", "", "u@local.example", "evil.example"},
+    {"R-021 backslash without quotes", "<u\\@evil.example@local.example>", "", "u\\@evil.example",
+	"local.example"},
     {"R-023 quotes", "<\"a\"@\"b\"@evil.example>", "", "\"a\"@\"b\"", "evil.example"},
 };
 
