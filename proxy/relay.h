@@ -9,8 +9,8 @@
  *      client socket -> client.in -> [analyzer, policy] -> server.out -> server socket
  *      client socket <- client.out <- [analyzer, policy] <- server.in <- server socket
  */
-#ifndef POSTERN_RELAY_H
-#define POSTERN_RELAY_H
+#ifndef POSTERN_PROXY_RELAY_H
+#define POSTERN_PROXY_RELAY_H
 
 #include "channel.h"
 #include "config.h"

@@ -1,0 +1,787 @@
+/*
+ * Runs conversations of tests/vectors through the gate, between arrays instead of sockets.
+ * The language is in README.md beside this file.
+ */
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/config.h"
+#include "proxy/relay.h"
+
+#define LINES_MAX 4000
+#define STREAM_MAX (4u << 20)
+#define DNS_MAX 64
+#define NO_CUT ((size_t)-1)
+
+static const char base_config[] =
+    "inside = {\"10.0.0.0/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2525\" to = \"10.0.0.25:25\" protocol = smtp }\n"
+    "smtp { error_delay = 0 relay { local_domains = {\"local.example\", \".local.example\"} } "
+    "sender_domain { check = off } }\n";
+
+static const char preset_ehlo[] =
+    "S: 220 mx ready\nc: 220 mx ready\nC: EHLO me\ns: EHLO me\n"
+    "S: 250-mx\nS: 250-PIPELINING\nS: 250-SIZE 10000000\nS: 250-8BITMIME\nS: 250-SMTPUTF8\n"
+    "S: 250-DSN\nS: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-AUTH PLAIN LOGIN\nS: 250-STARTTLS\n"
+    "S: 250 ENHANCEDSTATUSCODES\n"
+    "c: 250-mx\nc: 250-PIPELINING\nc: 250-SIZE 10000000\nc: 250-8BITMIME\nc: 250-SMTPUTF8\n"
+    "c: 250-DSN\nc: 250-CHUNKING\nc: 250-BINARYMIME\nc: 250-AUTH PLAIN LOGIN\nc: 250-STARTTLS\n"
+    "c: 250 ENHANCEDSTATUSCODES\n";
+static const char preset_mail[] =
+    "C: MAIL FROM:<a@b.example>\ns: MAIL FROM:<a@b.example>\nS: 250 ok\nc: 250 ok\n"
+    "C: RCPT TO:<u@local.example>\ns: RCPT TO:<u@local.example>\nS: 250 ok\nc: 250 ok\n";
+
+struct line {
+	unsigned number;
+	char *text;
+};
+
+struct one {
+	const char *file;
+	char name[200];
+	struct line lines[LINES_MAX];
+	size_t n_lines;
+};
+
+/* One run of one case. */
+struct run {
+	const struct one *one;
+	struct config *config;
+	struct relay_env env;
+	struct relay *relay;
+	uint64_t now;
+	size_t cut;	 /* the only octet before which a write is cut, or NO_CUT */
+	bool each_octet;
+	size_t written;	 /* octets that peers have sent so far */
+	struct buf got[2]; /* by the direction of the peer that got them */
+	size_t seen[2];
+	struct dns_answer *dns[DNS_MAX];
+	size_t n_dns;
+	json_t *records;
+	struct answers *into; /* a look-up that waits */
+	bool asked, failed;
+};
+
+static void
+complain(struct run *r, const struct line *l, const char *format, ...)
+{
+	va_list args;
+	char how[40] = "whole";
+
+	if (r->each_octet)
+		snprintf(how, sizeof(how), "octet by octet");
+	else if (r->cut != NO_CUT)
+		snprintf(how, sizeof(how), "cut at %zu", r->cut);
+	printf("%s:%u: %s (%s): ", r->one->file, l == NULL ? 0 : l->number, r->one->name, how);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	r->failed = true;
+}
+
+/* ---- services of the relay ---- */
+
+static uint64_t
+fake_now(void *arg)
+{
+	return ((struct run *)arg)->now;
+}
+
+static const struct dns_answer *
+find_answer(const struct run *r, const struct dns_question *q)
+{
+	for (size_t i = 0; i < r->n_dns; i++)
+		if (r->dns[i]->question.type == q->type &&
+		    strcmp(r->dns[i]->question.name, q->name) == 0)
+			return r->dns[i];
+	return NULL;
+}
+
+static void *
+fake_ask(void *arg, struct relay *relay, const struct dns_question *q, size_t n, unsigned budget,
+    struct answers *into)
+{
+	struct run *r = arg;
+
+	(void)relay;
+	(void)budget;
+	for (size_t i = 0; i < n; i++) {
+		const struct dns_answer *known = find_answer(r, &q[i]);
+
+		if (known != NULL)
+			answers_put(into, known);
+		else
+			answers_fill(into, &q[i], 1, DNS_NXDOMAIN);
+	}
+	r->asked = true;
+	return r;
+}
+
+static void
+fake_unask(void *arg, void *handle)
+{
+	(void)handle;
+	((struct run *)arg)->asked = false;
+}
+
+static void
+fake_refused(void *arg, struct relay *relay)
+{
+	(void)arg;
+	(void)relay;
+}
+
+static bool
+fake_pressed(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void
+take_record(void *arg, const char *line, size_t n)
+{
+	struct run *r = arg;
+	json_error_t error;
+	json_t *record;
+
+	if (n == 0 || line[n - 1] != '\n' || memchr(line, '\n', n - 1) != NULL) {
+		complain(r, NULL, "a record is not exactly one line");
+		return;
+	}
+	record = json_loadb(line, n, 0, &error);
+	if (record == NULL)
+		complain(r, NULL, "a record is no JSON: %s", error.text);
+	else
+		json_array_append_new(r->records, record);
+}
+
+/* ---- moving octets ---- */
+
+static void
+collect(struct run *r)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		while (r->asked) {
+			r->asked = false;
+			relay_answered(r->relay);
+			more = true;
+		}
+		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+			struct channel *c = relay_from(r->relay, dir);
+			struct iovec iov[8];
+			size_t n = channel_iov(c, iov, 8), sent = 0;
+
+			for (size_t i = 0; i < n; i++) {
+				buf_add(&r->got[dir], span_of(iov[i].iov_base, iov[i].iov_len));
+				sent += iov[i].iov_len;
+			}
+			if (sent == 0)
+				continue;
+			channel_sent(c, sent);
+			relay_wrote(r->relay, dir);
+			more = true;
+		}
+	}
+}
+
+static void
+deliver(struct run *r, enum an_dir dir, const uint8_t *p, size_t n)
+{
+	while (n > 0) {
+		struct channel_room room;
+		size_t take;
+
+		if (r->relay->wish[dir] != WISH_NONE || r->relay->peer[dir] >= PEER_EOF)
+			return; /* the socket is closed: what a peer sends goes nowhere */
+		room = channel_room(relay_from(r->relay, dir));
+		take = n < room.n ? n : room.n;
+		if (take == 0) {
+			complain(r, NULL, "there is no room for more octets");
+			return;
+		}
+		memcpy(room.p, p, take);
+		relay_received(r->relay, dir, take);
+		collect(r);
+		p += take;
+		n -= take;
+	}
+}
+
+static void
+send_octets(struct run *r, enum an_dir dir, const uint8_t *p, size_t n)
+{
+	size_t begin = r->written;
+
+	r->written += n;
+	if (r->each_octet) {
+		for (size_t i = 0; i < n; i++)
+			deliver(r, dir, p + i, 1);
+	} else if (r->cut > begin && r->cut < begin + n) {
+		deliver(r, dir, p, r->cut - begin);
+		deliver(r, dir, p + (r->cut - begin), n - (r->cut - begin));
+	} else {
+		deliver(r, dir, p, n);
+	}
+}
+
+/* ---- the language ---- */
+
+static void
+unescape(const char *s, struct buf *out)
+{
+	for (; *s != '\0'; s++) {
+		unsigned value;
+
+		if (*s != '\\') {
+			buf_octet(out, (uint8_t)*s);
+			continue;
+		}
+		switch (*++s) {
+		case 'r': buf_octet(out, '\r'); break;
+		case 'n': buf_octet(out, '\n'); break;
+		case 't': buf_octet(out, '\t'); break;
+		case '0': buf_octet(out, '\0'); break;
+		case 'x':
+			if (sscanf(s + 1, "%2x", &value) == 1) {
+				buf_octet(out, (uint8_t)value);
+				s += 2;
+			}
+			break;
+		default: buf_octet(out, (uint8_t)*s); break;
+		}
+	}
+}
+
+/* "{n*text}" stands for text n times. */
+static void
+expand(const char *s, struct buf *out)
+{
+	while (*s != '\0') {
+		unsigned long times;
+		char part[200];
+		int used = 0;
+
+		if (sscanf(s, "{%lu*%199[^}]}%n", &times, part, &used) == 2 && used > 0) {
+			for (unsigned long i = 0; i < times; i++)
+				unescape(part, out);
+			s += used;
+			continue;
+		}
+		size_t n = strcspn(s + 1, "{") + 1;
+		char *piece = strndup(s, n);
+
+		unescape(piece, out);
+		free(piece);
+		s += n;
+	}
+}
+
+static void
+octets_of(const struct line *l, struct buf *out)
+{
+	const char *text = l->text + 2;
+
+	expand(*text == ' ' ? text + 1 : text, out);
+	if (l->text[1] == ':')
+		buf_str(out, "\r\n");
+}
+
+static void
+print_octets(const char *what, struct span s)
+{
+	printf("    %s \"", what);
+	for (size_t i = 0; i < s.n && i < 300; i++)
+		if (s.p[i] >= 0x20 && s.p[i] < 0x7f)
+			putchar(s.p[i]);
+		else
+			printf("\\x%02x", s.p[i]);
+	printf("\"\n");
+}
+
+static bool
+contains(struct span s, struct span what)
+{
+	for (; s.n >= what.n && s.n > 0; s = span_from(s, 1))
+		if (span_starts(s, what))
+			return true;
+	return false;
+}
+
+static void
+expect(struct run *r, const struct line *l, enum an_dir dir)
+{
+	struct span rest = span_from(buf_span(&r->got[dir]), r->seen[dir]);
+	struct buf want;
+	bool prefix = l->text[1] == '~';
+
+	if (l->text[1] == '.') {
+		if (rest.n > 0) {
+			complain(r, l, "more was received than expected");
+			print_octets("got", rest);
+		}
+		return;
+	}
+	buf_init(&want, STREAM_MAX);
+	octets_of(l, &want);
+	if (l->text[1] == '!') {
+		if (contains(buf_span(&r->got[dir]), buf_span(&want)))
+			complain(r, l, "this must never have been received");
+		buf_free(&want);
+		return;
+	}
+	if (!span_starts(rest, buf_span(&want))) {
+		complain(r, l, "something else was received");
+		print_octets("want", buf_span(&want));
+		print_octets("got ", rest);
+	}
+	r->seen[dir] += want.n < rest.n ? want.n : rest.n;
+	if (prefix) {
+		ptrdiff_t end = span_find(span_from(buf_span(&r->got[dir]), r->seen[dir]), '\n');
+
+		r->seen[dir] += end < 0 ? 0 : (size_t)end + 1;
+	}
+	buf_free(&want);
+}
+
+/* ---- dns NAME TYPE status | records ---- */
+
+static void
+add_mx(struct dns_answer *a, const char *text)
+{
+	struct dns_mx *mx = &a->mx[a->n++];
+	unsigned preference = 0;
+	struct ip ip;
+
+	sscanf(text, "%u %253s", &preference, mx->host);
+	mx->preference = (uint16_t)preference;
+	if (strcmp(mx->host, ".") == 0)
+		mx->host[0] = '\0';
+	mx->is_address = ip_parse(span_str(mx->host), &ip);
+}
+
+static void
+add_answer(struct run *r, const struct line *l)
+{
+	char name[254], type[8];
+	int used = 0;
+	struct dns_answer *a = calloc(1, sizeof(*a));
+	const char *rest;
+
+	if (sscanf(l->text, "dns %253s %7s %n", name, type, &used) < 2 || r->n_dns == DNS_MAX) {
+		complain(r, l, "dns NAME TYPE ANSWER");
+		free(a);
+		return;
+	}
+	rest = l->text + used;
+	dns_question_set(&a->question, strcmp(type, "MX") == 0 ? DNS_MX
+	    : strcmp(type, "A") == 0 ? DNS_A : DNS_AAAA, span_str(name));
+	a->status = strcmp(rest, "nxdomain") == 0 ? DNS_NXDOMAIN
+	    : strcmp(rest, "nodata") == 0 ? DNS_NODATA
+	    : strcmp(rest, "servfail") == 0 ? DNS_FAILED
+	    : strcmp(rest, "timeout") == 0 ? DNS_TIMEOUT : DNS_OK;
+	if (a->status == DNS_OK) {
+		char *copy = strdup(rest), *save = NULL;
+
+		for (char *t = strtok_r(copy, ",", &save); t != NULL;
+		     t = strtok_r(NULL, ",", &save)) {
+			while (*t == ' ')
+				t++;
+			if (a->question.type == DNS_MX)
+				add_mx(a, t);
+			else if (!ip_parse(span_str(t), &a->address[a->n++]))
+				complain(r, l, "no address: %s", t);
+		}
+		free(copy);
+	}
+	r->dns[r->n_dns++] = a;
+}
+
+/* ---- record PATH VALUE ---- */
+
+static bool
+value_is(const json_t *v, const char *want)
+{
+	if (json_is_string(v))
+		return strcmp(json_string_value(v), want) == 0;
+	if (json_is_integer(v))
+		return json_integer_value(v) == atoll(want);
+	if (json_is_boolean(v))
+		return strcmp(json_is_true(v) ? "true" : "false", want) == 0;
+	return false;
+}
+
+/* A name in the path that is an array is looked through. */
+static bool
+has_value(const json_t *v, const char *path, const char *want)
+{
+	char name[80];
+	size_t n = strcspn(path, ".");
+	size_t i;
+	const json_t *item;
+
+	if (json_is_array(v)) {
+		json_array_foreach(v, i, item)
+			if (has_value(item, path, want))
+				return true;
+		return false;
+	}
+	if (*path == '\0')
+		return strcmp(want, "*") == 0 || value_is(v, want);
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, path, n);
+	name[n] = '\0';
+	v = json_object_get(v, name);
+	return v != NULL && has_value(v, path + n + (path[n] == '.'), want);
+}
+
+static void
+expect_record(struct run *r, const struct line *l)
+{
+	char path[200], want[1000] = "";
+
+	sscanf(l->text, "record %199s %999[^\n]", path, want);
+	if (strcmp(want, "-") == 0) {
+		if (has_value(r->records, path, "*"))
+			complain(r, l, "a record has %s", path);
+	} else if (!has_value(r->records, path, want)) {
+		char *all = json_dumps(r->records, JSON_COMPACT);
+
+		complain(r, l, "no record has %s = %s", path, want);
+		printf("    %s\n", all);
+		free(all);
+	}
+}
+
+static void
+expect_wish(struct run *r, const struct line *l)
+{
+	char side[10], want[10];
+	enum relay_wish wish;
+
+	sscanf(l->text, "wish %9s %9s", side, want);
+	wish = r->relay->wish[strcmp(side, "client") == 0 ? AN_C2S : AN_S2C];
+	if (strcmp(want, wish == WISH_RESET ? "reset" : wish == WISH_CLOSE ? "close" : "none") != 0)
+		complain(r, l, "the %s side is not to be closed like that", side);
+}
+
+/* The last records are written when the relay goes. */
+static void
+close_relay(struct run *r)
+{
+	relay_free(r->relay);
+	r->relay = NULL;
+}
+
+static void
+tick(struct run *r, unsigned seconds)
+{
+	uint64_t until = r->now + seconds * 1000u;
+	uint64_t due;
+
+	while ((due = relay_deadline(r->relay)) != 0 && due <= until) {
+		r->now = due > r->now ? due : r->now + 1;
+		relay_expired(r->relay);
+		collect(r);
+	}
+	r->now = until;
+}
+
+static bool
+is_word(const struct line *l, const char *word)
+{
+	size_t n = strlen(word);
+
+	return strncmp(l->text, word, n) == 0 && (l->text[n] == ' ' || l->text[n] == '\0');
+}
+
+static bool
+peer_line(struct run *r, const struct line *l)
+{
+	static const struct {
+		const char *word;
+		enum an_dir dir;
+		enum relay_peer what;
+	} rows[] = {
+	    {"C-eof", AN_C2S, PEER_EOF},
+	    {"C-reset", AN_C2S, PEER_GONE},
+	    {"S-eof", AN_S2C, PEER_EOF},
+	    {"S-reset", AN_S2C, PEER_GONE},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (is_word(l, rows[i].word)) {
+			relay_peer(r->relay, rows[i].dir, rows[i].what);
+			collect(r);
+			return true;
+		}
+	return false;
+}
+
+static void
+other_line(struct run *r, const struct line *l)
+{
+	unsigned seconds;
+	char reason[80];
+
+	if (peer_line(r, l) || is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
+	    is_word(l, "unreached"))
+		return;
+	if (sscanf(l->text, "tick %u", &seconds) == 1) {
+		tick(r, seconds);
+	} else if (sscanf(l->text, "end %79s", reason) == 1) {
+		if (r->relay->reason == NULL || strcmp(r->relay->reason, reason) != 0)
+			complain(r, l, "the session ended by: %s",
+			    r->relay->reason == NULL ? "(it goes on)" : r->relay->reason);
+	} else if (is_word(l, "wish")) {
+		expect_wish(r, l);
+	} else if (is_word(l, "record")) {
+		if (r->relay != NULL)
+			close_relay(r);
+		expect_record(r, l);
+	} else if (is_word(l, "answered")) {
+		collect(r);
+	} else {
+		complain(r, l, "what is \"%s\"?", l->text);
+	}
+}
+
+static bool
+is_sender(const struct line *l, char who)
+{
+	return l->text[0] == who && (l->text[1] == ':' || l->text[1] == '|');
+}
+
+static bool
+is_expectation(const struct line *l, char who)
+{
+	return l->text[0] == who && l->text[1] != '\0' && strchr(":|~.!", l->text[1]) != NULL;
+}
+
+static void
+play(struct run *r)
+{
+	const struct one *o = r->one;
+
+	for (size_t i = 0; i < o->n_lines && !r->failed; i++) {
+		const struct line *l = &o->lines[i];
+		char who = is_sender(l, 'C') ? 'C' : is_sender(l, 'S') ? 'S' : '\0';
+
+		if (who != '\0') {
+			struct buf out;
+
+			buf_init(&out, STREAM_MAX);
+			for (; i < o->n_lines && is_sender(&o->lines[i], who); i++)
+				octets_of(&o->lines[i], &out);
+			i--;
+			send_octets(r, who == 'C' ? AN_C2S : AN_S2C, out.p, out.n);
+			buf_free(&out);
+		} else if (is_expectation(l, 'c')) {
+			expect(r, l, AN_C2S);
+		} else if (is_expectation(l, 's')) {
+			expect(r, l, AN_S2C);
+		} else {
+			other_line(r, l);
+		}
+	}
+}
+
+/* ---- one run ---- */
+
+static struct config *
+configure(const struct one *o)
+{
+	char path[] = "/tmp/vector-XXXXXX";
+	int fd = mkstemp(path);
+	FILE *f = fdopen(fd, "w");
+	struct config *c;
+
+	fputs(base_config, f);
+	for (size_t i = 0; i < o->n_lines; i++)
+		if (strncmp(o->lines[i].text, "config ", 7) == 0)
+			fprintf(f, "%s\n", o->lines[i].text + 7);
+	fclose(f);
+	c = config_read(path, stdout);
+	unlink(path);
+	return c;
+}
+
+static void
+start(struct run *r)
+{
+	struct record_session session = {.flow_id = 1, .forward = "test"};
+	struct facts facts = {0};
+	struct endpoint up = {.port = 40000};
+	bool reached = true;
+
+	ip_parse(span_str("203.0.113.9"), &facts.client);
+	ip_parse(span_str("10.0.0.25"), &facts.server);
+	for (size_t i = 0; i < r->one->n_lines; i++) {
+		const struct line *l = &r->one->lines[i];
+
+		if (is_word(l, "from"))
+			ip_parse(span_str(l->text + 5), &facts.client);
+		if (is_word(l, "dns"))
+			add_answer(r, l);
+		if (is_word(l, "unreached"))
+			reached = false;
+	}
+	policy_place(r->config->policy, &facts);
+	facts.server_inside = !r->config->forwards[0].outside;
+	session.client = (struct endpoint){facts.client, 5555};
+	session.server = session.up_server = (struct endpoint){facts.server, 25};
+	up.ip = facts.server;
+	r->env = (struct relay_env){.config = r->config, .sink = take_record, .sink_arg = r,
+	    .now = fake_now, .ask = fake_ask, .unask = fake_unask, .refused = fake_refused,
+	    .pressed = fake_pressed, .arg = r};
+	r->now = 1000;
+	r->relay = relay_new(&relay_smtp, &r->env, &session, &facts);
+	if (reached)
+		relay_connected(r->relay, &up);
+}
+
+/* Octets that all peers sent; 0 when it failed. */
+static size_t
+run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	size_t written;
+
+	*r = (struct run){.one = o, .config = config, .cut = cut, .each_octet = each_octet};
+	r->records = json_array();
+	buf_init(&r->got[0], STREAM_MAX);
+	buf_init(&r->got[1], STREAM_MAX);
+	start(r);
+	play(r);
+	if (r->relay != NULL)
+		close_relay(r);
+	written = r->failed ? 0 : r->written + 1;
+	json_decref(r->records);
+	buf_free(&r->got[0]);
+	buf_free(&r->got[1]);
+	for (size_t i = 0; i < r->n_dns; i++)
+		free(r->dns[i]);
+	free(r);
+	return written;
+}
+
+/* Long conversations are cut at this many places, spread evenly. */
+#define CUTS_MAX 3000
+
+static bool
+run_all_ways(const struct one *o)
+{
+	struct config *config = configure(o);
+	size_t n = config == NULL ? 0 : run_one(o, config, NO_CUT, false);
+	bool ok = n > 0 && run_one(o, config, NO_CUT, true) > 0;
+	size_t step = n / CUTS_MAX + 1;
+
+	for (size_t cut = 1; ok && cut < n; cut += step)
+		ok = run_one(o, config, cut, false) > 0;
+	config_free(config);
+	printf("%s %s\n", ok ? "ok" : "not ok", o->name);
+	return ok;
+}
+
+static void
+add_line(struct one *o, unsigned number, const char *text)
+{
+	char *copy;
+
+	if (o->n_lines == LINES_MAX)
+		return;
+	copy = strdup(text);
+	copy[strcspn(copy, "\n")] = '\0';
+	o->lines[o->n_lines++] = (struct line){number, copy};
+}
+
+static void
+add_preset(struct one *o, unsigned number, const char *preset)
+{
+	while (*preset != '\0') {
+		add_line(o, number, preset);
+		preset += strcspn(preset, "\n") + 1;
+	}
+}
+
+static void
+clear(struct one *o)
+{
+	for (size_t i = 0; i < o->n_lines; i++)
+		free(o->lines[i].text);
+	o->n_lines = 0;
+	o->name[0] = '\0';
+}
+
+struct tally {
+	unsigned passed, failed;
+};
+
+static void
+finish_case(struct one *o, struct tally *t)
+{
+	if (o->name[0] != '\0') {
+		if (run_all_ways(o))
+			t->passed++;
+		else
+			t->failed++;
+	}
+	clear(o);
+}
+
+static void
+run_file(const char *path, const char *only, struct tally *t)
+{
+	static struct one o;
+	FILE *f = fopen(path, "r");
+	char *text = NULL;
+	size_t cap = 0;
+	unsigned number = 0;
+
+	if (f == NULL) {
+		printf("%s: cannot be read\n", path);
+		t->failed++;
+		return;
+	}
+	o.file = path;
+	while (getline(&text, &cap, f) > 0) {
+		number++;
+		if (strncmp(text, "== ", 3) == 0) {
+			finish_case(&o, t);
+			if (only == NULL || strstr(text, only) != NULL)
+				snprintf(o.name, sizeof(o.name), "%.*s",
+				    (int)strcspn(text + 3, "\n"), text + 3);
+		} else if (o.name[0] == '\0' || text[0] == '#' || text[0] == '\n') {
+			continue;
+		} else if (strncmp(text, "preset ", 7) == 0) {
+			add_preset(&o, number, preset_ehlo);
+			if (strncmp(text + 7, "mail", 4) == 0)
+				add_preset(&o, number, preset_mail);
+		} else {
+			add_line(&o, number, text);
+		}
+	}
+	finish_case(&o, t);
+	free(text);
+	fclose(f);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct tally t = {0};
+	const char *only = getenv("ONLY");
+
+	for (int i = 1; i < argc; i++)
+		run_file(argv[i], only, &t);
+	printf("%u passed, %u failed\n", t.passed, t.failed);
+	return t.failed > 0 || t.passed == 0;
+}
