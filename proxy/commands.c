@@ -1,0 +1,216 @@
+#include "commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "channel.h"
+#include "config_text.h"
+#include "explain.h"
+#include "worker.h"
+
+static int run(int argc, char **argv);
+static int check(int argc, char **argv);
+
+static const struct command commands[] = {
+    {"run", "[-c FILE]", run},
+    {"check", "[-c FILE]", check},
+    {"explain",
+	"--client IP --server IP[:PORT] --from ADDR --to ADDR\n"
+	"                       [--helo NAME] [--auth] [--device NAME] [-c FILE]",
+	explain},
+};
+
+const struct command *
+command_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+void
+commands_usage(FILE *out)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "%s postern %-7s %s\n", i == 0 ? "usage:" : "      ", commands[i].name,
+		    commands[i].usage);
+	fputs("       postern --version | --help\n", out);
+}
+
+/* The one option of most commands. NULL: usage or configuration is wrong, and that was told. */
+static struct config *
+read_config(int argc, char **argv)
+{
+	const char *path = CONFIG_DEFAULT_PATH;
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt(argc, argv, "c:")) != -1) {
+		if (opt != 'c') {
+			fprintf(stderr, "postern %s: unknown option, or one without its value\n",
+			    argv[0]);
+			commands_usage(stderr);
+			return NULL;
+		}
+		path = optarg;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "postern %s: \"%s\" is not an option of this command\n", argv[0],
+		    argv[optind]);
+		commands_usage(stderr);
+		return NULL;
+	}
+	return config_read(path, stderr);
+}
+
+/* ---- run ---- */
+
+/* What may stand in a configuration and does not work yet is refused, never ignored. */
+static bool
+can_run(const struct config *c)
+{
+	const char *file = config_text_name(c->path);
+
+	if (c->mode != INTERCEPT_OFF) {
+		fprintf(stderr,
+		    "%s: intercept.mode: transparent interception needs a later version; "
+		    "this one serves forward sections with intercept.mode = off\n",
+		    file);
+		return false;
+	}
+	if (c->n_forwards == 0) {
+		fprintf(stderr, "%s: no forward section: there is nothing to serve\n", file);
+		return false;
+	}
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (c->forwards[i].protocol != PROTOCOL_SMTP) {
+			fprintf(stderr,
+			    "%s: forward \"%s\": protocol %s needs a later version; this "
+			    "one speaks smtp\n",
+			    file, c->forwards[i].name, protocol_name(c->forwards[i].protocol));
+			return false;
+		}
+	return true;
+}
+
+static int
+run(int argc, char **argv)
+{
+	struct config *c = read_config(argc, argv);
+
+	if (c == NULL || !can_run(c)) {
+		config_free(c);
+		return EXIT_USAGE;
+	}
+	int code = worker_run(c);
+	config_free(c);
+	return code;
+}
+
+/* ---- check ---- */
+
+/*
+ * Octets of one session at most, whatever its peers send: per channel two blocks of input, the
+ * queue and what one event adds to it (a reply at most), and in the dialogue a line and a reply.
+ */
+static size_t
+session_octets(const struct smtp_limits *l)
+{
+	size_t line = l->auth_line > l->line ? l->auth_line : l->line;
+
+	return 2 * (2 * (size_t)CHANNEL_BLOCK + CHANNEL_QUEUE_MAX + l->reply) + line + l->reply;
+}
+
+static void
+print_sessions(const struct config *c)
+{
+	unsigned sessions = worker_sessions_max(c);
+	size_t each = session_octets(&c->smtp.dialogue);
+	struct rlimit files;
+
+	printf("# Sessions: at most %u at once in a worker, ", sessions);
+	if (sessions == c->limits.sessions)
+		puts("as limits.sessions says.");
+	else if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		printf("which is what a limit of %ju open files has room for.\n",
+		    (uintmax_t)files.rlim_max);
+	else
+		puts("which is what the limit of open files has room for.");
+	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
+	       "them at "
+	       "once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
+	    each >> 10, (each * sessions) >> 20);
+}
+
+static void
+print_mode(const struct config *c)
+{
+	switch (c->mode) {
+	case INTERCEPT_OFF:
+		puts("# Interception: off. Only what connects to a forward section comes by; no "
+		     "firewall rule and no mark is set.");
+		break;
+	case INTERCEPT_TPROXY:
+	case INTERCEPT_REDIRECT:
+		puts(
+		    "# Interception: on. This version cannot do that yet, and \"postern run\" will "
+		    "refuse;\n#   it sets no firewall rule and no mark.");
+		break;
+	}
+}
+
+static void
+print_forwards(const struct config *c)
+{
+	char from[ADDRESS_TEXT_MAX], to[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < c->n_forwards; i++) {
+		const struct forward *f = &c->forwards[i];
+		struct endpoint listen = address_endpoint((const struct sockaddr *)&f->listen);
+		struct endpoint server = address_endpoint((const struct sockaddr *)&f->to);
+		printf(
+		    "# Forward \"%s\": who connects to %s speaks %s with %s, which counts as %s.\n",
+		    f->name, address_text(&listen, from), protocol_name(f->protocol),
+		    address_text(&server, to), f->outside ? "outside" : "inside");
+	}
+	if ((c->n_forwards > 0 || c->mode == INTERCEPT_REDIRECT) &&
+	    c->policy->relay.check != CHECK_ENFORCE)
+		puts(
+		    "# Warning: the server sees the gateway's address in place of the client's. If "
+		    "it "
+		    "trusts that address,\n#   it relays for everybody: smtp.relay.check = enforce "
+		    "prevents that.");
+}
+
+static void
+print_checks(const struct config *c)
+{
+	static const char *const does[] = {[CHECK_OFF] = "off",
+	    [CHECK_REPORT] = "recorded, and let by",
+	    [CHECK_ENFORCE] = "refused"};
+
+	printf("# Relaying for others: %s. Sender domains that do not exist: %s.\n",
+	    does[c->policy->relay.check], does[c->policy->sender.check]);
+}
+
+static int
+check(int argc, char **argv)
+{
+	struct config *c = read_config(argc, argv);
+
+	if (c == NULL)
+		return EXIT_USAGE;
+	printf("# %s, with its defaults filled in. What it means:\n#\n", config_text_name(c->path));
+	print_mode(c);
+	print_forwards(c);
+	print_checks(c);
+	print_sessions(c);
+	putchar('\n');
+	config_print(c, stdout);
+	config_free(c);
+	return fflush(stdout) == 0 ? EXIT_FINE : EXIT_FAILED;
+}

@@ -1,0 +1,28 @@
+/*
+ * commands - what "postern NAME ..." does; main only finds the name.
+ */
+#ifndef POSTERN_COMMANDS_H
+#define POSTERN_COMMANDS_H
+
+#include <stdio.h>
+
+/* Exit codes. explain has its own for 1 and one more (explain.h). */
+enum {
+	EXIT_FINE = 0,
+	EXIT_FAILED = 1, /* while running */
+	EXIT_USAGE = 2,	 /* wrong usage or configuration */
+};
+
+struct command {
+	const char *name;
+	const char *usage; /* what follows "postern NAME" */
+	/* argv[0] is the name; returns the exit code. */
+	int (*run)(int argc, char **argv);
+};
+
+/* NULL: there is none of that name. */
+const struct command *command_find(const char *name);
+/* The usage of all of them. */
+void commands_usage(FILE *);
+
+#endif
