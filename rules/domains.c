@@ -222,7 +222,7 @@ domains_has(const struct domains *set, const char *canonical)
 		return false;
 	for (size_t i = name.n; i > 0; i--) {
 		hash = hash_octet(hash, name.p[i - 1]);
-		if (i > 1 && name.p[i - 1] == '.' && has_name(set, hash, span_from(name, i - 1)))
+		if (name.p[i - 1] == '.' && has_name(set, hash, span_from(name, i - 1)))
 			return true;
 	}
 	return has_name(set, hash, name);

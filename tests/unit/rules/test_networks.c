@@ -68,8 +68,8 @@ test_edges(void **state)
 static void
 test_nested(void **state)
 {
-	struct networks *set = set_of((const char *const[]){"10.1.0.0/16", "10.0.0.0/8", "10.1.2.3",
-	    "10.0.0.0/8", "10.0.0.0/9", "172.16.0.0/12", NULL});
+	struct networks *set = set_of((const char *const[]){"10.1.0.0/16", "10.0.0.0/9",
+	    "10.0.0.0/8", "10.1.2.3", "10.0.0.0/8", "172.16.0.0/12", NULL});
 
 	(void)state;
 	assert_true(has(set, "10.0.0.1"));

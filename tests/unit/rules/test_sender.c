@@ -11,12 +11,14 @@ struct row {
 static const struct zone zone[] = {
     {DNS_MX, "good.example", DNS_OK, "mx.good.example"},
     {DNS_A, "mx.good.example", DNS_OK, "203.0.113.25"},
+    {DNS_MX, "two.example", DNS_OK, "mx.good.example mx.six.example"},
     {DNS_MX, "six.example", DNS_OK, "mx.six.example"},
     {DNS_A, "mx.six.example", DNS_NODATA, NULL},
     {DNS_AAAA, "mx.six.example", DNS_OK, "2001:db8:2::25"},
     {DNS_MX, "empty.example", DNS_NODATA, NULL},
     {DNS_A, "empty.example", DNS_NODATA, NULL},
     {DNS_AAAA, "empty.example", DNS_NODATA, NULL},
+    {DNS_MX, "liar.example", DNS_NODATA, NULL},
     {DNS_MX, "servfail.example", DNS_FAILED, NULL},
     {DNS_A, "servfail.example", DNS_OK, "203.0.113.1"},
     {DNS_MX, "timeout.example", DNS_TIMEOUT, NULL},
@@ -67,6 +69,7 @@ static const struct row rows[] = {
 	"451 4.1.8 <s@nowhere.example>... Sender domain must resolve", "nxdomain"},
     {"D-001 no MX, A, AAAA", "<s@empty.example>",
 	"451 4.1.8 <s@empty.example>... Sender domain must resolve", "no_records"},
+    {"D-001 one answer says that the name exists", "<s@liar.example>", "451 4.1.8", "no_records"},
     {"D-002 D-003 D-004 D-018 the resolver could not tell", "<s@servfail.example>",
 	"451 4.4.3 <s@servfail.example>... Sender domain lookup failed", "dns_failed"},
     {"D-002 D-015 timeout", "<s@timeout.example>",
@@ -306,6 +309,8 @@ test_questions(void **state)
 	trial_begin(&t);
 	mail(&t, "<s@good.example>");
 	assert_int_equal(t.asked, 3); /* MX; A and AAAA of its host */
+	mail(&t, "<s@two.example>");
+	assert_int_equal(t.asked, 3); /* the first host will do */
 	mail(&t, "<s@nowhere.example>");
 	assert_int_equal(t.asked, 3); /* MX; A and AAAA */
 	mail(&t, "<s@servfail.example>");
