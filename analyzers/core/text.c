@@ -32,40 +32,58 @@ is_special(uint8_t c)
 	return c == '\r' || c == '\n' || c == '\0';
 }
 
-/* Octets before the first CR, LF or NUL. */
-static size_t
-plain_length(const uint8_t *p, size_t n)
-{
-	size_t i = 0;
-
 #ifdef __SSE2__
+/*
+ * Sixteen octets at a time, as far as whole sixteens go. Returns the octets before the first CR,
+ * LF or NUL, or those that were looked at when there is none (*found false then).
+ */
+static size_t
+plain_sixteens(const uint8_t *p, size_t n, bool *found, bool *eight_bit)
+{
 	const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
 	const __m128i nul = _mm_setzero_si128();
+	int high = 0;
+	size_t i = 0;
 
-	for (; n - i >= 16; i += 16) {
+	for (*found = false; n - i >= 16 && !*found; i += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
 		__m128i hit =
 		    _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)),
 			_mm_cmpeq_epi8(v, nul));
-		int mask = _mm_movemask_epi8(hit);
+		unsigned mask = (unsigned)_mm_movemask_epi8(hit);
 
-		if (mask != 0)
-			return i + (size_t)__builtin_ctz((unsigned)mask);
+		if (mask == 0) {
+			high |= _mm_movemask_epi8(v);
+			continue;
+		}
+		*found = true;
+		/* of this sixteen only what stands before the hit counts */
+		high |= _mm_movemask_epi8(v) & (int)((mask & -mask) - 1);
+		i += (size_t)__builtin_ctz(mask) - 16;
 	}
-#endif
-	while (i < n && !is_special(p[i]))
-		i++;
+	*eight_bit = *eight_bit || high != 0;
 	return i;
 }
+#endif
 
-static bool
-has_eight_bit(const uint8_t *p, size_t n)
+/* Octets before the first CR, LF or NUL; *eight_bit is set when one of them is above 0x7f. */
+static size_t
+plain_length(const uint8_t *p, size_t n, bool *eight_bit)
 {
+	size_t i = 0;
 	uint8_t any = 0;
 
-	for (size_t i = 0; i < n; i++)
+#ifdef __SSE2__
+	bool found;
+
+	i = plain_sixteens(p, n, &found, eight_bit);
+	if (found)
+		return i;
+#endif
+	for (; i < n && !is_special(p[i]); i++)
 		any |= p[i];
-	return (any & 0x80) != 0;
+	*eight_bit = *eight_bit || (any & 0x80) != 0;
+	return i;
 }
 
 /* ---- sequences around strays ---- */
@@ -164,8 +182,6 @@ run(struct text *t, struct text_event *ev, const uint8_t *p, size_t n, bool line
 	    .line_start = line_start,
 	    .stuffed = t->stuffed};
 	t->stuffed = false;
-	if (!t->said_eight_bit && !t->eight_bit)
-		t->eight_bit = has_eight_bit(p, n);
 }
 
 static void
@@ -208,7 +224,7 @@ take_run(struct text *t, const uint8_t *p, size_t n)
 
 		if (t->state == LINE_START && t->dots && p[i] == '.')
 			break;
-		plain = plain_length(p + i, n - i);
+		plain = plain_length(p + i, n - i, &t->eight_bit);
 		if (plain > 0)
 			t->state = IN_LINE;
 		t->line_n += plain;
