@@ -347,8 +347,8 @@ class FakeServer:
             if verb == "EHLO":
                 lines = ["fake.campus.example", *self.ehlo]
                 text = "".join(f"250-{x}\r\n" for x in lines[:-1]) + f"250 {lines[-1]}\r\n"
-                self.answer(c, verb, line, text.encode())
-                sender, recipients, chunks = None, [], None
+                if self.answer(c, verb, line, text.encode())[:1] == b"2":
+                    sender, recipients, chunks = None, [], None
             elif verb == "MAIL":
                 reply = self.answer(c, verb, line, b"250 2.1.0 Ok\r\n")
                 if reply[:1] == b"2":

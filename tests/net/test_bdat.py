@@ -2,7 +2,7 @@
 
 import pytest
 
-from peers import EHLO, OCTETS, WHOLE, Closed
+from peers import EHLO, OCTETS, WHOLE
 
 BODY = b"Subject: chunks\r\n\r\nline one\r\nline two\r\n"
 
@@ -51,11 +51,12 @@ def test_null_chunks_S_053(chunking):
     with gate.client() as client:
         client.hello()
         client.envelope()
+        assert client.cmd("BDAT 0").is_(551, "5.7.1")
         for _ in range(30):
             answer = client.cmd("BDAT 0")
             if answer.code == 421:
                 break
-            assert answer.is_(551, "5.7.1"), answer
+            assert answer.code == 551, answer
         assert answer.is_(421, "4.7.0"), answer
         assert client.closed()
     assert not server.mails
@@ -162,12 +163,12 @@ def test_chunks_behind_a_refused_one_S_058(fake, gateway):
     with gate.client() as client:
         client.hello()
         client.envelope()
-        client.send(chunk(BODY) + chunk(b"RSET\r\n") + chunk(BODY, last=True))
+        client.send(chunk(BODY) + chunk(b"VRFY x\r\n") + chunk(BODY, last=True))
         codes = [client.reply().code for _ in range(3)]
         assert codes[0] == 452 and all(code >= 400 for code in codes), codes
         answer = client.cmd("NOOP")
         assert answer.code in (250, 421), answer
-    assert "RSET" not in server.ended().verbs()
+    assert "VRFY" not in server.ended().verbs()
 
 
 def test_data_after_a_failed_chunk_S_059(chunking):
@@ -177,6 +178,7 @@ def test_data_after_a_failed_chunk_S_059(chunking):
         client.send(chunk(BODY))
         assert client.reply().is_(503, "5.5.1")
         assert client.cmd("DATA").is_(503, "5.5.1")
+        assert client.cmd("RSET").code == 250
         client.envelope()
     assert not server.mails
 
@@ -256,15 +258,12 @@ def test_binarymime(chunking):
 
 def test_large_chunks_arrive_whole(chunking):
     server, gate = chunking
-    part = b"0123456789abcdef" * 4095 + b"\r\n"
+    part = b"\r\n" + b"0123456789abcdef" * 4095 + b"\r\n"
     with gate.client() as client:
         client.hello()
         client.envelope()
-        try:
-            for i in range(40):
-                client.send(chunk(part, last=i == 39))
-        except Closed as closed:
-            pytest.fail(f"{closed}")
+        for i in range(40):
+            client.send(chunk(part, last=i == 39))
         assert [client.reply().code for _ in range(40)] == [250] * 40
     assert server.mails[0].content == part * 40
     assert gate.memory() < 64 << 20

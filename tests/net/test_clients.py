@@ -95,6 +95,7 @@ def test_smtplib(lab, server, gateway, address):
     mail.set_content("Grüße\n.\n")
     mail.add_attachment(bytes(range(256)) * 50, maintype="application", subtype="octet-stream",
                         filename="a.bin")
+    mail.set_boundary("--the-same-each-time--")
     with Smtp(lab, address) as client:
         assert client.send_message(mail) == {}
     got = server.box.wait("Subject: by smtplib")

@@ -307,7 +307,7 @@ def test_mixed_codes_S_033(fake, gateway):
         client.hello()
         assert client.cmd("MAIL FROM:<anna@good.example>").code == 250
         assert client.cmd("RCPT TO:<otto@campus.example>").code == 550
-        assert client.cmd("DATA").is_(503, "5.5.1")
+        assert client.cmd("DATA").is_(554, "5.5.1")
     gate.record("anomaly", lambda r: r["anomaly"]["event"] == "mixed_reply_codes")
 
 

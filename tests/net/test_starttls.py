@@ -97,7 +97,7 @@ def test_auto_without_a_check_that_enforces(lab, fake, gateway):
 
 @pytest.mark.parametrize("how", [WHOLE, OCTETS])
 @pytest.mark.parametrize("injected", [b"NOOP\r\n", b"EHLO x\r\n", b"MAIL FROM:<x@good.example>\r\n",
-                                      b"x"])
+                                      b"!"])
 def test_client_sends_ahead_of_the_handshake_N_001(lab, fake, gateway, injected, how):
     server = fake(ehlo=TLS, replies={"STARTTLS": tls_server(lab)})
     gate = gateway(server, smtp={"starttls": "pass"})
