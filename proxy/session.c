@@ -32,8 +32,8 @@ struct session {
 	struct relay *relay;
 	struct side side[2];
 	struct event timer;
-	uint64_t timer_at; /* when it fires; 0: not added */
-	uint64_t linger_until;
+	uint64_t timer_at;	/* when it fires; 0: not added */
+	uint64_t close_until;	/* when it is closed, whatever waits to go out; 0: it goes on */
 	uint64_t connect_until; /* 0: the server is connected, or lost */
 	struct client_row *client;
 	struct session *next, **link;
@@ -243,7 +243,7 @@ grant_wish(struct side *side)
 		/* closing now would reset a client that still sends, and lose our last words */
 		shutdown(side->fd, SHUT_WR);
 		side->lingering = true;
-		s->linger_until = session_now(NULL) + LINGER_MS;
+		s->close_until = session_now(NULL) + LINGER_MS;
 	}
 }
 
@@ -276,8 +276,9 @@ update_timer(struct session *s)
 	uint64_t due = earlier(relay_deadline(s->relay), s->connect_until), now;
 	struct timeval tv;
 
-	if (s->relay->reason != NULL)
-		due = earlier(due, s->linger_until);
+	if (s->relay->reason != NULL && s->close_until == 0)
+		s->close_until = session_now(NULL) + CLOSE_MS;
+	due = earlier(due, s->close_until);
 	if (due == 0 || (s->timer_at != 0 && s->timer_at <= due))
 		return;
 	now = session_now(NULL);
@@ -321,8 +322,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		connect_over(s);
 		relay_peer(s->relay, AN_S2C, PEER_GONE);
 	}
-	if (s->side[AN_C2S].lingering && s->linger_until <= now)
-		close_side(&s->side[AN_C2S], false);
+	if (s->close_until != 0 && s->close_until <= now) {
+		close_side(&s->side[AN_C2S], s->relay->client.queued > 0);
+		close_side(&s->side[AN_S2C], s->relay->server.queued > 0);
+	}
 	if (relay_deadline(s->relay) != 0 && relay_deadline(s->relay) <= now)
 		relay_expired(s->relay);
 	settle(s);

@@ -329,6 +329,7 @@ static bool
 wait_for_answers(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
 {
 	struct relay *r = &g->relay;
+	uint64_t now = gate_now(g);
 
 	if (g->waiting == NULL) {
 		g->waiting = malloc(sizeof(*g->waiting));
@@ -338,11 +339,12 @@ wait_for_answers(struct smtp_gate *g, const struct an_event *ev, const struct ve
 		g->waiting->detail = *ev->smtp;
 		g->waiting->event = *ev;
 		g->waiting->event.smtp = &g->waiting->detail;
+		g->waiting->until = now + r->env->config->dns_budget * 1000u;
 	}
 	r->client.held = true;
 	r->pause[AN_C2S] |= PAUSE_DNS;
 	g->lookup = r->env->ask(r->env->arg, r, v->questions, v->n_questions,
-	    r->env->config->dns_budget * 1000, g->answers);
+	    now < g->waiting->until ? (unsigned)(g->waiting->until - now) : 0, g->answers);
 	return g->lookup != NULL;
 }
 
