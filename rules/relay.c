@@ -48,26 +48,24 @@ refuse(struct judgement *j, const struct refusal *refusal)
 	judgement_refuse(j, j->policy->relay.check, refusal);
 }
 
-static bool
-is_listed(const struct judgement *j, struct span host)
-{
-	char name[DOMAIN_TEXT_MAX];
-
-	return domain_canonical(host, name) && domains_has(j->policy->relay.local_domains, name);
-}
-
 /*
- * The hosts that an address hides must be listed, or be the very domain that is judged anyway:
+ * A host that an address hides must be listed, or be the very domain that is judged anyway:
  * look-ups for all of them would be a stranger's way to make us ask anything.
  */
 static bool
-hosts_are_local(const struct judgement *j, const struct readings *r)
+is_local(const struct judgement *j, struct span host)
 {
 	char name[DOMAIN_TEXT_MAX];
 
+	return domain_canonical(host, name) && (domains_has(j->policy->relay.local_domains, name) ||
+						   span_eq(span_str(name), span_str(j->domain)));
+}
+
+static bool
+hosts_are_local(const struct judgement *j, const struct readings *r)
+{
 	for (size_t i = 0; i < r->n; i++)
-		if (!is_listed(j, r->hosts[i]) && !(domain_canonical(r->hosts[i], name) &&
-						      span_eq(span_str(name), span_str(j->domain))))
+		if (!is_local(j, r->hosts[i]))
 			return false;
 	return !r->too_many;
 }
@@ -216,7 +214,7 @@ relay_judge_double_at(struct judgement *j)
 
 	if (j->policy->relay.check != CHECK_ENFORCE || relay_waived(j->policy, j->facts) != NULL)
 		return false;
-	if (j->path->domain_kind == SMTP_DOMAIN_NAME && !is_listed(j, j->path->domain))
+	if (j->path->domain_kind == SMTP_DOMAIN_NAME && !is_local(j, j->path->domain))
 		return false;
 	denied = readings_make(&readings, j->path) && !hosts_are_local(j, &readings);
 	readings_free(&readings);
