@@ -12,7 +12,8 @@
 #include "address.h"
 
 #define IOV_USED      64
-#define LINGER_MS     2000	 /* a client reads our last words before its socket is closed */
+#define CLOSE_MS      30000 /* a peer takes what is queued for it before its socket is closed */
+#define LINGER_MS     2000  /* a client reads our last words before its socket is closed */
 #define LINGER_OCTETS (1u << 20) /* of what it still sends, read and thrown away */
 #define FLOW_ID_BITS  53
 
