@@ -55,7 +55,9 @@ take_u16(struct reader *r)
 {
 	const uint8_t *p = take(r, 2);
 
-	return p == NULL ? 0 : (uint16_t)(p[0] << 8 | p[1]);
+	if (p == NULL)
+		return 0;
+	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
 /* False: longer than a name can be. */
@@ -267,7 +269,7 @@ message_read(struct reader *r, struct dns_answer *out)
 		return DNS_NXDOMAIN;
 	if ((flags & FLAGS_RCODE) != 0)
 		return DNS_FAILED;
-	return answers_read(r, answers, out);
+	return answers > DNS_RECORDS_MAX ? DNS_FAILED : answers_read(r, answers, out);
 }
 
 void

@@ -13,6 +13,7 @@
 #define DNS_NAME_MAX	254 /* text with its NUL, no trailing dot */
 #define DNS_MX_MAX	32  /* MX records looked at; the rest is counted in left_out */
 #define DNS_ADDRESS_MAX 32
+#define DNS_RECORDS_MAX 1000 /* of any kind in one message, which keeps the work below 15 ms */
 #define DNS_CNAME_MAX	10
 
 enum dns_type {
@@ -54,11 +55,12 @@ struct dns_answer {
 /*
  * packet    a whole DNS message, header first
  * question  what was asked; a message with another question is DNS_FAILED
- * out       always filled in; out->status tells. RCODE 3 is DNS_NXDOMAIN, other errors
- *           DNS_FAILED; a CNAME chain that loops or is longer than DNS_CNAME_MAX: DNS_FAILED;
- *           a compression loop, a length that leaves the packet, a message that is cut (TC):
- *           DNS_FAILED. Only records with bad names (and the type asked for): DNS_FAILED.
- *           Of more than DNS_MX_MAX MX records the lowest preferences are kept.
+ * out       always filled in; out->status tells
+ *
+ * RCODE 3 is DNS_NXDOMAIN. DNS_FAILED: any other error; a CNAME chain that loops or is longer than
+ * DNS_CNAME_MAX; a compression loop; a length that leaves the packet; a message that is cut (TC);
+ * more than DNS_RECORDS_MAX answers; only records with bad names (and the type asked for).
+ * Of more than DNS_MX_MAX MX records the lowest preferences are kept.
  */
 void dns_parse(struct span packet, const struct dns_question *question, struct dns_answer *out);
 

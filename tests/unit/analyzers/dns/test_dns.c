@@ -454,6 +454,22 @@ test_500_mx(void **state)
 }
 
 static void
+test_too_many_records(void **state)
+{
+	struct dns_answer a;
+	struct buf b;
+
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		begin(&b, QR, DNS_MX, DNS_RECORDS_MAX + more);
+		for (unsigned i = 0; i < DNS_RECORDS_MAX + more; i++)
+			put_mx(&b, 10, "mx");
+		parse(&b, DNS_MX, &a);
+		assert_int_equal(a.status, more == 0 ? DNS_OK : DNS_FAILED);
+	}
+}
+
+static void
 test_txt_for_mx(void **state)
 {
 	struct dns_answer a;
@@ -771,6 +787,7 @@ main(void)
 	    cmocka_unit_test(test_cname_chain),
 	    {"D-018 another question", test_other_question, NULL, NULL, NULL},
 	    {"D-018 500 MX records", test_500_mx, NULL, NULL, NULL},
+	    {"D-018 too many records", test_too_many_records, NULL, NULL, NULL},
 	    {"D-018 TXT in place of MX", test_txt_for_mx, NULL, NULL, NULL},
 	    {"D-018 compression loops", test_compression_loops, NULL, NULL, NULL},
 	    {"D-018 chain of pointers", test_pointer_chain, NULL, NULL, NULL},
