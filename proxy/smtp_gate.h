@@ -65,6 +65,13 @@ struct message {
 	} header;
 };
 
+/* A command that waits for the answers to its verdict's questions. */
+struct waiting {
+	struct an_event event;
+	struct smtp_detail detail;
+	uint64_t until; /* all look-ups of one event have one budget */
+};
+
 struct smtp_gate {
 	struct relay relay;
 	struct smtp *dialogue;
@@ -72,10 +79,7 @@ struct smtp_gate {
 	/* a verdict that waits for DNS */
 	struct answers *answers;
 	void *lookup;
-	struct waiting {
-		struct an_event event;
-		struct smtp_detail detail;
-	} * waiting;
+	struct waiting *waiting;
 
 	struct pending pending[PENDING_MAX]; /* by slot number modulo */
 	struct transaction *tx;		     /* the open one, or NULL */
