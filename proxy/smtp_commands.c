@@ -304,6 +304,10 @@ act(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
 	gate_record_verdict(g, v);
 	if (ev->smtp->verb->verb == SMTP_RCPT)
 		g->tx->rcpt_refused++;
+	if (v->reply[0] == '2') { /* an answer in place of the server's, and no error */
+		gate_answer(g, ev->slot, ev->smtp->verb->name, v->reply, NULL);
+		return;
+	}
 	r->env->refused(r->env->arg, r);
 	refuse(g, ev, v->reply, NULL);
 }
