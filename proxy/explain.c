@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "address.h"
-#include "commands.h"
+#include "cli.h"
 #include "config.h"
 #include "printable.h"
 #include "resolver.h"

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "commands.h"
+#include "cli.h"
 
 int
 main(int argc, char **argv)

@@ -148,8 +148,9 @@ server_went(struct smtp_gate *g)
 {
 	struct relay *r = &g->relay;
 
-	if (r->opaque) {
-		relay_end(r, "server_closed", WISH_CLOSE, WISH_CLOSE);
+	if (r->opaque || g->server_left) {
+		relay_end(
+		    r, g->server_left ? "server_421" : "server_closed", WISH_CLOSE, WISH_CLOSE);
 	} else if (in_message(g)) {
 		/* the client is heard to the end of its message, then told */
 		gate_message_refuse(g, "451 4.3.0 Error: the mail server went away", "session",

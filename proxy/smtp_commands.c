@@ -470,6 +470,9 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 		return;
 	}
 	refusal = in_order(g, d);
+	if (d->verb->verb == SMTP_BDAT && refusal.ends != NULL && g->size_max > 0 &&
+	    d->chunk > g->size_max)
+		gate_anomaly(g, AN_BDAT_TOO_LONG, AN_C2S, ev->off, NULL);
 	if (refusal.reply == NULL)
 		note(g, ev);
 	gate_hold(g->tx, p);

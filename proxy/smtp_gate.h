@@ -94,6 +94,7 @@ struct smtp_gate {
 	uint64_t chunk_end;  /* slot of a BDAT 0 LAST that is on its way; 0: none */
 	bool chunk_failed;   /* the server refused a chunk of this message */
 	bool client_spoke_tls, quit;
+	bool server_left;  /* it said 421: it will close, and need not be told of */
 	struct sasl *sasl; /* of the AUTH exchange that is under way, or the last one */
 	uint64_t asked;	   /* env->now() when the server was last given something to answer */
 	uint64_t tarpit_until, rate_checked;

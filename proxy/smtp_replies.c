@@ -120,6 +120,7 @@ pass(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct pending *p = gate_pending(g, ev->slot);
 
+	g->server_left = g->server_left || ev->smtp->code == 421;
 	gate_record_reply(g, p, ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	channel_put(&g->relay.client, ev->octets);
 	gate_release(g, p);

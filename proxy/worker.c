@@ -173,6 +173,9 @@ start_signals(struct worker *w)
 
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		/* what the loop goes back to when it stops listening: nothing may cut the end short
+		 */
+		signal(numbers[i], SIG_IGN);
 		w->signals[i] = evsignal_new(w->base, numbers[i], on_signal, w);
 		if (w->signals[i] == NULL || evsignal_add(w->signals[i], NULL) != 0)
 			return "out of memory";

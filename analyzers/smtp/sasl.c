@@ -53,7 +53,7 @@ value_behind(struct span s, const char *key, const char *ends)
 		s = span_from(s, 1);
 	s = span_from(s, want.n);
 	for (size_t i = 0; i < s.n; i++)
-		if (strchr(ends, s.p[i]) != NULL && s.p[i] != '\0')
+		if (span_find(span_str(ends), s.p[i]) >= 0)
 			return span_first(s, i);
 	return s;
 }

@@ -1,8 +1,8 @@
 /*
- * commands - what "postern NAME ..." does; main only finds the name.
+ * cli - what "postern NAME ..." does; main only finds the name.
  */
-#ifndef POSTERN_COMMANDS_H
-#define POSTERN_COMMANDS_H
+#ifndef POSTERN_CLI_H
+#define POSTERN_CLI_H
 
 #include <stdio.h>
 

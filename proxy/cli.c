@@ -1,4 +1,4 @@
-#include "commands.h"
+#include "cli.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ read_config(int argc, char **argv)
 
 /* ---- run ---- */
 
-/* What may stand in a configuration and does not work yet is refused, never ignored. */
+/* Whoever asks for more than this version does is told, and not left with less than he thinks. */
 static bool
 can_run(const struct config *c)
 {
@@ -79,6 +79,13 @@ can_run(const struct config *c)
 		fprintf(stderr,
 		    "%s: intercept.mode: transparent interception needs a later version; "
 		    "this one serves forward sections with intercept.mode = off\n",
+		    file);
+		return false;
+	}
+	if (c->inside_devices[0] != NULL) {
+		fprintf(stderr,
+		    "%s: inside_devices: needs a later version; this one tells inside from "
+		    "outside by address alone\n",
 		    file);
 		return false;
 	}
@@ -123,6 +130,14 @@ session_octets(const struct smtp_limits *l)
 	size_t line = l->auth_line > l->line ? l->auth_line : l->line;
 
 	return 2 * (2 * (size_t)CHANNEL_BLOCK + CHANNEL_QUEUE_MAX + l->reply) + line + l->reply;
+}
+
+static void
+print_processes(void)
+{
+	puts(
+	    "# Processes: one worker, as the user who starts it; workers and user count in a later "
+	    "version.");
 }
 
 static void
@@ -208,6 +223,7 @@ check(int argc, char **argv)
 	print_mode(c);
 	print_forwards(c);
 	print_checks(c);
+	print_processes();
 	print_sessions(c);
 	putchar('\n');
 	config_print(c, stdout);
