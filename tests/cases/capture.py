@@ -98,8 +98,8 @@ def segment(packet):
         end = len(packet)
     sport, dport, seq = struct.unpack_from(">HHI", packet, at)
     payload = packet[at + (packet[at + 12] >> 4) * 4 : end]
-    name = lambda a, p: f"{ipaddress.ip_address(a)}:{p}"
-    return name(source, sport), name(dest, dport), seq, packet[at + 13], payload
+    ends = [f"{ipaddress.ip_address(a)}:{p}" for a, p in ((source, sport), (dest, dport))]
+    return *ends, seq, packet[at + 13], payload
 
 
 class Half:

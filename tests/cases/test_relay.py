@@ -32,6 +32,7 @@ def test_R_open_relay_form(lab, form):
     # it was the recipient that was refused, not the sender
     assert mail[0] == 250, mail
     assert client.ask(b"QUIT")[0] == 221
+    client.drain()
     lab.gateway.wait_flow()
     assert not [c for c in lab.server.sessions[0].commands if c.upper().startswith(b"RCPT")]
 
@@ -44,6 +45,7 @@ def test_R_control_local_recipient(lab):
     assert client.ask(b"RCPT TO:<someone@dept.victim.example>")[0] == 250
     assert client.ask(b"RCPT TO:<relaytest@outside.example>")[0] == 550
     assert client.ask(b"QUIT")[0] == 221
+    client.drain()
     lab.gateway.wait_flow()
     rcpts = [c for c in lab.server.sessions[0].commands if c.upper().startswith(b"RCPT")]
     assert rcpts == [b"RCPT TO:<someone@victim.example>", b"RCPT TO:<someone@dept.victim.example>"]

@@ -251,6 +251,7 @@ class Client:
         return self.reply()
 
     def drain(self):
-        """Reads replies until the stream ends."""
+        """Reads replies until the stream ends, and ends its own."""
         while self.reply() is not None:
             pass
+        self.close()
