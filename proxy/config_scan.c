@@ -421,15 +421,12 @@ utf8_end(struct scanner *s)
 void
 config_scan(char *text, size_t *n, struct config_scan *out, struct faults *faults)
 {
-	struct scanner s = {.text = text,
-	    .n = *n,
-	    .line = 1,
-	    .out = out,
-	    .faults = faults,
-	    .unknown_from = NOT_UNKNOWN};
+	struct scanner s = {
+	    .n = *n, .line = 1, .out = out, .faults = faults, .unknown_from = NOT_UNKNOWN};
 	struct token t;
 
 	*out = (struct config_scan){.section_line = {0}};
+	s.text = text;
 	s.n = utf8_end(&s);
 	do
 		t = scan_token(&s);

@@ -146,7 +146,9 @@ config_tree_section(cfg_t *tree, enum config_section section, unsigned i)
 
 	if (section == SECTION_ROOT)
 		return tree;
-	return cfg_getnsec(config_tree_section(tree, s->above, 0), s->name, i);
+	if (s->above != SECTION_ROOT)
+		tree = cfg_getsec(tree, config_section(s->above)->name);
+	return cfg_getnsec(tree, s->name, i);
 }
 
 static const struct value *

@@ -1,0 +1,746 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "config_schema.h"
+
+#define PATH_MAX_HERE 64
+#define NETWORK	      "inside = {\"10.0.0.0/8\"}\n"
+
+/* A file without a name in the file system: whoever reads the path reads the text. */
+static int
+file_of(const char *text, char path[PATH_MAX_HERE])
+{
+	int fd = memfd_create("config", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	snprintf(path, PATH_MAX_HERE, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
+/* *faults: what was told, without "FILE:"; to be freed. */
+static struct config *
+read_text(const char *text, char **faults)
+{
+	char path[PATH_MAX_HERE], *told = NULL;
+	size_t n = 0, kept = 0;
+	int fd = file_of(text, path);
+	FILE *err = open_memstream(&told, &n);
+	struct config *c = config_read(path, err);
+
+	fclose(err);
+	close(fd);
+	*faults = calloc(1, n + 1);
+	for (char *line = told; *line != '\0'; line = strchr(line, '\n') + 1) {
+		size_t prefix = strlen(path) + 1, length = strcspn(line, "\n") + 1;
+		assert_memory_equal(line, path, prefix - 1);
+		memcpy(*faults + kept, line + prefix, length - prefix);
+		kept += length - prefix;
+	}
+	free(told);
+	return c;
+}
+
+static char *
+printed(const struct config *c)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	config_print(c, out);
+	fclose(out);
+	return text;
+}
+
+static struct config *
+must_read(const char *text)
+{
+	char *faults;
+	struct config *c = read_text(text, &faults);
+
+	assert_string_equal(faults, "");
+	assert_non_null(c);
+	free(faults);
+	return c;
+}
+
+/* ---- what is wrong, word for word ---- */
+
+#define ROOT_NAMES                                                                                 \
+	"workers, user, log, inside, inside_devices, resolvers, drain, intercept, forward, "       \
+	"limits, smtp, ftp, pop3, imap"
+#define FORWARD(name, listen, to)                                                                  \
+	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
+
+static const struct {
+	const char *name, *text, *want;
+} faulty[] = {
+    {"no networks", "",
+	"1: inside: empty, and smtp.relay.check needs to know who is inside; name a "
+	"network, or set the check off\n"},
+    {"no networks, and it says so", "workers = 2\ninside = {}\n",
+	"2: inside: empty, and smtp.relay.check needs to know who is inside; name a network, or "
+	"set "
+	"the check off\n"},
+    {"no networks, and the check reports", "smtp {\nrelay {\ncheck = report } }",
+	"3: inside: empty, and smtp.relay.check needs to know who is inside; name a network, or "
+	"set "
+	"the check off\n"},
+    {"wrong word", NETWORK "smtp {\n\trelay { check = enforced }\n}\n",
+	"3: smtp.relay.check: \"enforced\" is not one of enforce, report, off\n"},
+    {"wrong case", NETWORK "intercept { mode = TPROXY }",
+	"2: intercept.mode: \"TPROXY\" is not one of tproxy, redirect, off\n"},
+    {"truth by another name", NETWORK "smtp { relay { by_mx = true } }",
+	"2: smtp.relay.by_mx: \"true\" is not one of yes, no\n"},
+    {"no number", NETWORK "workers = many\n",
+	"2: workers: \"many\" is not 0 or a number from 1 to 256\n"},
+    {"negative", NETWORK "drain = -1\n", "2: drain: \"-1\" is not a number from 0 to 86400\n"},
+    {"hexadecimal", NETWORK "drain = 0x10\n",
+	"2: drain: \"0x10\" is not a number from 0 to 86400\n"},
+    {"beyond 64 bits", NETWORK "drain = 99999999999999999999999\n",
+	"2: drain: \"99999999999999999999999\" is not a number from 0 to 86400\n"},
+    {"below the RFC", NETWORK "smtp { recipients = 99 }",
+	"2: smtp.recipients: \"99\" is not a number from 100 to 100000 (RFC 5321 s4.5.3.1.8)\n"},
+    {"below the RFC, with a zero", NETWORK "smtp { message_size = 1000 }",
+	"2: smtp.message_size: \"1000\" is not 0 or a number from 65536 to 1099511627776 "
+	"(RFC 5321 s4.5.3.1.7)\n"},
+    {"host bits", "inside = {\n\"10.0.0.0/8\",\n\"10.0.0.1/8\"\n}",
+	"3: inside: \"10.0.0.1/8\" has bits set behind the prefix\n"},
+    {"no network", NETWORK "smtp { servers = {mail.example.edu} }",
+	"2: smtp.servers: \"mail.example.edu\" is no IPv4 or IPv6 address\n"},
+    {"no domain", NETWORK "smtp { sender_domain { exempt = {\"a..b\"} } }",
+	"2: smtp.sender_domain.exempt: \"a..b\" is no domain name\n"},
+    {"a star", NETWORK "smtp { relay { local_domains = {\"*.example.edu\"} } }",
+	"2: smtp.relay.local_domains: \"*.example.edu\" has a star: a leading dot means every name "
+	"below it\n"},
+    {"empty text", NETWORK "log = \"\"", "2: log: \"\" is empty; some text must stand here\n"},
+    {"ports", NETWORK "smtp { ports = {0, 25, 65536, smtp} }",
+	"2: smtp.ports: \"0\" is not a port from 1 to 65535\n"
+	"2: smtp.ports: \"65536\" is not a port from 1 to 65535\n"
+	"2: smtp.ports: \"smtp\" is not a port from 1 to 65535\n"},
+    {"one port, two protocols", NETWORK "smtp { ports = {25} }\nftp { ports = {21, 25} }",
+	"3: ftp.ports: 25 stands in smtp.ports already; a port has one protocol\n"},
+    {"resolvers", NETWORK "resolvers = {\"192.0.2.53@0\", dns.example.edu, recurse}",
+	"2: resolvers: \"192.0.2.53@0\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
+	"2: resolvers: \"dns.example.edu\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
+	"2: resolvers: \"recurse\" must stand alone: it asks the roots, and no other resolver\n"},
+    {"devices", NETWORK "inside_devices = {\"a name of 16 oct\", \"a/b\"}",
+	"2: inside_devices: \"a name of 16 oct\" is not the name of a network interface (1 to 15 "
+	"octets, no blank, \"/\" or \":\")\n"
+	"2: inside_devices: \"a/b\" is not the name of a network interface (1 to 15 octets, no "
+	"blank, \"/\" or \":\")\n"},
+    {"commands", NETWORK "ftp { deny = {SITE, \"DE LE\"} }",
+	"2: ftp.deny: \"DE LE\" is not a command of 3 or 4 letters\n"},
+    {"reply of one line", NETWORK "smtp { reply_size = 16384\nreply_line = 20000 }",
+	"3: smtp.reply_line: 20000 is more than smtp.reply_size, 16384, which bounds all lines of "
+	"a "
+	"reply\n"},
+
+    {"unknown name", NETWORK "\nworker = 2\n",
+	"3: worker: unknown name; known here: " ROOT_NAMES "\n"},
+    {"unknown names, and what is in them",
+	NETWORK "pop { ports = {1, 2} x { y = 3 } }\nworkers = x",
+	"2: pop: unknown name; known here: " ROOT_NAMES "\n"
+	"3: workers: \"x\" is not 0 or a number from 1 to 256\n"},
+    {"unknown in a section", NETWORK "pop3 { prots = {110} }\nimap { x = 1 }",
+	"2: pop3.prots: unknown name; known here: ports\n"
+	"3: imap.x: unknown name; known here: ports\n"},
+    {"known elsewhere", NETWORK "check = off",
+	"2: check: unknown name; known here: " ROOT_NAMES "\n"},
+    {"given twice", NETWORK "workers = 1\nworkers = 2\n",
+	"3: workers: given twice; it stands on line 2\n"},
+    {"given twice in two pieces", NETWORK "pop3 { ports = {1} }\npop3 { ports = {2} }",
+	"3: pop3.ports: given twice; it stands on line 2\n"},
+
+    {"forward without its ends", NETWORK "forward \"a\" {\n}",
+	"2: forward.listen: missing; ADDRESS:PORT must be given\n"
+	"2: forward.to: missing; ADDRESS:PORT must be given\n"},
+    {"forward to a name", NETWORK FORWARD("a", "127.0.0.1:2525", "mail:25"),
+	"2: forward.to: \"mail:25\" is not ADDRESS:PORT or [ADDRESS]:PORT with a port from 1 to "
+	"65535\n"},
+    {"two on one address",
+	NETWORK FORWARD("a", "[::1]:25", "192.0.2.1:25") FORWARD("b", "[0::1]:25", "192.0.2.2:25"),
+	"3: forward.listen: \"a\" on line 2 listens there already; one address, one forward\n"},
+    {"to itself", NETWORK FORWARD("a", "127.0.0.1:25", "127.0.0.1:25"),
+	"2: forward.to: the address that it listens on\n"},
+    {"name", NETWORK FORWARD("a b", "127.0.0.1:25", "192.0.2.1:25"),
+	"2: forward: \"a b\" is not a name of 1 to 64 letters, digits, \"-\", \"_\", \".\"\n"},
+    {"two of one name",
+	NETWORK FORWARD("a", "127.0.0.1:25", "192.0.2.1:25")
+	    FORWARD("a", "127.0.0.1:26", "192.0.2.1:25"),
+	"3: found duplicate title 'a'\n"},
+
+    {"first syntax fault, and all before it", "workers = x\ninside { }\nworkers 3\ndrain = y\n}\n",
+	"1: workers: \"x\" is not 0 or a number from 1 to 256\n"
+	"2: missing equal sign after option 'inside'\n"},
+    {"no value", "workers =", "1: premature end of file\n"},
+    {"list for a number", "workers = {1, 2}", "1: unexpected token '{'\n"},
+    {"value for a section", "smtp = 3", "1: missing opening brace for section 'smtp'\n"},
+    {"brace too many", NETWORK "smtp { } }", "2: unexpected closing brace\n"},
+    {"brace too few", NETWORK "smtp {\n hops = 100\n",
+	"4: end of file, and section smtp of line 2 is open; \"}\" ends it\n"},
+    {"string without end", NETWORK "user = \"abc\nlog = \"-\"\n",
+	"2: string without its end; it ends with \" on the same line\n"},
+    {"comment without end", NETWORK "/* user\n = x\n",
+	"2: comment without its end; \"*/\" ends it\n"},
+    {"escape", NETWORK "user = \"a\\nb\"",
+	"2: unknown escape in a string; \\\" \\\\ \\$ may stand\n"},
+    {"environment", NETWORK "user = \"${HOME}\"",
+	"2: \"${\" in a string; nothing is taken from the environment\n"},
+    {"environment, bare", NETWORK "user = ${HOME}",
+	"2: '$' outside of quotes; put the word in quotes\n"},
+    {"bare star", NETWORK "smtp { relay { local_domains = {*.example.edu} } }",
+	"2: '*' outside of quotes; put the word in quotes\n"},
+    {"terminal escape", NETWORK "user = \"\033[31m\"",
+	"2: octet 0x1b in a string; a string is plain text\n"},
+    {"Latin-1", NETWORK "# caf\xc3\xa9\nuser = \"caf\xe9\"\n", "3: this line is not UTF-8\n"},
+    {"lines are counted through comments",
+	"/* one\n two */ # three\n// four\n" NETWORK
+	"inside_devices = { # a comment in a list\n \"\" }\n",
+	"6: inside_devices: \"\" is not the name of a network interface (1 to 15 octets, no blank, "
+	"\"/\" or \":\")\n"},
+};
+
+static void
+test_faults(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(faulty) / sizeof(faulty[0]); i++) {
+		char *faults;
+		struct config *c = read_text(faulty[i].text, &faults);
+
+		if (c != NULL || strcmp(faults, faulty[i].want) != 0)
+			fail_msg("%s: wanted\n%sgot\n%s", faulty[i].name, faulty[i].want, faults);
+		free(faults);
+	}
+}
+
+static void
+test_missing_file(void **state)
+{
+	char *told = NULL;
+	size_t n = 0;
+	FILE *err = open_memstream(&told, &n);
+
+	(void)state;
+	assert_null(config_read("/nonexistent/postern.conf", err));
+	fclose(err);
+	assert_string_equal(told, "/nonexistent/postern.conf: No such file or directory\n");
+	free(told);
+}
+
+/* A NUL would end the text for whoever takes it for a C string. */
+static void
+test_nul(void **state)
+{
+	static const char text[] = "workers = 1\n\0workers = x\n";
+	char path[PATH_MAX_HERE], *told = NULL, want[2 * PATH_MAX_HERE];
+	size_t n = 0;
+	int fd = file_of("", path);
+	FILE *err = open_memstream(&told, &n);
+
+	(void)state;
+	assert_int_equal(write(fd, text, sizeof(text) - 1), (ssize_t)(sizeof(text) - 1));
+	assert_null(config_read(path, err));
+	fclose(err);
+	close(fd);
+	snprintf(
+	    want, sizeof(want), "%s:2: octet 0x00; plain text and UTF-8 may stand here\n", path);
+	assert_string_equal(told, want);
+	free(told);
+}
+
+/* ---- bounds ---- */
+
+static void
+wrap(char *text, size_t max, const struct setting *row, const char *value)
+{
+	const struct section *s = config_section(row->section);
+	const struct section *outer = s->above < SECTION_COUNT ? config_section(s->above) : NULL;
+	bool two = outer != NULL && outer->name[0] != '\0';
+
+	snprintf(text, max, NETWORK "%s%s%s%s%s = %s%s%s", two ? outer->name : "", two ? " { " : "",
+	    s->name, s->name[0] != '\0' ? " { " : "", row->name, value,
+	    s->name[0] != '\0' ? " }" : "", two ? " }" : "");
+}
+
+static bool
+takes(const struct setting *row, uint64_t n)
+{
+	char text[256], value[32], *faults;
+
+	snprintf(value, sizeof(value), "%ju", (uintmax_t)n);
+	wrap(text, sizeof(text), row, value);
+	struct config *c = read_text(text, &faults);
+	bool taken = c != NULL;
+	if (taken != (faults[0] == '\0'))
+		fail_msg("%s: %s", text, faults);
+	config_free(c);
+	free(faults);
+	return taken;
+}
+
+static void
+test_bounds(void **state)
+{
+	const struct setting *row;
+
+	(void)state;
+	for (size_t i = 0; (row = config_setting(i)) != NULL; i++) {
+		if (row->type != SETTING_NUMBER || row->section == SECTION_FORWARD)
+			continue;
+		/* a reply's bounds hang together; test_faults has them */
+		if (strcmp(row->name, "reply_line") != 0)
+			assert_true(takes(row, row->max));
+		assert_false(takes(row, row->max + 1));
+		assert_true(takes(row, row->min));
+		if (row->min > 1)
+			assert_false(takes(row, row->min - 1));
+		if (row->min > 0)
+			assert_int_equal(takes(row, 0), row->zero_ok);
+	}
+}
+
+/* ---- defaults ---- */
+
+static void
+test_defaults(void **state)
+{
+	struct config *c = must_read(NETWORK);
+	const struct policy *p = c->policy;
+	struct ip in, out;
+
+	(void)state;
+	assert_int_equal(c->workers, 0);
+	assert_string_equal(c->user, "postern");
+	assert_string_equal(c->log, "/var/log/postern/eve.json");
+	assert_int_equal(c->drain, 10);
+	assert_null(c->resolvers[0]);
+	assert_int_equal(c->mode, INTERCEPT_TPROXY);
+	assert_false(c->intercept.on_exit_bypass);
+	assert_int_equal(c->n_forwards, 0);
+	assert_int_equal(c->limits.sessions, 0);
+	assert_int_equal(c->limits.sessions_per_client, 50);
+	assert_int_equal(c->limits.client_prefix6, 64);
+	assert_int_equal(c->limits.connect_timeout, 15);
+	assert_int_equal(c->smtp.n_ports, 2);
+	assert_int_equal(c->smtp.ports[0], 25);
+	assert_int_equal(c->smtp.ports[1], 587);
+	assert_int_equal(c->smtp.bare_newline, BARE_NEWLINE_REJECT);
+	assert_int_equal(c->smtp.header_size, 1048576);
+	assert_int_equal(c->smtp.dialogue.line, 4096);
+	assert_int_equal(c->smtp.dialogue.auth_line, 12288);
+	assert_int_equal(c->smtp.dialogue.reply, 65536);
+	assert_false(c->smtp.dialogue.lenient_paths);
+	assert_int_equal(c->smtp.timeouts.greeting, 300);
+	assert_int_equal(c->smtp.timeouts.data_end, 600);
+	assert_int_equal(c->dns_budget, 5);
+	assert_int_equal(c->ftp.ports[0], 21);
+	assert_null(c->ftp.deny[0]);
+	assert_int_equal(c->pop3.ports[0], 110);
+	assert_int_equal(c->imap.ports[0], 143);
+
+	assert_true(ip_parse(span_str("10.1.2.3"), &in) && ip_parse(span_str("192.0.2.1"), &out));
+	assert_true(networks_has(p->inside, &in));
+	assert_false(networks_has(p->inside, &out));
+	assert_int_equal(p->relay.check, CHECK_ENFORCE);
+	assert_true(p->relay.by_mx && p->relay.authenticated && !p->relay.own_literal);
+	assert_int_equal(p->sender.check, CHECK_ENFORCE);
+	assert_int_equal(p->sender.dead_mx, CHECK_REPORT);
+	assert_int_equal(p->sender.private_mx, CHECK_REPORT);
+	assert_false(p->sender.missing_is_permanent || p->sender.refuse_literals);
+	assert_int_equal(p->starttls, STARTTLS_AUTO);
+	assert_false(p->refuse_multi_bounce || p->auth_requires_tls);
+	config_free(c);
+}
+
+/* Words go where the headers say that they go. */
+static void
+test_words(void **state)
+{
+	struct config *c =
+	    must_read("smtp { starttls = hide bare_newline = normalize\n"
+		      "multi_recipient_bounce = refuse auth_requires_tls = yes\n"
+		      "relay { check = off by_mx = no authenticated = no own_literal = yes\n"
+		      "  local_domains = {\"example.edu\", '.example.org'} }\n"
+		      "sender_domain { check = report missing = 550 literals = refuse\n"
+		      "  dead_mx = enforce private_mx = off budget = 7 } }\n"
+		      "ftp { deny = {site, \"DELE\"} server_data = same }\n"
+		      "intercept { mode = redirect on_exit = bypass bypass = \"10.0.0.0/8\" }");
+	const struct policy *p = c->policy;
+	struct ip ip;
+
+	(void)state;
+	assert_int_equal(p->starttls, STARTTLS_HIDE);
+	assert_int_equal(c->smtp.bare_newline, BARE_NEWLINE_NORMALIZE);
+	assert_true(p->refuse_multi_bounce && p->auth_requires_tls);
+	assert_int_equal(p->relay.check, CHECK_OFF);
+	assert_true(!p->relay.by_mx && !p->relay.authenticated && p->relay.own_literal);
+	assert_true(domains_has(p->relay.local_domains, "example.edu"));
+	assert_false(domains_has(p->relay.local_domains, "a.example.edu"));
+	assert_true(domains_has(p->relay.local_domains, "a.example.org"));
+	assert_int_equal(p->sender.check, CHECK_REPORT);
+	assert_true(p->sender.missing_is_permanent && p->sender.refuse_literals);
+	assert_int_equal(p->sender.dead_mx, CHECK_ENFORCE);
+	assert_int_equal(p->sender.private_mx, CHECK_OFF);
+	assert_int_equal(c->dns_budget, 7);
+	assert_true(c->ftp.server_data_same);
+	assert_string_equal(c->ftp.deny[0], "SITE");
+	assert_string_equal(c->ftp.deny[1], "DELE");
+	assert_null(c->ftp.deny[2]);
+	assert_int_equal(c->mode, INTERCEPT_REDIRECT);
+	assert_true(c->intercept.on_exit_bypass && ip_parse(span_str("10.0.0.1"), &ip));
+	assert_true(networks_has(c->intercept.bypass, &ip));
+	config_free(c);
+}
+
+static void
+test_forwards(void **state)
+{
+	struct config *c = must_read(NETWORK FORWARD("one", "127.0.0.1:2525",
+	    "192.0.2.1:25") "forward two { listen = '[::]:25' to = '[2001:db8::1]:587' protocol = "
+			    "imap outside = yes }");
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	(void)state;
+	assert_int_equal(c->n_forwards, 2);
+	assert_string_equal(c->forwards[0].name, "one");
+	assert_int_equal(c->forwards[0].protocol, PROTOCOL_SMTP);
+	assert_false(c->forwards[0].outside);
+	memcpy(&v4, &c->forwards[0].listen, sizeof(v4));
+	assert_int_equal(v4.sin_family, AF_INET);
+	assert_int_equal(ntohs(v4.sin_port), 2525);
+	assert_int_equal(ntohl(v4.sin_addr.s_addr), INADDR_LOOPBACK);
+	assert_int_equal(c->forwards[1].protocol, PROTOCOL_IMAP);
+	assert_true(c->forwards[1].outside);
+	memcpy(&v6, &c->forwards[1].to, sizeof(v6));
+	assert_int_equal(v6.sin6_family, AF_INET6);
+	assert_int_equal(ntohs(v6.sin6_port), 587);
+	assert_int_equal(v6.sin6_addr.s6_addr[0], 0x20);
+	assert_int_equal(v6.sin6_addr.s6_addr[15], 1);
+	config_free(c);
+}
+
+/* Forward sections without an intercept section: nothing is to be intercepted. */
+static void
+test_mode(void **state)
+{
+#define ONE FORWARD("one", "127.0.0.1:2525", "192.0.2.1:25")
+	static const struct {
+		const char *text;
+		enum intercept_mode want;
+	} cases[] = {{NETWORK, INTERCEPT_TPROXY}, {NETWORK ONE, INTERCEPT_OFF},
+	    {NETWORK ONE "intercept { }", INTERCEPT_TPROXY},
+	    {NETWORK ONE "intercept { mode = redirect }", INTERCEPT_REDIRECT},
+	    {NETWORK "intercept { mode = off }", INTERCEPT_OFF}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *c = must_read(cases[i].text);
+		assert_int_equal(c->mode, cases[i].want);
+		config_free(c);
+	}
+}
+
+static void
+test_endpoints(void **state)
+{
+	static const char *const bad[] = {"", ":", "25", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+	    "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1: 25", "[127.0.0.1]:25", "::1:25", "[::1]",
+	    "[::1]25", "[::1:25", "[]:25", "mail:25", "[fe80::1%eth0]:25", "127.1:25"};
+	struct sockaddr_storage out;
+
+	(void)state;
+	assert_true(config_endpoint("127.0.0.1:25", &out) && out.ss_family == AF_INET);
+	assert_true(config_endpoint("[::1]:65535", &out) && out.ss_family == AF_INET6);
+	assert_true(config_endpoint("[::ffff:192.0.2.1]:25", &out) && out.ss_family == AF_INET);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (config_endpoint(bad[i], &out))
+			fail_msg("\"%s\" is taken for an endpoint", bad[i]);
+}
+
+/* ---- what is printed is what was read ---- */
+
+/* A value other than the default. */
+static const char *
+another_value(const struct setting *row, char text[64])
+{
+	switch (row->type) {
+	case SETTING_NUMBER:
+		snprintf(text, 64, "%ju", (uintmax_t)row->max - 1);
+		return text;
+	case SETTING_CHOICE:
+		return strcmp(row->choices[0].word, row->fallback) == 0 ? row->choices[1].word
+									: row->choices[0].word;
+	case SETTING_TEXT:
+		return "\"a \\\"b\\\" \\\\ \\$c # {d}\"";
+	case SETTING_ENDPOINT:
+		return strcmp(row->name, "to") == 0 ? "\"192.0.2.1:25\"" : "\"[::1]:2525\"";
+	case SETTING_PORTS:
+		snprintf(text, 64, "{1%u, 2%u}", (unsigned)row->section, (unsigned)row->section);
+		return text;
+	case SETTING_DEVICES:
+		return "{\"eth0\", \"br-lan\"}";
+	case SETTING_COMMANDS:
+		return "{\"SITE\"}";
+	case SETTING_RESOLVERS:
+		return "{\"192.0.2.53\", \"2001:db8::53@5353\"}";
+	case SETTING_NETWORKS:
+		return "{\"10.0.0.0/8\", \"fd00::/8\"}";
+	case SETTING_DOMAINS:
+		return "{\"example.edu\", \".example.edu\", \"b\xc3\xbc"
+		       "cher.example\"}";
+	}
+	return NULL;
+}
+
+static size_t
+settings_of(enum config_section section, const char *indent, char *out, size_t max)
+{
+	const struct setting *row;
+	char value[64];
+	size_t n = 0;
+
+	for (size_t i = 0; (row = config_setting(i)) != NULL; i++)
+		if (row->section == section) {
+			n += (size_t)snprintf(out + n, max - n, "%s%s = %s\n", indent, row->name,
+			    another_value(row, value));
+			assert_true(n < max);
+		}
+	return n;
+}
+
+/* Every setting with a value other than its default, laid out as config_print() does. */
+static void
+everything(char *out, size_t max)
+{
+	size_t n = settings_of(SECTION_ROOT, "", out, max);
+
+	for (unsigned s = SECTION_ROOT + 1; s < SECTION_COUNT; s++) {
+		const struct section *section = config_section((enum config_section)s);
+		if (section->above != SECTION_ROOT)
+			continue;
+		n += (size_t)snprintf(out + n, max - n, "\n%s%s {\n", section->name,
+		    section->titled ? " \"one\"" : "");
+		n += settings_of((enum config_section)s, "\t", out + n, max - n);
+		for (unsigned i = s + 1; i < SECTION_COUNT; i++)
+			if (config_section((enum config_section)i)->above ==
+			    (enum config_section)s) {
+				n += (size_t)snprintf(out + n, max - n, "\t%s {\n",
+				    config_section((enum config_section)i)->name);
+				n += settings_of((enum config_section)i, "\t\t", out + n, max - n);
+				n += (size_t)snprintf(out + n, max - n, "\t}\n");
+			}
+		n += (size_t)snprintf(out + n, max - n, "}\n");
+	}
+	assert_true(n < max);
+}
+
+static void
+test_round_trip_of_everything(void **state)
+{
+	char text[16384];
+
+	(void)state;
+	everything(text, sizeof(text));
+	struct config *c = must_read(text);
+	char *again = printed(c);
+	assert_string_equal(again, text);
+	assert_string_equal(c->user, "a \"b\" \\ $c # {d}");
+	free(again);
+	config_free(c);
+}
+
+static void
+test_round_trip_of_defaults(void **state)
+{
+	static const char *const texts[] = {NETWORK, "smtp { relay { check = off } }",
+	    NETWORK FORWARD("b", "127.0.0.1:1", "127.0.0.1:2") FORWARD("a", "[::1]:1", "[::1]:2")};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct config *c = must_read(texts[i]);
+		char *first = printed(c);
+		config_free(c);
+		c = must_read(first);
+		char *second = printed(c);
+		assert_string_equal(first, second);
+		config_free(c);
+		free(first);
+		free(second);
+	}
+}
+
+static void
+test_appended(void **state)
+{
+	struct config *c = must_read("inside = {\"10.0.0.0/8\"}\ninside += {\"fd00::/8\",}\n"
+				     "smtp { ports += {2525} }\r\n");
+	char *text = printed(c);
+
+	(void)state;
+	assert_non_null(strstr(text, "inside = {\"10.0.0.0/8\", \"fd00::/8\"}\n"));
+	assert_non_null(strstr(text, "ports = {25, 587, 2525}\n"));
+	free(text);
+	config_free(c);
+}
+
+/* ---- what is shipped ---- */
+
+static char *
+whole_file(const char *path)
+{
+	char *text = NULL;
+	size_t room = 0;
+	FILE *in = fopen(path, "r");
+
+	if (in == NULL)
+		fail_msg("%s: run from the top of the source tree", path);
+	assert_true(getdelim(&text, &room, '\0', in) > 0);
+	fclose(in);
+	return text;
+}
+
+/* Is there a line that begins with blanks or "#" and then has name and " ="? */
+static bool
+has_setting(const char *text, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = text; (p = strstr(p, name)) != NULL; p += n) {
+		const char *start = p, *behind = p + n + strspn(p + n, " ");
+		while (start > text && strchr("\t #", start[-1]) != NULL)
+			start--;
+		if ((start == text || start[-1] == '\n' || start[-1] == '{') && *behind == '=')
+			return true;
+	}
+	return false;
+}
+
+/* "#name" is a setting that is commented out, "# word" explains. */
+static void
+uncomment(char *text)
+{
+	for (char *line = text; line != NULL && *line != '\0';) {
+		if (line[0] == '#' && strchr("# \n", line[1]) == NULL)
+			line[0] = ' ';
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
+	}
+}
+
+/* What the sample sets beside defaults. */
+#define SAMPLE                                                                                     \
+	"inside = {\"10.0.0.0/8\", \"fd00::/8\"}\n"                                                \
+	"smtp { relay { local_domains = {\"example.edu\", \".example.edu\"} } }\n" FORWARD(        \
+	    "mail", "127.0.0.1:2525", "192.0.2.25:25")
+
+static void
+same_printed(const char *a, const char *b)
+{
+	struct config *ca = must_read(a), *cb = must_read(b);
+	char *pa = printed(ca), *pb = printed(cb);
+
+	assert_string_equal(pa, pb);
+	free(pa);
+	free(pb);
+	config_free(ca);
+	config_free(cb);
+}
+
+static void
+test_sample(void **state)
+{
+	char *text = whole_file("packaging/postern.conf");
+	const struct setting *row;
+
+	(void)state;
+	same_printed(text, SAMPLE);
+	for (size_t i = 0; (row = config_setting(i)) != NULL; i++)
+		if (!has_setting(text, row->name))
+			fail_msg("the sample does not explain %s", row->name);
+	uncomment(text);
+	same_printed(text, SAMPLE "intercept { }");
+	free(text);
+}
+
+/* The part of the manual that is about a section, up to the next heading; empty: there is
+ * none. To be freed. */
+static char *
+manual_section(const char *text, enum config_section section)
+{
+	char path[SETTING_PATH_MAX], heading[128];
+
+	config_setting_path(section, NULL, path);
+	snprintf(heading, sizeof(heading), "\n.Ss %s\n", *path != '\0' ? path : "Top level");
+	const char *start = strstr(text, heading);
+	if (start == NULL)
+		return strdup("");
+	start += strlen(heading) - 1;
+	const char *end = strstr(start, "\n.S");
+	return strndup(start, end != NULL ? (size_t)(end - start) + 1 : strlen(start));
+}
+
+/* Every setting has a heading in the manual, and its default in it. */
+static void
+test_manual(void **state)
+{
+	char *text = whole_file("packaging/man/postern.conf.5"), want[128];
+	const struct setting *row;
+
+	(void)state;
+	for (size_t i = 0; (row = config_setting(i)) != NULL; i++) {
+		bool given = row->fallback == NULL;
+		const char *left = setting_is_list(row->type)  ? "{"
+				   : given		       ? "Ar address"
+				   : row->type == SETTING_TEXT ? "\\(dq"
+							       : "";
+		const char *right = setting_is_list(row->type)	? "}"
+				    : row->type == SETTING_TEXT ? "\\(dq"
+								: "";
+		char *section = manual_section(text, row->section);
+		snprintf(want, sizeof(want), "\n.It Ic %s = %s%s%s\n", row->name, left,
+		    given ? "" : row->fallback, right);
+		if (strstr(section, want) == NULL)
+			fail_msg("postern.conf(5), section %s, does not have%s",
+			    config_section(row->section)->name, want);
+		free(section);
+	}
+	free(text);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_missing_file),
+	    cmocka_unit_test(test_nul),
+	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_forwards),
+	    cmocka_unit_test(test_mode),
+	    cmocka_unit_test(test_endpoints),
+	    cmocka_unit_test(test_round_trip_of_everything),
+	    cmocka_unit_test(test_round_trip_of_defaults),
+	    cmocka_unit_test(test_appended),
+	    cmocka_unit_test(test_sample),
+	    cmocka_unit_test(test_manual),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
