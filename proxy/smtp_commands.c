@@ -75,7 +75,7 @@ mail_in_order(const struct smtp_gate *g, const struct smtp_detail *d)
 }
 
 static struct refusal
-rcpt_in_order(const struct smtp_gate *g)
+rcpt_in_order(const struct smtp_gate *g, const struct smtp_detail *d)
 {
 	const struct transaction *tx = g->tx;
 
@@ -85,6 +85,8 @@ rcpt_in_order(const struct smtp_gate *g)
 		return (struct refusal){"503 5.5.1 Error: need MAIL command", NULL};
 	if (tx->rcpt_ok + tx->rcpt_waiting >= gate_config(g)->recipients)
 		return (struct refusal){"452 4.5.3 Error: too many recipients", NULL};
+	if ((d->params.used & SMTP_EXT_SMTPUTF8) && !tx->smtputf8)
+		return (struct refusal){"553 5.6.7 Error: SMTPUTF8 was not asked for", NULL};
 	return IN_ORDER;
 }
 
@@ -146,7 +148,7 @@ in_order(struct smtp_gate *g, const struct smtp_detail *d)
 	case SMTP_MAIL:
 		return mail_in_order(g, d);
 	case SMTP_RCPT:
-		return rcpt_in_order(g);
+		return rcpt_in_order(g, d);
 	case SMTP_DATA:
 		return data_in_order(g);
 	case SMTP_BDAT:
