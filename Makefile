@@ -110,9 +110,9 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 ## test: everything that a change must pass, with all set-up; needs root for packages and namespaces
 .PHONY: test
 test: deps-test deps-lab
-	$(PARALLEL) all units replays
-	$(PARALLEL) SAN=1 all units replays
-	$(PARALLEL) CC=clang BUILD=build/clang all units replays
+	+$(PARALLEL) all units replays
+	+$(PARALLEL) SAN=1 all units replays
+	+$(PARALLEL) CC=clang BUILD=build/clang all units replays
 	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check lint \
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) --pytest tests/net
@@ -121,8 +121,8 @@ test: deps-test deps-lab
 .PHONY: test-cases
 test-cases: deps-test
 	@test -d "$(CASES)" || { echo "make test-cases CASES=folder: '$(CASES)' is no folder" >&2; exit 2; }
-	$(PARALLEL) all
-	$(PARALLEL) SAN=1 all replays
+	+$(PARALLEL) all
+	+$(PARALLEL) SAN=1 all replays
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases
 
@@ -131,15 +131,15 @@ FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
 test-long: deps-test
-	$(PARALLEL) CC=clang FUZZ=1 fuzzers
+	+$(PARALLEL) CC=clang FUZZ=1 fuzzers
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
-	$(PARALLEL) all
+	+$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
 
 ## demo: a lab of namespaces with a real mail server behind the gateway; KEEP=1 leaves it up
 .PHONY: demo
 demo: deps deps-lab
-	$(PARALLEL) all
+	+$(PARALLEL) all
 	$(PYTHON) tests/demo/demo.py
 
 ## purity: what the libraries call and include, against short lists
@@ -151,7 +151,7 @@ purity: $(LIB_ANALYZERS) $(LIB_RULES)
 .PHONY: lint lint-all
 lint:
 	@tests/need.sh clang-format clang-tidy cppcheck shellcheck mandoc
-	$(PARALLEL) --keep-going --output-sync lint-all
+	+$(PARALLEL) --keep-going --output-sync lint-all
 LINTED := $(patsubst %,$(BUILD)/lint/%.ok,$(SRC) $(HEADERS) $(SCRIPTS) $(wildcard packaging/man/*))
 lint-all: $(LINTED)
 # The object stands for the headers: a file is looked at again when anything that it includes changed.
