@@ -29,7 +29,7 @@ OPT      := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
 HARD     := $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
 
 # A room sees only the rooms to its left: an include against the arrows does not compile.
-SEES = -Ianalyzers -Irules -Iproxy
+SEES = -I. -Ianalyzers -Irules -Iproxy
 $(BUILD)/obj/analyzers/%.o: SEES = -Ianalyzers
 $(BUILD)/obj/rules/%.o: SEES = -Ianalyzers -Irules
 
@@ -101,21 +101,32 @@ replays: $(REPLAYS)
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/standalone.o $(LIB_RULES) \
 		$(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_RULES))
+	$(CC) $(LDFLAGS) -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
 fuzzers: $(FUZZERS)
 $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs,$(PKGS_RULES))
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
+# the gate is a room further right than the parsers
+$(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
+GROUP = -Wl,--start-group $^ -Wl,--end-group
+
+# Conversations through the gate, in process.
+VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
+.PHONY: vectors
+vectors: $(BUILD)/vectors
+$(BUILD)/vectors: $(BUILD)/obj/tests/vectors/run.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 
 ## test: everything that a change must pass, with all set-up; needs root for packages and namespaces
 .PHONY: test
 test: deps-test deps-lab
-	+$(PARALLEL) all units replays
-	+$(PARALLEL) SAN=1 all units replays
-	+$(PARALLEL) CC=clang BUILD=build/clang all units replays
+	+$(PARALLEL) all units replays vectors
+	+$(PARALLEL) SAN=1 all units replays vectors
+	+$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
 	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check lint \
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
-	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) --pytest tests/net
+	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
+	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net
 
 ## test-cases: CASES=folder with captures, attacks and dialogues that others made
 .PHONY: test-cases
