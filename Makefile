@@ -62,6 +62,11 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(SRC_FUZZ))
 JOBS     := $(shell nproc)
 PARALLEL  = $(MAKE) $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
+# One line a file; V=1 shows the commands.
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1) $@")
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -70,42 +75,50 @@ PARALLEL  = $(MAKE) $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 all: $(BUILD)/postern
 
 $(BUILD)/postern: $(call obj,proxy/main.c) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 $(LIB_ANALYZERS): $(call obj,$(SRC_ANALYZERS))
 $(LIB_RULES): $(call obj,$(SRC_RULES))
 $(LIB_PROXY): $(call obj,$(filter-out proxy/main.c,$(SRC_PROXY)))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(SEES) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(SEES) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The tests of a room link nothing from the rooms to its right.
 .PHONY: units replays fuzzers
 units: $(UNITS)
 $(BUILD)/unit/analyzers/%: $(BUILD)/obj/tests/unit/analyzers/%.o $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS)) -lcmocka
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS)) -lcmocka
 $(BUILD)/unit/rules/%: $(BUILD)/obj/tests/unit/rules/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_RULES)) -lcmocka
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_RULES)) -lcmocka
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
 
 # One harness, two drivers: any compiler replays the corpora, clang's libFuzzer makes new input.
 replays: $(REPLAYS)
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/standalone.o $(LIB_RULES) \
 		$(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
 fuzzers: $(FUZZERS)
 $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
 # the gate is a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
@@ -115,7 +128,8 @@ VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
 .PHONY: vectors
 vectors: $(BUILD)/vectors
 $(BUILD)/vectors: $(BUILD)/obj/tests/vectors/run.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 
 ## test: everything that a change must pass, with all set-up; needs root for packages and namespaces
 .PHONY: test
