@@ -3,10 +3,14 @@
  *
  * Positive and negative answers are cached by libunbound, within bounds. At most
  * RESOLVER_OUTSTANDING questions are under way at once; a further one is answered DNS_FAILED at
- * once. A resolver that is dead is recognised once and not once per mail: after
- * RESOLVER_FAILURES failures in a row within RESOLVER_WINDOW seconds every question that is not
- * in the cache is answered DNS_TIMEOUT at once, but for one probe every RESOLVER_PROBE seconds,
- * until one is answered.
+ * once. Some of the places are for questions that were answered before: most of them are in the
+ * cache, and are answered whatever happens to the others.
+ *
+ * A resolver that is dead is recognised once and not once per mail: after RESOLVER_FAILURES
+ * failures in a row within RESOLVER_WINDOW seconds every question that is not in the cache is
+ * answered DNS_TIMEOUT at once, until one is answered. Up to RESOLVER_PROBES of them are asked all
+ * the same, and nobody waits: so domains whose own servers are dead cannot make the resolver look
+ * dead for longer than until the next domain that is not.
  */
 #ifndef POSTERN_RESOLVER_H
 #define POSTERN_RESOLVER_H
@@ -14,17 +18,20 @@
 #include "answers.h"
 
 #define RESOLVER_OUTSTANDING 512
-#define RESOLVER_FAILURES 20
-#define RESOLVER_WINDOW 10
-#define RESOLVER_PROBE 5
+#define RESOLVER_RESERVED    64 /* of them for questions that were answered before */
+#define RESOLVER_FAILURES    20
+#define RESOLVER_WINDOW	     10
+#define RESOLVER_PROBES	     128
 
 struct event_base;
 struct resolver;
 struct lookup;
 
 struct resolver_stats {
-	uint64_t asked, answered, failed, timed_out, refused; /* refused: too many outstanding */
-	bool dead; /* questions are answered DNS_TIMEOUT without asking */
+	uint64_t asked;			      /* given to libunbound */
+	uint64_t answered, failed, timed_out; /* what the askers were told; failed with refused */
+	uint64_t refused;		      /* too many outstanding: not asked */
+	bool dead;			      /* nobody waits for what is not in the cache */
 };
 
 /*
@@ -34,7 +41,8 @@ struct resolver_stats {
  * *why     on failure, what is wrong; good until the next call
  */
 struct resolver *resolver_new(struct event_base *, char *const *servers, const char **why);
-void resolver_free(struct resolver *); /* no callback comes any more */
+/* Lookups that are under way are gone with it: no callback comes any more. NULL is fine. */
+void resolver_free(struct resolver *);
 
 /*
  * Asks n questions (at most ANSWERS_MAX) and calls done once: when all are answered, or when
