@@ -11,10 +11,10 @@
 #include "proxy/config.h"
 #include "proxy/relay.h"
 
-#define LINES_MAX 4000
+#define LINES_MAX  4000
 #define STREAM_MAX (4u << 20)
-#define DNS_MAX 64
-#define NO_CUT ((size_t)-1)
+#define DNS_MAX	   64
+#define NO_CUT	   ((size_t)-1)
 
 static const char base_config[] =
     "inside = {\"10.0.0.0/8\"}\n"
@@ -53,19 +53,23 @@ struct run {
 	struct relay_env env;
 	struct relay *relay;
 	uint64_t now;
-	size_t cut;	 /* the only octet before which a write is cut, or NO_CUT */
+	size_t cut; /* the only octet before which a write is cut, or NO_CUT */
 	bool each_octet;
-	size_t written;	 /* octets that peers have sent so far */
+	size_t written;	   /* octets that peers have sent so far */
 	struct buf got[2]; /* by the direction of the peer that got them */
 	size_t seen[2];
 	struct dns_answer *dns[DNS_MAX];
 	size_t n_dns;
 	json_t *records;
-	struct answers *into; /* a look-up that waits */
+	struct dns_question questions[DNS_MAX]; /* all that were asked */
+	size_t n_questions;
+	struct buf backlog[2]; /* sent by a peer and not read yet, by direction */
+	bool holds[2];	       /* that peer takes nothing of what is queued for it */
+	bool pressed;
 	bool asked, failed;
 };
 
-static void
+__attribute__((format(printf, 3, 4))) static void
 complain(struct run *r, const struct line *l, const char *format, ...)
 {
 	va_list args;
@@ -112,6 +116,9 @@ fake_ask(void *arg, struct relay *relay, const struct dns_question *q, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		const struct dns_answer *known = find_answer(r, &q[i]);
 
+		if (r->n_questions < DNS_MAX)
+			r->questions[r->n_questions++] = q[i];
+
 		if (known != NULL)
 			answers_put(into, known);
 		else
@@ -138,8 +145,7 @@ fake_refused(void *arg, struct relay *relay)
 static bool
 fake_pressed(void *arg)
 {
-	(void)arg;
-	return false;
+	return ((struct run *)arg)->pressed;
 }
 
 static void
@@ -160,7 +166,35 @@ take_record(void *arg, const char *line, size_t n)
 		json_array_append_new(r->records, record);
 }
 
+static bool
+is_word(const struct line *l, const char *word)
+{
+	size_t n = strlen(word);
+
+	return strncmp(l->text, word, n) == 0 && (l->text[n] == ' ' || l->text[n] == '\0');
+}
+
 /* ---- moving octets ---- */
+
+static bool
+take(struct run *r, enum an_dir dir)
+{
+	struct channel *c = relay_from(r->relay, dir);
+	struct iovec iov[8];
+	size_t n = channel_iov(c, iov, 8), sent = 0;
+
+	if (r->holds[dir])
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		buf_add(&r->got[dir], span_of(iov[i].iov_base, iov[i].iov_len));
+		sent += iov[i].iov_len;
+	}
+	if (sent == 0)
+		return false;
+	channel_sent(c, sent);
+	relay_wrote(r->relay, dir);
+	return true;
+}
 
 static void
 collect(struct run *r)
@@ -168,51 +202,54 @@ collect(struct run *r)
 	bool more = true;
 
 	while (more) {
-		more = false;
+		more = r->asked;
 		while (r->asked) {
 			r->asked = false;
 			relay_answered(r->relay);
-			more = true;
 		}
-		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
-			struct channel *c = relay_from(r->relay, dir);
-			struct iovec iov[8];
-			size_t n = channel_iov(c, iov, 8), sent = 0;
-
-			for (size_t i = 0; i < n; i++) {
-				buf_add(&r->got[dir], span_of(iov[i].iov_base, iov[i].iov_len));
-				sent += iov[i].iov_len;
-			}
-			if (sent == 0)
-				continue;
-			channel_sent(c, sent);
-			relay_wrote(r->relay, dir);
-			more = true;
-		}
+		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+			more = take(r, dir) || more;
 	}
+}
+
+/* Some of what a peer has sent is read, as far as there is room; false: nothing was. */
+static bool
+read_some(struct run *r, enum an_dir dir)
+{
+	struct buf *backlog = &r->backlog[dir];
+	struct channel_room room;
+	size_t n = backlog->n;
+
+	if (r->relay->wish[dir] != WISH_NONE || r->relay->peer[dir] >= PEER_EOF)
+		buf_clear(backlog); /* the socket is closed: what a peer sends goes nowhere */
+	if (backlog->n == 0 || !relay_wants_read(r->relay, dir))
+		return false;
+	room = channel_room(relay_from(r->relay, dir));
+	if (room.n < n)
+		n = room.n;
+	if (n == 0)
+		return false;
+	memcpy(room.p, backlog->p, n);
+	memmove(backlog->p, backlog->p + n, backlog->n - n);
+	backlog->n -= n;
+	relay_received(r->relay, dir, n);
+	collect(r);
+	return true;
+}
+
+static void
+move(struct run *r)
+{
+	collect(r);
+	while (read_some(r, AN_C2S) || read_some(r, AN_S2C))
+		continue;
 }
 
 static void
 deliver(struct run *r, enum an_dir dir, const uint8_t *p, size_t n)
 {
-	while (n > 0) {
-		struct channel_room room;
-		size_t take;
-
-		if (r->relay->wish[dir] != WISH_NONE || r->relay->peer[dir] >= PEER_EOF)
-			return; /* the socket is closed: what a peer sends goes nowhere */
-		room = channel_room(relay_from(r->relay, dir));
-		take = n < room.n ? n : room.n;
-		if (take == 0) {
-			complain(r, NULL, "there is no room for more octets");
-			return;
-		}
-		memcpy(room.p, p, take);
-		relay_received(r->relay, dir, take);
-		collect(r);
-		p += take;
-		n -= take;
-	}
+	buf_add(&r->backlog[dir], span_of(p, n));
+	move(r);
 }
 
 static void
@@ -245,17 +282,27 @@ unescape(const char *s, struct buf *out)
 			continue;
 		}
 		switch (*++s) {
-		case 'r': buf_octet(out, '\r'); break;
-		case 'n': buf_octet(out, '\n'); break;
-		case 't': buf_octet(out, '\t'); break;
-		case '0': buf_octet(out, '\0'); break;
+		case 'r':
+			buf_octet(out, '\r');
+			break;
+		case 'n':
+			buf_octet(out, '\n');
+			break;
+		case 't':
+			buf_octet(out, '\t');
+			break;
+		case '0':
+			buf_octet(out, '\0');
+			break;
 		case 'x':
 			if (sscanf(s + 1, "%2x", &value) == 1) {
 				buf_octet(out, (uint8_t)value);
 				s += 2;
 			}
 			break;
-		default: buf_octet(out, (uint8_t)*s); break;
+		default:
+			buf_octet(out, (uint8_t)*s);
+			break;
 		}
 	}
 }
@@ -381,12 +428,16 @@ add_answer(struct run *r, const struct line *l)
 		return;
 	}
 	rest = l->text + used;
-	dns_question_set(&a->question, strcmp(type, "MX") == 0 ? DNS_MX
-	    : strcmp(type, "A") == 0 ? DNS_A : DNS_AAAA, span_str(name));
-	a->status = strcmp(rest, "nxdomain") == 0 ? DNS_NXDOMAIN
-	    : strcmp(rest, "nodata") == 0 ? DNS_NODATA
-	    : strcmp(rest, "servfail") == 0 ? DNS_FAILED
-	    : strcmp(rest, "timeout") == 0 ? DNS_TIMEOUT : DNS_OK;
+	dns_question_set(&a->question,
+	    strcmp(type, "MX") == 0  ? DNS_MX
+	    : strcmp(type, "A") == 0 ? DNS_A
+				     : DNS_AAAA,
+	    span_str(name));
+	a->status = strcmp(rest, "nxdomain") == 0   ? DNS_NXDOMAIN
+		    : strcmp(rest, "nodata") == 0   ? DNS_NODATA
+		    : strcmp(rest, "servfail") == 0 ? DNS_FAILED
+		    : strcmp(rest, "timeout") == 0  ? DNS_TIMEOUT
+						    : DNS_OK;
 	if (a->status == DNS_OK) {
 		char *copy = strdup(rest), *save = NULL;
 
@@ -428,9 +479,7 @@ has_value(const json_t *v, const char *path, const char *want)
 	const json_t *item;
 
 	if (json_is_array(v)) {
-		json_array_foreach(v, i, item)
-			if (has_value(item, path, want))
-				return true;
+		json_array_foreach(v, i, item) if (has_value(item, path, want)) return true;
 		return false;
 	}
 	if (*path == '\0')
@@ -443,6 +492,25 @@ has_value(const json_t *v, const char *path, const char *want)
 	return v != NULL && has_value(v, path + n + (path[n] == '.'), want);
 }
 
+/* What all records have under the first name of the path. */
+static void
+print_objects(const struct run *r, const char *path)
+{
+	char name[80];
+	size_t i;
+	const json_t *record;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(path, "."), path);
+	json_array_foreach(r->records, i, record)
+	{
+		char *text = json_dumps(json_object_get(record, name), JSON_COMPACT);
+
+		if (text != NULL)
+			printf("    %s\n", text);
+		free(text);
+	}
+}
+
 static void
 expect_record(struct run *r, const struct line *l)
 {
@@ -453,12 +521,83 @@ expect_record(struct run *r, const struct line *l)
 		if (has_value(r->records, path, "*"))
 			complain(r, l, "a record has %s", path);
 	} else if (!has_value(r->records, path, want)) {
-		char *all = json_dumps(r->records, JSON_COMPACT);
-
 		complain(r, l, "no record has %s = %s", path, want);
-		printf("    %s\n", all);
-		free(all);
+		print_objects(r, path);
 	}
+}
+
+/* No record has these octets, anywhere. */
+static void
+expect_no_record(struct run *r, const struct line *l)
+{
+	struct buf what;
+	char *all = json_dumps(r->records, JSON_COMPACT);
+
+	buf_init(&what, STREAM_MAX);
+	expand(l->text + strlen("record! "), &what);
+	if (contains(span_str(all), buf_span(&what)))
+		complain(r, l, "a record has this in it");
+	free(all);
+	buf_free(&what);
+}
+
+static void
+expect_count(struct run *r, const struct line *l)
+{
+	char type[40];
+	unsigned want, n = 0;
+	size_t i;
+	const json_t *record;
+
+	if (sscanf(l->text, "records %39s %u", type, &want) != 2)
+		complain(r, l, "records TYPE NUMBER");
+	json_array_foreach(r->records, i, record) n +=
+	    strcmp(json_string_value(json_object_get(record, "event_type")), type) == 0;
+	if (n != want) {
+		complain(r, l, "there are %u records of that type", n);
+		print_objects(r, type);
+	}
+}
+
+static void
+expect_asked(struct run *r, const struct line *l)
+{
+	static const char *const types[] = {[DNS_A] = "A", [DNS_AAAA] = "AAAA", [DNS_MX] = "MX"};
+	char name[254], type[8] = "";
+
+	if (strcmp(l->text, "asked -") == 0) {
+		if (r->n_questions > 0)
+			complain(r, l, "%s was asked for", r->questions[0].name);
+		return;
+	}
+	sscanf(l->text, "asked %253s %7s", name, type);
+	for (size_t i = 0; i < r->n_questions; i++)
+		if (strcmp(r->questions[i].name, name) == 0 &&
+		    strcmp(types[r->questions[i].type], type) == 0)
+			return;
+	complain(r, l, "nobody asked for that");
+}
+
+/* hold PEER, take PEER: it stops, and goes on, taking what is queued for it. */
+static void
+hold_or_take(struct run *r, const struct line *l)
+{
+	enum an_dir dir = strstr(l->text, "client") != NULL ? AN_C2S : AN_S2C;
+
+	r->holds[dir] = is_word(l, "hold");
+	move(r);
+}
+
+/* The gateway reads no more than it can pass on: the rest waits with the peer that sent it. */
+static void
+expect_waits(struct run *r, const struct line *l)
+{
+	enum an_dir dir = strstr(l->text, "client") != NULL ? AN_C2S : AN_S2C;
+
+	if (r->backlog[dir].n == 0)
+		complain(r, l, "everything was read");
+	if (relay_to(r->relay, dir)->queued > CHANNEL_QUEUE_MAX + CHANNEL_BLOCK)
+		complain(r, l, "%zu octets are queued", relay_to(r->relay, dir)->queued);
 }
 
 static void
@@ -490,17 +629,9 @@ tick(struct run *r, unsigned seconds)
 	while ((due = relay_deadline(r->relay)) != 0 && due <= until) {
 		r->now = due > r->now ? due : r->now + 1;
 		relay_expired(r->relay);
-		collect(r);
+		move(r);
 	}
 	r->now = until;
-}
-
-static bool
-is_word(const struct line *l, const char *word)
-{
-	size_t n = strlen(word);
-
-	return strncmp(l->text, word, n) == 0 && (l->text[n] == ' ' || l->text[n] == '\0');
 }
 
 static bool
@@ -520,10 +651,37 @@ peer_line(struct run *r, const struct line *l)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (is_word(l, rows[i].word)) {
 			relay_peer(r->relay, rows[i].dir, rows[i].what);
-			collect(r);
+			move(r);
 			return true;
 		}
 	return false;
+}
+
+/* What is said of the whole session: its relay goes first, and with it the last records. */
+static bool
+afterwards(struct run *r, const struct line *l)
+{
+	static const struct {
+		const char *word;
+		void (*expect)(struct run *, const struct line *);
+	} rows[] = {{"record", expect_record}, {"record!", expect_no_record},
+	    {"records", expect_count}, {"asked", expect_asked}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (is_word(l, rows[i].word)) {
+			close_relay(r);
+			rows[i].expect(r, l);
+			return true;
+		}
+	return false;
+}
+
+/* Read before the conversation begins. */
+static bool
+set_up_before(const struct line *l)
+{
+	return is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
+	       is_word(l, "unreached") || is_word(l, "outside");
 }
 
 static void
@@ -532,8 +690,13 @@ other_line(struct run *r, const struct line *l)
 	unsigned seconds;
 	char reason[80];
 
-	if (peer_line(r, l) || is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
-	    is_word(l, "unreached"))
+	if (set_up_before(l) || afterwards(r, l))
+		return;
+	if (r->relay == NULL) {
+		complain(r, l, "records are looked at when all is said");
+		return;
+	}
+	if (peer_line(r, l))
 		return;
 	if (sscanf(l->text, "tick %u", &seconds) == 1) {
 		tick(r, seconds);
@@ -541,14 +704,17 @@ other_line(struct run *r, const struct line *l)
 		if (r->relay->reason == NULL || strcmp(r->relay->reason, reason) != 0)
 			complain(r, l, "the session ended by: %s",
 			    r->relay->reason == NULL ? "(it goes on)" : r->relay->reason);
+	} else if (strcmp(l->text, "goes-on") == 0) {
+		if (r->relay->reason != NULL)
+			complain(r, l, "the session ended by: %s", r->relay->reason);
 	} else if (is_word(l, "wish")) {
 		expect_wish(r, l);
-	} else if (is_word(l, "record")) {
-		if (r->relay != NULL)
-			close_relay(r);
-		expect_record(r, l);
-	} else if (is_word(l, "answered")) {
-		collect(r);
+	} else if (is_word(l, "hold") || is_word(l, "take")) {
+		hold_or_take(r, l);
+	} else if (is_word(l, "waits")) {
+		expect_waits(r, l);
+	} else if (is_word(l, "pressed")) {
+		r->pressed = true;
 	} else {
 		complain(r, l, "what is \"%s\"?", l->text);
 	}
@@ -575,7 +741,9 @@ play(struct run *r)
 		const struct line *l = &o->lines[i];
 		char who = is_sender(l, 'C') ? 'C' : is_sender(l, 'S') ? 'S' : '\0';
 
-		if (who != '\0') {
+		if (who != '\0' && r->relay == NULL) {
+			complain(r, l, "records are looked at when all is said");
+		} else if (who != '\0') {
 			struct buf out;
 
 			buf_init(&out, STREAM_MAX);
@@ -599,18 +767,20 @@ play(struct run *r)
 static struct config *
 configure(const struct one *o)
 {
-	char path[] = "/tmp/vector-XXXXXX";
-	int fd = mkstemp(path);
-	FILE *f = fdopen(fd, "w");
+	char path[40];
+	FILE *f = tmpfile();
 	struct config *c;
 
+	if (f == NULL)
+		return NULL;
 	fputs(base_config, f);
 	for (size_t i = 0; i < o->n_lines; i++)
 		if (strncmp(o->lines[i].text, "config ", 7) == 0)
 			fprintf(f, "%s\n", o->lines[i].text + 7);
-	fclose(f);
+	fflush(f);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fileno(f));
 	c = config_read(path, stdout);
-	unlink(path);
+	fclose(f);
 	return c;
 }
 
@@ -620,7 +790,7 @@ start(struct run *r)
 	struct record_session session = {.flow_id = 1, .forward = "test"};
 	struct facts facts = {0};
 	struct endpoint up = {.port = 40000};
-	bool reached = true;
+	bool reached = true, outside = false;
 
 	ip_parse(span_str("203.0.113.9"), &facts.client);
 	ip_parse(span_str("10.0.0.25"), &facts.server);
@@ -633,15 +803,23 @@ start(struct run *r)
 			add_answer(r, l);
 		if (is_word(l, "unreached"))
 			reached = false;
+		if (is_word(l, "outside"))
+			outside = true;
 	}
 	policy_place(r->config->policy, &facts);
-	facts.server_inside = !r->config->forwards[0].outside;
+	facts.server_inside = !outside;
 	session.client = (struct endpoint){facts.client, 5555};
 	session.server = session.up_server = (struct endpoint){facts.server, 25};
 	up.ip = facts.server;
-	r->env = (struct relay_env){.config = r->config, .sink = take_record, .sink_arg = r,
-	    .now = fake_now, .ask = fake_ask, .unask = fake_unask, .refused = fake_refused,
-	    .pressed = fake_pressed, .arg = r};
+	r->env = (struct relay_env){.config = r->config,
+	    .sink = take_record,
+	    .sink_arg = r,
+	    .now = fake_now,
+	    .ask = fake_ask,
+	    .unask = fake_unask,
+	    .refused = fake_refused,
+	    .pressed = fake_pressed,
+	    .arg = r};
 	r->now = 1000;
 	r->relay = relay_new(&relay_smtp, &r->env, &session, &facts);
 	if (reached)
@@ -659,14 +837,17 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	r->records = json_array();
 	buf_init(&r->got[0], STREAM_MAX);
 	buf_init(&r->got[1], STREAM_MAX);
+	buf_init(&r->backlog[0], STREAM_MAX);
+	buf_init(&r->backlog[1], STREAM_MAX);
 	start(r);
 	play(r);
-	if (r->relay != NULL)
-		close_relay(r);
+	close_relay(r);
 	written = r->failed ? 0 : r->written + 1;
 	json_decref(r->records);
 	buf_free(&r->got[0]);
 	buf_free(&r->got[1]);
+	buf_free(&r->backlog[0]);
+	buf_free(&r->backlog[1]);
 	for (size_t i = 0; i < r->n_dns; i++)
 		free(r->dns[i]);
 	free(r);
@@ -696,8 +877,10 @@ add_line(struct one *o, unsigned number, const char *text)
 {
 	char *copy;
 
-	if (o->n_lines == LINES_MAX)
-		return;
+	if (o->n_lines == LINES_MAX) {
+		printf("%s:%u: the case is too long\n", o->file, number);
+		exit(2);
+	}
 	copy = strdup(text);
 	copy[strcspn(copy, "\n")] = '\0';
 	o->lines[o->n_lines++] = (struct line){number, copy};
@@ -723,22 +906,104 @@ clear(struct one *o)
 
 struct tally {
 	unsigned passed, failed;
+	const char *only; /* NULL: all cases; else those with this in their name */
 };
+
+static void
+run_case(const struct one *o, struct tally *t)
+{
+	if (t->only != NULL && strstr(o->name, t->only) == NULL)
+		return;
+	if (run_all_ways(o))
+		t->passed++;
+	else
+		t->failed++;
+}
+
+/* ---- with NAME | first | second ...: the case once per such line, {1} being "first" ---- */
+
+#define COLUMNS_MAX 8
+
+struct row {
+	char text[1000];
+	const char *column[COLUMNS_MAX]; /* [0]: the name */
+	size_t n;
+};
+
+static void
+split_row(const char *line, struct row *row)
+{
+	char *at;
+
+	snprintf(row->text, sizeof(row->text), "%s", line + strlen("with "));
+	row->column[0] = row->text;
+	for (row->n = 1; row->n < COLUMNS_MAX; row->n++) {
+		at = strstr((char *)(uintptr_t)row->column[row->n - 1], " | ");
+		if (at == NULL)
+			break;
+		*at = '\0';
+		row->column[row->n] = at + strlen(" | ");
+	}
+}
+
+static void
+fill_in(const char *s, const struct row *row, struct buf *out)
+{
+	while (*s != '\0') {
+		size_t i = s[0] == '{' && s[1] >= '0' && s[1] <= '9' && s[2] == '}'
+			       ? (size_t)(s[1] - '0')
+			       : COLUMNS_MAX;
+
+		if (i < row->n) {
+			buf_str(out, row->column[i]);
+			s += 3;
+		} else {
+			buf_octet(out, (uint8_t)*s++);
+		}
+	}
+	buf_octet(out, '\0');
+}
+
+static void
+run_row(const struct one *o, const char *line, struct tally *t)
+{
+	static struct one filled;
+	struct row row;
+
+	split_row(line, &row);
+	filled.file = o->file;
+	snprintf(filled.name, sizeof(filled.name), "%.120s: %.70s", o->name, row.column[0]);
+	for (size_t i = 0; i < o->n_lines; i++) {
+		struct buf text;
+
+		if (is_word(&o->lines[i], "with"))
+			continue;
+		buf_init(&text, STREAM_MAX);
+		fill_in(o->lines[i].text, &row, &text);
+		add_line(&filled, o->lines[i].number, (const char *)text.p);
+		buf_free(&text);
+	}
+	run_case(&filled, t);
+	clear(&filled);
+}
 
 static void
 finish_case(struct one *o, struct tally *t)
 {
-	if (o->name[0] != '\0') {
-		if (run_all_ways(o))
-			t->passed++;
-		else
-			t->failed++;
-	}
+	bool rows = false;
+
+	for (size_t i = 0; i < o->n_lines; i++)
+		if (is_word(&o->lines[i], "with")) {
+			rows = true;
+			run_row(o, o->lines[i].text, t);
+		}
+	if (o->name[0] != '\0' && !rows)
+		run_case(o, t);
 	clear(o);
 }
 
 static void
-run_file(const char *path, const char *only, struct tally *t)
+run_file(const char *path, struct tally *t)
 {
 	static struct one o;
 	FILE *f = fopen(path, "r");
@@ -756,9 +1021,8 @@ run_file(const char *path, const char *only, struct tally *t)
 		number++;
 		if (strncmp(text, "== ", 3) == 0) {
 			finish_case(&o, t);
-			if (only == NULL || strstr(text, only) != NULL)
-				snprintf(o.name, sizeof(o.name), "%.*s",
-				    (int)strcspn(text + 3, "\n"), text + 3);
+			snprintf(
+			    o.name, sizeof(o.name), "%.*s", (int)strcspn(text + 3, "\n"), text + 3);
 		} else if (o.name[0] == '\0' || text[0] == '#' || text[0] == '\n') {
 			continue;
 		} else if (strncmp(text, "preset ", 7) == 0) {
@@ -777,11 +1041,10 @@ run_file(const char *path, const char *only, struct tally *t)
 int
 main(int argc, char **argv)
 {
-	struct tally t = {0};
-	const char *only = getenv("ONLY");
+	struct tally t = {.only = getenv("ONLY")};
 
 	for (int i = 1; i < argc; i++)
-		run_file(argv[i], only, &t);
+		run_file(argv[i], &t);
 	printf("%u passed, %u failed\n", t.passed, t.failed);
 	return t.failed > 0 || t.passed == 0;
 }
