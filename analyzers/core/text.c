@@ -406,3 +406,19 @@ text_flush(struct text *t, struct text_event *ev)
 	t->state = AFTER_CR_OUT;
 	return true;
 }
+
+bool
+text_finish(struct text *t, struct text_event *ev)
+{
+	bool out = t->state == AFTER_CR_OUT;
+
+	if (!out && t->state != AFTER_CR)
+		return t->odd_n > 0 && odd_finish(t, ev);
+	stray(t, ev, CR_LF, t->line_n == 0);
+	if (out)
+		ev->content = SPAN_NONE;
+	if (t->odd_n == 0)
+		odd_begin(t, NULL, 0); /* the CR is the last octet of the past */
+	t->state = IN_LINE;
+	return true;
+}

@@ -64,4 +64,11 @@ void text_feed(struct text *, const uint8_t *p, size_t n, size_t *used, struct t
  */
 bool text_flush(struct text *, struct text_event *ev);
 
+/*
+ * Without dots: the octets end here for good. True: *ev is what only their end tells, a CR that
+ * no LF follows (TEXT_STRAY) or the name of a sequence that stands last (TEXT_ODD); to be called
+ * until it is false.
+ */
+bool text_finish(struct text *, struct text_event *ev);
+
 #endif

@@ -431,7 +431,8 @@ chunk_end(struct smtp *s, struct an_event *ev)
 {
 	struct text_event t;
 
-	if (!s->chunk_binary && text_flush(&s->text, &t))
+	if (!s->chunk_binary &&
+	    (s->chunk_last ? text_finish(&s->text, &t) : text_flush(&s->text, &t)))
 		return body_event(s, &t, NULL, ev);
 	if (s->chunk_last)
 		return message_end(s, ev, false);
