@@ -508,32 +508,6 @@ test_fast_failures(void **state)
 	assert_false(stats_of(b).dead);
 }
 
-/* Nobody listens there: the kernel says so, and nobody waits for the budget. */
-static void
-test_port_closed(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-	char text[64], *servers[] = {text, NULL};
-	const char *why;
-	int64_t from;
-
-	(void)state;
-	assert_non_null(b);
-	b->server = dns_server_start();
-	snprintf(text, sizeof(text), "127.0.0.1@%u", b->server->port);
-	dns_server_stop(b->server);
-	b->base = event_base_new();
-	b->resolver = resolver_new(b->base, servers, &why);
-	assert_non_null(b->resolver);
-	from = now_ms();
-	assert_int_equal(ask(b, DNS_MX, "good.zone", 5000), DNS_FAILED);
-	assert_true(now_ms() - from < 4000);
-	resolver_free(b->resolver);
-	answers_free(b->answers);
-	event_base_free(b->base);
-	free(b);
-}
-
 /* The roots are asked: nothing is sent before a question comes. */
 static void
 test_recurse(void **state)
@@ -587,7 +561,6 @@ main(void)
 	    TEST(test_dead),
 	    TEST(test_looks_dead),
 	    TEST(test_fast_failures),
-	    cmocka_unit_test(test_port_closed),
 	    cmocka_unit_test(test_recurse),
 	    cmocka_unit_test(test_bad_servers),
 	};
