@@ -173,6 +173,20 @@ def test_drain_lets_a_message_finish(fake, gateway):
     assert len(server.mails) == 1
 
 
+def test_second_sigterm_ends_the_drain(fake, gateway):
+    """Whoever asks twice wants it now; records are written all the same."""
+    gate = gateway(fake(), drain=60)
+    with gate.client() as client:
+        client.hello()
+        client.envelope()
+        gate.process.terminate()
+        assert client.silent(0.3)
+        began = time.monotonic()
+        gate.stop()
+        assert time.monotonic() - began < 5
+    assert gate.records("smtp") and gate.records("flow")
+
+
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "silent"])
 def test_server_unreachable_A_027(lab, gateway, silent):
     to = (L.NOBODY_THERE, 25) if silent else (L.FAKE, 1)
@@ -222,7 +236,7 @@ def test_server_says_421_in_the_middle(fake, gateway):
 
 def test_many_sessions_at_once(fake, gateway):
     server = fake()
-    gate = gateway(server)
+    gate = gateway(server, limits={"pending_connects_per_client": 40})
     clients = [gate.client() for _ in range(40)]
     for client in clients:
         client.hello()
