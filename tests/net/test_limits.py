@@ -201,6 +201,23 @@ def test_sessions_in_total_A_015(fake, gateway):
         client.close()
 
 
+def test_idle_clients_under_pressure_A_014(fake, gateway):
+    """Nearly full: who says nothing makes room, who works stays."""
+    gate = gateway(fake(), limits={"sessions": 4, "pressure": 50, "pressed_timeout": 1})
+    idle = [gate.client() for _ in range(3)]
+    for client in idle:
+        client.hello()
+    with gate.client(L.CLIENT_OTHER) as busy:
+        busy.hello()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            assert busy.cmd("NOOP").code == 250
+            time.sleep(0.3)
+    assert any(client.rest(5).startswith(b"421 ") for client in idle)
+    for client in idle:
+        client.close()
+
+
 def test_connects_that_wait_A_015(gateway):
     """A server that does not answer must not let one client take everything."""
     gate = gateway((L.NOBODY_THERE, 25), limits={"pending_connects_per_client": 3,
