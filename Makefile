@@ -183,10 +183,11 @@ lint-all: $(LINTED)
 $(BUILD)/lint/%.c.ok: %.c $(BUILD)/obj/%.o .clang-tidy .clang-format
 	@mkdir -p $(@D)
 	clang-format --dry-run -Werror $<
-	clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -Ianalyzers -Irules -Iproxy -std=c17 \
+	clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -I. -Ianalyzers -Irules -Iproxy -std=c17 \
 	    2>$@.err || { cat $@.err; exit 1; }
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	    --error-exitcode=1 -Ianalyzers -Irules -Iproxy -D_GNU_SOURCE $<
+	    --error-exitcode=1 --suppress='*:/usr/include/*' -I/usr/include/$$(gcc -print-multiarch) \
+	    -I. -Ianalyzers -Irules -Iproxy -D_GNU_SOURCE $<
 	@rm -f $@.err; touch $@
 $(BUILD)/lint/%.h.ok: %.h .clang-format
 	@mkdir -p $(@D)
