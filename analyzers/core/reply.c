@@ -90,6 +90,16 @@ take_line(struct reply *r, struct span line, struct line_marks marks, struct rep
 	return REPLY_WHOLE;
 }
 
+/*
+ * Nobody waits for the end of a line that is too long already: one octet too many is enough, and
+ * what stands behind it in the same chunk makes no difference.
+ */
+static size_t
+line_room(const struct line *l)
+{
+	return l->held.max + 1 - (l->whole ? 0 : l->n);
+}
+
 enum reply_status
 reply_feed(struct reply *r, const uint8_t *p, size_t n, size_t *used, struct reply_found *found)
 {
@@ -102,18 +112,19 @@ reply_feed(struct reply *r, const uint8_t *p, size_t n, size_t *used, struct rep
 	}
 	*used = 0;
 	while (status == REPLY_MORE && *used < n) {
+		size_t left = n - *used, room = line_room(&r->line), taken;
 		struct line_marks marks;
 		struct span line;
-		size_t taken;
 
-		switch (line_feed(&r->line, p + *used, n - *used, &taken, &line, &marks)) {
+		switch (line_feed(
+		    &r->line, p + *used, left < room ? left : room, &taken, &line, &marks)) {
 		case LINE_NOMEM:
 			return REPLY_NOMEM;
 		case LINE_MORE:
 			*used += taken;
-			/* nobody waits for the end of a line that is too long already */
-			return r->line.n > r->line.held.max ? bad(found, AN_REPLY_LINE_TOO_LONG)
-							    : REPLY_MORE;
+			if (r->line.n > r->line.held.max)
+				return bad(found, AN_REPLY_LINE_TOO_LONG);
+			break;
 		case LINE_WHOLE:
 			*used += taken;
 			status = take_line(r, line, marks, found);

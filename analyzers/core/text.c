@@ -157,6 +157,14 @@ odd_name(struct text *t)
 	t->sequence[n] = '\0';
 }
 
+/* A CR that is held back comes out first: names stand behind what they name. */
+static bool
+odd_is_over(const struct text *t, uint8_t next)
+{
+	return t->odd_n > 0 && !is_special(next) && next != '.' && t->state != AFTER_CR &&
+	       t->state != AFTER_DOT_CR;
+}
+
 /* The run of special octets is over: does it look like an end mark to somebody? */
 static bool
 odd_finish(struct text *t, struct text_event *ev)
@@ -193,15 +201,33 @@ stray(struct text *t, struct text_event *ev, const uint8_t *p, bool line_start)
 	t->line_n++;
 }
 
-static bool
-too_long(struct text *t, struct text_event *ev, size_t more)
+/* CR LF was taken. */
+static void
+end_line(struct text *t)
 {
-	t->line_n += more;
-	if (t->line_max == 0 || t->line_n <= t->line_max || t->said_long)
-		return false;
-	t->said_long = true;
-	*ev = (struct text_event){.what = TEXT_ODD, .anomaly = AN_LONG_BODY_LINE};
-	return true;
+	if (t->line_max > 0 && t->line_n + 2 > t->line_max)
+		t->long_line = true;
+	t->line_n = 0;
+	t->state = LINE_START;
+}
+
+/* What is odd about octets that have gone out, said once: behind them, whatever their chunks. */
+static bool
+remark(struct text *t, struct text_event *ev)
+{
+	*ev = (struct text_event){.what = TEXT_ODD};
+	if (t->long_line && !t->said_long) {
+		t->said_long = true;
+		ev->anomaly = AN_LONG_BODY_LINE;
+		return true;
+	}
+	if (t->eight_bit && !t->said_eight_bit) {
+		t->said_eight_bit = true;
+		ev->anomaly = AN_EIGHT_BIT;
+		return true;
+	}
+	ev->what = TEXT_MORE;
+	return false;
 }
 
 /*
@@ -231,11 +257,8 @@ take_run(struct text *t, const uint8_t *p, size_t n)
 		i += plain;
 		if (n - i < 2 || p[i] != '\r' || p[i + 1] != '\n')
 			break;
-		if (t->line_max > 0 && t->line_n + 2 > t->line_max && !t->said_long)
-			break;
 		i += 2;
-		t->line_n = 0;
-		t->state = LINE_START;
+		end_line(t);
 		if (t->odd_n > 0)
 			break;
 	}
@@ -253,14 +276,9 @@ take_special(struct text *t, const uint8_t *p, size_t n, struct text_event *ev)
 		ev->what = TEXT_MORE;
 		return 1;
 	}
-	if (p[0] == '\r' && p[1] == '\n') { /* a line that is too long ends: say so, then take it */
-		if (too_long(t, ev, 2)) {
-			t->line_n -= 2;
-			return 0;
-		}
+	if (p[0] == '\r' && p[1] == '\n') {
 		run(t, ev, p, 2, at_start);
-		t->state = LINE_START;
-		t->line_n = 0;
+		end_line(t);
 		return 2;
 	}
 	stray(t, ev, p, at_start);
@@ -276,16 +294,11 @@ after_cr(struct text *t, const uint8_t *p, struct text_event *ev)
 	bool at_start = t->line_n == 0;
 
 	if (p[0] == '\n') {
-		if (too_long(t, ev, 2)) {
-			t->line_n -= 2;
-			return 0;
-		}
 		if (out)
 			run(t, ev, p, 1, false);
 		else
 			run(t, ev, CR_LF, 2, at_start);
-		t->state = LINE_START;
-		t->line_n = 0;
+		end_line(t);
 		return 1;
 	}
 	stray(t, ev, CR_LF, at_start);
@@ -371,13 +384,10 @@ text_feed(struct text *t, const uint8_t *p, size_t n, size_t *used, struct text_
 	while (i < n) {
 		size_t taken;
 
-		if (t->odd_n > 0 && !is_special(p[i]) && p[i] != '.' && odd_finish(t, ev))
+		if (odd_is_over(t, p[i]) && odd_finish(t, ev))
 			break;
-		if (t->eight_bit && !t->said_eight_bit) {
-			t->said_eight_bit = true;
-			*ev = (struct text_event){.what = TEXT_ODD, .anomaly = AN_EIGHT_BIT};
+		if (remark(t, ev))
 			break;
-		}
 		taken = step(t, p + i, n - i, ev);
 		note_odd(t, p, i, taken, ev);
 		i += taken;
@@ -400,6 +410,8 @@ text_feed(struct text *t, const uint8_t *p, size_t n, size_t *used, struct text_
 bool
 text_flush(struct text *t, struct text_event *ev)
 {
+	if (remark(t, ev))
+		return true;
 	if (t->state != AFTER_CR)
 		return false;
 	run(t, ev, CR_LF, 1, t->line_n == 0);
@@ -412,6 +424,8 @@ text_finish(struct text *t, struct text_event *ev)
 {
 	bool out = t->state == AFTER_CR_OUT;
 
+	if (remark(t, ev))
+		return true;
 	if (!out && t->state != AFTER_CR)
 		return t->odd_n > 0 && odd_finish(t, ev);
 	stray(t, ev, CR_LF, t->line_n == 0);

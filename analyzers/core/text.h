@@ -43,6 +43,7 @@ struct text {
 	size_t line_max; /* longer lines (with their CR LF) are odd; 0: none is */
 	size_t line_n;	 /* octets of the current line */
 	bool eight_bit;	 /* an octet above 0x7f went by */
+	bool long_line;	 /* a line longer than line_max did */
 	bool said_long, said_eight_bit;
 	bool stuffed;	 /* a dot was taken away, its line has not come out yet */
 	uint8_t past[8]; /* the last octets of earlier chunks, for the name of a sequence */
@@ -59,13 +60,14 @@ void text_init(struct text *, bool dots, size_t line_max, bool eight_bit_ok);
 void text_feed(struct text *, const uint8_t *p, size_t n, size_t *used, struct text_event *ev);
 
 /*
- * Without dots: the octets end here for now (a chunk is complete). True: *ev is a run with the
- * CR that was held back. If the next octet is no LF, it is a stray all the same.
+ * Without dots: the octets end here for now (a chunk is complete). True: *ev is what is odd about
+ * them, or a run with the CR that was held back; if the next octet is no LF, it is a stray all the
+ * same. To be called until it is false.
  */
 bool text_flush(struct text *, struct text_event *ev);
 
 /*
- * Without dots: the octets end here for good. True: *ev is what only their end tells, a CR that
+ * Without dots: the octets end here for good. True: *ev is what only their end tells: a CR that
  * no LF follows (TEXT_STRAY) or the name of a sequence that stands last (TEXT_ODD); to be called
  * until it is false.
  */

@@ -49,8 +49,10 @@ or_default(size_t value, size_t fallback)
 static struct smtp_limits
 with_defaults(const struct smtp_limits *in)
 {
-	struct smtp_limits l = in == NULL ? (struct smtp_limits){0} : *in;
+	struct smtp_limits l = {0};
 
+	if (in != NULL)
+		l = *in;
 	l.line = or_default(l.line, 4096);
 	l.auth_line = or_default(l.auth_line, 12288);
 	l.endless = or_default(l.endless, 65536);
@@ -310,42 +312,61 @@ command_event(struct smtp *s, struct an_event *ev, struct span line)
 	return AN_EVENT;
 }
 
-/* The line has no end in sight, or its first octet is that of a TLS handshake. */
-static bool
-hopeless(struct smtp *s, const uint8_t *p, size_t n, enum smtp_fault *fault)
+/* No line can be made of these octets. */
+static enum an_status
+hopeless(struct smtp *s, struct an_event *ev, enum smtp_verb verb, enum smtp_fault fault)
 {
-	if (n > 0 && s->line.n == 0 && p[0] == 0x16) {
-		*fault = SMTP_VERB_FOREIGN;
-		return true;
-	}
-	*fault = SMTP_LINE_ENDLESS;
-	return s->line.n > s->limits.endless;
+	s->detail = (struct smtp_detail){.verb = smtp_verb_row(verb), .fault = fault};
+	return command_event(s, ev, SPAN_NONE);
 }
+
+/*
+ * A line, or AN_EVENT when it has no end in sight. No octet beyond that limit is looked at: whether
+ * the end came in the same chunk must not matter.
+ */
+static enum an_status
+take_line(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct span *line,
+    struct line_marks *marks, struct an_event *ev)
+{
+	size_t room = s->limits.endless + 1 - (s->line.whole ? 0 : s->line.n);
+
+	switch (line_feed(&s->line, p, n < room ? n : room, used, line, marks)) {
+	case LINE_NOMEM:
+		return AN_NOMEM;
+	case LINE_MORE:
+		return s->line.n > s->limits.endless
+			   ? hopeless(s, ev, SMTP_UNKNOWN, SMTP_LINE_ENDLESS)
+			   : AN_MORE;
+	case LINE_WHOLE:
+		break;
+	}
+	return AN_EVENT;
+}
+
+static bool
+at_line_start(const struct smtp *s)
+{
+	return s->line.whole || s->line.n == 0;
+}
+
+#define TLS_HANDSHAKE 0x16 /* first octet of a ClientHello */
 
 static enum an_status
 feed_command(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_event *ev)
 {
 	struct line_marks marks;
 	struct span line;
-	enum smtp_fault fault;
+	enum an_status status;
 
 	if (s->count >= SMTP_SLOTS)
 		return AN_WAIT;
-	if (!s->line.whole && hopeless(s, p, n, &fault)) {
-		s->detail = (struct smtp_detail){
-		    .verb = smtp_verb_row(fault == SMTP_VERB_FOREIGN ? SMTP_FOREIGN : SMTP_UNKNOWN),
-		    .fault = fault};
-		*used = n;
-		return command_event(s, ev, SPAN_NONE);
+	if (at_line_start(s) && p[0] == TLS_HANDSHAKE) {
+		*used = 1;
+		return hopeless(s, ev, SMTP_FOREIGN, SMTP_VERB_FOREIGN);
 	}
-	switch (line_feed(&s->line, p, n, used, &line, &marks)) {
-	case LINE_NOMEM:
-		return AN_NOMEM;
-	case LINE_MORE:
-		return s->line.n > s->limits.endless ? feed_command(s, NULL, 0, used, ev) : AN_MORE;
-	case LINE_WHOLE:
-		break;
-	}
+	status = take_line(s, p, n, used, &line, &marks, ev);
+	if (status != AN_EVENT || !s->line.whole)
+		return status;
 	smtp_command_parse(
 	    line, marks, s->limits.line, s->limits.lenient_paths, s->offered, &s->detail);
 	return command_event(s, ev, line);
@@ -356,15 +377,10 @@ feed_sasl(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 {
 	struct line_marks marks;
 	struct span line;
+	enum an_status status = take_line(s, p, n, used, &line, &marks, ev);
 
-	switch (line_feed(&s->line, p, n, used, &line, &marks)) {
-	case LINE_NOMEM:
-		return AN_NOMEM;
-	case LINE_MORE:
-		return s->line.n > s->limits.endless ? feed_command(s, NULL, 0, used, ev) : AN_MORE;
-	case LINE_WHOLE:
-		break;
-	}
+	if (status != AN_EVENT || !s->line.whole)
+		return status;
 	smtp_command_parse(line, marks, s->limits.auth_line, false, 0, &s->detail);
 	if (!marks.bare_lf && !marks.too_long && !marks.bare_cr && !marks.nul)
 		s->detail.fault = SMTP_OK;

@@ -63,7 +63,10 @@ enum smtp_fault {
 const char *smtp_fault_reply(enum smtp_fault);
 bool smtp_fault_ends(enum smtp_fault); /* the session cannot go on in step */
 
-/* What hangs below an event of this protocol; good as long as its octets. */
+/*
+ * What hangs below an event of this protocol; good until the next feed of either direction. What
+ * its spans point at is good as long as the octets of the event: who waits keeps a copy.
+ */
 struct smtp_detail {
 	const struct smtp_verb_row *verb; /* EV_COMMAND; EV_REPLY: of the command it answers */
 
