@@ -196,6 +196,23 @@ test_budget(void **state)
 	assert_int_equal(b->done, 1);
 }
 
+/* One question out of the cache and one that is new, in one call: done waits for the new one. */
+static void
+test_cached_and_new(void **state)
+{
+	struct dns_question q[] = {question(DNS_MX, "good.zone"), question(DNS_MX, "slow.zone")};
+	struct bench *b = *state;
+
+	assert_int_equal(ask(b, DNS_MX, "good.zone", 5000), DNS_OK);
+	answers_free(b->answers);
+	b->answers = answers_new();
+	assert_non_null(resolver_ask(b->resolver, q, 2, 5000, b->answers, on_done, b));
+	event_base_dispatch(b->base);
+	assert_int_equal(b->done, 2);
+	assert_int_equal(status(b, DNS_MX, "good.zone"), DNS_OK);
+	assert_int_equal(status(b, DNS_MX, "slow.zone"), DNS_OK);
+}
+
 static void
 test_no_questions(void **state)
 {
@@ -548,6 +565,7 @@ main(void)
 	    TEST(test_local_names),
 	    TEST(test_cache),
 	    TEST(test_budget),
+	    TEST(test_cached_and_new),
 	    TEST(test_no_questions),
 	    TEST(test_forged),
 	    TEST(test_truncated),
