@@ -60,7 +60,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzer/%,$(SRC_FUZZ))
 
 # Under a make that already shares out its jobs, ours come from there.
 JOBS     := $(shell nproc)
-PARALLEL  = $(MAKE) $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
+PARALLEL  = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(JOBS))
 
 # One line a file; V=1 shows the commands.
 V ?=
@@ -134,9 +134,9 @@ $(BUILD)/vectors: $(BUILD)/obj/tests/vectors/run.o $(LIB_PROXY) $(LIB_RULES) $(L
 ## test: everything that a change must pass, with all set-up; needs root for packages and namespaces
 .PHONY: test
 test: deps-test deps-lab
-	+$(PARALLEL) all units replays vectors
-	+$(PARALLEL) SAN=1 all units replays vectors
-	+$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
+	+@$(PARALLEL) all units replays vectors
+	+@$(PARALLEL) SAN=1 all units replays vectors
+	+@$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
 	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check lint \
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
@@ -146,8 +146,8 @@ test: deps-test deps-lab
 .PHONY: test-cases
 test-cases: deps-test
 	@test -d "$(CASES)" || { echo "make test-cases CASES=folder: '$(CASES)' is no folder" >&2; exit 2; }
-	+$(PARALLEL) all
-	+$(PARALLEL) SAN=1 all replays
+	+@$(PARALLEL) all replays
+	+@$(PARALLEL) SAN=1 all replays
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases
 
@@ -156,15 +156,15 @@ FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
 test-long: deps-test
-	+$(PARALLEL) CC=clang FUZZ=1 fuzzers
+	+@$(PARALLEL) CC=clang FUZZ=1 fuzzers
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
-	+$(PARALLEL) all
+	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
 
 ## demo: a lab of namespaces with a real mail server behind the gateway; KEEP=1 leaves it up
 .PHONY: demo
 demo: deps deps-lab
-	+$(PARALLEL) all
+	+@$(PARALLEL) all
 	$(PYTHON) tests/demo/demo.py
 
 ## purity: what the libraries call and include, against short lists
@@ -176,7 +176,7 @@ purity: $(LIB_ANALYZERS) $(LIB_RULES)
 .PHONY: lint lint-all
 lint:
 	@tests/need.sh clang-format clang-tidy cppcheck shellcheck mandoc
-	+$(PARALLEL) --keep-going --output-sync lint-all
+	+@$(PARALLEL) --keep-going --output-sync lint-all
 LINTED := $(patsubst %,$(BUILD)/lint/%.ok,$(SRC) $(HEADERS) $(SCRIPTS) $(wildcard packaging/man/*))
 lint-all: $(LINTED)
 # The object stands for the headers: a file is looked at again when anything that it includes changed.
