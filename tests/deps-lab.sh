@@ -27,7 +27,18 @@ installed()
 
 units_of()
 {
-	dpkg -L "$1" | sed -n 's|^\(/usr\)\{0,1\}/lib/systemd/system/\([^/]*\.\(service\|socket\|timer\|path\)\)$|\2|p'
+	dpkg -L "$1" | sed -nE 's,^(/usr)?/lib/systemd/system/([^/]+[.](service|socket|timer|path))$,\2,p'
+}
+
+# Where no systemd is, as in a container, Debian's helper knows of units; it speaks only to what
+# looks like a package's own script.
+disable() # package unit
+{
+	if command -v systemctl >/dev/null; then
+		systemctl disable --quiet "$2" 2>/dev/null || true
+	else
+		DPKG_MAINTSCRIPT_PACKAGE=$1 deb-systemd-helper disable "$2" >/dev/null 2>&1 || true
+	fi
 }
 
 restore_policy()
@@ -63,7 +74,8 @@ if [ -n "$missing" ]; then
 		[ -z "$other" ] || fail "$other is this machine's mail server, and installing Postfix" \
 			"would remove it; run the laboratory in a container or a virtual machine"
 	fi
-	trap restore_policy EXIT
+	log=$(mktemp)
+	trap 'restore_policy; rm -f "$log"' EXIT
 	trap 'exit 1' HUP INT TERM
 	forbid_daemons
 	export DEBIAN_FRONTEND=noninteractive
@@ -72,21 +84,22 @@ if [ -n "$missing" ]; then
 	fi
 	apt-get update -qq || echo "deps-lab: apt-get update failed; trying with the lists there are" >&2
 	# shellcheck disable=SC2086 # a list of words
-	apt-get install -y -qq --no-install-recommends $missing >/dev/null
-	if command -v systemctl >/dev/null; then
-		for p in $missing; do
-			for unit in $(units_of "$p"); do
-				systemctl disable --quiet "$unit" 2>/dev/null || true
-			done
-		done
+	if ! apt-get install -y -qq --no-install-recommends $missing >"$log" 2>&1; then
+		cat "$log" >&2
+		fail "apt-get could not install:$missing"
 	fi
+	for p in $missing; do
+		for unit in $(units_of "$p"); do
+			disable "$p" "$unit"
+		done
+	done
 	restore_policy
 fi
 
 if [ ! -x "$exim/usr/sbin/exim4" ]; then
 	command -v apt-get >/dev/null || fail "this needs Debian's apt-get to fetch $unpacked"
 	download=$(mktemp -d)
-	trap 'rm -rf "$download"; restore_policy' EXIT
+	trap 'rm -rf "$download" "${log-}"' EXIT
 	# shellcheck disable=SC2086
 	fetch() { (cd "$download" && apt-get download -qq -o APT::Sandbox::User=root $unpacked); }
 	fetch || { apt-get update -qq && fetch; } || fail "cannot download: $unpacked"
