@@ -149,7 +149,9 @@ sent_ahead(struct smtp_gate *g, const struct an_event *ev)
 {
 	if (channel_input(&g->relay.client).n == 0)
 		return false;
-	gate_anomaly(g, AN_PIPELINED, AN_C2S, g->relay.client.parsed, ev->smtp->verb->name);
+	gate_anomaly(g,
+	    ev->smtp->verb->verb == SMTP_STARTTLS ? AN_PLAIN_AHEAD_OF_TLS : AN_PIPELINED, AN_C2S,
+	    g->relay.client.parsed, ev->smtp->verb->name);
 	gate_record_reply(
 	    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	gate_release(g, gate_pending(g, ev->slot));
@@ -429,6 +431,8 @@ on_auth(struct smtp_gate *g, const struct an_event *ev)
 	struct transaction *tx = gate_transaction(g);
 	bool done = ev->smtp->code == 235;
 
+	if (ev->smtp->code != 334)
+		gate_login_over(g, ev->smtp->code);
 	if (ev->smtp->code != 334 && tx != NULL && g->sasl != NULL) {
 		tx->notable = true;
 		record_smtp_auth(
