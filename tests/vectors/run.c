@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proxy/clients.h"
 #include "proxy/config.h"
 #include "proxy/relay.h"
 
@@ -51,6 +52,8 @@ struct run {
 	const struct one *one;
 	struct config *config;
 	struct relay_env env;
+	struct clients *clients;
+	struct client_row *client;
 	struct relay *relay;
 	uint64_t now;
 	size_t cut; /* the only octet before which a write is cut, or NO_CUT */
@@ -140,6 +143,22 @@ fake_refused(void *arg, struct relay *relay)
 {
 	(void)arg;
 	(void)relay;
+}
+
+static bool
+fake_allow(void *arg, struct relay *relay, enum client_act act)
+{
+	struct run *r = arg;
+
+	(void)relay;
+	return clients_allow(r->clients, r->client, act, r->now);
+}
+
+static void
+fake_take_back(void *arg, struct relay *relay, enum client_act act)
+{
+	(void)relay;
+	clients_take_back(((struct run *)arg)->client, act);
 }
 
 static bool
@@ -818,9 +837,12 @@ start(struct run *r)
 	    .ask = fake_ask,
 	    .unask = fake_unask,
 	    .refused = fake_refused,
+	    .allow = fake_allow,
+	    .take_back = fake_take_back,
 	    .pressed = fake_pressed,
 	    .arg = r};
 	r->now = 1000;
+	clients_enter(r->clients, &facts.client, r->now, &r->client);
 	r->relay = relay_new(&relay_smtp, &r->env, &session, &facts);
 	if (reached)
 		relay_connected(r->relay, &up);
@@ -835,6 +857,7 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 
 	*r = (struct run){.one = o, .config = config, .cut = cut, .each_octet = each_octet};
 	r->records = json_array();
+	r->clients = clients_new(&config->limits);
 	buf_init(&r->got[0], STREAM_MAX);
 	buf_init(&r->got[1], STREAM_MAX);
 	buf_init(&r->backlog[0], STREAM_MAX);
@@ -844,6 +867,7 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	close_relay(r);
 	written = r->failed ? 0 : r->written + 1;
 	json_decref(r->records);
+	clients_free(r->clients);
 	buf_free(&r->got[0]);
 	buf_free(&r->got[1]);
 	buf_free(&r->backlog[0]);
@@ -854,8 +878,20 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	return written;
 }
 
-/* Long conversations are cut at this many places, spread evenly. */
-#define CUTS_MAX 3000
+/*
+ * Long conversations are cut at every octet near their end, and before that at places that are
+ * spread evenly, so many that all runs together move about WORK_MAX octets.
+ */
+#define CUT_ALL	 200
+#define WORK_MAX (8u << 20)
+
+static size_t
+next_cut(size_t cut, size_t n)
+{
+	size_t step = n <= WORK_MAX / n ? 1 : n / (WORK_MAX / n + 1);
+
+	return cut + CUT_ALL >= n ? cut + 1 : cut + step;
+}
 
 static bool
 run_all_ways(const struct one *o)
@@ -863,9 +899,8 @@ run_all_ways(const struct one *o)
 	struct config *config = configure(o);
 	size_t n = config == NULL ? 0 : run_one(o, config, NO_CUT, false);
 	bool ok = n > 0 && run_one(o, config, NO_CUT, true) > 0;
-	size_t step = n / CUTS_MAX + 1;
 
-	for (size_t cut = 1; ok && cut < n; cut += step)
+	for (size_t cut = 1; ok && cut < n; cut = next_cut(cut, n))
 		ok = run_one(o, config, cut, false) > 0;
 	config_free(config);
 	printf("%s %s\n", ok ? "ok" : "not ok", o->name);
