@@ -178,6 +178,28 @@ print_mode(const struct config *c)
 	}
 }
 
+static const char *
+proxy_words(const struct forward *f)
+{
+	static const char *const words[] = {[SEND_PROXY_NO] = "",
+	    [SEND_PROXY_V1] =
+		",\n#   and has to expect a PROXY header of version 1, from here alone",
+	    [SEND_PROXY_V2] =
+		",\n#   and has to expect a PROXY header of version 2, from here alone"};
+
+	return words[f->send_proxy];
+}
+
+/* A server that has to take the gateway for the client. */
+static bool
+hides_clients(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (c->forwards[i].send_proxy == SEND_PROXY_NO)
+			return true;
+	return c->mode == INTERCEPT_REDIRECT;
+}
+
 static void
 print_forwards(const struct config *c)
 {
@@ -187,18 +209,16 @@ print_forwards(const struct config *c)
 		const struct forward *f = &c->forwards[i];
 		struct endpoint listen = address_endpoint((const struct sockaddr *)&f->listen);
 		struct endpoint server = address_endpoint((const struct sockaddr *)&f->to);
-		printf(
-		    "# Forward \"%s\": who connects to %s speaks %s with %s, which counts as %s.\n",
+		printf("# Forward \"%s\": who connects to %s speaks %s with %s, which counts as "
+		       "%s%s.\n",
 		    f->name, address_text(&listen, from), protocol_name(f->protocol),
-		    address_text(&server, to), f->outside ? "outside" : "inside");
+		    address_text(&server, to), f->outside ? "outside" : "inside", proxy_words(f));
 	}
-	if ((c->n_forwards > 0 || c->mode == INTERCEPT_REDIRECT) &&
-	    c->policy->relay.check != CHECK_ENFORCE)
+	if (hides_clients(c) && c->policy->relay.check != CHECK_ENFORCE)
 		puts(
 		    "# Warning: the server sees the gateway's address in place of the client's. If "
-		    "it "
-		    "trusts that address,\n#   it relays for everybody: smtp.relay.check = enforce "
-		    "prevents that.");
+		    "it trusts that address,\n#   it relays for everybody: smtp.relay.check = "
+		    "enforce prevents that, or send_proxy.");
 }
 
 static void

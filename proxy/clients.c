@@ -4,9 +4,16 @@
 
 #define BUCKETS 16384 /* a power of two */
 
+/* How often within the minute that began then. */
+struct tally {
+	uint64_t began;
+	unsigned n;
+};
+
 struct client_row {
 	struct ip ip;
 	unsigned sessions, connecting, refusals;
+	struct tally tallies[CLIENT_ACTS];
 	uint64_t window; /* when the refusals began to be counted */
 	uint64_t blocked_until;
 	struct client_row *next;	  /* in its bucket */
@@ -129,6 +136,43 @@ add(struct clients *c, const struct ip *ip)
 	return row;
 }
 
+static unsigned
+most_per_minute(const struct limits *l, enum client_act act)
+{
+	const unsigned most[CLIENT_ACTS] = {
+	    [CLIENT_SESSION] = l->sessions_per_minute,
+	    [CLIENT_MESSAGE] = l->messages_per_minute,
+	    [CLIENT_RECIPIENT] = l->recipients_per_minute,
+	    [CLIENT_LOGIN] = l->auth_failures_per_minute,
+	};
+
+	return most[act];
+}
+
+bool
+clients_allow(struct clients *c, struct client_row *row, enum client_act act, uint64_t now)
+{
+	unsigned most = most_per_minute(c->limits, act);
+	struct tally *t;
+
+	if (row == NULL || most == 0)
+		return true;
+	t = &row->tallies[act];
+	if (t->n == 0 || now - t->began >= CLIENT_WINDOW)
+		*t = (struct tally){.began = now};
+	if (t->n >= most)
+		return false;
+	t->n++;
+	return true;
+}
+
+void
+clients_take_back(struct client_row *row, enum client_act act)
+{
+	if (row != NULL && row->tallies[act].n > 0)
+		row->tallies[act].n--;
+}
+
 enum client_welcome
 clients_enter(struct clients *c, const struct ip *ip, uint64_t now, struct client_row **row)
 {
@@ -142,6 +186,8 @@ clients_enter(struct clients *c, const struct ip *ip, uint64_t now, struct clien
 		return CLIENT_TOO_MANY;
 	if (found->blocked_until > now)
 		return CLIENT_BLOCKED;
+	if (!clients_allow(c, found, CLIENT_SESSION, now))
+		return CLIENT_TOO_FAST;
 	if (found->sessions++ == 0)
 		unlink_idle(c, found);
 	*row = found;

@@ -26,12 +26,23 @@ enum protocol {
 };
 const char *protocol_name(enum protocol);
 
-/* forward "name" { listen = ADDR:PORT  to = ADDR:PORT  protocol = smtp  outside = no } */
+/* The PROXY protocol header that a server gets ahead of everything else. */
+enum send_proxy {
+	SEND_PROXY_NO,
+	SEND_PROXY_V1, /* a line of text */
+	SEND_PROXY_V2, /* binary */
+};
+
+/*
+ * forward "name" { listen = ADDR:PORT  to = ADDR:PORT  protocol = smtp  outside = no
+ *                  send_proxy = no }
+ */
 struct forward {
 	char *name;
 	struct sockaddr_storage listen, to; /* a family and a port, never 0 */
 	enum protocol protocol;
 	bool outside; /* the server is outside; else it counts as inside whatever its address */
+	enum send_proxy send_proxy;
 };
 
 /* Seconds. RFC 5321 s4.5.3.2 are the defaults; none of them may be configured below it. */
@@ -48,6 +59,10 @@ struct smtp_timeouts {
 struct limits {
 	unsigned sessions;		      /* 0: computed from the descriptor limit */
 	unsigned sessions_per_client;	      /* 50 */
+	unsigned sessions_per_minute;	      /* of a client, as all "per minute"; 0: any */
+	unsigned messages_per_minute;	      /* 0: any; 451 4.7.1 */
+	unsigned recipients_per_minute;	      /* 0: any; 451 4.7.1 */
+	unsigned auth_failures_per_minute;    /* 10; 0: any; 454 4.7.0 */
 	unsigned client_prefix6;	      /* bits of an IPv6 address that make one client: 64 */
 	unsigned pending_connects;	      /* to servers that do not answer yet, in all: 1000 */
 	unsigned pending_connects_per_client; /* 20 */

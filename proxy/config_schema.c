@@ -28,6 +28,8 @@ static const struct choice newlines[] = {
     {"reject", BARE_NEWLINE_REJECT}, {"normalize", BARE_NEWLINE_NORMALIZE}, {NULL, 0}};
 static const struct choice starttls_words[] = {{"auto", STARTTLS_AUTO}, {"pass", STARTTLS_PASS},
     {"refuse", STARTTLS_REFUSE}, {"hide", STARTTLS_HIDE}, {NULL, 0}};
+static const struct choice proxy_words[] = {
+    {"no", SEND_PROXY_NO}, {"v1", SEND_PROXY_V1}, {"v2", SEND_PROXY_V2}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
 
 /* Where a value goes. */
@@ -72,10 +74,19 @@ static const struct setting settings[] = {
     {ROW(SECTION_FORWARD, "to"), GIVEN(SETTING_ENDPOINT), FORWARD(to)},
     {ROW(SECTION_FORWARD, "protocol"), CHOICE("smtp", protocols), FORWARD(protocol)},
     {ROW(SECTION_FORWARD, "outside"), CHOICE("no", yes_no), FORWARD(outside)},
+    {ROW(SECTION_FORWARD, "send_proxy"), CHOICE("no", proxy_words), FORWARD(send_proxy)},
 
     {ROW(SECTION_LIMITS, "sessions"), NUMBER("0", 1, 1000000), OR_ZERO, CONFIG(limits.sessions)},
     {ROW(SECTION_LIMITS, "sessions_per_client"), NUMBER("50", 1, 1000000),
 	CONFIG(limits.sessions_per_client)},
+    {ROW(SECTION_LIMITS, "sessions_per_minute"), NUMBER("0", 1, 1000000), OR_ZERO,
+	CONFIG(limits.sessions_per_minute)},
+    {ROW(SECTION_LIMITS, "messages_per_minute"), NUMBER("0", 1, 1000000), OR_ZERO,
+	CONFIG(limits.messages_per_minute)},
+    {ROW(SECTION_LIMITS, "recipients_per_minute"), NUMBER("0", 1, 1000000), OR_ZERO,
+	CONFIG(limits.recipients_per_minute)},
+    {ROW(SECTION_LIMITS, "auth_failures_per_minute"), NUMBER("10", 1, 1000000), OR_ZERO,
+	CONFIG(limits.auth_failures_per_minute)},
     {ROW(SECTION_LIMITS, "client_prefix6"), NUMBER("64", 16, 128), CONFIG(limits.client_prefix6)},
     {ROW(SECTION_LIMITS, "pending_connects"), NUMBER("1000", 1, 1000000),
 	CONFIG(limits.pending_connects)},

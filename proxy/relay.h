@@ -13,6 +13,7 @@
 #define POSTERN_PROXY_RELAY_H
 
 #include "channel.h"
+#include "clients.h"
 #include "config.h"
 #include "record.h"
 
@@ -57,6 +58,12 @@ struct relay_env {
 	void (*unask)(void *arg, void *handle);
 	/* The client of this session was refused something. */
 	void (*refused)(void *arg, struct relay *);
+	/*
+	 * The client of this session does something that is limited per minute; false: too often.
+	 * And: one that was allowed does not count after all.
+	 */
+	bool (*allow)(void *arg, struct relay *, enum client_act);
+	void (*take_back)(void *arg, struct relay *, enum client_act);
 	/* There are so many sessions that idle ones should go sooner. */
 	bool (*pressed)(void *arg);
 	void *arg;

@@ -223,13 +223,14 @@ smtp_turn_away(struct relay *r, const char *reason)
 {
 	struct smtp_gate *g = gate_of(r);
 	bool unreachable = strcmp(reason, "server_unreachable") == 0;
+	const char *reply = unreachable ? "421 4.4.1 Error: the mail server cannot be reached"
+					: "421 4.7.0 Error: too many connections, try again later";
 
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	gate_give_up(g,
-	    unreachable ? "421 4.4.1 Error: the mail server cannot be reached"
-			: "421 4.7.0 Error: too many connections, try again later",
-	    reason);
+	if (!unreachable)
+		gate_record_limit(g, reason, reply);
+	gate_give_up(g, reply, reason);
 }
 
 /* ---- time ---- */

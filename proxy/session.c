@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "proxy_protocol.h"
 
 #define IOV_USED      64
 #define CLOSE_MS      30000 /* a peer takes what is queued for it before its socket is closed */
@@ -391,6 +392,24 @@ count_refusal(void *arg, struct relay *r)
 }
 
 static bool
+allow(void *arg, struct relay *r, enum client_act act)
+{
+	struct sessions *all = arg;
+	struct session *s = r->owner;
+
+	return clients_allow(all->clients, s->client, act, session_now(NULL));
+}
+
+static void
+take_back(void *arg, struct relay *r, enum client_act act)
+{
+	struct session *s = r->owner;
+
+	(void)arg;
+	clients_take_back(s->client, act);
+}
+
+static bool
 under_pressure(void *arg)
 {
 	const struct sessions *all = arg;
@@ -409,6 +428,8 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .ask = start_lookup,
 	    .unask = stop_lookup,
 	    .refused = count_refusal,
+	    .allow = allow,
+	    .take_back = take_back,
 	    .pressed = under_pressure,
 	    .arg = all,
 	};
@@ -445,13 +466,27 @@ init_side(struct session *s, enum an_dir dir, int fd)
 	event_assign(&side->writable, s->all->base, fd, EV_WRITE | EV_PERSIST, on_writable, side);
 }
 
-static void
-connect_server(struct session *s, const struct sockaddr *to)
+/* Ahead of all that the relay will send; false: the client cannot be named. */
+static bool
+introduce_client(struct session *s, enum send_proxy version)
 {
+	struct relay *r = s->relay;
+	uint8_t header[PROXY_HEADER_MAX];
+	size_t n = proxy_header(version, &r->session.client, &r->session.server, header);
+
+	channel_put(&r->server, span_of(header, n));
+	return n > 0 || version == SEND_PROXY_NO;
+}
+
+static void
+connect_server(struct session *s, const struct forward *f)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&f->to;
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	init_side(s, AN_S2C, fd);
-	if (fd < 0 || !clients_connecting(s->all->clients, s->client)) {
+	if (fd < 0 || !introduce_client(s, f->send_proxy) ||
+	    !clients_connecting(s->all->clients, s->client)) {
 		close_side(&s->side[AN_S2C], false);
 		relay_peer(s->relay, AN_S2C, PEER_GONE);
 		return;
@@ -492,10 +527,20 @@ welcome(struct session *s, enum client_welcome how, const struct forward *f)
 {
 	struct relay *r = s->relay;
 
-	if (how == CLIENT_WELCOME)
-		connect_server(s, (const struct sockaddr *)&f->to);
-	else
-		r->ops->turn_away(r, how == CLIENT_BLOCKED ? "client_blocked" : "client_limit");
+	switch (how) {
+	case CLIENT_WELCOME:
+		connect_server(s, f);
+		break;
+	case CLIENT_TOO_MANY:
+		r->ops->turn_away(r, "client_limit");
+		break;
+	case CLIENT_BLOCKED:
+		r->ops->turn_away(r, "client_blocked");
+		break;
+	case CLIENT_TOO_FAST:
+		r->ops->turn_away(r, "client_rate");
+		break;
+	}
 }
 
 void

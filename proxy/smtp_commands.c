@@ -289,6 +289,7 @@ update_facts(struct smtp_gate *g)
 
 	f->null_sender = tx != NULL && tx->has_mail && tx->null_sender;
 	f->smtputf8 = tx != NULL && tx->has_mail && tx->smtputf8;
+	f->greeted = g->helo != NULL;
 	f->recipients = tx == NULL ? 0 : tx->rcpt_ok + tx->rcpt_waiting;
 }
 
@@ -300,7 +301,9 @@ act(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
 	if (v->action == VERDICT_PASS) {
 		if (v->would_refuse)
 			gate_record_verdict(g, v);
-		let_pass(g, ev);
+		/* only what reaches a server can be a failed login */
+		if (ev->smtp->verb->verb != SMTP_AUTH || !gate_limited(g, ev))
+			let_pass(g, ev);
 		return;
 	}
 	gate_record_verdict(g, v);
@@ -478,6 +481,8 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 	if (refusal.reply == NULL)
 		note(g, ev);
 	gate_hold(g->tx, p);
+	if (refusal.reply == NULL && d->verb->verb != SMTP_AUTH && gate_limited(g, ev))
+		return;
 	if (refusal.reply == NULL)
 		judge(g, ev);
 	else if (d->verb->verb == SMTP_BDAT && refusal.ends == NULL)

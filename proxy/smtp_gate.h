@@ -4,6 +4,7 @@
  * What the files know of each other; nobody else includes this.
  *   relay_smtp.c        the row of the protocol: events in, deadlines, peers that go away
  *   smtp_commands.c     a command of the client: is it in order, may it pass, forward it
+ *   smtp_limits.c       what a client does too often in a minute
  *   smtp_message.c      octets of a message: forward them clean, or refuse the message
  *   smtp_replies.c      replies to the client in the order of its commands, whoever gives them
  *   smtp_transaction.c  what is recorded of a mail from MAIL to its end
@@ -126,6 +127,15 @@ void gate_secret(struct smtp_gate *, const struct an_event *);
 /* The answers to the questions of a verdict are in g->answers. */
 void gate_judge_again(struct smtp_gate *);
 void gate_forget_lookup(struct smtp_gate *);
+
+/* ---- smtp_limits.c ---- */
+
+/* The client sends too many commands of this kind; true: it was answered, and that is recorded. */
+bool gate_limited(struct smtp_gate *, const struct an_event *);
+/* The server's last word on an AUTH that passed gate_limited(). */
+void gate_login_over(struct smtp_gate *, unsigned code);
+/* A limit made us say this, a reply without CR LF. */
+void gate_record_limit(struct smtp_gate *, const char *reason, const char *reply);
 
 /* ---- smtp_message.c ---- */
 

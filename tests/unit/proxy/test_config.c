@@ -332,6 +332,10 @@ test_defaults(void **state)
 	assert_int_equal(c->n_forwards, 0);
 	assert_int_equal(c->limits.sessions, 0);
 	assert_int_equal(c->limits.sessions_per_client, 50);
+	assert_int_equal(c->limits.sessions_per_minute, 0);
+	assert_int_equal(c->limits.messages_per_minute, 0);
+	assert_int_equal(c->limits.recipients_per_minute, 0);
+	assert_int_equal(c->limits.auth_failures_per_minute, 10);
 	assert_int_equal(c->limits.client_prefix6, 64);
 	assert_int_equal(c->limits.connect_timeout, 15);
 	assert_int_equal(c->smtp.n_ports, 2);
@@ -410,7 +414,7 @@ test_forwards(void **state)
 {
 	struct config *c = must_read(NETWORK FORWARD("one", "127.0.0.1:2525",
 	    "192.0.2.1:25") "forward two { listen = '[::]:25' to = '[2001:db8::1]:587' protocol = "
-			    "imap outside = yes }");
+			    "imap outside = yes send_proxy = v2 }");
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
 
@@ -419,6 +423,8 @@ test_forwards(void **state)
 	assert_string_equal(c->forwards[0].name, "one");
 	assert_int_equal(c->forwards[0].protocol, PROTOCOL_SMTP);
 	assert_false(c->forwards[0].outside);
+	assert_int_equal(c->forwards[0].send_proxy, SEND_PROXY_NO);
+	assert_int_equal(c->forwards[1].send_proxy, SEND_PROXY_V2);
 	memcpy(&v4, &c->forwards[0].listen, sizeof(v4));
 	assert_int_equal(v4.sin_family, AF_INET);
 	assert_int_equal(ntohs(v4.sin_port), 2525);

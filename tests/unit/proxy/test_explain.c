@@ -205,6 +205,14 @@ test_check_warns(void **state)
 	    EXIT_FINE);
 	assert_non_null(strstr(said, "# Warning: the server sees the gateway's address"));
 	free(said);
+	assert_int_equal(
+	    run_with("forward a { listen = \"127.0.0.1:1\" to = \"127.0.0.1:2\" send_proxy = v2 }\n"
+		     "smtp { relay { check = off } }",
+		"check", none, &said),
+	    EXIT_FINE);
+	assert_non_null(strstr(said, "has to expect a PROXY header of version 2"));
+	assert_null(strstr(said, "# Warning"));
+	free(said);
 }
 
 static void
