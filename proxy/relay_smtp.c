@@ -211,11 +211,10 @@ smtp_peer_changed(struct relay *r, enum an_dir dir)
 		r->ops->turn_away(r, "server_unreachable");
 	else if (dir == AN_S2C)
 		server_went(g);
-	else if (r->peer[AN_C2S] == PEER_EOF || message_on_its_way(g))
+	else if (r->peer[AN_C2S] == PEER_EOF || in_message(g) || message_on_its_way(g))
 		client_went(g);
 	else
-		relay_end(
-		    r, in_message(g) ? "client_aborted" : "client_reset", WISH_RESET, WISH_RESET);
+		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
 }
 
 static void

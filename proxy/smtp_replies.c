@@ -543,9 +543,8 @@ gate_reply(struct smtp_gate *g, const struct an_event *ev)
 {
 	g->asked = gate_now(g);
 	if (ev->smtp->code == 0) {
-		protocol_error(g, ev,
-		    ev->smtp->verb->verb == SMTP_NONE || g->relay.server.parsed == 0 ? AN_NO_WELCOME
-										     : ev->anomaly);
+		/* the first slot is the greeting's */
+		protocol_error(g, ev, ev->slot == 0 ? AN_NO_WELCOME : ev->anomaly);
 		return;
 	}
 	if (ev->smtp->unasked) {
