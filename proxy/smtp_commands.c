@@ -125,11 +125,11 @@ chunk_in_order(const struct smtp_gate *g, const struct smtp_detail *d)
 				   (g->message.open && g->message.size > g->size_max - d->chunk)))
 		return (struct refusal){
 		    "552 5.3.4 Error: chunk exceeds message size limit", "message_too_big"};
+	if (d->chunk == 0 && !d->last)
+		return (struct refusal){"551 5.7.1 Error: null BDAT request", NULL};
 	if (g->message.open && g->message.dead)
 		return (struct refusal){
 		    "551 5.0.0 Error: discarded, an earlier chunk failed", NULL};
-	if (d->chunk == 0 && !d->last)
-		return (struct refusal){"551 5.7.1 Error: null BDAT request", NULL};
 	return chunks_open(g) ? IN_ORDER : envelope_in_order(g);
 }
 
