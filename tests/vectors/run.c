@@ -21,7 +21,9 @@ static const char base_config[] =
     "inside = {\"10.0.0.0/8\"}\n"
     "forward \"test\" { listen = \"127.0.0.1:2525\" to = \"10.0.0.25:25\" protocol = smtp }\n"
     "smtp { error_delay = 0 relay { local_domains = {\"local.example\", \".local.example\"} } "
-    "sender_domain { check = off } }\n";
+    "}\n";
+/* unless a case says something of it itself */
+static const char no_sender_check[] = "smtp { sender_domain { check = off } }\n";
 
 static const char preset_ehlo[] =
     "S: 220 mx ready\nc: 220 mx ready\nC: EHLO me\ns: EHLO me\n"
@@ -789,13 +791,18 @@ configure(const struct one *o)
 	char path[40];
 	FILE *f = tmpfile();
 	struct config *c;
+	bool own_check = false;
 
 	if (f == NULL)
 		return NULL;
 	fputs(base_config, f);
 	for (size_t i = 0; i < o->n_lines; i++)
-		if (strncmp(o->lines[i].text, "config ", 7) == 0)
+		if (strncmp(o->lines[i].text, "config ", 7) == 0) {
 			fprintf(f, "%s\n", o->lines[i].text + 7);
+			own_check = own_check || strstr(o->lines[i].text, "sender_domain") != NULL;
+		}
+	if (!own_check)
+		fputs(no_sender_check, f);
 	fflush(f);
 	snprintf(path, sizeof(path), "/dev/fd/%d", fileno(f));
 	c = config_read(path, stdout);
