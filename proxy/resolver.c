@@ -178,6 +178,14 @@ tell(struct lookup *l, const struct dns_question *question, enum dns_status stat
 	answers_fill(l->into, question, 1, status);
 }
 
+/* A dead resolver makes libunbound fail at once for some seconds: that is no word of the
+ * resolver's. */
+static enum dns_status
+failure(const struct query *q)
+{
+	return q->asking && q->resolver->stats.dead ? DNS_TIMEOUT : DNS_FAILED;
+}
+
 /*
  * Called by libunbound, perhaps out of ub_resolve_event(), with its buffers in use: nothing here
  * may ask it anything. That is why a lookup ends by way of its timer.
@@ -202,7 +210,7 @@ on_answer(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, i
 		if (answer.status != DNS_FAILED && answers_put(l->into, &answer))
 			q->resolver->stats.answered++;
 		else
-			tell(l, &q->question, DNS_FAILED);
+			tell(l, &q->question, failure(q));
 		query_detach(q);
 		if (LIST_EMPTY(&l->waiting) && !q->asking)
 			event_active(l->timer, EV_TIMEOUT, 1);

@@ -38,7 +38,6 @@ static const struct option options[] = {
  */
 static const struct option forward_options[] = {
     {"infra-host-ttl:", "1"},
-    {"infra-cache-max-rtt:", "4000"},
     {"outbound-msg-retry:", "3"},
     {NULL, NULL},
 };

@@ -439,7 +439,7 @@ stats_of(struct bench *b)
 /*
  * D-015, D-017, A-026: a resolver that answers nothing. What is outstanding is bounded; once it is
  * known to be dead nobody waits for it, and it is hardly asked; what is cached is answered all the
- * time; when it is back, that is noticed with the first question.
+ * time; when it is back, that is noticed with the next try of what is still under way.
  */
 static void
 test_dead(void **state)
@@ -477,8 +477,13 @@ test_dead(void **state)
 	assert_true(stats_of(b).dead);
 
 	atomic_store(&b->server->mute, false);
-	ask(b, DNS_MX, "back.zone", 5000);
-	turn(b, 500);
+	for (int i = 0; i < 60 && stats_of(b).dead; i++) {
+		char name[32]; /* another each time: that one has failed is cached for seconds */
+
+		snprintf(name, sizeof(name), "back-%d.zone", i);
+		ask(b, DNS_MX, name, 5000);
+		turn(b, 100);
+	}
 	assert_false(stats_of(b).dead);
 	assert_int_equal(ask(b, DNS_MX, "back.zone", 5000), DNS_OK);
 	assert_int_equal(ask(b, DNS_MX, "other.zone", 5000), DNS_OK);
