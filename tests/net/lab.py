@@ -56,11 +56,24 @@ def _in_thread(function):
     return value
 
 
-class Namespace:
-    """One network namespace, alive as long as close() was not called."""
+# Whoever looks up a name must not ask a resolver that this namespace cannot reach, and wait.
+OWN_ETC = """\
+for f in hosts resolv.conf nsswitch.conf; do
+	[ ! -e "/etc/$f" ] || mount --bind "$0/$f" "/etc/$f"
+done
+"""
 
-    def __init__(self, label):
+
+class Namespace:
+    """
+    One network namespace, alive as long as close() was not called.
+
+    etc    folder with the files of OWN_ETC, which take the place of the host's
+    """
+
+    def __init__(self, label, etc):
         self.label = label
+        self.etc = etc
 
         def make():
             if _libc.unshare(CLONE_NEWNET) != 0:
@@ -92,7 +105,8 @@ class Namespace:
 
     def run(self, *argv, timeout=30, **options):
         """Runs to the end; gives a CompletedProcess with text output."""
-        return subprocess.run(self.command(*argv), capture_output=True, text=True,
+        own = ["unshare", "--mount", "--", "sh", "-c", OWN_ETC + 'exec "$@"', self.etc]
+        return subprocess.run(self.command(*own, *argv), capture_output=True, text=True,
                               timeout=timeout, errors="replace", **options)
 
     def ip(self, *lines):
@@ -117,13 +131,14 @@ class Namespace:
 class Daemon:
     """A process that ends with this one, with all that it starts."""
 
-    def __init__(self, namespace, argv, log, env=None, before=":"):
+    def __init__(self, namespace, argv, log, env=None, before=""):
         self.log = Path(log)
         unshare = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--mount", "--fork",
                    "--kill-child=SIGKILL", "--mount-proc", "--"]
         # A shell is the first process of the PID namespace: the kernel forgets the signal of a
         # parent's death when a process changes its user, as daemons do.
-        inner = ["sh", "-c", before + ' && { "$@" & wait $!; }', "sh", *map(str, argv)]
+        script = "set -e\n" + OWN_ETC + before + '\n"$@" & wait $!'
+        inner = ["sh", "-c", script, namespace.etc, *argv]
         # nsenter first: --mount-proc hides this process, and with it the path of the namespace
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(namespace.command(*unshare, *inner), stdout=out,
@@ -201,8 +216,9 @@ class Lab:
             raise
 
     def _network(self):
+        etc = self._etc()
         for label in ("client", "gateway", "server"):
-            namespace = Namespace(label)
+            namespace = Namespace(label, etc)
             setattr(self, label, namespace)
             self.at_end(namespace.close)
         for namespace in (self.client, self.gateway, self.server):
@@ -230,6 +246,13 @@ class Lab:
                        f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
         self.gateway.sysctl("ipv4/ip_forward", 1)
         self.gateway.sysctl("ipv6/conf/all/forwarding", 1)
+
+    def _etc(self):
+        etc = self.folder("etc")
+        (etc / "hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n::1 localhost\n")
+        (etc / "resolv.conf").write_text(f"nameserver {UNBOUND}\n")
+        (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+        return etc
 
     def at_end(self, function):
         """To be called at close(), last one first."""

@@ -276,8 +276,11 @@ def pour(client, octets, result):
 
 
 def test_back_pressure_A_018(fake, gateway):
-    """10 MB to a server that does not read: the sender is stopped, memory stays flat."""
-    size = 10_000_000
+    """
+    30 MB to a server that does not read: the sender is stopped, memory stays flat. The kernel's
+    own buffers on the way take up to some 10 MB.
+    """
+    size = 30_000_000
     go = threading.Event()
 
     def lazy(c):
