@@ -182,24 +182,24 @@ lint-all: $(LINTED)
 # The object stands for the headers: a file is looked at again when anything that it includes changed.
 $(BUILD)/lint/%.c.ok: %.c $(BUILD)/obj/%.o .clang-tidy .clang-format
 	@mkdir -p $(@D)
-	clang-format --dry-run -Werror $<
-	clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -I. -Ianalyzers -Irules -Iproxy -std=c17 \
+	$(Q)clang-format --dry-run -Werror $<
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -I. -Ianalyzers -Irules -Iproxy -std=c17 \
 	    2>$@.err || { cat $@.err; exit 1; }
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --error-exitcode=1 --suppress='*:/usr/include/*' -I/usr/include/$$(gcc -print-multiarch) \
 	    -I. -Ianalyzers -Irules -Iproxy -D_GNU_SOURCE $<
 	@rm -f $@.err; touch $@
 $(BUILD)/lint/%.h.ok: %.h .clang-format
 	@mkdir -p $(@D)
-	clang-format --dry-run -Werror $<
+	$(Q)clang-format --dry-run -Werror $<
 	@touch $@
 $(BUILD)/lint/packaging/man/%.ok: packaging/man/%
 	@mkdir -p $(@D)
-	mandoc -T lint -W warning $<
+	$(Q)mandoc -T lint -W warning $<
 	@touch $@
 $(BUILD)/lint/%.ok: %
 	@mkdir -p $(@D)
-	shellcheck $<
+	$(Q)shellcheck $<
 	@touch $@
 
 ## format: lays out every C file as .clang-format says
