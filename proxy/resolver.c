@@ -10,6 +10,9 @@
 #define KNOWN_MAX 8192
 #define SLOW_MS	  1000 /* a failure that came sooner held nobody up, and is no sign of death */
 
+LIST_HEAD(queries, query);
+LIST_HEAD(lookups, lookup);
+
 /* One question on its way. It outlives its lookup: libunbound cannot be told to forget it. */
 struct query {
 	struct resolver *resolver;
@@ -26,7 +29,7 @@ struct lookup {
 	struct answers *into;
 	void (*done)(void *arg);
 	void *arg;
-	LIST_HEAD(, query) waiting;
+	struct queries waiting;
 	LIST_ENTRY(lookup) of_resolver;
 };
 
@@ -39,8 +42,8 @@ struct resolver {
 	int64_t failures[RESOLVER_FAILURES]; /* when, in ms: the last ones, in a ring */
 	unsigned n_failures;		     /* in a row */
 	uint32_t known[KNOWN_MAX];	     /* hashes of questions that were answered */
-	LIST_HEAD(, query) queries;
-	LIST_HEAD(, lookup) lookups;
+	struct queries queries;
+	struct lookups lookups;
 };
 
 /* ---- is the resolver dead? ---- */
