@@ -289,6 +289,7 @@ update_facts(struct smtp_gate *g)
 
 	f->null_sender = tx != NULL && tx->has_mail && tx->null_sender;
 	f->smtputf8 = tx != NULL && tx->has_mail && tx->smtputf8;
+	f->greeted = g->helo != NULL;
 	f->recipients = tx == NULL ? 0 : tx->rcpt_ok + tx->rcpt_waiting;
 }
 

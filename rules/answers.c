@@ -6,8 +6,9 @@ struct entry {
 	struct dns_question question;
 	enum dns_status status;
 	size_t n;
-	struct dns_mx *mx;  /* n of them when MX was asked, else NULL */
-	struct ip *address; /* n of them when A or AAAA was asked, else NULL */
+	struct dns_mx *mx;	    /* n of them when MX was asked, else NULL */
+	struct ip *address;	    /* n of them when A or AAAA was asked, else NULL */
+	char (*host)[DNS_NAME_MAX]; /* n of them when PTR was asked, else NULL */
 };
 
 struct answers {
@@ -28,6 +29,7 @@ entry_free(struct entry *entry)
 		return;
 	free(entry->mx);
 	free(entry->address);
+	free(entry->host);
 	free(entry);
 }
 
@@ -55,22 +57,34 @@ find(const struct answers *answers, enum dns_type type, const char *name)
 	return NULL;
 }
 
+static void *
+copy_of(const void *records, size_t n, size_t size)
+{
+	void *copy = calloc(n, size);
+
+	if (copy != NULL)
+		memcpy(copy, records, n * size);
+	return copy;
+}
+
 static bool
 copy_records(struct entry *entry, const struct dns_answer *answer)
 {
-	entry->n = answer->n;
-	if (answer->question.type == DNS_MX) {
-		entry->mx = calloc(answer->n, sizeof(*entry->mx));
-		if (entry->mx == NULL)
-			return false;
-		memcpy(entry->mx, answer->mx, answer->n * sizeof(*entry->mx));
-	} else {
-		entry->address = calloc(answer->n, sizeof(*entry->address));
-		if (entry->address == NULL)
-			return false;
-		memcpy(entry->address, answer->address, answer->n * sizeof(*entry->address));
+	size_t n = entry->n = answer->n;
+
+	switch (answer->question.type) {
+	case DNS_MX:
+		entry->mx = copy_of(answer->mx, n, sizeof(answer->mx[0]));
+		return entry->mx != NULL;
+	case DNS_PTR:
+		entry->host = copy_of(answer->host, n, sizeof(answer->host[0]));
+		return entry->host != NULL;
+	case DNS_A:
+	case DNS_AAAA:
+		entry->address = copy_of(answer->address, n, sizeof(answer->address[0]));
+		return entry->address != NULL;
 	}
-	return true;
+	return false;
 }
 
 static bool
@@ -147,4 +161,10 @@ const struct ip *
 answers_address(const struct answers *answers, enum dns_type type, const char *name, size_t i)
 {
 	return &find(answers, type, name)->address[i];
+}
+
+const char *
+answers_host(const struct answers *answers, const char *name, size_t i)
+{
+	return find(answers, DNS_PTR, name)->host[i];
 }

@@ -10,7 +10,10 @@
 
 #include "dns/dns.h"
 
-/* MX, A and AAAA of a domain, A and AAAA of ANSWERS_HOSTS of its MX hosts. */
+/*
+ * MX, A and AAAA of a domain, A and AAAA of ANSWERS_HOSTS of its MX hosts. A client's name needs
+ * fewer: PTR of its address, A or AAAA of ANSWERS_HOSTS of its names; MX, A and AAAA of one more.
+ */
 #define ANSWERS_HOSTS 8
 #define ANSWERS_MAX   (3 + 2 * ANSWERS_HOSTS)
 
@@ -32,5 +35,6 @@ size_t answers_count(const struct answers *, enum dns_type, const char *name);
 /* i below answers_count(); good until answers_free(). */
 const struct dns_mx *answers_mx(const struct answers *, const char *name, size_t i);
 const struct ip *answers_address(const struct answers *, enum dns_type, const char *name, size_t i);
+const char *answers_host(const struct answers *, const char *name, size_t i); /* of PTR */
 
 #endif

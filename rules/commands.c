@@ -28,7 +28,9 @@ would_go_blind(const struct policy *policy, const struct facts *facts)
 {
 	return relay_no_mail_server(policy, facts) ||
 	       (!facts->client_inside && facts->server_inside &&
-		   (policy->relay.check == CHECK_ENFORCE || policy->sender.check == CHECK_ENFORCE));
+		   (policy->relay.check == CHECK_ENFORCE || policy->sender.check == CHECK_ENFORCE ||
+		       !addresses_empty(policy->senders.deny) ||
+		       !addresses_empty(policy->recipients.deny)));
 }
 
 static void

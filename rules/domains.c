@@ -2,14 +2,10 @@
 
 #include <stdlib.h>
 
-#include "core/buf.h"
 #include "idna.h"
+#include "names.h"
 
-#define LABEL_MAX   63		/* RFC 1035 s2.3.4 */
-#define TEXT_MAX    (1u << 30)	/* octets of all names of a set */
-#define SLOTS_FIRST 16		/* a power of two, as all later sizes */
-#define HASH_SEED   2166136261u /* FNV-1a */
-#define HASH_PRIME  16777619u
+#define LABEL_MAX 63 /* RFC 1035 s2.3.4 */
 
 /* Letters, digits and hyphens, no hyphen at either end (RFC 1123 s2.1). */
 static bool
@@ -80,15 +76,8 @@ domain_canonical(struct span name, char out[DOMAIN_TEXT_MAX])
 	return true;
 }
 
-/* at: where the name begins in the text of the set, plus one; 0: the slot is free. */
-struct slot {
-	uint32_t hash, at;
-};
-
 struct domains {
-	struct buf text; /* names with a NUL behind each, "below" ones with their dot in front */
-	struct slot *slots;
-	size_t n, n_slots; /* at most half of the slots are taken */
+	struct names names; /* "below" ones with their dot in front */
 };
 
 struct domains *
@@ -97,7 +86,7 @@ domains_new(void)
 	struct domains *set = calloc(1, sizeof(*set));
 
 	if (set != NULL)
-		buf_init(&set->text, TEXT_MAX);
+		names_init(&set->names);
 	return set;
 }
 
@@ -106,92 +95,8 @@ domains_free(struct domains *set)
 {
 	if (set == NULL)
 		return;
-	buf_free(&set->text);
-	free(set->slots);
+	names_free(&set->names);
 	free(set);
-}
-
-/* From the last octet to the first: so one pass has the hash of every suffix. */
-static uint32_t
-hash_octet(uint32_t hash, uint8_t c)
-{
-	return (hash ^ c) * HASH_PRIME;
-}
-
-static uint32_t
-hash_name(struct span name)
-{
-	uint32_t hash = HASH_SEED;
-
-	for (size_t i = name.n; i > 0; i--)
-		hash = hash_octet(hash, name.p[i - 1]);
-	return hash;
-}
-
-/* FNV's low bits are its weakest. */
-static size_t
-slot_first(uint32_t hash, size_t n_slots)
-{
-	return (hash ^ hash >> 15) & (n_slots - 1);
-}
-
-static bool
-has_name(const struct domains *set, uint32_t hash, struct span name)
-{
-	for (size_t i = slot_first(hash, set->n_slots);; i = (i + 1) & (set->n_slots - 1)) {
-		const struct slot *slot = &set->slots[i];
-		const uint8_t *text;
-
-		if (slot->at == 0)
-			return false;
-		text = set->text.p + slot->at - 1;
-		if (slot->hash == hash && set->text.n - (slot->at - 1) > name.n &&
-		    memcmp(text, name.p, name.n) == 0 && text[name.n] == '\0')
-			return true;
-	}
-}
-
-static void
-slot_take(struct slot *slots, size_t n_slots, struct slot taken)
-{
-	size_t i = slot_first(taken.hash, n_slots);
-
-	while (slots[i].at != 0)
-		i = (i + 1) & (n_slots - 1);
-	slots[i] = taken;
-}
-
-static bool
-slots_grow(struct domains *set)
-{
-	size_t n_slots = set->n_slots == 0 ? SLOTS_FIRST : 2 * set->n_slots;
-	struct slot *slots = calloc(n_slots, sizeof(*slots));
-
-	if (slots == NULL)
-		return false;
-	for (size_t i = 0; i < set->n_slots; i++)
-		if (set->slots[i].at != 0)
-			slot_take(slots, n_slots, set->slots[i]);
-	free(set->slots);
-	set->slots = slots;
-	set->n_slots = n_slots;
-	return true;
-}
-
-static bool
-add_name(struct domains *set, struct span name)
-{
-	struct slot slot = {hash_name(name), (uint32_t)set->text.n + 1};
-
-	if (2 * (set->n + 1) > set->n_slots && !slots_grow(set))
-		return false;
-	if (has_name(set, slot.hash, name))
-		return true;
-	if (!buf_add(&set->text, name) || !buf_octet(&set->text, '\0'))
-		return false;
-	slot_take(set->slots, set->n_slots, slot);
-	set->n++;
-	return true;
 }
 
 bool
@@ -205,7 +110,7 @@ domains_add(struct domains *set, const char *text, const char **why)
 				      : "is no domain name";
 		return false;
 	}
-	if (!add_name(set, span_str(below ? name : name + 1))) {
+	if (!names_add(&set->names, span_str(below ? name : name + 1))) {
 		*why = "does not fit into memory";
 		return false;
 	}
@@ -216,20 +121,21 @@ bool
 domains_has(const struct domains *set, const char *canonical)
 {
 	struct span name = span_str(canonical);
-	uint32_t hash = HASH_SEED;
+	uint32_t hash = NAMES_SEED;
 
 	if (domains_empty(set))
 		return false;
 	for (size_t i = name.n; i > 0; i--) {
-		hash = hash_octet(hash, name.p[i - 1]);
-		if (name.p[i - 1] == '.' && has_name(set, hash, span_from(name, i - 1)))
+		hash = names_hash_octet(hash, name.p[i - 1]);
+		if (name.p[i - 1] == '.' &&
+		    names_has_hashed(&set->names, hash, span_from(name, i - 1)))
 			return true;
 	}
-	return has_name(set, hash, name);
+	return names_has_hashed(&set->names, hash, name);
 }
 
 bool
 domains_empty(const struct domains *set)
 {
-	return set == NULL || set->n == 0;
+	return set == NULL || set->names.n == 0;
 }

@@ -1,6 +1,6 @@
 #include "judgement.h"
 
-#define ADDRESS_SHOWN 256 /* octets of an address in a reply: all of one that is well-formed */
+#define SUBJECT_SHOWN 256 /* octets of it in a reply: all of an address that is well-formed */
 
 /* Octets of one line; what does not fit is left out. */
 struct line {
@@ -42,13 +42,13 @@ is_c1(struct span text, size_t i)
 }
 
 static void
-line_address(struct line *line, struct span address, bool utf8)
+line_subject(struct line *line, struct span subject, bool utf8)
 {
-	utf8 = utf8 && span_is_utf8(address);
-	address = utf8_first(address, ADDRESS_SHOWN);
-	for (size_t i = 0; i < address.n; i++) {
-		uint8_t c = address.p[i];
-		bool shown = c >= 0x80 ? utf8 && !is_c1(address, i) : c >= ' ' && c != 0x7f;
+	utf8 = utf8 && span_is_utf8(subject);
+	subject = utf8_first(subject, SUBJECT_SHOWN);
+	for (size_t i = 0; i < subject.n; i++) {
+		uint8_t c = subject.p[i];
+		bool shown = c >= 0x80 ? utf8 && !is_c1(subject, i) : c >= ' ' && c != 0x7f;
 
 		line_octet(line, shown ? c : '?');
 	}
@@ -74,9 +74,9 @@ judgement_refuse(struct judgement *j, enum check check, const struct refusal *re
 		out->action = VERDICT_REFUSE;
 	out->would_refuse = check == CHECK_REPORT;
 	line_text(&line, refusal->status);
-	if (j->path != NULL) {
+	if (j->subject.p != NULL) {
 		line_text(&line, " <");
-		line_address(&line, j->path->raw, j->utf8);
+		line_subject(&line, j->subject, j->utf8);
 		line_text(&line, ">...");
 	}
 	line_octet(&line, ' ');

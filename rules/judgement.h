@@ -1,8 +1,8 @@
 /*
  * judgement - one command on trial: what is known about it, and the verdict that is being made.
  *
- * The checks (relay, sender) see only this. They look answers up here, and every way in which
- * one of them can end is one call: pass, refuse, undecided.
+ * The checks (relay, sender, client_name) see only this. They look answers up here, and every way
+ * in which one of them can end is one call: pass, refuse, undecided.
  */
 #ifndef POSTERN_JUDGEMENT_H
 #define POSTERN_JUDGEMENT_H
@@ -14,6 +14,7 @@ struct judgement {
 	const struct facts *facts;
 	const struct answers *answers;
 	const struct smtp_path *path; /* NULL: the command has none */
+	struct span subject;	      /* what replies name: an address, a host; p NULL: nothing */
 	bool utf8;		      /* SMTPUTF8 is in force: replies may carry UTF-8 */
 	char domain[DOMAIN_TEXT_MAX]; /* of path, canonical; "": it has no host name */
 	struct verdict *out;
@@ -29,7 +30,7 @@ struct refusal {
 void judgement_pass(struct judgement *, const char *rule, const char *reason);
 
 /*
- * Replies "STATUS <address>... TEXT", without the address where there is no path. CHECK_REPORT:
+ * Replies "STATUS <subject>... TEXT", without the subject where there is none. CHECK_REPORT:
  * the verdict passes and says what it would have been.
  */
 void judgement_refuse(struct judgement *, enum check, const struct refusal *);

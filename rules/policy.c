@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "client_name.h"
 #include "commands.h"
 #include "judgement.h"
 #include "relay.h"
@@ -20,6 +21,10 @@ static const struct refusal not_a_mail_server = {
     "servers", "not_a_mail_server", "550 5.7.1", "This host is not a mail server"};
 static const struct refusal multi_bounce = {
     "bounce", "multi_recipient", "550 5.5.3", "A bounce has one recipient"};
+static const struct refusal denied_sender = {"senders", "denied", "550 5.7.1", "Sender refused"};
+static const struct refusal denied_recipient = {
+    "recipients", "denied", "550 5.7.1", "Recipient refused"};
+static const struct refusal no_memory = {"lists", "no_memory", "451 4.3.0", "Try again later"};
 
 const char *
 check_name(enum check check)
@@ -27,6 +32,25 @@ check_name(enum check check)
 	static const char *const names[] = {"off", "report", "enforce"};
 
 	return names[check];
+}
+
+static struct address_lists
+lists_new(void)
+{
+	return (struct address_lists){addresses_new(), addresses_new()};
+}
+
+static bool
+lists_made(const struct address_lists *lists)
+{
+	return lists->deny != NULL && lists->allow != NULL;
+}
+
+static void
+lists_free(struct address_lists *lists)
+{
+	addresses_free(lists->deny);
+	addresses_free(lists->allow);
 }
 
 struct policy *
@@ -44,9 +68,14 @@ policy_new(void)
 	policy->relay.exempt_servers = networks_new();
 	policy->sender.check = CHECK_ENFORCE;
 	policy->sender.exempt = domains_new();
+	policy->senders = lists_new();
+	policy->recipients = lists_new();
+	policy->client_name.exempt = networks_new();
 	if (policy->inside == NULL || policy->smtp_servers == NULL ||
 	    policy->relay.local_domains == NULL || policy->relay.exempt == NULL ||
-	    policy->relay.exempt_servers == NULL || policy->sender.exempt == NULL) {
+	    policy->relay.exempt_servers == NULL || policy->sender.exempt == NULL ||
+	    !lists_made(&policy->senders) || !lists_made(&policy->recipients) ||
+	    policy->client_name.exempt == NULL) {
 		policy_free(policy);
 		return NULL;
 	}
@@ -64,6 +93,9 @@ policy_free(struct policy *policy)
 	networks_free(policy->relay.exempt);
 	networks_free(policy->relay.exempt_servers);
 	domains_free(policy->sender.exempt);
+	lists_free(&policy->senders);
+	lists_free(&policy->recipients);
+	networks_free(policy->client_name.exempt);
 	free(policy);
 }
 
@@ -74,6 +106,7 @@ policy_seal(struct policy *policy)
 	networks_seal(policy->smtp_servers);
 	networks_seal(policy->relay.exempt);
 	networks_seal(policy->relay.exempt_servers);
+	networks_seal(policy->client_name.exempt);
 }
 
 void
@@ -100,11 +133,69 @@ address_ok(struct judgement *j, const struct refusal *bad_domain)
 	return true;
 }
 
+enum listing {
+	LISTED_NOT,
+	LISTED_ALLOWED,
+	LISTED_DENIED,
+	LISTED_UNKNOWN, /* no memory */
+};
+
+static enum listing
+listing_of(const struct judgement *j, const struct address_lists *lists)
+{
+	struct mailbox mailbox;
+
+	if (addresses_empty(lists->deny) && addresses_empty(lists->allow))
+		return LISTED_NOT;
+	if (!mailbox_make(&mailbox, j->path, j->domain))
+		return LISTED_UNKNOWN;
+	if (addresses_has(lists->allow, &mailbox))
+		return LISTED_ALLOWED;
+	return addresses_has(lists->deny, &mailbox) ? LISTED_DENIED : LISTED_NOT;
+}
+
+static void
+judge_sender(struct judgement *j)
+{
+	switch (listing_of(j, &j->policy->senders)) {
+	case LISTED_ALLOWED:
+		judgement_pass(j, "senders", "allowed");
+		break;
+	case LISTED_DENIED:
+		judgement_refuse(j, CHECK_ENFORCE, &denied_sender);
+		break;
+	case LISTED_UNKNOWN:
+		judgement_refuse(j, CHECK_ENFORCE, &no_memory);
+		break;
+	case LISTED_NOT:
+		sender_judge(j);
+		break;
+	}
+}
+
 static void
 judge_mail(struct judgement *j)
 {
-	if (address_ok(j, &bad_sender))
-		sender_judge(j);
+	if (!client_name_missing(j) && address_ok(j, &bad_sender))
+		judge_sender(j);
+}
+
+/* Who is allowed here may be written to; where the mail may go is still for the relay check. */
+static void
+judge_recipient(struct judgement *j)
+{
+	switch (listing_of(j, &j->policy->recipients)) {
+	case LISTED_DENIED:
+		judgement_refuse(j, CHECK_ENFORCE, &denied_recipient);
+		break;
+	case LISTED_UNKNOWN:
+		judgement_refuse(j, CHECK_ENFORCE, &no_memory);
+		break;
+	case LISTED_ALLOWED:
+	case LISTED_NOT:
+		relay_judge(j);
+		break;
+	}
 }
 
 static bool
@@ -125,7 +216,7 @@ judge_rcpt(struct judgement *j)
 	else if (is_multi_bounce(j))
 		judgement_refuse(j, CHECK_ENFORCE, &multi_bounce);
 	else
-		relay_judge(j);
+		judge_recipient(j);
 }
 
 static const char *
@@ -164,13 +255,22 @@ judge_fault(struct judgement *j, const struct smtp_detail *smtp)
 }
 
 static void
+judge_greeting(struct judgement *j, const struct smtp_detail *smtp)
+{
+	j->subject = smtp->args;
+	client_name_judge(j);
+}
+
+static void
 judge_command(struct judgement *j, const struct smtp_detail *smtp)
 {
 	enum smtp_verb verb = smtp->verb->verb;
 	bool is_mail = verb == SMTP_MAIL, is_rcpt = verb == SMTP_RCPT;
 
-	if (is_mail || is_rcpt)
+	if (is_mail || is_rcpt) {
 		j->path = &smtp->path;
+		j->subject = smtp->path.raw;
+	}
 	j->utf8 = is_mail ? smtp->params.smtputf8 : j->facts->smtputf8;
 	if (smtp->fault != SMTP_OK && verb != SMTP_XCLIENT && verb != SMTP_XFORWARD)
 		judge_fault(j, smtp);
@@ -178,6 +278,8 @@ judge_command(struct judgement *j, const struct smtp_detail *smtp)
 		judge_mail(j);
 	else if (is_rcpt)
 		judge_rcpt(j);
+	else if (verb == SMTP_EHLO || verb == SMTP_HELO)
+		judge_greeting(j, smtp);
 	else
 		commands_judge(j, verb);
 }

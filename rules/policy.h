@@ -8,6 +8,7 @@
 #ifndef POSTERN_POLICY_H
 #define POSTERN_POLICY_H
 
+#include "addresses.h"
 #include "answers.h"
 #include "core/event.h"
 #include "domains.h"
@@ -48,6 +49,27 @@ struct sender_policy {
 	struct domains *exempt;
 };
 
+/* "smtp { senders { } }", "smtp { recipients { } }": allow wins. */
+struct address_lists {
+	struct addresses *deny, *allow;
+};
+
+/* "smtp { client_name { } }": of clients outside. */
+struct client_name_policy {
+	enum check check;
+	enum {
+		REVERSE_NONE,
+		REVERSE_EXISTS,	   /* the client's address has a PTR record */
+		REVERSE_CONFIRMED, /* and one of its names has that address */
+	} reverse;
+	enum {
+		HELO_ANY,
+		HELO_VALID,    /* a full domain name, or an address literal */
+		HELO_RESOLVES, /* and the name has an A, AAAA or MX record */
+	} helo;
+	struct networks *exempt;
+};
+
 struct policy {
 	struct networks *inside;
 	struct networks *smtp_servers; /* inside hosts that may be mail servers; empty: any */
@@ -56,6 +78,8 @@ struct policy {
 	bool auth_requires_tls;	  /* 538 5.7.11 on a session in the clear */
 	struct relay_policy relay;
 	struct sender_policy sender;
+	struct address_lists senders, recipients;
+	struct client_name_policy client_name;
 };
 
 /* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */
@@ -68,6 +92,7 @@ void policy_seal(struct policy *);
 struct facts {
 	struct ip client, server;
 	bool client_inside, server_inside;
+	bool greeted;	     /* the server has accepted an EHLO or HELO */
 	bool authenticated;  /* this very server has said 235 to this client */
 	bool null_sender;    /* of the transaction that is open */
 	unsigned recipients; /* of it, accepted or waiting for their reply */

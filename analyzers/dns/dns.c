@@ -163,6 +163,22 @@ take_mx(struct reader *r, struct dns_answer *out)
 }
 
 static void
+take_ptr(struct reader *r, struct dns_answer *out)
+{
+	struct name host;
+	struct ip address;
+
+	take_name(r, &host);
+	if (r->bad)
+		return;
+	if (out->n == DNS_HOST_MAX || !name_is_host(&host) ||
+	    ip_parse(span_of(host.text, host.n), &address))
+		out->left_out++;
+	else
+		memcpy(out->host[out->n++], host.text, sizeof(host.text));
+}
+
+static void
 take_address(struct reader *r, struct dns_answer *out)
 {
 	bool v4 = out->question.type == DNS_A;
@@ -204,10 +220,19 @@ take_record(struct reader *r, const char *owner, struct pass *pass, struct dns_a
 		pass->has_cname = true;
 	} else if (type == DNS_MX) {
 		take_mx(r, out);
+	} else if (type == DNS_PTR) {
+		take_ptr(r, out);
 	} else {
 		take_address(r, out);
 	}
 	r->bad = r->bad || r->at != end;
+}
+
+/* Delegated reverse zones have names like "0/25.2.0.192.in-addr.arpa" (RFC 2317 s4). */
+static bool
+alias_ok(const struct name *alias, enum dns_type type)
+{
+	return type == DNS_PTR ? !alias->odd && alias->n > 0 : name_is_host(alias);
 }
 
 /* Collects what is asked for at the name, or at the end of the aliases that it begins. */
@@ -231,7 +256,7 @@ answers_read(const struct reader *answers, size_t count, struct dns_answer *out)
 			return DNS_FAILED;
 		if (!pass.has_cname)
 			return DNS_NODATA;
-		if (!name_is_host(&pass.cname))
+		if (!alias_ok(&pass.cname, out->question.type))
 			return DNS_FAILED;
 		memcpy(owner, pass.cname.text, sizeof(owner));
 	}
@@ -315,12 +340,54 @@ dns_question_set(struct dns_question *q, enum dns_type type, struct span name)
 	return true;
 }
 
+/* Writes the number and a dot, and returns what stands behind them. */
+static char *
+put_number(char *to, unsigned n)
+{
+	if (n >= 100)
+		*to++ = (char)('0' + n / 100);
+	if (n >= 10)
+		*to++ = (char)('0' + n / 10 % 10);
+	*to++ = (char)('0' + n % 10);
+	*to++ = '.';
+	return to;
+}
+
+static char *
+put_nibble(char *to, unsigned n)
+{
+	*to++ = "0123456789abcdef"[n & 0xf];
+	*to++ = '.';
+	return to;
+}
+
+void
+dns_reverse_name(const struct ip *ip, char name[DNS_NAME_MAX])
+{
+	static const char v4[] = "in-addr.arpa", v6[] = "ip6.arpa";
+
+	*name = '\0';
+	if (ip->family == IP_V4) {
+		for (size_t i = 4; i-- > 0;)
+			name = put_number(name, ip->octets[i]);
+		memcpy(name, v4, sizeof(v4));
+	} else if (ip->family == IP_V6) {
+		for (size_t i = 16; i-- > 0;) {
+			name = put_nibble(name, ip->octets[i]);
+			name = put_nibble(name, ip->octets[i] >> 4);
+		}
+		memcpy(name, v6, sizeof(v6));
+	}
+}
+
 const char *
 dns_type_name(enum dns_type type)
 {
 	switch (type) {
 	case DNS_A:
 		return "A";
+	case DNS_PTR:
+		return "PTR";
 	case DNS_MX:
 		return "MX";
 	case DNS_AAAA:

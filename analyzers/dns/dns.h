@@ -1,7 +1,7 @@
 /*
  * dns - DNS answers: from the wire to what the rules ask of them (RFC 1035, 3596, 7505).
  *
- * Reads one response message and keeps the MX, A or AAAA records that answer the question,
+ * Reads one response message and keeps the MX, A, AAAA or PTR records that answer the question,
  * following CNAMEs within the message. Names are checked as host names before anybody sees
  * them: a record whose name is none is dropped and counted. Pure; no socket, no clock.
  */
@@ -13,11 +13,13 @@
 #define DNS_NAME_MAX	254 /* text with its NUL, no trailing dot */
 #define DNS_MX_MAX	32  /* MX records looked at; the rest is counted in left_out */
 #define DNS_ADDRESS_MAX 32
+#define DNS_HOST_MAX	32   /* names of one address */
 #define DNS_RECORDS_MAX 1000 /* of any kind in one message, which keeps the work below 15 ms */
 #define DNS_CNAME_MAX	10
 
 enum dns_type {
 	DNS_A = 1,
+	DNS_PTR = 12,
 	DNS_MX = 15,
 	DNS_AAAA = 28,
 };
@@ -49,6 +51,7 @@ struct dns_answer {
 	union {
 		struct dns_mx mx[DNS_MX_MAX]; /* lowest preference first */
 		struct ip address[DNS_ADDRESS_MAX];
+		char host[DNS_HOST_MAX][DNS_NAME_MAX]; /* lower case, no trailing dot */
 	};
 };
 
@@ -60,7 +63,9 @@ struct dns_answer {
  * RCODE 3 is DNS_NXDOMAIN. DNS_FAILED: any other error; a CNAME chain that loops or is longer than
  * DNS_CNAME_MAX; a compression loop; a length that leaves the packet; a message that is cut (TC);
  * more than DNS_RECORDS_MAX answers; only records with bad names (and the type asked for).
- * Of more than DNS_MX_MAX MX records the lowest preferences are kept.
+ * Of more than DNS_MX_MAX MX records the lowest preferences are kept. Of PTR records those whose
+ * name is a host name, and not an address in the form of one; on the way to them an alias may have
+ * any printable name (RFC 2317), which nobody is shown.
  */
 void dns_parse(struct span packet, const struct dns_question *question, struct dns_answer *out);
 
@@ -68,6 +73,8 @@ void dns_parse(struct span packet, const struct dns_question *question, struct d
 bool dns_name_ok(struct span);
 /* Lower-cases name into *q. False: no name that DNS could be asked for (dns_name_ok). */
 bool dns_question_set(struct dns_question *q, enum dns_type, struct span name);
+/* Where the PTR records of an address are (RFC 1035 s3.5, RFC 3596 s2.5); "" for IP_NONE. */
+void dns_reverse_name(const struct ip *, char name[DNS_NAME_MAX]);
 const char *dns_type_name(enum dns_type);
 const char *dns_status_name(enum dns_status);
 

@@ -33,6 +33,37 @@ claim_addresses(const struct dns_answer *a)
 			   (a->question.type == DNS_AAAA && a->address[i].family == IP_V6));
 }
 
+static void
+claim_hosts(const struct dns_answer *a)
+{
+	fuzz_claim(a->n <= DNS_HOST_MAX);
+	for (size_t i = 0; i < a->n; i++) {
+		struct span host = span_of(a->host[i], strnlen(a->host[i], DNS_NAME_MAX));
+		struct ip ip;
+
+		fuzz_claim(host.n < DNS_NAME_MAX && dns_name_ok(host) && !ip_parse(host, &ip));
+		for (size_t k = 0; k < host.n; k++)
+			fuzz_claim(host.p[k] == octet_lower(host.p[k]));
+	}
+}
+
+/* The octets as an address: where its names are is a name that can be asked for. */
+static void
+claim_reverse(struct span octets)
+{
+	char name[DNS_NAME_MAX];
+	struct ip ip;
+
+	if (octets.n < 16)
+		return;
+	ip = ip_v4(octets.p);
+	dns_reverse_name(&ip, name);
+	fuzz_claim(dns_name_ok(span_str(name)) && strlen(name) <= 28);
+	ip = ip_v6(octets.p);
+	dns_reverse_name(&ip, name);
+	fuzz_claim(dns_name_ok(span_str(name)) && strlen(name) <= 72);
+}
+
 /* The same octets as a name to ask for. */
 static void
 claim_question(struct span name)
@@ -49,20 +80,23 @@ claim_question(struct span name)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	static const enum dns_type types[] = {DNS_A, DNS_MX, DNS_AAAA};
+	static const enum dns_type types[] = {DNS_A, DNS_MX, DNS_AAAA, DNS_PTR};
 	struct span packet = span_from(span_of(p, n), 1);
 	struct dns_question q;
 	struct dns_answer a;
 
-	fuzz_claim(dns_question_set(&q, types[n > 0 ? p[0] % 3 : 0], span_str("a.example")));
+	fuzz_claim(dns_question_set(&q, types[n > 0 ? p[0] % 4 : 0], span_str("a.example")));
 	dns_parse(packet, &q, &a);
 	fuzz_claim(a.question.type == q.type && strcmp(a.question.name, q.name) == 0);
 	fuzz_claim((a.status == DNS_OK) == (a.n > 0));
 	fuzz_claim(a.status != DNS_TIMEOUT);
 	if (q.type == DNS_MX)
 		claim_mx(&a);
+	else if (q.type == DNS_PTR)
+		claim_hosts(&a);
 	else
 		claim_addresses(&a);
 	claim_question(packet);
+	claim_reverse(packet);
 	return 0;
 }

@@ -23,12 +23,17 @@ test_records(void **state)
 	struct answers *answers = answers_new();
 	struct dns_answer mx = answer_of(DNS_MX, "a.example", DNS_OK);
 	struct dns_answer a = answer_of(DNS_A, "a.example", DNS_OK);
+	struct dns_answer ptr = answer_of(DNS_PTR, "1.2.0.192.in-addr.arpa", DNS_OK);
 	enum dns_status status;
 
 	(void)state;
 	mx.n = 2;
 	memcpy(mx.mx[0].host, "mx1.example", 12);
 	memcpy(mx.mx[1].host, "mx2.example", 12);
+	ptr.n = 2;
+	memcpy(ptr.host[1], "b.example", 10);
+	assert_true(answers_put(answers, &ptr));
+	memset(&ptr, 0, sizeof(ptr));
 	a.n = 1;
 	a.address[0] = ip_v4((const uint8_t[]){192, 0, 2, 1});
 	assert_true(answers_put(answers, &mx));
@@ -44,6 +49,8 @@ test_records(void **state)
 	assert_false(answers_status(answers, DNS_AAAA, "a.example", &status));
 	assert_false(answers_status(answers, DNS_MX, "b.example", &status));
 	assert_int_equal(answers_count(answers, DNS_MX, "b.example"), 0);
+	assert_int_equal(answers_count(answers, DNS_PTR, "1.2.0.192.in-addr.arpa"), 2);
+	assert_string_equal(answers_host(answers, "1.2.0.192.in-addr.arpa", 1), "b.example");
 	answers_free(answers);
 }
 

@@ -18,6 +18,9 @@ test_new(void **state)
 	assert_int_equal(policy->relay.check, CHECK_ENFORCE);
 	assert_int_equal(policy->sender.check, CHECK_ENFORCE);
 	assert_int_equal(policy->sender.dead_mx, CHECK_OFF);
+	assert_int_equal(policy->client_name.check, CHECK_OFF);
+	assert_true(addresses_empty(policy->senders.deny));
+	assert_true(addresses_empty(policy->recipients.allow));
 	assert_int_equal(policy->starttls, STARTTLS_AUTO);
 	assert_true(networks_empty(policy->inside));
 	assert_true(networks_empty(policy->smtp_servers));
@@ -30,8 +33,8 @@ test_new(void **state)
 static void
 test_others_pass(void **state)
 {
-	static const char *const lines[] = {"EHLO a.example", "HELO a.example", "NOOP", "RSET",
-	    "QUIT", "HELP", "DATA", "AUTH PLAIN AHUAcA=="};
+	static const char *const lines[] = {
+	    "NOOP", "RSET", "QUIT", "HELP", "DATA", "AUTH PLAIN AHUAcA=="};
 	struct trial t;
 
 	(void)state;
@@ -186,6 +189,7 @@ test_auth_requires_tls(void **state)
 static void
 test_starttls(void **state)
 {
+	const char *why;
 	struct trial t;
 
 	(void)state;
@@ -199,6 +203,13 @@ test_starttls(void **state)
 	t.policy->sender.check = CHECK_OFF;
 	trial_judge(&t, "STARTTLS");
 	assert_said(&t, NULL, "starttls", "auto");
+	t.facts.client_inside = true; /* lists hold for everybody, auto looks at who comes in */
+	assert_true(addresses_add(t.policy->recipients.deny, "@a.example", &why));
+	trial_judge(&t, "STARTTLS");
+	assert_said(&t, NULL, "starttls", "auto");
+	t.facts.client_inside = false;
+	trial_judge(&t, "STARTTLS");
+	assert_said(&t, "454 4.7.0 ", "starttls", "would_go_blind");
 	t.policy->relay.check = CHECK_ENFORCE;
 	t.facts.client_inside = true;
 	trial_judge(&t, "STARTTLS");

@@ -87,6 +87,10 @@ answer_records(struct dns_answer *answer, const char *records)
 	while ((word = span_word(&rest)).n > 0) {
 		struct ip ip;
 
+		if (answer->question.type == DNS_PTR) {
+			memcpy(answer->host[answer->n++], word.p, word.n);
+			continue;
+		}
 		if (answer->question.type != DNS_MX) {
 			assert_true(ip_parse(word, &answer->address[answer->n++]));
 			continue;

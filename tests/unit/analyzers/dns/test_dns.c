@@ -587,6 +587,99 @@ put_mx_label(struct buf *b, const char *label, size_t n)
 	buf_octet(b, 0);
 }
 
+static void
+put_ptr(struct buf *b, const char *host)
+{
+	put_record(b, DNS_PTR, strlen(host) + 2);
+	put_name(b, host);
+}
+
+static void
+test_ptr(void **state)
+{
+	struct dns_answer a;
+	struct buf b;
+
+	(void)state;
+	begin(&b, QR, DNS_PTR, 3);
+	put_ptr(&b, "MX.Example");
+	put_mx(&b, 10, "mx.example");
+	put_ptr(&b, "host_1.example");
+	parse(&b, DNS_PTR, &a);
+	assert_int_equal(a.status, DNS_OK);
+	assert_int_equal(a.n, 2);
+	assert_int_equal(a.left_out, 0);
+	assert_string_equal(a.host[0], "mx.example");
+	assert_string_equal(a.host[1], "host_1.example");
+
+	begin(&b, QR, DNS_PTR, DNS_HOST_MAX + 3);
+	for (unsigned i = 0; i < DNS_HOST_MAX + 3; i++)
+		put_ptr(&b, "mx.example");
+	parse(&b, DNS_PTR, &a);
+	assert_int_equal(a.n, DNS_HOST_MAX);
+	assert_int_equal(a.left_out, 3);
+
+	begin(&b, QR, DNS_PTR, 1);
+	put_record(&b, DNS_PTR, 13);
+	put_name(&b, "mx.example");
+	buf_octet(&b, 0);
+	parse(&b, DNS_PTR, &a);
+	assert_int_equal(a.status, DNS_FAILED);
+}
+
+/* RFC 2317: reverse zones smaller than an octet have aliases with a slash in their names. */
+static void
+test_ptr_alias(void **state)
+{
+	struct dns_answer a;
+	struct buf b, host;
+
+	(void)state;
+	buf_init(&host, 100);
+	put_name(&host, "mx.example");
+	begin(&b, QR, DNS_PTR, 2);
+	put_cname(&b, "a.example", "1.0/25.example");
+	put_named_record(&b, "1.0/25.example", DNS_PTR, IN, buf_span(&host));
+	parse(&b, DNS_PTR, &a);
+	assert_int_equal(a.status, DNS_OK);
+	assert_string_equal(a.host[0], "mx.example");
+
+	begin(&b, QR, DNS_PTR, 2);
+	put_cname(&b, "a.example", "1.0 25.example");
+	put_named_record(&b, "1.0 25.example", DNS_PTR, IN, buf_span(&host));
+	parse(&b, DNS_PTR, &a);
+	assert_int_equal(a.status, DNS_FAILED);
+
+	begin(&b, QR, DNS_MX, 1); /* no host has such a name */
+	put_cname(&b, "a.example", "1.0/25.example");
+	parse(&b, DNS_MX, &a);
+	assert_int_equal(a.status, DNS_FAILED);
+	buf_free(&host);
+}
+
+static void
+test_reverse_name(void **state)
+{
+	static const char *const cases[][2] = {
+	    {"192.0.2.25", "25.2.0.192.in-addr.arpa"},
+	    {"255.100.9.0", "0.9.100.255.in-addr.arpa"},
+	    {"2001:db8::1a",
+		"a.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"},
+	    {"::ffff:192.0.2.1", "1.2.0.192.in-addr.arpa"},
+	};
+	struct ip ip = {.family = IP_NONE};
+	char name[DNS_NAME_MAX];
+
+	(void)state;
+	dns_reverse_name(&ip, name);
+	assert_string_equal(name, "");
+	for (size_t i = 0; i < nitems(cases); i++) {
+		assert_true(ip_parse(span_str(cases[i][0]), &ip));
+		dns_reverse_name(&ip, name);
+		assert_string_equal(name, cases[i][1]);
+	}
+}
+
 /* Names from DNS are as hostile as any other input. */
 static void
 test_bad_names(void **state)
@@ -628,6 +721,33 @@ test_bad_names(void **state)
 		assert_int_equal(a.n, 1);
 		assert_int_equal(a.left_out, 1);
 		assert_string_equal(a.mx[0].host, "mx.example");
+	}
+}
+
+/* A name of an address is a host name, or nobody hears of it. */
+static void
+test_bad_ptr(void **state)
+{
+	static const char *const labels[] = {"evil\r\nRCPT TO:<x", "a b", "<a>", "a\nb", "\xc3\xbc",
+	    "192.0.2.1", "2001:db8::1", "a/b", "a%00", "\"", "a\x1b[2J", ""};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(labels); i++) {
+		size_t n = strlen(labels[i]);
+		struct dns_answer a;
+		struct buf b;
+
+		begin(&b, QR, DNS_PTR, 2);
+		put_record(&b, DNS_PTR, n + 1 + (n > 0));
+		if (n > 0) {
+			buf_octet(&b, (uint8_t)n);
+			buf_add(&b, span_of(labels[i], n));
+		}
+		buf_octet(&b, 0);
+		put_ptr(&b, "192.0.2.1"); /* four labels that look like an address */
+		parse(&b, DNS_PTR, &a);
+		if (a.status != DNS_FAILED || a.n != 0 || a.left_out != 2)
+			fail_msg("'%s' is taken for a host name", labels[i]);
 	}
 }
 
@@ -765,6 +885,7 @@ test_names_of_values(void **state)
 	assert_string_equal(dns_type_name(DNS_A), "A");
 	assert_string_equal(dns_type_name(DNS_MX), "MX");
 	assert_string_equal(dns_type_name(DNS_AAAA), "AAAA");
+	assert_string_equal(dns_type_name(DNS_PTR), "PTR");
 	assert_string_equal(dns_status_name(DNS_OK), "ok");
 	assert_string_equal(dns_status_name(DNS_TIMEOUT), "timeout");
 }
@@ -798,6 +919,10 @@ main(void)
 	    {"D-019 dot inside a label", test_dot_in_label, NULL, NULL, NULL},
 	    {"D-019 long names in answers", test_long_names, NULL, NULL, NULL},
 	    {"D-019 names to ask for", test_name_ok, NULL, NULL, NULL},
+	    cmocka_unit_test(test_ptr),
+	    cmocka_unit_test(test_ptr_alias),
+	    cmocka_unit_test(test_reverse_name),
+	    {"D-020 names of addresses", test_bad_ptr, NULL, NULL, NULL},
 	    cmocka_unit_test(test_names_of_values),
 	};
 
