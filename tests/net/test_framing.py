@@ -247,8 +247,8 @@ def test_mail_pipelined_behind_the_end_mark_S_018(fake, gateway, how):
     assert [m.wire[-5:] for m in server.mails] == [b"one\r\n", b"two\r\n"]
 
 
-def test_reply_to_the_message_comes_at_once(fake, gateway):
-    """The gap between the server's 250 and ours is where duplicates are born (RFC 1047); A-011."""
+def test_reply_to_the_message_comes_at_once_A_011(fake, gateway):
+    """The gap between the server's 250 and ours is where duplicates are born (RFC 1047)."""
     said = []
 
     def reply(conversation, line):
