@@ -20,10 +20,14 @@
 static const char base_config[] =
     "inside = {\"10.0.0.0/8\"}\n"
     "forward \"test\" { listen = \"127.0.0.1:2525\" to = \"10.0.0.25:25\" protocol = smtp }\n"
-    "smtp { error_delay = 0 relay { local_domains = {\"local.example\", \".local.example\"} } "
-    "}\n";
+    "smtp { relay { local_domains = {\"local.example\", \".local.example\"} } }\n";
 /* unless a case says something of it itself */
-static const char no_sender_check[] = "smtp { sender_domain { check = off } }\n";
+static const struct {
+	const char *name, *line;
+} unsaid[] = {
+    {"error_delay", "smtp { error_delay = 0 }\n"},
+    {"sender_domain", "smtp { sender_domain { check = off } }\n"},
+};
 
 static const char preset_ehlo[] =
     "S: 220 mx ready\nc: 220 mx ready\nC: EHLO me\ns: EHLO me\n"
@@ -785,24 +789,31 @@ play(struct run *r)
 
 /* ---- one run ---- */
 
+static bool
+configures(const struct one *o, const char *name)
+{
+	for (size_t i = 0; i < o->n_lines; i++)
+		if (is_word(&o->lines[i], "config") && strstr(o->lines[i].text, name) != NULL)
+			return true;
+	return false;
+}
+
 static struct config *
 configure(const struct one *o)
 {
 	char path[40];
 	FILE *f = tmpfile();
 	struct config *c;
-	bool own_check = false;
 
 	if (f == NULL)
 		return NULL;
 	fputs(base_config, f);
+	for (size_t i = 0; i < sizeof(unsaid) / sizeof(unsaid[0]); i++)
+		if (!configures(o, unsaid[i].name))
+			fputs(unsaid[i].line, f);
 	for (size_t i = 0; i < o->n_lines; i++)
-		if (strncmp(o->lines[i].text, "config ", 7) == 0) {
-			fprintf(f, "%s\n", o->lines[i].text + 7);
-			own_check = own_check || strstr(o->lines[i].text, "sender_domain") != NULL;
-		}
-	if (!own_check)
-		fputs(no_sender_check, f);
+		if (is_word(&o->lines[i], "config"))
+			fprintf(f, "%s\n", o->lines[i].text + strlen("config "));
 	fflush(f);
 	snprintf(path, sizeof(path), "/dev/fd/%d", fileno(f));
 	c = config_read(path, stdout);
