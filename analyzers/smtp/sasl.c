@@ -2,7 +2,8 @@
 
 #include "core/base64.h"
 
-#define PLAIN_MAX 9216 /* what 12,288 octets of base64 hold (RFC 4954 s4) */
+#define CRAM_DIGEST 32
+#define PLAIN_MAX   9216 /* what 12,288 octets of base64 hold (RFC 4954 s4) */
 
 void
 sasl_begin(struct sasl *s, struct span mechanism)
@@ -53,25 +54,34 @@ value_behind(struct span s, const char *key, const char *ends)
 		s = span_from(s, 1);
 	s = span_from(s, want.n);
 	for (size_t i = 0; i < s.n; i++)
-		if (span_find(span_str(ends), s.p[i]) >= 0)
+		if (s.p[i] == ' ')
+			break; /* more than a name */
+		else if (span_find(span_str(ends), s.p[i]) >= 0)
 			return span_first(s, i);
-	return s;
+	return SPAN_NONE; /* no end: whatever it is, a secret may stand in it */
 }
 
-/* [authzid] NUL authcid NUL passwd (RFC 4616 s2) */
+/* [authzid] NUL authcid NUL passwd (RFC 4616 s2); with one NUL only, the rest is a secret */
 static struct span
 plain_user(struct span r)
 {
-	return before(after(r, '\0'), '\0');
+	struct span rest = after(r, '\0');
+
+	return span_find(rest, '\0') < 0 ? SPAN_NONE : before(rest, '\0');
 }
 
-/* user SP digest: the digest has no blank, the user may (RFC 2195 s2) */
+/* user SP digest, 32 hexadecimal digits; the user may have blanks (RFC 2195 s2) */
 static struct span
 cram_user(struct span r)
 {
 	ptrdiff_t at = span_rfind(r, ' ');
+	struct span digest = at < 0 ? SPAN_NONE : span_from(r, (size_t)at + 1);
 
-	return at < 0 ? SPAN_NONE : span_first(r, (size_t)at);
+	for (size_t i = 0; i < digest.n; i++)
+		if (!octet_is_digit(digest.p[i]) &&
+		    (octet_lower(digest.p[i]) < 'a' || octet_lower(digest.p[i]) > 'f'))
+			return SPAN_NONE;
+	return digest.n == CRAM_DIGEST ? span_first(r, (size_t)at) : SPAN_NONE;
 }
 
 static struct span

@@ -13,9 +13,10 @@
 /* A command that waits for its reply. */
 struct slot {
 	enum smtp_verb verb : 8;
-	bool own : 1;	   /* the caller's */
-	bool answered : 1; /* by the caller; takes effect when all before it have their reply */
-	uint16_t code;	   /* then */
+	bool own : 1;	    /* the caller's */
+	bool answered : 1;  /* by the caller; takes effect when all before it have their reply */
+	bool undecided : 1; /* the server has not seen it */
+	uint16_t code;	    /* then */
 };
 
 struct smtp {
@@ -36,6 +37,8 @@ struct smtp {
 	enum smtp_body body; /* declared by the last MAIL */
 	uint64_t chunk_left;
 	bool chunk_last, chunk_binary;
+	bool begins; /* the newest command begins a new envelope, unless it is refused at once */
+	enum smtp_body next_body;
 	bool in_message; /* octets of a message have begun, or its end has not come */
 	struct smtp_detail detail;
 };
@@ -151,6 +154,13 @@ begin_data(struct smtp *s)
 	text_init(&s->text, true, s->limits.body_line, s->body >= SMTP_BODY_8BITMIME);
 }
 
+static void
+new_envelope(struct smtp *s, enum smtp_body body)
+{
+	s->body = body;
+	s->in_message = false;
+}
+
 /* What the reply to a command means for what the client may send next. */
 static void
 apply(struct smtp *s, enum smtp_verb verb, unsigned code)
@@ -167,6 +177,8 @@ apply(struct smtp *s, enum smtp_verb verb, unsigned code)
 		s->state = SMTP_ST_AUTH;
 	else if (verb == SMTP_STARTTLS && code == 220)
 		s->state = SMTP_ST_OPAQUE;
+	else if ((verb == SMTP_EHLO || verb == SMTP_HELO) && code / 100 == 2)
+		new_envelope(s, SMTP_BODY_UNSAID);
 }
 
 static struct slot
@@ -191,11 +203,21 @@ settle(struct smtp *s)
 }
 
 void
+smtp_undecided(struct smtp *s, bool undecided)
+{
+	if (s->count > 0)
+		slot_at(s, s->count - 1)->undecided = undecided;
+}
+
+void
 smtp_answered(struct smtp *s, unsigned code)
 {
 	if (s->count == 0)
 		return;
 	slot_at(s, s->count - 1)->answered = true;
+	slot_at(s, s->count - 1)->undecided = false;
+	if (code >= 400)
+		s->begins = false;
 	slot_at(s, s->count - 1)->code = (uint16_t)code;
 	settle(s);
 }
@@ -261,14 +283,9 @@ note_command(struct smtp *s)
 		return;
 	switch ((int)d->verb->verb) {
 	case SMTP_MAIL:
-		s->body = d->params.body;
-		s->in_message = false;
-		break;
 	case SMTP_RSET:
-	case SMTP_EHLO:
-	case SMTP_HELO:
-		s->body = SMTP_BODY_UNSAID;
-		s->in_message = false;
+		s->begins = true;
+		s->next_body = d->params.body;
 		break;
 	case SMTP_BDAT:
 		begin_chunk(s);
@@ -501,6 +518,10 @@ feed_client(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_
 		*used = n;
 		return AN_MORE;
 	}
+	if (s->begins) {
+		s->begins = false;
+		new_envelope(s, s->next_body);
+	}
 	if (n == 0 && !(s->state == SMTP_ST_CHUNK && s->chunk_left == 0))
 		return AN_MORE;
 	switch (s->state) {
@@ -527,10 +548,11 @@ static enum an_status
 reply_event(struct smtp *s, const struct reply_found *found, struct an_event *ev)
 {
 	struct slot slot = {.verb = SMTP_UNKNOWN};
+	bool unasked = s->count == 0 || slot_at(s, 0)->undecided;
 
 	s->detail = (struct smtp_detail){.code = found->code,
 	    .lines = found->lines,
-	    .unasked = s->count == 0,
+	    .unasked = unasked,
 	    .verb = smtp_verb_row(SMTP_UNKNOWN)};
 	event(s, ev, AN_S2C, EV_REPLY, found->octets);
 	ev->anomaly = found->what;

@@ -114,6 +114,11 @@ void smtp_offer(struct smtp *, unsigned exts);
  * To be called before the client direction is fed again.
  */
 void smtp_answered(struct smtp *, unsigned code);
+/*
+ * The newest command waits for a verdict: the server has not seen it, and no reply can be its.
+ * Called again with false, or smtp_answered(), when the verdict is in.
+ */
+void smtp_undecided(struct smtp *, bool undecided);
 /* The caller sent the server a command of its own. Returns its slot. */
 uint64_t smtp_sent(struct smtp *, enum smtp_verb);
 /*
