@@ -221,15 +221,46 @@ print_forwards(const struct config *c)
 		    "enforce prevents that, or send_proxy.");
 }
 
+static const char *const does[] = {
+    [CHECK_OFF] = "off", [CHECK_REPORT] = "recorded, and let by", [CHECK_ENFORCE] = "refused"};
+
+static void
+print_client_name(const struct client_name_policy *p)
+{
+	static const char *const reverse[] = {[REVERSE_NONE] = "",
+	    [REVERSE_EXISTS] = "without a reverse name",
+	    [REVERSE_CONFIRMED] = "without a reverse name that has their address"};
+	static const char *const helo[] = {[HELO_ANY] = "",
+	    [HELO_VALID] = "with a HELO name that is no full one",
+	    [HELO_RESOLVES] = "with a HELO name that the DNS does not have"};
+	bool both = p->reverse != REVERSE_NONE && p->helo != HELO_ANY;
+
+	if (p->check != CHECK_OFF)
+		printf("# Clients outside %s%s%s: %s.\n", reverse[p->reverse], both ? ", or " : "",
+		    helo[p->helo], does[p->check]);
+}
+
+static void
+print_lists(const struct policy *p)
+{
+	bool senders = !addresses_empty(p->senders.deny);
+	bool recipients = !addresses_empty(p->recipients.deny);
+
+	if (senders || recipients)
+		printf("# %s%s%s on a list: refused, whoever the client is.\n",
+		    senders ? "Senders" : "", senders && recipients ? " and recipients" : "",
+		    senders ? "" : "Recipients");
+}
+
 static void
 print_checks(const struct config *c)
 {
-	static const char *const does[] = {[CHECK_OFF] = "off",
-	    [CHECK_REPORT] = "recorded, and let by",
-	    [CHECK_ENFORCE] = "refused"};
+	const struct policy *p = c->policy;
 
 	printf("# Relaying for others: %s. Sender domains that do not exist: %s.\n",
-	    does[c->policy->relay.check], does[c->policy->sender.check]);
+	    does[p->relay.check], does[p->sender.check]);
+	print_client_name(&p->client_name);
+	print_lists(p);
 }
 
 static int

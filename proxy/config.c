@@ -123,6 +123,18 @@ check_reply_size(struct reading *r)
 		    l->reply_line, l->reply);
 }
 
+/* Whoever switches it on and leaves it blind would think that it looks. */
+static void
+check_client_name(struct reading *r)
+{
+	const struct client_name_policy *p = &r->config->policy->client_name;
+
+	if (p->check != CHECK_OFF && p->reverse == REVERSE_NONE && p->helo == HELO_ANY)
+		faults_add(&r->faults, setting_line(r, SECTION_CLIENT_NAME, "check"),
+		    "smtp.client_name.check: nothing to look at; set reverse to exists or "
+		    "confirmed, helo to valid or resolves, or the check off");
+}
+
 /* A port of two protocols, or twice of one. */
 static void
 check_ports(struct reading *r)
@@ -197,6 +209,7 @@ check_all(struct reading *r)
 {
 	check_inside(r);
 	check_reply_size(r);
+	check_client_name(r);
 	check_ports(r);
 	for (size_t i = 0; i < r->config->n_forwards; i++)
 		check_forward(r, i);

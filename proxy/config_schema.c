@@ -9,6 +9,9 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_TIMEOUTS] = {"timeouts", SECTION_SMTP, false},
     [SECTION_RELAY] = {"relay", SECTION_SMTP, false},
     [SECTION_SENDER] = {"sender_domain", SECTION_SMTP, false},
+    [SECTION_CLIENT_NAME] = {"client_name", SECTION_SMTP, false},
+    [SECTION_SENDERS] = {"sender_list", SECTION_SMTP, false},
+    [SECTION_RECIPIENTS] = {"recipient_list", SECTION_SMTP, false},
     [SECTION_FTP] = {"ftp", SECTION_ROOT, false},
     [SECTION_POP3] = {"pop3", SECTION_ROOT, false},
     [SECTION_IMAP] = {"imap", SECTION_ROOT, false},
@@ -19,6 +22,10 @@ static const struct choice check_words[] = {
     {"enforce", CHECK_ENFORCE}, {"report", CHECK_REPORT}, {"off", CHECK_OFF}, {NULL, 0}};
 static const struct choice pass_refuse[] = {{"pass", false}, {"refuse", true}, {NULL, 0}};
 static const struct choice missing_codes[] = {{"451", false}, {"550", true}, {NULL, 0}};
+static const struct choice reverse_words[] = {{"none", REVERSE_NONE}, {"exists", REVERSE_EXISTS},
+    {"confirmed", REVERSE_CONFIRMED}, {NULL, 0}};
+static const struct choice helo_words[] = {
+    {"any", HELO_ANY}, {"valid", HELO_VALID}, {"resolves", HELO_RESOLVES}, {NULL, 0}};
 static const struct choice modes[] = {{"tproxy", INTERCEPT_TPROXY},
     {"redirect", INTERCEPT_REDIRECT}, {"off", INTERCEPT_OFF}, {NULL, 0}};
 static const struct choice on_exit_words[] = {{"block", false}, {"bypass", true}, {NULL, 0}};
@@ -160,6 +167,17 @@ static const struct setting settings[] = {
     {ROW(SECTION_SENDER, "literals"), CHOICE("pass", pass_refuse), POLICY(sender.refuse_literals)},
     {ROW(SECTION_SENDER, "dead_mx"), CHOICE("report", check_words), POLICY(sender.dead_mx)},
     {ROW(SECTION_SENDER, "private_mx"), CHOICE("report", check_words), POLICY(sender.private_mx)},
+
+    {ROW(SECTION_CLIENT_NAME, "check"), CHOICE("off", check_words), POLICY(client_name.check)},
+    {ROW(SECTION_CLIENT_NAME, "reverse"), CHOICE("none", reverse_words),
+	POLICY(client_name.reverse)},
+    {ROW(SECTION_CLIENT_NAME, "helo"), CHOICE("any", helo_words), POLICY(client_name.helo)},
+    {ROW(SECTION_CLIENT_NAME, "exempt"), LIST(SETTING_NETWORKS, ""), POLICY(client_name.exempt)},
+
+    {ROW(SECTION_SENDERS, "deny"), LIST(SETTING_ADDRESSES, ""), POLICY(senders.deny)},
+    {ROW(SECTION_SENDERS, "allow"), LIST(SETTING_ADDRESSES, ""), POLICY(senders.allow)},
+    {ROW(SECTION_RECIPIENTS, "deny"), LIST(SETTING_ADDRESSES, ""), POLICY(recipients.deny)},
+    {ROW(SECTION_RECIPIENTS, "allow"), LIST(SETTING_ADDRESSES, ""), POLICY(recipients.allow)},
 
     {ROW(SECTION_FTP, "ports"), LIST(SETTING_PORTS, "21"), PORTS(ftp)},
     {ROW(SECTION_FTP, "server_data"), CHOICE("passive", server_data), CONFIG(ftp.server_data_same)},

@@ -16,6 +16,9 @@ enum config_section {
 	SECTION_TIMEOUTS,
 	SECTION_RELAY,
 	SECTION_SENDER,
+	SECTION_CLIENT_NAME,
+	SECTION_SENDERS,
+	SECTION_RECIPIENTS,
 	SECTION_FTP,
 	SECTION_POP3,
 	SECTION_IMAP,
@@ -44,6 +47,7 @@ enum setting_type {
 	SETTING_RESOLVERS, /* list, ADDRESS[@PORT] or "recurse" alone. Into char ** */
 	SETTING_NETWORKS,  /* list. Into struct networks * */
 	SETTING_DOMAINS,   /* list. Into struct domains * */
+	SETTING_ADDRESSES, /* list of patterns. Into struct addresses * */
 };
 
 static inline bool

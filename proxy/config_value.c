@@ -160,6 +160,15 @@ take_domain(const struct taking *t)
 		fault(t, "%s", why);
 }
 
+static void
+take_address(const struct taking *t)
+{
+	const char *why;
+
+	if (!addresses_add(*(struct addresses **)t->place, t->text, &why))
+		fault(t, "%s", why);
+}
+
 /* ---- lists of our own ---- */
 
 static void
@@ -295,6 +304,9 @@ take_one(const struct taking *t)
 		break;
 	case SETTING_DOMAINS:
 		take_domain(t);
+		break;
+	case SETTING_ADDRESSES:
+		take_address(t);
 		break;
 	case SETTING_PORTS:
 	case SETTING_DEVICES:

@@ -157,6 +157,7 @@ place(struct explaining *x, const struct inquiry *q)
 	x->facts =
 	    (struct facts){.client = q->client, .server = q->server.ip, .authenticated = q->auth};
 	policy_place(c->policy, &x->facts);
+	x->facts.greeted = true; /* without --helo it is taken for granted */
 	for (size_t i = 0; i < c->n_forwards; i++)
 		if (same_endpoint(&q->server, &c->forwards[i].to))
 			x->facts.server_inside = !c->forwards[i].outside;
@@ -275,6 +276,8 @@ print_records(const struct step *s, const struct dns_question *q)
 		if (q->type == DNS_MX) {
 			const struct dns_mx *mx = answers_mx(s->answers, q->name, i);
 			printf("%u %s", mx->preference, mx->host[0] != '\0' ? mx->host : ".");
+		} else if (q->type == DNS_PTR) {
+			fputs(answers_host(s->answers, q->name, i), stdout);
 		} else {
 			fputs(ip_text(answers_address(s->answers, q->type, q->name, i), text),
 			    stdout);

@@ -26,6 +26,7 @@ static const struct option options[] = {
     {"cache-max-negative-ttl:", "3600"},
     {"serve-expired:", "no"},
     {"control-enable:", "no"},
+    {"unblock-lan-zones:", "yes"}, /* a site's own DNS knows the names of private addresses */
     {NULL, NULL},
 };
 
@@ -44,7 +45,7 @@ static const struct option forward_options[] = {
 
 /*
  * Names that libunbound answers by itself, and that a site may well have in its own DNS. What is
- * left (localhost, invalid, onion, reverse zones) is answered alike by any resolver.
+ * left (localhost, invalid, onion) is answered alike by any resolver.
  */
 static const char *const own_zones[] = {"test.", "home.arpa."};
 

@@ -49,7 +49,7 @@ struct sender_policy {
 	struct domains *exempt;
 };
 
-/* "smtp { senders { } }", "smtp { recipients { } }": allow wins. */
+/* "smtp { sender_list { } }", "smtp { recipient_list { } }": allow wins. */
 struct address_lists {
 	struct addresses *deny, *allow;
 };

@@ -154,6 +154,8 @@ play_answer(const struct dns_asked *q, struct buf *b)
 	if (q->type == 15) {
 		dns_mx(b, 20, "mx2.zone");
 		dns_mx(b, 10, "mx1.zone");
+	} else if (q->type == 12) {
+		dns_name_record(b, 12, "host.zone");
 	} else {
 		dns_octets_record(b, q->type, span_of(address, q->type == 1 ? 4 : 16));
 	}
@@ -272,7 +274,10 @@ static void
 play_evil_name(const struct dns_asked *q, struct buf *b)
 {
 	dns_header(b, q, 0, 1, 0);
-	dns_mx(b, 10, "evil\r\nRCPT TO:<x>.zone");
+	if (q->type == 12)
+		dns_name_record(b, 12, "evil\r\nRCPT TO:<x>.zone");
+	else
+		dns_mx(b, 10, "evil\r\nRCPT TO:<x>.zone");
 }
 
 static const struct {

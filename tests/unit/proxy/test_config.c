@@ -147,6 +147,22 @@ static const struct {
 	"a "
 	"reply\n"},
 
+    {"addresses",
+	NETWORK "smtp { sender_list { deny = {\"a.example\",\n\"u@a..b\", \"@*.example\"} } }",
+	"2: smtp.sender_list.deny: \"a.example\" has no \"@\"; with one in front of it, it is a "
+	"domain\n"
+	"3: smtp.sender_list.deny: \"u@a..b\" is no address\n"
+	"3: smtp.sender_list.deny: \"@*.example\" has a star: a leading dot means every name below "
+	"it\n"},
+    {"expressions", NETWORK "smtp { recipient_list { allow = {\"/(a/\", \"/a\", \"/\\\\w/\"} } }",
+	"2: smtp.recipient_list.allow: \"/(a/\" has a ( that nothing closes\n"
+	"2: smtp.recipient_list.allow: \"/a\" is an expression without the \"/\" that ends it\n"
+	"2: smtp.recipient_list.allow: \"/\\w/\" has a backslash that no special character "
+	"follows\n"},
+    {"client names, and nothing to look at", NETWORK "smtp {\nclient_name { check = report } }",
+	"3: smtp.client_name.check: nothing to look at; set reverse to exists or confirmed, helo "
+	"to valid or resolves, or the check off\n"},
+
     {"unknown name", NETWORK "\nworker = 2\n",
 	"3: worker: unknown name; known here: " ROOT_NAMES "\n"},
     {"unknown names, and what is in them",
@@ -364,6 +380,11 @@ test_defaults(void **state)
 	assert_int_equal(p->sender.dead_mx, CHECK_REPORT);
 	assert_int_equal(p->sender.private_mx, CHECK_REPORT);
 	assert_false(p->sender.missing_is_permanent || p->sender.refuse_literals);
+	assert_int_equal(p->client_name.check, CHECK_OFF);
+	assert_int_equal(p->client_name.reverse, REVERSE_NONE);
+	assert_int_equal(p->client_name.helo, HELO_ANY);
+	assert_true(addresses_empty(p->senders.deny) && addresses_empty(p->senders.allow));
+	assert_true(addresses_empty(p->recipients.deny) && addresses_empty(p->recipients.allow));
 	assert_int_equal(p->starttls, STARTTLS_AUTO);
 	assert_false(p->refuse_multi_bounce || p->auth_requires_tls);
 	config_free(c);
@@ -406,6 +427,43 @@ test_words(void **state)
 	assert_int_equal(c->mode, INTERCEPT_REDIRECT);
 	assert_true(c->intercept.on_exit_bypass && ip_parse(span_str("10.0.0.1"), &ip));
 	assert_true(networks_has(c->intercept.bypass, &ip));
+	config_free(c);
+}
+
+static bool
+lists(const struct addresses *set, const char *text)
+{
+	struct mailbox m = {.domain = "a.example"};
+
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	return addresses_has(set, &m);
+}
+
+static void
+test_lists(void **state)
+{
+	struct config *c = must_read(
+	    NETWORK "smtp { client_name { check = enforce reverse = confirmed helo = resolves\n"
+		    "  exempt = {\"192.0.2.0/24\"} }\n"
+		    "sender_list { deny = {'s1@a.example', \"/^s2[.]x@/\"} allow = "
+		    "{\"s3@a.example\"} }\n"
+		    "recipient_list { deny = {\"/^r1\\\\.x@/\"} allow = {\"r2@a.example\"} } }");
+	const struct policy *p = c->policy;
+	struct ip ip;
+
+	(void)state;
+	assert_int_equal(p->client_name.check, CHECK_ENFORCE);
+	assert_int_equal(p->client_name.reverse, REVERSE_CONFIRMED);
+	assert_int_equal(p->client_name.helo, HELO_RESOLVES);
+	assert_true(ip_parse(span_str("192.0.2.1"), &ip));
+	assert_true(networks_has(p->client_name.exempt, &ip));
+	assert_true(lists(p->senders.deny, "s1@a.example"));
+	assert_true(lists(p->senders.deny, "s2.x@a.example"));
+	assert_false(lists(p->senders.deny, "s3@a.example"));
+	assert_true(lists(p->senders.allow, "s3@a.example"));
+	assert_true(lists(p->recipients.deny, "r1.x@a.example"));
+	assert_false(lists(p->recipients.deny, "r1_x@a.example"));
+	assert_true(lists(p->recipients.allow, "r2@a.example"));
 	config_free(c);
 }
 
@@ -508,6 +566,8 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_DOMAINS:
 		return "{\"example.edu\", \".example.edu\", \"b\xc3\xbc"
 		       "cher.example\"}";
+	case SETTING_ADDRESSES:
+		return "{\"u@a.example\", \"@.b.example\", \"<>\", \"/^a[.]b\\\\.c\\$/\"}";
 	}
 	return NULL;
 }
@@ -738,6 +798,7 @@ main(void)
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_forwards),
 	    cmocka_unit_test(test_mode),
 	    cmocka_unit_test(test_endpoints),

@@ -23,7 +23,10 @@
 	"inside_devices = {\"lan0\"}\n"                                                            \
 	"forward \"dmz\" { listen = \"127.0.0.1:2525\" to = \"192.0.2.25:2526\" }\n"               \
 	"forward \"far\" { listen = \"127.0.0.1:2527\" to = \"10.0.0.99:25\" outside = yes }\n"    \
-	"smtp { relay { local_domains = {\"example.edu\"} by_mx = no }\n"                          \
+	"smtp { sender_list { deny = {\"/^bulk@/\"} }\n"                                           \
+	"       recipient_list { deny = {\"root@example.edu\"} }\n"                                \
+	"       client_name { check = enforce helo = valid }\n"                                    \
+	"       relay { local_domains = {\"example.edu\"} by_mx = no }\n"                          \
 	"       sender_domain { check = off } }\n"
 /* Nobody answers on the discard port of this host. */
 #define DEAF                                                                                       \
@@ -124,6 +127,14 @@ static const struct {
     {"a greeting that is none",
 	{OUTSIDE, SERVER, FROM("a@example.org"), TO("u@example.edu"), "--helo", ""},
 	EXPLAIN_REFUSED, "EHLO \n    verdict  refused"},
+    {"a greeting that says little",
+	{OUTSIDE, SERVER, FROM("a@example.org"), TO("u@example.edu"), "--helo", "laptop"},
+	EXPLAIN_REFUSED, "told     550 5.7.1 <laptop>... HELO name refused\n"},
+    {"a sender on a list", {INSIDE, SERVER, FROM("Bulk@example.org"), TO("u@example.edu")},
+	EXPLAIN_REFUSED,
+	"rule senders, reason denied\n    told     550 5.7.1 <Bulk@example.org>..."},
+    {"a recipient on a list", {OUTSIDE, SERVER, FROM("a@example.org"), TO("ROOT@example.edu")},
+	EXPLAIN_REFUSED, "told     550 5.7.1 <ROOT@example.edu>... Recipient refused\n"},
     {"hostile text", {OUTSIDE, SERVER, FROM("a\033[2J@example.org"), TO("u@example.edu")},
 	EXPLAIN_REFUSED, "MAIL FROM:<a\\x1b[2J@example.org>"},
     {"no client", {SERVER, FROM("a@example.org"), TO("u@example.edu")}, EXIT_USAGE, ""},

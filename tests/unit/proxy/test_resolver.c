@@ -265,6 +265,27 @@ test_evil_name(void **state)
 	struct bench *b = *state;
 
 	assert_int_equal(ask(b, DNS_MX, "evilname.zone", 5000), DNS_FAILED);
+	assert_int_equal(ask(b, DNS_PTR, "evilname.zone", 5000), DNS_FAILED);
+}
+
+/* The names of addresses; those of private ones are known to the site's own DNS. */
+static void
+test_reverse(void **state)
+{
+	static const char *const addresses[] = {
+	    "203.0.113.7", "10.0.0.7", "172.16.0.7", "192.168.0.7", "2001:db8::7", "fd00::7"};
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		char name[DNS_NAME_MAX];
+		struct ip ip;
+
+		assert_true(ip_parse(span_str(addresses[i]), &ip));
+		dns_reverse_name(&ip, name);
+		if (ask(b, DNS_PTR, name, 5000) != DNS_OK)
+			fail_msg("%s: nobody was asked", name);
+		assert_string_equal(answers_host(b->answers, name, 0), "host.zone");
+	}
 }
 
 /* Cancelled while the question is under way, its answer then comes to nobody. */
@@ -568,6 +589,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_answers),
 	    TEST(test_local_names),
+	    TEST(test_reverse),
 	    TEST(test_cache),
 	    TEST(test_budget),
 	    TEST(test_cached_and_new),
