@@ -454,9 +454,10 @@ add_answer(struct run *r, const struct line *l)
 	}
 	rest = l->text + used;
 	dns_question_set(&a->question,
-	    strcmp(type, "MX") == 0  ? DNS_MX
-	    : strcmp(type, "A") == 0 ? DNS_A
-				     : DNS_AAAA,
+	    strcmp(type, "MX") == 0    ? DNS_MX
+	    : strcmp(type, "PTR") == 0 ? DNS_PTR
+	    : strcmp(type, "A") == 0   ? DNS_A
+				       : DNS_AAAA,
 	    span_str(name));
 	a->status = strcmp(rest, "nxdomain") == 0   ? DNS_NXDOMAIN
 		    : strcmp(rest, "nodata") == 0   ? DNS_NODATA
@@ -472,6 +473,8 @@ add_answer(struct run *r, const struct line *l)
 				t++;
 			if (a->question.type == DNS_MX)
 				add_mx(a, t);
+			else if (a->question.type == DNS_PTR)
+				snprintf(a->host[a->n++], DNS_NAME_MAX, "%s", t);
 			else if (!ip_parse(span_str(t), &a->address[a->n++]))
 				complain(r, l, "no address: %s", t);
 		}
@@ -587,7 +590,8 @@ expect_count(struct run *r, const struct line *l)
 static void
 expect_asked(struct run *r, const struct line *l)
 {
-	static const char *const types[] = {[DNS_A] = "A", [DNS_AAAA] = "AAAA", [DNS_MX] = "MX"};
+	static const char *const types[] = {
+	    [DNS_A] = "A", [DNS_PTR] = "PTR", [DNS_AAAA] = "AAAA", [DNS_MX] = "MX"};
 	char name[254], type[8] = "";
 
 	if (strcmp(l->text, "asked -") == 0) {
