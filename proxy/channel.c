@@ -185,8 +185,11 @@ lies_in(const struct block *b, struct span s)
 	       (uintptr_t)s.p + s.n <= (uintptr_t)b->p + b->cap;
 }
 
-/* Shorter pieces are cheaper to copy than to point at. */
-#define WORTH_BORROWING 256
+/*
+ * A borrowed piece keeps a whole block alive. With half a block at least, the queue can hold no
+ * more than CHANNEL_LENT_MAX of them; shorter pieces are copied.
+ */
+#define WORTH_BORROWING (CHANNEL_BLOCK / 2)
 
 void
 channel_pass(struct channel *c, struct channel *from, struct span s)

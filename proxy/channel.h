@@ -7,9 +7,10 @@
  * live as long as a segment borrows from them. Three marks per direction: received, parsed,
  * released (= queued on the other side).
  *
- * Memory: an idle channel holds no block. At most two blocks of input, and CHANNEL_QUEUE_MAX
- * octets in the queue plus what one event may add, whatever a peer sends: the caller stops
- * parsing while channel_full().
+ * Memory: an idle channel holds no block. Whatever a peer sends, a channel holds at most one
+ * block of input, CHANNEL_LENT_MAX blocks that the other side's queue borrows from, and in its own
+ * queue CHANNEL_QUEUE_MAX octets plus what one event adds (at most a block): CHANNEL_MEMORY_MAX.
+ * The caller stops parsing while channel_full().
  */
 #ifndef POSTERN_CHANNEL_H
 #define POSTERN_CHANNEL_H
@@ -21,6 +22,8 @@
 #define CHANNEL_BLOCK	     65536
 #define CHANNEL_QUEUE_MAX    65536
 #define CHANNEL_SEGMENTS_MAX 256
+#define CHANNEL_LENT_MAX     4 /* (CHANNEL_QUEUE_MAX + CHANNEL_BLOCK) / (CHANNEL_BLOCK / 2) */
+#define CHANNEL_MEMORY_MAX   ((2 + CHANNEL_LENT_MAX) * CHANNEL_BLOCK + CHANNEL_QUEUE_MAX)
 
 struct block;
 struct segment;

@@ -129,7 +129,7 @@ session_octets(const struct smtp_limits *l)
 {
 	size_t line = l->auth_line > l->line ? l->auth_line : l->line;
 
-	return 2 * (2 * (size_t)CHANNEL_BLOCK + CHANNEL_QUEUE_MAX + l->reply) + line + l->reply;
+	return 2 * (size_t)CHANNEL_MEMORY_MAX + 2 * l->reply + line;
 }
 
 static void

@@ -65,15 +65,26 @@ relay_to(struct relay *r, enum an_dir dir)
 	return dir == AN_C2S ? &r->server : &r->client;
 }
 
+/* Both ends of a pause are noted: nobody counts the time in between against a peer. */
+static void
+pause_full(struct relay *r, enum an_dir dir, bool full)
+{
+	bool was = (r->pause[dir] & PAUSE_FULL) != 0;
+
+	if (full)
+		r->pause[dir] |= PAUSE_FULL;
+	else
+		r->pause[dir] &= ~(unsigned)PAUSE_FULL;
+	if (full || was)
+		r->full[dir] = r->env->now(r->env->arg);
+}
+
 static bool
 may_parse(struct relay *r, enum an_dir dir)
 {
 	if (r->wish[dir] != WISH_NONE)
 		return false;
-	if (channel_full(relay_to(r, dir)) && r->wish[an_other(dir)] == WISH_NONE)
-		r->pause[dir] |= PAUSE_FULL;
-	else
-		r->pause[dir] &= ~(unsigned)PAUSE_FULL;
+	pause_full(r, dir, channel_full(relay_to(r, dir)) && r->wish[an_other(dir)] == WISH_NONE);
 	return r->pause[dir] == 0;
 }
 
@@ -95,6 +106,8 @@ pump(struct relay *r)
 static void
 drop_closed(struct relay *r)
 {
+	if (r->wish[AN_C2S] != WISH_NONE || r->peer[AN_C2S] == PEER_GONE)
+		r->ops->forget(r);
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
 		if (r->wish[dir] != WISH_NONE || r->peer[dir] == PEER_GONE)
 			channel_discard(relay_from(r, dir));

@@ -80,6 +80,9 @@ struct relay_ops {
 	/* peer[dir] has changed, everything that was parseable is parsed. */
 	void (*peer_changed)(struct relay *, enum an_dir);
 	void (*answered)(struct relay *);
+	/* The client is done with: whatever of its octets is still looked at is looked at no more.
+	 */
+	void (*forget)(struct relay *);
 	/* Milliseconds of env->now() at which expired() wants to be called; 0: never. */
 	uint64_t (*deadline)(const struct relay *);
 	void (*expired)(struct relay *);
@@ -100,6 +103,7 @@ struct relay {
 	enum relay_wish wish[2];
 	unsigned pause[2];  /* enum relay_pause bits */
 	uint64_t active[2]; /* env->now() when octets last came, by direction */
+	uint64_t full[2];   /* when PAUSE_FULL last held a direction */
 	uint64_t wrote[2];  /* when octets last went out to the peer that sends in it */
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;

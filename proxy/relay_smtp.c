@@ -132,7 +132,16 @@ smtp_step(struct relay *r, enum an_dir dir)
 static void
 smtp_answers_in(struct relay *r)
 {
-	gate_judge_again(gate_of(r));
+	struct smtp_gate *g = gate_of(r);
+
+	if (g->waiting != NULL)
+		gate_judge_again(g);
+}
+
+static void
+smtp_forget(struct relay *r)
+{
+	gate_forget_lookup(gate_of(r));
 }
 
 /* ---- peers that go away ---- */
@@ -151,10 +160,13 @@ server_went(struct smtp_gate *g)
 	if (r->opaque || g->server_left) {
 		relay_end(
 		    r, g->server_left ? "server_421" : "server_closed", WISH_CLOSE, WISH_CLOSE);
-	} else if (in_message(g)) {
+	} else if (in_message(g) || g->doomed) {
 		/* the client is heard to the end of its message, then told */
-		gate_message_refuse(g, "451 4.3.0 Error: the mail server went away", "session",
-		    "server_lost", "server_lost");
+		if (in_message(g))
+			gate_message_refuse(g, "451 4.3.0 Error: the mail server went away",
+			    "session", "server_lost", "server_lost");
+		gate_answer_waiting(g, "451 4.3.0 Error: the mail server went away");
+		gate_drop_server(g);
 	} else if (smtp_waiting(g->dialogue) > 0 || g->last_chunk != 0) {
 		gate_give_up(g, "421 4.3.0 Error: the mail server went away", "server_closed");
 	} else if (g->quit) {
@@ -278,24 +290,26 @@ server_due(struct smtp_gate *g, struct due *due)
 	sooner(due, since + seconds * 1000u, "timeout_server");
 }
 
+/* Octets of a message are what the client has to send next. */
+static bool
+receiving(const struct smtp_gate *g)
+{
+	return smtp_state(g->dialogue) == SMTP_ST_DATA || smtp_state(g->dialogue) == SMTP_ST_CHUNK;
+}
+
 static void
 message_due(struct smtp_gate *g, struct due *due)
 {
 	const struct relay *r = &g->relay;
 	uint64_t block = gate_config(g)->timeouts.data_block * 1000u;
-	uint64_t now = gate_now(g);
 
 	if (r->pause[AN_C2S] & PAUSE_FULL)
 		sooner(due, r->wrote[AN_S2C] + block, "timeout_server");
 	else
-		sooner(due, r->active[AN_C2S] + block, "timeout_data");
-	if (r->env->config->limits.min_rate == 0 || (r->pause[AN_C2S] & PAUSE_FULL))
-		return;
-	/* looked at after the first minute, then every so often */
-	sooner(due,
-	    now < g->message.began + MINUTE ? g->message.began + MINUTE
-					    : g->rate_checked + RATE_CHECK_EVERY,
-	    "rate");
+		sooner(due, later_of(r->active[AN_C2S], r->full[AN_C2S]) + block, "timeout_data");
+	if (r->env->config->limits.min_rate > 0)
+		sooner(due, later_of(g->rate_since + MINUTE, g->rate_checked + RATE_CHECK_EVERY),
+		    "rate");
 }
 
 static void
@@ -328,10 +342,15 @@ next_due(struct smtp_gate *g)
 		    later_of(r->active[AN_C2S], r->active[AN_S2C]) +
 			gate_config(g)->timeouts.data_end * 1000u,
 		    "timeout_opaque");
-	else if (in_message(g))
+	else if (receiving(g))
 		message_due(g, &due);
 	else if (smtp_waiting(g->dialogue) > 0)
 		server_due(g, &due);
+	else if (in_message(g)) /* between two chunks */
+		sooner(&due,
+		    later_of(r->active[AN_C2S], r->active[AN_S2C]) +
+			gate_config(g)->timeouts.data_block * 1000u,
+		    "timeout_data");
 	else
 		idle_due(g, &due);
 	return due;
@@ -346,14 +365,21 @@ smtp_deadline(const struct relay *r)
 	return g->dialogue == NULL ? 0 : next_due(g).at;
 }
 
+/*
+ * The rate counts from where the client could last send freely: time in which the server did not
+ * take what came says nothing of the client.
+ */
 static void
 check_rate(struct smtp_gate *g)
 {
-	uint64_t now = gate_now(g), seconds = (now - g->message.began) / 1000u;
+	const struct relay *r = &g->relay;
+	uint64_t now = gate_now(g);
+	uint64_t octets = g->message.size + g->message.drained - g->rate_octets;
 
 	g->rate_checked = now;
-	if (seconds > 0 && (g->message.size + g->message.drained) / seconds <
-			       g->relay.env->config->limits.min_rate)
+	if (r->full[AN_C2S] >= g->rate_since)
+		g->rate_since = r->full[AN_C2S];
+	else if (octets * 1000u / (now - g->rate_since) < r->env->config->limits.min_rate)
 		gate_give_up(g, "421 4.4.2 Error: message comes too slowly", "too_slow");
 }
 
@@ -410,6 +436,7 @@ const struct relay_ops relay_smtp = {
     .step = smtp_step,
     .peer_changed = smtp_peer_changed,
     .answered = smtp_answers_in,
+    .forget = smtp_forget,
     .deadline = smtp_deadline,
     .expired = smtp_expired,
     .finish = smtp_finish,

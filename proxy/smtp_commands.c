@@ -2,8 +2,9 @@
 
 #include "smtp_gate.h"
 
-#define COMMAND_MAX   16384 /* a canonical command: limits.auth_line and a verb */
-#define GROW_TEXT_MAX 1024  /* of a name that is kept for records */
+#define COMMAND_MAX                                                                                \
+	69632 /* a canonical command: the longest line that can be configured, and a verb */
+#define GROW_TEXT_MAX 1024 /* of a name that is kept for records */
 
 /* What a command is answered with before anybody judges it; reply NULL: nothing. */
 struct refusal {
@@ -134,17 +135,28 @@ chunk_in_order(const struct smtp_gate *g, const struct smtp_detail *d)
 }
 
 static struct refusal
+outside_chunks(const struct smtp_gate *g)
+{
+	if (chunks_open(g))
+		return (struct refusal){"503 5.5.1 Error: BDAT message is not complete", NULL};
+	return IN_ORDER;
+}
+
+static struct refusal
 upgrade_in_order(struct smtp_gate *g)
 {
 	if (!(g->server_exts & SMTP_EXT_STARTTLS))
 		return (struct refusal){"502 5.5.1 Error: command not implemented", NULL};
-	return IN_ORDER;
+	return outside_chunks(g);
 }
 
 static struct refusal
 in_order(struct smtp_gate *g, const struct smtp_detail *d)
 {
 	switch ((int)d->verb->verb) {
+	case SMTP_EHLO:
+	case SMTP_HELO:
+		return outside_chunks(g);
 	case SMTP_MAIL:
 		return mail_in_order(g, d);
 	case SMTP_RCPT:
@@ -159,7 +171,7 @@ in_order(struct smtp_gate *g, const struct smtp_detail *d)
 		if (!(g->server_exts & SMTP_EXT_AUTH))
 			return (struct refusal){
 			    "503 5.5.1 Error: authentication not enabled", NULL};
-		return IN_ORDER;
+		return outside_chunks(g);
 	default:
 		return IN_ORDER;
 	}
@@ -209,7 +221,7 @@ note(struct smtp_gate *g, const struct an_event *ev)
 		break;
 	case SMTP_EHLO:
 	case SMTP_HELO:
-		p->rcpt = keep_text(d->args);
+		p->helo = keep_text(d->args);
 		break;
 	case SMTP_AUTH:
 		if (g->sasl == NULL)
@@ -238,6 +250,7 @@ forward_chunk(struct smtp_gate *g, const struct an_event *ev)
 		gate_message_begin(g, true);
 	g->message.last_chunk_empty = d->chunk == 0;
 	g->asked = gate_now(g);
+	gate_watch_rate(g);
 	if (d->chunk == 0) /* BDAT 0 LAST: sent at its end, which follows at once */
 		return;
 	g->message.forwarded = true;
@@ -350,6 +363,7 @@ wait_for_answers(struct smtp_gate *g, const struct an_event *ev, const struct ve
 		g->waiting->event.smtp = &g->waiting->detail;
 		g->waiting->until = now + r->env->config->dns_budget * 1000u;
 	}
+	smtp_undecided(g->dialogue, true);
 	r->client.held = true;
 	r->pause[AN_C2S] |= PAUSE_DNS;
 	g->lookup = r->env->ask(r->env->arg, r, v->questions, v->n_questions,
@@ -378,6 +392,7 @@ void
 gate_judge_again(struct smtp_gate *g)
 {
 	g->lookup = NULL;
+	smtp_undecided(g->dialogue, false);
 	judge(g, &g->waiting->event);
 }
 
@@ -474,6 +489,7 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 		answer_fault(g, ev);
 		return;
 	}
+	p->verb = d->verb->name;
 	refusal = in_order(g, d);
 	if (d->verb->verb == SMTP_BDAT && refusal.ends != NULL && g->size_max > 0 &&
 	    d->chunk > g->size_max)
@@ -487,6 +503,10 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 		judge(g, ev);
 	else if (d->verb->verb == SMTP_BDAT && refusal.ends == NULL)
 		refuse_chunk(g, &refusal);
+	else if (span_starts(span_str(refusal.reply), span_str("452")) &&
+		 g->tx->rcpt_over++ < gate_config(g)->recipients)
+		/* a long list is no error: those who were taken stay (RFC 5321 s4.5.3.1.10) */
+		gate_answer(g, ev->slot, d->verb->name, refusal.reply, refusal.ends);
 	else
 		refuse(g, ev, refusal.reply, refusal.ends);
 }
@@ -496,6 +516,7 @@ gate_secret(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct relay *r = &g->relay;
 
+	gate_pending(g, ev->slot)->verb = "AUTH";
 	gate_hold(g->tx, gate_pending(g, ev->slot));
 	if (ev->smtp->fault != SMTP_OK) {
 		gate_answer(g, ev->slot, "AUTH",

@@ -32,7 +32,8 @@ struct transaction {
 	bool has_mail;	/* MAIL was forwarded and not refused so far */
 	bool null_sender, smtputf8;
 	enum smtp_body body;
-	unsigned rcpt_waiting, rcpt_ok, rcpt_refused;
+	unsigned rcpt_waiting, rcpt_ok, rcpt_refused, rcpt_over;
+	bool chunk_failed; /* the server refused a chunk of its message */
 	const char *state; /* "accepted", "rejected", ...; NULL: it never got to a message */
 };
 
@@ -41,7 +42,9 @@ struct pending {
 	char *text;	  /* the gateway's own reply with CR LF, waiting for its turn */
 	const char *ends; /* reason: the session ends behind this reply */
 	struct transaction *tx;
-	char *rcpt; /* of RCPT, for the record */
+	const char *verb; /* its name, a constant */
+	char *rcpt;	  /* of RCPT, for the record */
+	char *helo;	  /* of EHLO and HELO: the name they carried */
 };
 
 /* What is known of the message that is coming in. */
@@ -55,7 +58,6 @@ struct message {
 	char refusal[VERDICT_REPLY_MAX + 1]; /* what its end is answered with; "": not refused */
 	char chunk_refusal[128]; /* BDAT: what this chunk's end is answered with; "": not refused */
 	uint64_t size, drained;
-	uint64_t began; /* env->now() */
 	bool said[AN_ANOMALY_COUNT];
 	struct header_scan {
 		bool done, field_start;
@@ -93,12 +95,12 @@ struct smtp_gate {
 	bool server_lost;    /* its leg is gone; the client hears so at its next command */
 	uint64_t last_chunk; /* slot of a last chunk that waits for its reply; 0: none */
 	uint64_t chunk_end;  /* slot of a BDAT 0 LAST that is on its way; 0: none */
-	bool chunk_failed;   /* the server refused a chunk of this message */
+	bool doomed; /* server_lost, but for replies to earlier commands that it still owes */
 	bool client_spoke_tls, quit;
 	bool server_left;  /* it said 421: it will close, and need not be told of */
 	struct sasl *sasl; /* of the AUTH exchange that is under way, or the last one */
 	uint64_t asked;	   /* env->now() when the server was last given something to answer */
-	uint64_t tarpit_until, rate_checked;
+	uint64_t tarpit_until, rate_since, rate_octets, rate_checked;
 	size_t behind; /* octets that came in behind the event being handled */
 };
 
@@ -151,6 +153,11 @@ void gate_chunk_end(struct smtp_gate *, const struct an_event *);
 void gate_message_refuse(
     struct smtp_gate *, const char *reply, const char *rule, const char *reason, const char *state);
 
+/* The server must never take what it has for a whole message: no end mark, no QUIT, a reset. */
+void gate_drop_server(struct smtp_gate *);
+/* Octets are expected from now on: their rate counts from here. */
+void gate_watch_rate(struct smtp_gate *);
+
 /* ---- smtp_replies.c ---- */
 
 /* The gateway answers the newest command, in its turn. ends: NULL, or why the session ends. */
@@ -160,6 +167,11 @@ void gate_answer(
 void gate_reply(struct smtp_gate *, const struct an_event *);
 /* Says "421 reason" in place of every reply that is still due, and ends the session. */
 void gate_give_up(struct smtp_gate *, const char *reply, const char *reason);
+/*
+ * The server is gone: every command that waits for it gets this reply, in its turn; one whose
+ * chunk is still coming in gets its own at the chunk's end.
+ */
+void gate_answer_waiting(struct smtp_gate *, const char *reply);
 void gate_count_error(struct smtp_gate *);
 void gate_anomaly(
     struct smtp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);

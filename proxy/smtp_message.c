@@ -5,40 +5,31 @@
 #define DRAIN_OTHER   (256u << 20)
 
 void
+gate_watch_rate(struct smtp_gate *g)
+{
+	g->rate_since = gate_now(g);
+	g->rate_octets = g->message.size + g->message.drained;
+}
+
+void
 gate_message_begin(struct smtp_gate *g, bool chunked)
 {
-	g->message = (struct message){.open = true,
-	    .chunked = chunked,
-	    .began = gate_now(g),
-	    .header = {.field_start = true, .empty_line = true}};
-	g->chunk_failed = false;
+	g->message = (struct message){
+	    .open = true, .chunked = chunked, .header = {.field_start = true, .empty_line = true}};
+	gate_watch_rate(g);
 }
 
 /* The server must never take what it has for a whole message: no end mark, no QUIT, a reset. */
-static void
-drop_server(struct smtp_gate *g)
+void
+gate_drop_server(struct smtp_gate *g)
 {
 	struct relay *r = &g->relay;
 
 	g->server_lost = true;
+	g->doomed = false;
 	r->peer[AN_S2C] = PEER_GONE;
 	r->wish[AN_S2C] = WISH_RESET;
 	channel_drop(&r->server);
-}
-
-/* Chunks that wait for a reply of the server that will not come. */
-static void
-answer_earlier_chunks(struct smtp_gate *g, const char *reply)
-{
-	while (smtp_waiting(g->dialogue) > 1) {
-		struct pending *p = gate_pending(g, smtp_oldest(g->dialogue));
-
-		smtp_answered_oldest(g->dialogue, 451);
-		gate_record_reply(g, p, "BDAT", span_str(reply), RECORD_GATEWAY);
-		channel_put(&g->relay.client, span_str(reply));
-		channel_put(&g->relay.client, span_str("\r\n"));
-		gate_release(g, p);
-	}
 }
 
 void
@@ -57,9 +48,11 @@ gate_message_refuse(
 	m->discard = true;
 	gate_record_verdict(g, &v);
 	g->tx->state = state;
-	drop_server(g);
-	if (m->chunked)
-		answer_earlier_chunks(g, reply);
+	g->server_lost = true;
+	/* commands before this chunk still get the server's own replies; then it is dropped */
+	g->doomed = m->chunked && smtp_waiting(g->dialogue) > 1;
+	if (!g->doomed)
+		gate_drop_server(g);
 }
 
 /* ---- what is looked at while the octets go by ---- */
@@ -266,8 +259,10 @@ gate_body_end(struct smtp_gate *g, const struct an_event *ev)
 	const char *answer = end_answer(m);
 	bool over = answer == NULL || m->forwarded || g->server_lost;
 
-	if (!m->chunked)
+	if (!m->chunked) {
+		gate_pending(g, ev->slot)->verb = ".";
 		gate_hold(g->tx, gate_pending(g, ev->slot));
+	}
 	if (answer == NULL) {
 		deliver(g, ev->slot);
 	} else {

@@ -112,6 +112,29 @@ gate_give_up(struct smtp_gate *g, const char *reply, const char *reason)
 	end_behind_reply(g, reason);
 }
 
+void
+gate_answer_waiting(struct smtp_gate *g, const char *reply)
+{
+	unsigned keep = smtp_state(g->dialogue) == SMTP_ST_CHUNK ? 1 : 0;
+	uint64_t slot = smtp_oldest(g->dialogue);
+	uint64_t end = slot + smtp_waiting(g->dialogue) - keep;
+
+	for (; slot < end; slot++) {
+		struct pending *p = gate_pending(g, slot);
+
+		if (p->text != NULL) {
+			emit(g, p->text);
+		} else if (p->verb != NULL) { /* else the command was ours */
+			gate_record_reply(g, p, p->verb, span_str(reply), RECORD_GATEWAY);
+			emit(g, reply);
+			emit(g, "\r\n");
+		}
+		gate_release(g, p);
+	}
+	while (smtp_waiting(g->dialogue) > keep)
+		smtp_answered_oldest(g->dialogue, reply_code(span_str(reply)));
+}
+
 /* ---- from the server ---- */
 
 /* The reply goes to the client as the server wrote it. */
@@ -279,8 +302,8 @@ on_ehlo(struct smtp_gate *g, const struct an_event *ev)
 		return;
 	}
 	free(g->helo);
-	g->helo = p->rcpt; /* the name that the command carried */
-	p->rcpt = NULL;
+	g->helo = p->helo;
+	p->helo = NULL;
 	gate_record_reply(g, p, ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	if (ev->smtp->verb->verb == SMTP_HELO) {
 		g->size_max = gate_config(g)->message_size;
@@ -392,14 +415,16 @@ abandon_chunks(struct smtp_gate *g, const struct an_event *ev)
 static void
 on_chunk(struct smtp_gate *g, const struct an_event *ev)
 {
+	struct transaction *tx = gate_pending(g, ev->slot)->tx;
+
 	if (ev->slot == g->chunk_end) { /* BDAT 0 LAST was the client's own command */
 		g->chunk_end = 0;
 		on_message(g, ev);
 		return;
 	}
-	if (class_of(ev) != 2) {
-		g->chunk_failed = true;
-		g->message.dead = g->message.open && g->message.chunked;
+	if (class_of(ev) != 2 && tx != NULL) {
+		tx->chunk_failed = true;
+		g->message.dead = g->message.dead || (g->message.open && g->tx == tx);
 	}
 	if (ev->slot != g->last_chunk) {
 		pass(g, ev);
@@ -407,7 +432,7 @@ on_chunk(struct smtp_gate *g, const struct an_event *ev)
 	}
 	g->last_chunk = 0;
 	g->relay.pause[AN_C2S] &= ~(unsigned)PAUSE_HELD;
-	if (g->chunk_failed)
+	if (tx != NULL && tx->chunk_failed)
 		abandon_chunks(g, ev);
 	else
 		end_chunks(g, ev);
@@ -488,7 +513,8 @@ on_unasked(struct smtp_gate *g, const struct an_event *ev)
 	/* a server may say goodbye at any time (RFC 5321 s3.8) */
 	gate_record_reply(g, gate_pending(g, ev->slot), "", ev->octets, RECORD_SERVER);
 	channel_put(&g->relay.client, ev->octets);
-	relay_end(&g->relay, "server_421", WISH_CLOSE, WISH_CLOSE);
+	/* a clean end in the middle of a message could be taken for the whole of it */
+	relay_end(&g->relay, "server_421", WISH_CLOSE, g->message.open ? WISH_RESET : WISH_CLOSE);
 }
 
 static void
@@ -564,4 +590,6 @@ gate_reply(struct smtp_gate *g, const struct an_event *ev)
 		on_own(g, ev);
 	else
 		by_verb(g, ev);
+	if (g->doomed && smtp_waiting(g->dialogue) <= 1)
+		gate_drop_server(g);
 }

@@ -63,6 +63,7 @@ gate_release(struct smtp_gate *g, struct pending *p)
 
 	free(p->text);
 	free(p->rcpt);
+	free(p->helo);
 	*p = (struct pending){0};
 	if (tx != NULL && --tx->refs == 0 && tx->closed)
 		write_record(g, tx);
