@@ -44,8 +44,8 @@ class Stream:
     def __init__(self, sock, timeout=10):
         self.sock = sock
         self.timeout = timeout
-        self.pending = b""
-        self.received = b""  # every octet that ever came
+        self.pending = bytearray()
+        self.received = bytearray()  # every octet that ever came
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, octets, how=WHOLE):
@@ -70,23 +70,23 @@ class Stream:
         except (ConnectionResetError, BrokenPipeError):
             more = b""
         if not more:
-            raise Closed(self.pending)
+            raise Closed(bytes(self.pending))
         self.pending += more
         self.received += more
 
     def exactly(self, n):
         while len(self.pending) < n:
             self.fill()
-        taken, self.pending = self.pending[:n], self.pending[n:]
+        taken, self.pending = bytes(self.pending[:n]), self.pending[n:]
         return taken
 
     def until(self, mark, timeout=None):
         """Up to and including mark."""
-        while mark not in self.pending:
+        looked = 0  # what was looked at is not looked at again: messages are long
+        while (at := self.pending.find(mark, max(0, looked - len(mark)))) < 0:
+            looked = len(self.pending)
             self.fill(timeout)
-        end = self.pending.index(mark) + len(mark)
-        taken, self.pending = self.pending[:end], self.pending[end:]
-        return taken
+        return self.exactly(at + len(mark))
 
     def line(self, timeout=None):
         return self.until(b"\n", timeout)
@@ -97,8 +97,7 @@ class Stream:
             while True:
                 self.fill(timeout)
         except Closed:
-            taken, self.pending = self.pending, b""
-            return taken
+            return self.exactly(len(self.pending))
 
     def silent(self, seconds):
         """True when nothing comes for that long."""

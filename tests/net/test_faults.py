@@ -258,12 +258,12 @@ def test_many_sessions_at_once(fake, gateway):
 
 def test_client_port_scans(fake, gateway):
     """Connect and reset, a hundred times: nothing is left over."""
-    gate = gateway(fake())
+    gate = gateway(fake(), limits={"pending_connects_per_client": 200})
     for _ in range(100):
         gate.client().reset()
     with gate.client() as client:
         client.hello()
-    wait_for(lambda: len(gate.records("flow")) >= 1, what="records")
+    wait_for(lambda: len(gate.records("flow")) == 101, what="records of all")
 
 
 def test_keepalive_of_nothing(fake, gateway):
