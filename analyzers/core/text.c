@@ -241,6 +241,7 @@ take_run(struct text *t, const uint8_t *p, size_t n)
 	size_t i = 0;
 
 	if (t->odd_n > 0 && !is_special(p[0])) {
+		t->eight_bit = t->eight_bit || p[0] > 0x7f;
 		t->state = IN_LINE;
 		t->line_n++;
 		return 1;
@@ -424,6 +425,8 @@ text_finish(struct text *t, struct text_event *ev)
 {
 	bool out = t->state == AFTER_CR_OUT;
 
+	if (t->line_max > 0 && t->line_n > t->line_max)
+		t->long_line = true; /* no CR LF will end it */
 	if (remark(t, ev))
 		return true;
 	if (!out && t->state != AFTER_CR)
