@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +26,9 @@ give_up(struct log_pipe *log)
 {
 	char *line;
 
+	fputs(
+	    "postern: the process that writes the log is gone: records are lost until a restart\n",
+	    stderr);
 	log->broken = true;
 	event_del(log->writable);
 	while ((line = evbuffer_readln(log->queue, NULL, EVBUFFER_EOL_LF)) != NULL) {

@@ -224,6 +224,8 @@ start(struct worker *w)
 	int log;
 
 	raise_descriptor_limit();
+	if (!record_init())
+		return "cannot set up records";
 	log = logger_start(w->config->log, &w->logger_pid, &why);
 	if (log < 0)
 		return why;

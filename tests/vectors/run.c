@@ -76,6 +76,7 @@ struct run {
 	bool holds[2];	       /* that peer takes nothing of what is queued for it */
 	bool pressed;
 	bool asked, failed;
+	bool names_wait; /* questions stay open */
 };
 
 __attribute__((format(printf, 3, 4))) static void
@@ -227,8 +228,8 @@ collect(struct run *r)
 	bool more = true;
 
 	while (more) {
-		more = r->asked;
-		while (r->asked) {
+		more = r->asked && !r->names_wait;
+		while (r->asked && !r->names_wait) {
 			r->asked = false;
 			relay_answered(r->relay);
 		}
@@ -713,6 +714,17 @@ set_up_before(const struct line *l)
 	       is_word(l, "unreached") || is_word(l, "outside");
 }
 
+/* Look-ups take their time from here on, or are answered. */
+static bool
+names_line(struct run *r, const struct line *l)
+{
+	if (!is_word(l, "names-wait") && !is_word(l, "names-come"))
+		return false;
+	r->names_wait = is_word(l, "names-wait");
+	collect(r);
+	return true;
+}
+
 static void
 other_line(struct run *r, const struct line *l)
 {
@@ -725,7 +737,7 @@ other_line(struct run *r, const struct line *l)
 		complain(r, l, "records are looked at when all is said");
 		return;
 	}
-	if (peer_line(r, l))
+	if (names_line(r, l) || peer_line(r, l))
 		return;
 	if (sscanf(l->text, "tick %u", &seconds) == 1) {
 		tick(r, seconds);
