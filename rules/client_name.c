@@ -169,18 +169,14 @@ refuse_reverse(struct judgement *j, const struct refusal *refusal)
 static void
 judge_findings(struct judgement *j, const struct finding *reverse, const struct finding *helo)
 {
-	enum check check = j->policy->client_name.check;
+	bool permanent = is_permanent(reverse) || is_permanent(helo);
 
-	if (is_permanent(reverse))
-		refuse_reverse(j, reverse->refusal);
-	else if (is_permanent(helo))
-		judgement_refuse(j, check, helo->refusal);
-	else if (reverse->open || helo->open)
+	if ((reverse->open || helo->open) && !permanent)
 		judgement_undecided(j, RULE);
 	else if (reverse->refusal != NULL)
 		refuse_reverse(j, reverse->refusal);
 	else if (helo->refusal != NULL)
-		judgement_refuse(j, check, helo->refusal);
+		judgement_refuse(j, j->policy->client_name.check, helo->refusal);
 	else
 		judgement_pass(j, RULE, "ok");
 }
@@ -196,6 +192,7 @@ client_name_judge(struct judgement *j)
 		return;
 	}
 	helo = find_helo(j);
+	/* one permanent fault is enough, and nobody need be asked about another */
 	reverse = is_permanent(&helo) ? FINE : find_reverse(j);
 	judge_findings(j, &reverse, &helo);
 }

@@ -27,12 +27,21 @@ struct ere {
 
 /* ---- an expression is read ---- */
 
+/* An open parenthesis, or the whole expression. */
+struct level {
+	size_t start;  /* its first state */
+	size_t branch; /* first state of the alternative that is being read */
+	size_t jumps;  /* behind the last jump at the end of an alternative; 0: there is none */
+	bool empty;    /* nothing of this alternative has been read */
+};
+
 /* Forks are relative: a run of states that is complete can be moved and repeated. */
 struct reading {
 	struct span rest;
 	struct state states[ERE_STATES_MAX];
 	size_t n;
-	unsigned depth;
+	struct level levels[1 + DEPTH_MAX];
+	size_t depth;
 	const char *why; /* NULL: no fault so far */
 };
 
@@ -47,8 +56,11 @@ fault(struct reading *r, const char *why)
 static uint8_t
 next(struct reading *r)
 {
-	uint8_t c = r->rest.p[0];
+	uint8_t c;
 
+	if (r->rest.n == 0)
+		return '\0';
+	c = r->rest.p[0];
 	r->rest = span_from(r->rest, 1);
 	return c;
 }
@@ -308,25 +320,11 @@ read_repetition(struct reading *r, size_t start)
 
 /* ---- the rest of the grammar ---- */
 
-static void read_alternatives(struct reading *r);
-
-static void
-read_group(struct reading *r)
-{
-	if (++r->depth > DEPTH_MAX)
-		fault(r, "has parentheses that are more than 32 deep");
-	else
-		read_alternatives(r);
-	r->depth--;
-	if (!take(r, ')'))
-		fault(r, "has a ( that nothing closes");
-}
-
 /* POSIX gives a meaning to a backslash before a special character only. */
 static void
 read_escape(struct reading *r)
 {
-	uint8_t c = r->rest.n > 0 ? next(r) : 'a';
+	uint8_t c = next(r);
 
 	if (is_punctuation(c))
 		emit_octet(r, c);
@@ -341,9 +339,6 @@ read_atom(struct reading *r)
 	uint8_t c = next(r);
 
 	switch (c) {
-	case '(':
-		read_group(r);
-		break;
 	case '[':
 		read_brackets(r);
 		break;
@@ -372,18 +367,28 @@ read_atom(struct reading *r)
 	}
 }
 
+/* The states from "start" on are an atom or a group; what repeats them follows. */
 static void
-read_branch(struct reading *r)
+read_piece(struct reading *r, size_t start)
 {
-	if (r->rest.n == 0 || next_is(r, '|') || next_is(r, ')'))
-		fault(r, "has an empty alternative");
-	while (r->rest.n > 0 && !next_is(r, '|') && !next_is(r, ')')) {
-		size_t start = r->n;
+	r->levels[r->depth].empty = false;
+	while (read_repetition(r, start))
+		continue;
+}
 
-		read_atom(r);
-		while (read_repetition(r, start))
-			continue;
-	}
+static struct level
+level_at(const struct reading *r)
+{
+	return (struct level){.start = r->n, .branch = r->n, .empty = true};
+}
+
+static void
+open_group(struct reading *r)
+{
+	if (r->depth == DEPTH_MAX)
+		fault(r, "has parentheses that are more than 32 deep");
+	else
+		r->levels[++r->depth] = level_at(r);
 }
 
 /* Puts a fork before the states from "start" on: to them, or behind them and the jump there. */
@@ -399,20 +404,71 @@ fork_before(struct reading *r, size_t start)
 	r->n++;
 }
 
+/* The jump leads to the end of the level; until that is known it leads to the jump before it. */
 static void
-read_alternatives(struct reading *r)
+end_alternative(struct reading *r)
 {
-	size_t start = r->n, jump;
+	struct level *level = &r->levels[r->depth];
 
-	read_branch(r);
-	if (!take(r, '|'))
+	if (level->empty)
+		fault(r, "has an empty alternative");
+	fork_before(r, level->branch);
+	emit_fork(r, level->jumps, 0);
+	level->jumps = level->branch = r->n;
+	level->empty = true;
+}
+
+static void
+end_level(struct reading *r)
+{
+	const struct level *level = &r->levels[r->depth];
+
+	if (level->empty)
+		fault(r, "has an empty alternative");
+	for (size_t jump = level->jumps; r->why == NULL && jump != 0;) {
+		struct state *s = &r->states[jump - 1];
+
+		jump = (size_t)s->a;
+		s->a = s->b = (int)(r->n - (size_t)(s - r->states));
+	}
+}
+
+static void
+close_group(struct reading *r)
+{
+	size_t start = r->levels[r->depth].start;
+
+	if (r->depth == 0) {
+		fault(r, "has a ) that nothing opens");
 		return;
-	fork_before(r, start);
-	jump = r->n;
-	emit_fork(r, 1, 1);
-	read_alternatives(r);
-	if (r->why == NULL)
-		r->states[jump].a = r->states[jump].b = (int)(r->n - jump);
+	}
+	end_level(r);
+	r->depth--;
+	read_piece(r, start);
+}
+
+static void
+read_expression(struct reading *r)
+{
+	r->levels[0] = level_at(r);
+	while (r->rest.n > 0) {
+		size_t start = r->n;
+
+		if (take(r, '(')) {
+			open_group(r);
+		} else if (take(r, ')')) {
+			close_group(r);
+		} else if (take(r, '|')) {
+			end_alternative(r);
+		} else {
+			read_atom(r);
+			read_piece(r, start);
+		}
+	}
+	if (r->depth > 0)
+		fault(r, "has a ( that nothing closes");
+	end_level(r);
+	emit(r, (struct state){.op = OP_MATCH});
 }
 
 struct ere *
@@ -425,13 +481,10 @@ ere_new(struct span expression, const char **why)
 	if (r == NULL)
 		return NULL;
 	r->rest = expression;
-	read_alternatives(r);
-	if (next_is(r, ')'))
-		fault(r, "has a ) that nothing opens");
-	emit(r, (struct state){.op = OP_MATCH});
-	if (r->why != NULL)
+	read_expression(r);
+	if (r->why != NULL) {
 		*why = r->why;
-	else if ((e = malloc(sizeof(*e) + r->n * sizeof(e->states[0]))) != NULL) {
+	} else if ((e = malloc(sizeof(*e) + r->n * sizeof(e->states[0]))) != NULL) {
 		e->n = r->n;
 		memcpy(e->states, r->states, r->n * sizeof(e->states[0]));
 	}
@@ -462,7 +515,7 @@ clear(const struct ere *e, struct among *s)
 }
 
 static void
-add(struct among *s, size_t at)
+add(struct among *s, int at)
 {
 	if (s->has[at])
 		return;
@@ -475,14 +528,14 @@ static bool
 reach(const struct ere *e, struct among *s, bool start, bool end)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		size_t at = s->at[i];
+		int at = s->at[i];
 		const struct state *state = &e->states[at];
 
 		if (state->op == OP_MATCH)
 			return true;
 		if (state->op == OP_FORK) {
-			add(s, (size_t)((int)at + state->a));
-			add(s, (size_t)((int)at + state->b));
+			add(s, at + state->a);
+			add(s, at + state->b);
 		} else if ((state->op == OP_START && start) || (state->op == OP_END && end)) {
 			add(s, at + 1);
 		}
@@ -498,16 +551,15 @@ step(const struct ere *e, const struct among *from, struct among *to, uint8_t c)
 		const struct state *state = &e->states[from->at[i]];
 
 		if (state->op == OP_OCTET && set_has(state, c))
-			add(to, from->at[i] + 1u);
+			add(to, from->at[i] + 1);
 	}
 }
 
 bool
 ere_matches(const struct ere *e, struct span text)
 {
-	struct among sets[2];
+	struct among sets[2] = {{.n = 0}, {.n = 0}};
 
-	clear(e, &sets[0]);
 	for (size_t i = 0;; i++) {
 		struct among *now = &sets[i % 2];
 

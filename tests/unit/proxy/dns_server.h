@@ -428,7 +428,7 @@ dns_bound(int type, in_port_t port)
 static bool
 dns_bind(struct dns_server *s)
 {
-	struct sockaddr_in at;
+	struct sockaddr_in at = {.sin_port = 0};
 	socklen_t n = sizeof(at);
 
 	s->udp = dns_bound(SOCK_DGRAM, 0);

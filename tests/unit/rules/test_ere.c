@@ -27,76 +27,79 @@ matches(const char *expression, const char *text)
 	return found;
 }
 
+static const struct {
+	const char *expression, *text;
+	bool want;
+} matching[] = {
+    {"a", "bab", true},
+    {"a", "bcb", false},
+    {"A", "bab", true},
+    {"a", "BAB", true},
+    {"^a", "ba", false},
+    {"a$", "ab", false},
+    {"^$", "", true},
+    {"^$", "a", false},
+    {"x*", "", true},
+    {"^a.c$", "abc", true},
+    {"^a.c$", "ac", false},
+    {"a\\.c", "abc", false},
+    {"a\\.c", "a.c", true},
+    {"^(ab|cd)+$", "abcdab", true},
+    {"^(ab|cd)+$", "abc", false},
+    {"^(a|b|c)$", "c", true},
+    {"^a|b$", "ax", true},
+    {"^a{2,3}$", "a", false},
+    {"^a{2,3}$", "aa", true},
+    {"^a{2,3}$", "aaa", true},
+    {"^a{2,3}$", "aaaa", false},
+    {"^a{2}$", "aaa", false},
+    {"^a{2,}$", "aaaaaaa", true},
+    {"^a{2,}$", "a", false},
+    {"^a{0,1}b$", "b", true},
+    {"^a{0}b$", "ab", false},
+    {"^(a{0}|b)$", "", true},
+    {"^(a|(b|c(d|e)*){2})$", "cdeb", true},
+    {"^(a|(b|c(d|e)*){2})$", "cde", false},
+    {"^(ab?c){2}$", "abcac", true},
+    {"^a?b$", "aab", false},
+    {"^a+b$", "b", false},
+    {"^(a*)*$", "aaa", true},
+    {"^(a*)+b$", "aaac", false},
+    {"^[abc]+$", "abcCBA", true},
+    {"^[a-c]+$", "abd", false},
+    {"^[A-C]+$", "abc", true},
+    {"^[^a-c]$", "b", false},
+    {"^[^a-c]$", "B", false},
+    {"^[^a-c]$", "d", true},
+    {"^[]a]+$", "]a", true},
+    {"^[^]a]$", "]", false},
+    {"^[a-]+$", "a-", true},
+    {"^[.*]$", "*", true},
+    {"^[[:digit:]._-]+@", "12.3-4@", true},
+    {"^[[:upper:]]$", "a", true},
+    {"^[[:alpha:][:digit:]]+$", "a1", true},
+    {"^[^[:alpha:]]$", "a", false},
+    {"^[[:punct:]]$", "@", true},
+    {"^[[:space:]]$", "x", false},
+    {"^[[:xdigit:]]+$", "09afAF", true},
+    {"^[[:xdigit:]]$", "g", false},
+    {"a.*b.*c", "xxaxxbxxcxx", true},
+    {"\\(\\)\\|\\$\\^\\*\\+\\?\\{\\\\", "()|$^*+?{\\", true},
+    {"a$b", "a$b", false}, /* an anchor everywhere */
+    {"}", "}", true},
+    {"]", "]", true},
+    {"^..$", "\xc3\xbc", true}, /* octets */
+    {"\xc3\xbc", "m\xc3\xbcll", true},
+};
+
 static void
 test_matches(void **state)
 {
-	static const struct {
-		const char *expression, *text;
-		bool want;
-	} cases[] = {
-	    {"a", "bab", true},
-	    {"a", "bcb", false},
-	    {"A", "bab", true},
-	    {"a", "BAB", true},
-	    {"^a", "ba", false},
-	    {"a$", "ab", false},
-	    {"^$", "", true},
-	    {"^$", "a", false},
-	    {"x*", "", true},
-	    {"^a.c$", "abc", true},
-	    {"^a.c$", "ac", false},
-	    {"a\\.c", "abc", false},
-	    {"a\\.c", "a.c", true},
-	    {"^(ab|cd)+$", "abcdab", true},
-	    {"^(ab|cd)+$", "abc", false},
-	    {"^(a|b|c)$", "c", true},
-	    {"^a|b$", "ax", true},
-	    {"^a{2,3}$", "a", false},
-	    {"^a{2,3}$", "aa", true},
-	    {"^a{2,3}$", "aaa", true},
-	    {"^a{2,3}$", "aaaa", false},
-	    {"^a{2}$", "aaa", false},
-	    {"^a{2,}$", "aaaaaaa", true},
-	    {"^a{2,}$", "a", false},
-	    {"^a{0,1}b$", "b", true},
-	    {"^a{0}b$", "ab", false},
-	    {"^(ab?c){2}$", "abcac", true},
-	    {"^a?b$", "aab", false},
-	    {"^a+b$", "b", false},
-	    {"^(a*)*$", "aaa", true},
-	    {"^(a*)+b$", "aaac", false},
-	    {"^[abc]+$", "abcCBA", true},
-	    {"^[a-c]+$", "abd", false},
-	    {"^[A-C]+$", "abc", true},
-	    {"^[^a-c]$", "b", false},
-	    {"^[^a-c]$", "B", false},
-	    {"^[^a-c]$", "d", true},
-	    {"^[]a]+$", "]a", true},
-	    {"^[^]a]$", "]", false},
-	    {"^[a-]+$", "a-", true},
-	    {"^[.*]$", "*", true},
-	    {"^[[:digit:]._-]+@", "12.3-4@", true},
-	    {"^[[:upper:]]$", "a", true},
-	    {"^[[:alpha:][:digit:]]+$", "a1", true},
-	    {"^[^[:alpha:]]$", "a", false},
-	    {"^[[:punct:]]$", "@", true},
-	    {"^[[:space:]]$", "x", false},
-	    {"^[[:xdigit:]]+$", "09afAF", true},
-	    {"^[[:xdigit:]]$", "g", false},
-	    {"a.*b.*c", "xxaxxbxxcxx", true},
-	    {"\\(\\)\\|\\$\\^\\*\\+\\?\\{\\\\", "()|$^*+?{\\", true},
-	    {"a$b", "a$b", false}, /* an anchor everywhere */
-	    {"}", "}", true},
-	    {"]", "]", true},
-	    {"^..$", "\xc3\xbc", true}, /* octets */
-	    {"\xc3\xbc", "m\xc3\xbcll", true},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < nitems(cases); i++)
-		if (matches(cases[i].expression, cases[i].text) != cases[i].want)
-			fail_msg("'%s' %s '%s'", cases[i].expression,
-			    cases[i].want ? "must match" : "must not match", cases[i].text);
+	for (size_t i = 0; i < nitems(matching); i++)
+		if (matches(matching[i].expression, matching[i].text) != matching[i].want)
+			fail_msg("'%s' %s '%s'", matching[i].expression,
+			    matching[i].want ? "must match" : "must not match", matching[i].text);
 }
 
 static void
@@ -202,7 +205,7 @@ test_hostile(void **state)
 
 	(void)state;
 	memset(text, 'a', sizeof(text) - 2);
-	strcpy(text + sizeof(text) - 2, "!");
+	memcpy(text + sizeof(text) - 2, "!", 2);
 	for (size_t i = 0; i < nitems(expressions); i++)
 		for (unsigned k = 0; k < 100; k++)
 			assert_false(matches(expressions[i], text));
@@ -218,29 +221,55 @@ any(unsigned *seed, unsigned n)
 }
 
 static size_t
-make_expression(unsigned *seed, unsigned depth, char *out)
+put(char *out, const char *text)
+{
+	memcpy(out, text, strlen(text) + 1);
+	return strlen(text);
+}
+
+static size_t
+put_repetition(unsigned *seed, char *out)
+{
+	static const char *const repetitions[] = {
+	    "", "", "", "*", "+", "?", "{2}", "{0,2}", "{1,}", "{1,3}", "{0}"};
+
+	return put(out, repetitions[any(seed, nitems(repetitions))]);
+}
+
+static size_t
+put_atom(unsigned *seed, char *out)
 {
 	static const char *const atoms[] = {
 	    "a", "b", "c", ".", "[ab]", "[^a]", "[[:alpha:]]", "\\."};
-	static const char *const repetitions[] = {
-	    "", "", "", "*", "+", "?", "{2}", "{0,2}", "{1,}", "{1,3}"};
-	size_t n = 0;
-	unsigned pieces = 1 + any(seed, 3);
+	size_t n = put(out, atoms[any(seed, nitems(atoms))]);
 
-	for (unsigned i = 0; i < pieces; i++) {
-		if (i > 0 && any(seed, 4) == 0)
-			out[n++] = '|';
-		if (depth > 0 && any(seed, 3) == 0) {
-			out[n++] = '(';
-			n += make_expression(seed, depth - 1, out + n);
-			out[n++] = ')';
+	return n + put_repetition(seed, out + n);
+}
+
+static void
+make_expression(unsigned *seed, char *out)
+{
+	unsigned open = 0, steps = 1 + any(seed, 8);
+	size_t n = put_atom(seed, out);
+
+	while (steps > 0 || open > 0) {
+		unsigned what = any(seed, 5);
+
+		if (steps == 0 || (what == 0 && open > 0)) {
+			n += put(out + n, ")");
+			n += put_repetition(seed, out + n);
+			open--;
 		} else {
-			n += (size_t)sprintf(out + n, "%s", atoms[any(seed, nitems(atoms))]);
+			if (what == 1)
+				n += put(out + n, "|");
+			if (what <= 2 && open < 3) {
+				n += put(out + n, "(");
+				open++;
+			}
+			n += put_atom(seed, out + n);
 		}
-		n += (size_t)sprintf(out + n, "%s", repetitions[any(seed, nitems(repetitions))]);
+		steps -= steps > 0;
 	}
-	out[n] = '\0';
-	return n;
 }
 
 static void
@@ -254,7 +283,7 @@ test_like_libc(void **state)
 		const char *why;
 		regex_t theirs;
 
-		make_expression(&seed, 2, inner);
+		make_expression(&seed, inner);
 		snprintf(expression, sizeof(expression), any(&seed, 2) ? "^(%s)$" : "%s", inner);
 		struct ere *ours = ere_new(span_str(expression), &why);
 		if (ours == NULL)
