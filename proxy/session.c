@@ -17,6 +17,7 @@
 #define LINGER_MS     2000  /* a client reads our last words before its socket is closed */
 #define LINGER_OCTETS (1u << 20) /* of what it still sends, read and thrown away */
 #define FLOW_ID_BITS  53
+#define PRESS_EVERY   1000u /* milliseconds between two looks at all idle sessions */
 
 /* One socket. */
 struct side {
@@ -543,6 +544,19 @@ welcome(struct session *s, enum client_welcome how, const struct forward *f)
 	}
 }
 
+/* With too many sessions, those that idle have less time from now on, the old ones too. */
+static void
+press(struct sessions *all)
+{
+	uint64_t now = session_now(NULL);
+
+	if (!under_pressure(all) || now - all->pressed < PRESS_EVERY)
+		return;
+	all->pressed = now;
+	for (struct session *s = all->first; s != NULL; s = s->next)
+		update_timer(s);
+}
+
 void
 session_open(struct sessions *all, int fd, const struct sockaddr *client, const struct forward *f)
 {
@@ -574,4 +588,5 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 	how = clients_enter(all->clients, &from.ip, session_now(NULL), &s->client);
 	welcome(s, how, f);
 	settle(s);
+	press(all);
 }

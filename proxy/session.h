@@ -23,6 +23,7 @@ struct sessions {
 	struct clients *clients;
 	const struct config *config;
 	unsigned max, count;
+	uint64_t pressed; /* when idle sessions were last told that there are too many */
 	struct session *first;
 	/* A session is gone: there may be room for a new one. */
 	void (*ended)(void *arg);
