@@ -45,8 +45,13 @@ class Stream:
         self.sock = sock
         self.timeout = timeout
         self.pending = bytearray()
-        self.received = bytearray()  # every octet that ever came
+        self._received = bytearray()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def received(self):
+        """Every octet that ever came."""
+        return bytes(self._received)
 
     def send(self, octets, how=WHOLE):
         if isinstance(octets, str):
@@ -72,7 +77,7 @@ class Stream:
         if not more:
             raise Closed(bytes(self.pending))
         self.pending += more
-        self.received += more
+        self._received += more
 
     def exactly(self, n):
         while len(self.pending) < n:

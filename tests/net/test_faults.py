@@ -258,7 +258,8 @@ def test_many_sessions_at_once(fake, gateway):
 
 def test_client_port_scans(fake, gateway):
     """Connect and reset, a hundred times: nothing is left over."""
-    gate = gateway(fake(), limits={"pending_connects_per_client": 200})
+    gate = gateway(fake(), limits={"pending_connects_per_client": 200,
+                                   "sessions_per_client": 200})
     for _ in range(100):
         gate.client().reset()
     with gate.client() as client:
