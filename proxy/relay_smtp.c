@@ -93,7 +93,7 @@ begin(struct smtp_gate *g)
 	if (gate_config(g)->body_line > 0)
 		limits.body_line = gate_config(g)->body_line;
 	g->dialogue = smtp_new(&limits);
-	g->asked = gate_now(g);
+	g->asked = g->acted = gate_now(g);
 	if (g->dialogue == NULL)
 		g->relay.client.failed = true;
 	return g->dialogue != NULL;
@@ -113,6 +113,7 @@ smtp_step(struct relay *r, enum an_dir dir)
 	switch (smtp_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
 	case AN_EVENT:
 		g->behind = in.n - used;
+		g->acted = gate_now(g);
 		handle(g, &ev);
 		break;
 	case AN_MORE:
@@ -168,6 +169,8 @@ server_went(struct smtp_gate *g)
 		gate_answer_waiting(g, "451 4.3.0 Error: the mail server went away");
 		gate_drop_server(g);
 	} else if (smtp_waiting(g->dialogue) > 0 || g->last_chunk != 0) {
+		if (g->last_chunk != 0 && gate_pending(g, g->last_chunk)->tx != NULL)
+			gate_pending(g, g->last_chunk)->tx->state = "server_lost";
 		gate_give_up(g, "421 4.3.0 Error: the mail server went away", "server_closed");
 	} else if (g->quit) {
 		relay_end(r, "client_quit", WISH_CLOSE, WISH_CLOSE);
@@ -312,6 +315,7 @@ message_due(struct smtp_gate *g, struct due *due)
 		    "rate");
 }
 
+/* Counted from the last whole command or reply: octets that make none are no activity. */
 static void
 idle_due(struct smtp_gate *g, struct due *due)
 {
@@ -320,8 +324,7 @@ idle_due(struct smtp_gate *g, struct due *due)
 
 	if (r->env->pressed(r->env->arg) && r->env->config->limits.pressed_timeout < seconds)
 		seconds = r->env->config->limits.pressed_timeout;
-	sooner(due, later_of(r->active[AN_C2S], r->active[AN_S2C]) + seconds * 1000u,
-	    "timeout_command");
+	sooner(due, g->acted + seconds * 1000u, "timeout_command");
 }
 
 static struct due

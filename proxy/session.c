@@ -147,8 +147,10 @@ read_in(struct side *side)
 	struct channel_room room = channel_room(relay_from(r, side->dir));
 	ssize_t n;
 
-	if (room.n == 0)
+	if (room.n == 0) { /* out of memory: the relay sees to it */
+		relay_run(r);
 		return;
+	}
 	n = recv(side->fd, room.p, room.n, 0);
 	if (n > 0)
 		relay_received(r, side->dir, (size_t)n);

@@ -100,6 +100,7 @@ struct smtp_gate {
 	bool server_left;  /* it said 421: it will close, and need not be told of */
 	struct sasl *sasl; /* of the AUTH exchange that is under way, or the last one */
 	uint64_t asked;	   /* env->now() when the server was last given something to answer */
+	uint64_t acted;	   /* when something last came of what peers sent */
 	uint64_t tarpit_until, rate_since, rate_octets, rate_checked;
 	size_t behind; /* octets that came in behind the event being handled */
 };

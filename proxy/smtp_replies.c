@@ -121,6 +121,7 @@ gate_answer_waiting(struct smtp_gate *g, const char *reply)
 
 	for (; slot < end; slot++) {
 		struct pending *p = gate_pending(g, slot);
+		const char *ends = p->ends;
 
 		if (p->text != NULL) {
 			emit(g, p->text);
@@ -130,6 +131,10 @@ gate_answer_waiting(struct smtp_gate *g, const char *reply)
 			emit(g, "\r\n");
 		}
 		gate_release(g, p);
+		if (ends != NULL) {
+			end_behind_reply(g, ends);
+			return;
+		}
 	}
 	while (smtp_waiting(g->dialogue) > keep)
 		smtp_answered_oldest(g->dialogue, reply_code(span_str(reply)));

@@ -34,12 +34,14 @@ static const struct option options[] = {
  * A resolver that we forward to does not answer at once for domains whose own servers are dead.
  * libunbound would back off from it as from any server, and in the end ask it nothing for minutes:
  * whoever sends mail from such domains could stop all look-ups. So the times of a resolver are
- * forgotten every second; they start at 0.4 s, never get long, and a question ends after some
- * seconds. Whether the resolver is dead is for resolver.c to say.
+ * forgotten every second; they start at 1.1 s, so that a resolver behind a slow line is heard too,
+ * never get long, and a question ends after some seconds. Whether the resolver is dead is for
+ * resolver.c to say.
  */
 static const struct option forward_options[] = {
     {"infra-host-ttl:", "1"},
     {"outbound-msg-retry:", "3"},
+    {"unknown-server-time-limit:", "1128"},
     {NULL, NULL},
 };
 

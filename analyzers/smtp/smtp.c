@@ -412,20 +412,23 @@ feed_sasl(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 
 /* Where a stuffed dot stands right before the content, both go on together as they lie there. */
 static struct span
-wire_span(const struct text_event *t, const uint8_t *p)
+wire_span(const struct text_event *t, const uint8_t *p, size_t n)
 {
-	if (t->stuffed && t->content.p > p && t->content.p[-1] == '.')
+	size_t at = (size_t)((uintptr_t)t->content.p - (uintptr_t)p);
+
+	if (t->stuffed && at > 0 && at < n && p[at - 1] == '.')
 		return span_of(t->content.p - 1, t->content.n + 1);
 	return t->content;
 }
 
 static enum an_status
-body_event(struct smtp *s, const struct text_event *t, const uint8_t *p, struct an_event *ev)
+body_event(
+    struct smtp *s, const struct text_event *t, const uint8_t *p, size_t n, struct an_event *ev)
 {
 	if (t->what == TEXT_ODD)
 		return say(s, ev, AN_C2S, t->anomaly, t->sequence);
 	s->detail = (struct smtp_detail){.verb = smtp_verb_row(SMTP_MESSAGE),
-	    .wire = wire_span(t, p),
+	    .wire = wire_span(t, p, n),
 	    .line_start = t->line_start};
 	event(s, ev, AN_C2S, EV_BODY, t->content);
 	ev->anomaly = t->anomaly;
@@ -456,7 +459,7 @@ feed_data(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 		return AN_MORE;
 	if (t.what == TEXT_END)
 		return message_end(s, ev, true);
-	return body_event(s, &t, p, ev);
+	return body_event(s, &t, p, n, ev);
 }
 
 static enum an_status
@@ -466,7 +469,7 @@ chunk_end(struct smtp *s, struct an_event *ev)
 
 	if (!s->chunk_binary &&
 	    (s->chunk_last ? text_finish(&s->text, &t) : text_flush(&s->text, &t)))
-		return body_event(s, &t, NULL, ev);
+		return body_event(s, &t, NULL, 0, ev);
 	if (s->chunk_last)
 		return message_end(s, ev, false);
 	s->detail = (struct smtp_detail){.verb = smtp_verb_row(SMTP_BDAT)};
@@ -496,7 +499,7 @@ feed_chunk(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_e
 	s->chunk_left -= *used;
 	if (t.what == TEXT_MORE) /* a CR came last; is the chunk complete with it? */
 		return s->chunk_left == 0 ? chunk_end(s, ev) : AN_MORE;
-	return body_event(s, &t, p, ev);
+	return body_event(s, &t, p, n, ev);
 }
 
 static enum an_status
