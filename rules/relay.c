@@ -97,13 +97,16 @@ tally_mx(struct judgement *j, struct tally *tally)
 {
 	size_t n = answers_count(j->answers, DNS_MX, j->domain);
 
-	for (size_t i = 0, hosts = 0; i < n && hosts < ANSWERS_HOSTS; i++) {
+	for (size_t i = 0, hosts = 0; i < n; i++) {
 		const struct dns_mx *mx = answers_mx(j->answers, j->domain, i);
 
 		if (mx->host[0] == '\0' || mx->is_address)
 			continue;
+		if (hosts++ == ANSWERS_HOSTS) {
+			tally->unknown = DNS_FAILED; /* this host could be the server */
+			break;
+		}
 		tally_host(j, mx->host, tally);
-		hosts++;
 	}
 }
 
