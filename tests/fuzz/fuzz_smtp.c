@@ -394,13 +394,13 @@ feed(struct run *r, enum an_dir dir, unsigned *stalls)
 	fuzz_claim(used <= in.n);
 	side->taken += used;
 	take(side, used);
+	*stalls = used > 0 ? 0 : *stalls + 1;
 	if (status != AN_EVENT) {
 		fuzz_claim(status == AN_MORE || status == AN_WAIT);
 		fuzz_claim(used == (status == AN_MORE ? in.n : 0));
 		fuzz_claim(status == AN_MORE || dir == AN_C2S);
 		return status == AN_MORE && in.n > 0;
 	}
-	*stalls = used > 0 ? 0 : *stalls + 1;
 	fuzz_claim(*stalls <= STALLS_MAX);
 	claim_event(r, &ev, dir, dots);
 	digest_event(&side->digest, &ev);

@@ -131,6 +131,108 @@ def smtp_records(conversation):
     return out
 
 
+# enum act of fuzz_gate
+CLIENT, SERVER, CLIENT_SINGLE, SERVER_SINGLE, LINE, REPLY, SERVE, DRAIN, TICK, ANSWER, PEER, BULK, SECRET = range(
+    13
+)
+INSIDE, NORMALIZE, SENDER, BY_MX, TLS, SLOW, CONNECT, SMALL, LIMITED, PRESSED, SIZE, TARPIT, CLEAR = (
+    1 << i for i in range(13)
+)
+(
+    L_EHLO, L_HELO, L_MAIL, L_MAIL_MX, L_MAIL_BINARY, L_RCPT, L_RCPT_MX, L_RCPT_OTHER, L_PERCENT, L_QUOTED,
+    L_POSTMASTER, L_DATA, L_DOT, L_MESSAGE, L_STUFFED, L_SMUGGLED, L_CHUNK, L_CHUNK_LAST, L_CHUNK_CR,
+    L_CHUNK_LF, L_CHUNK_END, L_CHUNK_NONE, L_CHUNK_BIG, L_RSET, L_NOOP, L_VRFY, L_ETRN, L_HELP, L_LOGIN,
+    L_USER, L_CANCEL, L_STARTTLS, L_TLS, L_QUIT, L_XCLIENT, L_HTTP, L_PIPELINE, L_PIPELINED_CHUNK,
+    L_RECEIVED,
+) = range(39)
+(
+    R_GREETING, R_OK, R_EHLO, R_EHLO_CHUNKING, R_GO, R_334, R_235, R_BYE, R_421, R_450, R_550, R_554,
+    R_MIXED, R_THREE, R_GO_AHEAD, R_TLS_AHEAD, R_BARE, R_WHAT, R_TLS,
+) = range(19)
+
+
+def gate_records(conversation, single=False):
+    out = b""
+    for who, octets in conversation:
+        for piece in cut(octets):
+            out += bytes([(1 if who == "S" else 0) + (2 if single else 0), len(piece)]) + piece
+    return out
+
+
+def options(bits):
+    return bits.to_bytes(2, "little")
+
+
+def script(bits, *steps):
+    """A number is a line of the client that the server then answers, a pair is an act."""
+    out = options(bits)
+    for step in steps:
+        out += bytes([LINE, step, SERVE, 0]) if isinstance(step, int) else bytes(step)
+    return out
+
+
+HELLO = ((SERVE, 0), L_EHLO)
+SENDING = (*HELLO, L_MAIL, L_RCPT)
+GATE = {
+    "served": script(0, *SENDING, L_DATA, L_MESSAGE, L_QUIT),
+    "served-slow": script(SLOW, *SENDING, L_DATA, (BULK, 200), (DRAIN, 4), (DRAIN, 0), L_DOT, L_QUIT),
+    "served-never": script(SLOW, (SERVE, 0), *SENDING[1:], L_DATA, (BULK, 255), (BULK, 255), (TICK, 0)),
+    "bulk": script(0, *SENDING, L_DATA, (BULK, 255), L_DOT, L_RSET),
+    "chunked": script(0, *SENDING, L_CHUNK, L_CHUNK_LAST, L_MAIL, L_RCPT, L_CHUNK, L_CHUNK_END),
+    "chunk-cut-in-crlf": script(0, *SENDING, L_CHUNK_CR, L_CHUNK_LF, L_CHUNK_END),
+    "chunk-cr-ends": script(0, *SENDING, L_CHUNK_CR, L_CHUNK_END),
+    "chunk-cr-ends-normalized": script(NORMALIZE, *SENDING, L_CHUNK_CR, L_CHUNK_END),
+    "chunk-failed": script(0, *SENDING, (LINE, L_CHUNK), (LINE, L_CHUNK), (REPLY, R_550), L_CHUNK_LAST),
+    "chunk-big": script(0, *SENDING, L_CHUNK_BIG, (BULK, 20), L_CHUNK_END),
+    "chunk-reset": script(0, *SENDING, L_CHUNK, L_RSET, L_MAIL, L_RCPT, L_CHUNK_END),
+    "pipelined-chunk": script(0, *HELLO, L_PIPELINED_CHUNK, (SERVE, 0), L_MAIL),
+    "binary": script(0, *HELLO, L_MAIL_BINARY, L_RCPT, L_CHUNK_LF, L_CHUNK_LAST),
+    "smuggled": script(0, *SENDING, L_DATA, L_SMUGGLED, L_MAIL, L_QUIT),
+    "smuggled-normalized": script(NORMALIZE, *SENDING, L_DATA, L_SMUGGLED, L_MAIL, L_QUIT),
+    "stuffed": script(0, *SENDING, L_DATA, L_STUFFED, L_STUFFED, L_DOT),
+    "relay": script(0, *HELLO, L_MAIL, L_RCPT_OTHER, L_PERCENT, L_QUOTED, L_POSTMASTER, L_RCPT_MX, L_DATA),
+    "relay-by-mx": script(
+        BY_MX, *HELLO, L_MAIL, L_RCPT_MX, (ANSWER, 0), (ANSWER, 0), (SERVE, 0), L_RCPT_OTHER, (ANSWER, 1)
+    ),
+    "relay-authenticated": script(0, *HELLO, (SECRET, 0), (SERVE, 0), L_MAIL, L_RCPT_OTHER, L_DATA, L_DOT),
+    "sender": script(SENDER, *HELLO, L_MAIL, (ANSWER, 0), (SERVE, 0), L_RCPT, L_DATA, L_DOT),
+    "sender-missing": script(SENDER, *HELLO, L_MAIL, (ANSWER, 14), (ANSWER, 14), L_RCPT),
+    "sender-asked-and-left": script(SENDER, *HELLO, (LINE, L_MAIL), (PEER, 2)),
+    "login": script(
+        0, *HELLO, (SECRET, 1), (REPLY, R_334), (SECRET, 2), (REPLY, R_235), L_MAIL, L_RCPT_OTHER
+    ),
+    "login-failed": script(0, *HELLO, (SECRET, 3), (REPLY, R_334), (SECRET, 4), (REPLY, R_550), L_MAIL),
+    "login-cancelled": script(0, *HELLO, (LINE, L_LOGIN), (REPLY, R_334), (LINE, L_CANCEL), (REPLY, R_550)),
+    "login-needs-tls": script(CLEAR, *HELLO, (SECRET, 0), L_MAIL),
+    "starttls": script(TLS, *HELLO, L_STARTTLS, (LINE, L_TLS), (REPLY, R_TLS), (BULK, 9), (PEER, 1)),
+    "starttls-plain": script(TLS, *HELLO, L_STARTTLS, L_MAIL),
+    "starttls-ahead": script(TLS, *HELLO, (LINE, L_STARTTLS), (REPLY, R_TLS_AHEAD)),
+    "data-ahead": script(0, *SENDING, (LINE, L_DATA), (REPLY, R_GO_AHEAD)),
+    "data-refused": script(0, *SENDING, (LINE, L_DATA), (REPLY, R_554), L_RSET),
+    "server-leaves": script(0, *SENDING, L_DATA, (PEER, 1), L_MESSAGE, L_MAIL),
+    "server-leaves-at-end": script(0, *SENDING, L_DATA, (LINE, L_MESSAGE), (PEER, 3)),
+    "client-leaves": script(0, *SENDING, L_DATA, (LINE, L_STUFFED), (PEER, 0)),
+    "client-leaves-at-end": script(0, *SENDING, L_DATA, (LINE, L_MESSAGE), (PEER, 2), (REPLY, R_OK)),
+    "server-421": script(0, *SENDING, (REPLY, R_421)),
+    "unreachable": script(CONNECT, (LINE, L_EHLO), (PEER, 3)),
+    "connected-late": script(CONNECT, (PEER, 8), *SENDING, L_DATA, L_DOT),
+    "timeout-client": script(0, *HELLO, (TICK, 0)),
+    "timeout-server": script(0, *SENDING, (LINE, L_DATA), (TICK, 0)),
+    "timeout-data": script(0, *SENDING, L_DATA, (TICK, 61), (LINE, L_STUFFED), (TICK, 30), (TICK, 0)),
+    "tarpit": script(TARPIT, *HELLO, *8 * (L_RCPT,), (TICK, 0), (TICK, 0), (TICK, 9)),
+    "errors": script(SMALL, *HELLO, *9 * (L_XCLIENT,)),
+    "junk": script(SMALL, *HELLO, *12 * (L_NOOP,)),
+    "limited": script(LIMITED, *SENDING, L_RCPT, L_RCPT, L_DATA, L_MESSAGE, L_MAIL),
+    "sizes": script(SIZE, *SENDING, L_DATA, (BULK, 12), L_DOT, L_MAIL),
+    "hops": script(SIZE, *SENDING, L_DATA, *4 * (L_RECEIVED,), L_DOT),
+    "odd-replies": script(0, *HELLO, (LINE, L_NOOP), (REPLY, R_MIXED), (LINE, L_NOOP), (REPLY, R_WHAT)),
+    "three-replies": script(0, *HELLO, (LINE, L_PIPELINE), (REPLY, R_THREE), (REPLY, R_GO), L_MESSAGE),
+    "no-pipelining": script(0, (SERVE, 0), (LINE, L_EHLO), (REPLY, R_EHLO_CHUNKING), L_PIPELINED_CHUNK),
+    "http": script(0, (SERVE, 0), L_HTTP, L_MAIL),
+    "other-commands": script(INSIDE, *HELLO, L_VRFY, L_ETRN, L_HELP, L_NOOP, L_XCLIENT, L_HELO),
+}
+
+
 def write(name, inputs):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,6 +263,12 @@ def main():
         + b"\0\2\r\n"
     )
     write("smtp", smtp)
+
+    gate = {k: options(0) + gate_records(c) for k, c in CONVERSATIONS.items()}
+    for key in ("mail", "chunks", "pipelined", "auth-login", "stuffed", "smuggling-cr-crlf"):
+        gate[key + "-single"] = options(0) + gate_records(CONVERSATIONS[key], single=True)
+    gate.update({"acts-" + k: octets for k, octets in GATE.items()})
+    write("gate", gate)
 
 
 if __name__ == "__main__":
