@@ -129,7 +129,7 @@ channel_discard(struct channel *c)
 static struct segment *
 add_segment(struct channel *c, struct block *b, const uint8_t *p, size_t n, bool own)
 {
-	if (c->n_segments == c->max_segments) {
+	if (c->segments == NULL || c->n_segments == c->max_segments) {
 		size_t max = c->max_segments == 0 ? 4 : c->max_segments * 2;
 		struct segment *more = realloc(c->segments, max * sizeof(*more));
 

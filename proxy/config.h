@@ -65,7 +65,7 @@ struct limits {
 	unsigned auth_failures_per_minute;    /* 10; 0: any; 454 4.7.0 */
 	unsigned client_prefix6;	      /* bits of an IPv6 address that make one client: 64 */
 	unsigned pending_connects;	      /* to servers that do not answer yet, in all: 1000 */
-	unsigned pending_connects_per_client; /* 20 */
+	unsigned pending_connects_per_client; /* 50 */
 	unsigned connect_timeout;	      /* seconds: 15 */
 	unsigned pressure;	  /* percent of sessions from which timeouts shorten: 80 */
 	unsigned pressed_timeout; /* seconds a client may idle then: 10 */

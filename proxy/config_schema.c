@@ -97,7 +97,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_LIMITS, "client_prefix6"), NUMBER("64", 16, 128), CONFIG(limits.client_prefix6)},
     {ROW(SECTION_LIMITS, "pending_connects"), NUMBER("1000", 1, 1000000),
 	CONFIG(limits.pending_connects)},
-    {ROW(SECTION_LIMITS, "pending_connects_per_client"), NUMBER("20", 1, 1000000),
+    {ROW(SECTION_LIMITS, "pending_connects_per_client"), NUMBER("50", 1, 1000000),
 	CONFIG(limits.pending_connects_per_client)},
     {ROW(SECTION_LIMITS, "connect_timeout"), NUMBER("15", 1, 300), CONFIG(limits.connect_timeout)},
     {ROW(SECTION_LIMITS, "pressure"), NUMBER("80", 1, 100), CONFIG(limits.pressure)},

@@ -85,6 +85,14 @@ must_wait(const struct smtp_gate *g)
 	       !(g->server_exts & SMTP_EXT_PIPELINING);
 }
 
+/* All octets of a chunk are passed on, and its end has not been handled: first that, then replies.
+ */
+static bool
+chunk_ends(const struct smtp_gate *g)
+{
+	return smtp_state(g->dialogue) == SMTP_ST_CHUNK && smtp_chunk_left(g->dialogue) == 0;
+}
+
 static bool
 begin(struct smtp_gate *g)
 {
@@ -108,7 +116,9 @@ smtp_step(struct relay *r, enum an_dir dir)
 	struct an_event ev;
 	size_t used;
 
-	if ((g->dialogue == NULL && !begin(g)) || (dir == AN_C2S && must_wait(g)))
+	if (g->dialogue == NULL && !begin(g))
+		return false;
+	if (dir == AN_C2S ? must_wait(g) : chunk_ends(g))
 		return false;
 	switch (smtp_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
 	case AN_EVENT:
@@ -133,10 +143,7 @@ smtp_step(struct relay *r, enum an_dir dir)
 static void
 smtp_answers_in(struct relay *r)
 {
-	struct smtp_gate *g = gate_of(r);
-
-	if (g->waiting != NULL)
-		gate_judge_again(g);
+	gate_judge_again(gate_of(r));
 }
 
 static void
@@ -168,6 +175,8 @@ server_went(struct smtp_gate *g)
 			    "session", "server_lost", "server_lost");
 		gate_answer_waiting(g, "451 4.3.0 Error: the mail server went away");
 		gate_drop_server(g);
+	} else if (g->quit && smtp_waiting(g->dialogue) == 1) {
+		gate_give_up(g, "221 2.0.0 Bye", "client_quit");
 	} else if (smtp_waiting(g->dialogue) > 0 || g->last_chunk != 0) {
 		if (g->last_chunk != 0 && gate_pending(g, g->last_chunk)->tx != NULL)
 			gate_pending(g, g->last_chunk)->tx->state = "server_lost";
@@ -189,15 +198,14 @@ client_went(struct smtp_gate *g)
 {
 	struct relay *r = &g->relay;
 
-	if (r->opaque)
-		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
-	else if (in_message(g)) {
+	if (in_message(g)) {
 		gate_anomaly(g, AN_TRUNCATED, AN_C2S, r->client.parsed, NULL);
 		if (g->tx != NULL && g->tx->state == NULL)
 			g->tx->state = "aborted";
 		relay_end(r, "client_aborted", WISH_RESET, WISH_RESET);
-	} else if (smtp_waiting(g->dialogue) == 0 || g->server_lost)
+	} else if (r->opaque || smtp_waiting(g->dialogue) == 0 || g->server_lost) {
 		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
+	}
 }
 
 /* The server owes an answer to a message that has its end mark: that answer is still heard. */

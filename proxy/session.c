@@ -488,10 +488,14 @@ connect_server(struct session *s, const struct forward *f)
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	init_side(s, AN_S2C, fd);
-	if (fd < 0 || !introduce_client(s, f->send_proxy) ||
-	    !clients_connecting(s->all->clients, s->client)) {
+	if (fd < 0 || !introduce_client(s, f->send_proxy)) {
 		close_side(&s->side[AN_S2C], false);
 		relay_peer(s->relay, AN_S2C, PEER_GONE);
+		return;
+	}
+	if (!clients_connecting(s->all->clients, s->client)) {
+		close_side(&s->side[AN_S2C], false);
+		s->relay->ops->turn_away(s->relay, "connect_limit");
 		return;
 	}
 	s->connect_until = session_now(NULL) + s->all->config->limits.connect_timeout * 1000u;

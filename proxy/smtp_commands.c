@@ -391,6 +391,8 @@ judge(struct smtp_gate *g, const struct an_event *ev)
 void
 gate_judge_again(struct smtp_gate *g)
 {
+	if (g->waiting == NULL)
+		return;
 	g->lookup = NULL;
 	smtp_undecided(g->dialogue, false);
 	judge(g, &g->waiting->event);
@@ -453,7 +455,7 @@ refuse_chunk(struct smtp_gate *g, const struct refusal *r)
 		gate_message_begin(g, true);
 	g->message.discard = g->message.dead = true;
 	gate_count_error(g);
-	strcpy(g->message.chunk_refusal, r->reply);
+	g->message.chunk_refusal = r->reply;
 }
 
 /* Behind these commands nothing may be sent before their reply is there (RFC 2920, RFC 3207). */

@@ -53,10 +53,11 @@ struct message {
 	bool chunked;	/* it comes by BDAT */
 	bool discard;	/* its octets go nowhere */
 	bool dead;	/* BDAT: a chunk was refused, the rest up to LAST is too */
+	bool answered;	/* BDAT: the server refused this chunk before it was complete */
 	bool forwarded; /* BDAT: the server has a chunk of it */
 	bool last_chunk_empty;
 	char refusal[VERDICT_REPLY_MAX + 1]; /* what its end is answered with; "": not refused */
-	char chunk_refusal[128]; /* BDAT: what this chunk's end is answered with; "": not refused */
+	const char *chunk_refusal; /* BDAT: what this chunk is answered with, a constant, or NULL */
 	uint64_t size, drained;
 	bool said[AN_ANOMALY_COUNT];
 	struct header_scan {

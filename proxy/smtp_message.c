@@ -237,7 +237,7 @@ deliver(struct smtp_gate *g, uint64_t slot)
 static const char *
 end_answer(const struct message *m)
 {
-	if (m->chunk_refusal[0] != '\0')
+	if (m->chunk_refusal != NULL)
 		return m->chunk_refusal;
 	return m->refusal[0] != '\0' ? m->refusal : NULL;
 }
@@ -257,13 +257,17 @@ gate_body_end(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct message *m = &g->message;
 	const char *answer = end_answer(m);
-	bool over = answer == NULL || m->forwarded || g->server_lost;
+	bool over = answer == NULL || m->forwarded || g->server_lost || m->answered;
 
 	if (!m->chunked) {
 		gate_pending(g, ev->slot)->verb = ".";
 		gate_hold(g->tx, gate_pending(g, ev->slot));
 	}
-	if (answer == NULL) {
+	if (m->answered) {
+		if (g->tx->state == NULL)
+			g->tx->state = "rejected";
+		forget_chunks(g);
+	} else if (answer == NULL) {
 		deliver(g, ev->slot);
 	} else {
 		gate_count_error(g);
@@ -283,9 +287,13 @@ gate_chunk_end(struct smtp_gate *g, const struct an_event *ev)
 	struct message *m = &g->message;
 	const char *answer = end_answer(m);
 
+	if (m->answered) {
+		m->answered = false;
+		return;
+	}
 	if (answer == NULL)
 		return; /* the server answers */
 	gate_answer(g, ev->slot, "BDAT", answer, NULL);
-	m->chunk_refusal[0] = '\0';
+	m->chunk_refusal = NULL;
 	m->dead = true;
 }

@@ -413,6 +413,25 @@ abandon_chunks(struct smtp_gate *g, const struct an_event *ev)
 	gate_release(g, p);
 }
 
+/* The chunk that is coming in is the newest command: it has its answer, and is not complete. */
+static bool
+is_early(const struct smtp_gate *g)
+{
+	return smtp_state(g->dialogue) == SMTP_ST_CHUNK && smtp_waiting(g->dialogue) == 0;
+}
+
+/* A server may refuse early, and reads the chunk all the same; it cannot have taken it yet. */
+static void
+on_early(struct smtp_gate *g, const struct an_event *ev)
+{
+	if (class_of(ev) == 2) {
+		protocol_error(g, ev, AN_UNMATCHED_REPLY);
+		return;
+	}
+	g->message.dead = g->message.answered = true;
+	pass(g, ev);
+}
+
 /*
  * A chunk. The last one of the client is not the last one that the server saw: its end mark,
  * BDAT 0 LAST, goes out when all chunks are in order.
@@ -425,6 +444,10 @@ on_chunk(struct smtp_gate *g, const struct an_event *ev)
 	if (ev->slot == g->chunk_end) { /* BDAT 0 LAST was the client's own command */
 		g->chunk_end = 0;
 		on_message(g, ev);
+		return;
+	}
+	if (is_early(g)) {
+		on_early(g, ev);
 		return;
 	}
 	if (class_of(ev) != 2 && tx != NULL) {

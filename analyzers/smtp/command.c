@@ -62,10 +62,11 @@ smtp_auth_mechanism(struct span args)
 static enum smtp_fault
 parse_auth(struct smtp_detail *d)
 {
-	struct span rest = d->args, word = span_word(&rest);
+	struct span rest = d->args, word;
 
 	if (smtp_auth_mechanism(d->args).n == 0)
 		return SMTP_ARGS_SYNTAX;
+	span_word(&rest);
 	word = span_word(&rest);
 	return is_base64(word) && span_trim(rest).n == 0 ? SMTP_OK : SMTP_ARGS_SYNTAX;
 }

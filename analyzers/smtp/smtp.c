@@ -133,6 +133,12 @@ smtp_state_name(enum smtp_state state)
 	return names[state];
 }
 
+uint64_t
+smtp_chunk_left(const struct smtp *s)
+{
+	return s->chunk_left;
+}
+
 unsigned
 smtp_waiting(const struct smtp *s)
 {

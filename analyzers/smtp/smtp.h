@@ -142,5 +142,7 @@ enum smtp_state {
 };
 enum smtp_state smtp_state(const struct smtp *);
 const char *smtp_state_name(enum smtp_state);
+/* In SMTP_ST_CHUNK: octets of the chunk that have not been fed. */
+uint64_t smtp_chunk_left(const struct smtp *);
 
 #endif
