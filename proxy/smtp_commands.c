@@ -492,6 +492,8 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 		return;
 	}
 	p->verb = d->verb->name;
+	if (d->verb->verb == SMTP_BDAT)
+		g->chunk = ev->slot;
 	refusal = in_order(g, d);
 	if (d->verb->verb == SMTP_BDAT && refusal.ends != NULL && g->size_max > 0 &&
 	    d->chunk > g->size_max)

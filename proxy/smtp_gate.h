@@ -94,6 +94,7 @@ struct smtp_gate {
 	uint64_t size_max;    /* of a message: the smaller of ours and the server's; 0: none */
 	unsigned errors, junk, anomalies;
 	bool server_lost;    /* its leg is gone; the client hears so at its next command */
+	uint64_t chunk;	     /* slot of the chunk that is coming in, or came in last */
 	uint64_t last_chunk; /* slot of a last chunk that waits for its reply; 0: none */
 	uint64_t chunk_end;  /* slot of a BDAT 0 LAST that is on its way; 0: none */
 	bool doomed; /* server_lost, but for replies to earlier commands that it still owes */

@@ -415,9 +415,9 @@ abandon_chunks(struct smtp_gate *g, const struct an_event *ev)
 
 /* The chunk that is coming in is the newest command: it has its answer, and is not complete. */
 static bool
-is_early(const struct smtp_gate *g)
+is_early(const struct smtp_gate *g, const struct an_event *ev)
 {
-	return smtp_state(g->dialogue) == SMTP_ST_CHUNK && smtp_waiting(g->dialogue) == 0;
+	return smtp_state(g->dialogue) == SMTP_ST_CHUNK && ev->slot == g->chunk;
 }
 
 /* A server may refuse early, and reads the chunk all the same; it cannot have taken it yet. */
@@ -446,7 +446,7 @@ on_chunk(struct smtp_gate *g, const struct an_event *ev)
 		on_message(g, ev);
 		return;
 	}
-	if (is_early(g)) {
+	if (is_early(g, ev)) {
 		on_early(g, ev);
 		return;
 	}
