@@ -165,7 +165,7 @@ server_went(struct smtp_gate *g)
 {
 	struct relay *r = &g->relay;
 
-	if (r->opaque || g->server_left) {
+	if (r->opaque || (g->server_left && !in_message(g))) {
 		relay_end(
 		    r, g->server_left ? "server_421" : "server_closed", WISH_CLOSE, WISH_CLOSE);
 	} else if (in_message(g) || g->doomed) {
