@@ -8,9 +8,8 @@
 static struct relay *
 smtp_create(void)
 {
-	struct smtp_gate *g = calloc(1, sizeof(*g));
-
-	return g == NULL ? NULL : &g->relay;
+	/* relay is the first member of the gate */
+	return calloc(1, sizeof(struct smtp_gate));
 }
 
 static void
