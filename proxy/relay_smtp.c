@@ -8,8 +8,10 @@
 static struct relay *
 smtp_create(void)
 {
-	/* relay is the first member of the gate */
-	return calloc(1, sizeof(struct smtp_gate));
+	struct smtp_gate *g = calloc(1, sizeof(*g));
+
+	/* relay is its first member */
+	return (struct relay *)(void *)g;
 }
 
 static void
