@@ -12,13 +12,13 @@ VERSION := 0.1
 
 # Every package comes from Debian 12. deps: what the build needs. deps-test: what checks it.
 DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev libconfuse-dev \
-	libjansson-dev libunbound-dev
+	libjansson-dev libunbound-dev libnftnl-dev libmnl-dev libseccomp-dev libcap-ng-dev
 DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
 	mandoc python3 python3-pytest python3-pytest-xdist
 
 PKGS_ANALYZERS := libcrypto
-PKGS_RULES     := $(PKGS_ANALYZERS) libidn2
-PKGS_PROXY     := $(PKGS_RULES) libevent libconfuse jansson libssl libunbound
+PKGS_RULES     := $(PKGS_ANALYZERS) libidn2 libnftnl libmnl
+PKGS_PROXY     := $(PKGS_RULES) libevent libconfuse jansson libssl libunbound libseccomp libcap-ng
 
 comma := ,
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \

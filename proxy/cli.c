@@ -1,18 +1,14 @@
 #include "cli.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "channel.h"
+#include "check.h"
 #include "config_text.h"
 #include "explain.h"
 #include "worker.h"
 
 static int run(int argc, char **argv);
-static int check(int argc, char **argv);
 
 static const struct command commands[] = {
     {"run", "[-c FILE]", run},
@@ -41,9 +37,8 @@ commands_usage(FILE *out)
 	fputs("       postern --version | --help\n", out);
 }
 
-/* The one option of most commands. NULL: usage or configuration is wrong, and that was told. */
-static struct config *
-read_config(int argc, char **argv)
+struct config *
+command_config(int argc, char **argv)
 {
 	const char *path = CONFIG_DEFAULT_PATH;
 	int opt;
@@ -107,7 +102,7 @@ can_run(const struct config *c)
 static int
 run(int argc, char **argv)
 {
-	struct config *c = read_config(argc, argv);
+	struct config *c = command_config(argc, argv);
 
 	if (c == NULL || !can_run(c)) {
 		config_free(c);
@@ -116,168 +111,4 @@ run(int argc, char **argv)
 	int code = worker_run(c);
 	config_free(c);
 	return code;
-}
-
-/* ---- check ---- */
-
-/*
- * Octets of one session at most, whatever its peers send: per channel two blocks of input, the
- * queue and what one event adds to it (a reply at most), and in the dialogue a line and a reply.
- */
-static size_t
-session_octets(const struct smtp_limits *l)
-{
-	size_t line = l->auth_line > l->line ? l->auth_line : l->line;
-
-	return 2 * (size_t)CHANNEL_MEMORY_MAX + 2 * l->reply + line;
-}
-
-static void
-print_processes(void)
-{
-	puts(
-	    "# Processes: one worker, as the user who starts it; workers and user count in a later "
-	    "version.");
-}
-
-static void
-print_sessions(const struct config *c)
-{
-	unsigned sessions = worker_sessions_max(c);
-	size_t each = session_octets(&c->smtp.dialogue);
-	struct rlimit files;
-
-	printf("# Sessions: at most %u at once in a worker, ", sessions);
-	if (sessions == c->limits.sessions)
-		puts("as limits.sessions says.");
-	else if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-		printf("which is what a limit of %ju open files has room for.\n",
-		    (uintmax_t)files.rlim_max);
-	else
-		puts("which is what the limit of open files has room for.");
-	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
-	       "them at "
-	       "once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
-	    each >> 10, (each * sessions) >> 20);
-}
-
-static void
-print_mode(const struct config *c)
-{
-	switch (c->mode) {
-	case INTERCEPT_OFF:
-		puts("# Interception: off. Only what connects to a forward section comes by; no "
-		     "firewall rule and no mark is set.");
-		break;
-	case INTERCEPT_TPROXY:
-	case INTERCEPT_REDIRECT:
-		puts(
-		    "# Interception: on. This version cannot do that yet, and \"postern run\" will "
-		    "refuse;\n#   it sets no firewall rule and no mark.");
-		break;
-	}
-}
-
-static const char *
-proxy_words(const struct forward *f)
-{
-	static const char *const words[] = {[SEND_PROXY_NO] = "",
-	    [SEND_PROXY_V1] =
-		",\n#   and has to expect a PROXY header of version 1, from here alone",
-	    [SEND_PROXY_V2] =
-		",\n#   and has to expect a PROXY header of version 2, from here alone"};
-
-	return words[f->send_proxy];
-}
-
-/* A server that has to take the gateway for the client. */
-static bool
-hides_clients(const struct config *c)
-{
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].send_proxy == SEND_PROXY_NO)
-			return true;
-	return c->mode == INTERCEPT_REDIRECT;
-}
-
-static void
-print_forwards(const struct config *c)
-{
-	char from[ADDRESS_TEXT_MAX], to[ADDRESS_TEXT_MAX];
-
-	for (size_t i = 0; i < c->n_forwards; i++) {
-		const struct forward *f = &c->forwards[i];
-		struct endpoint listen = address_endpoint((const struct sockaddr *)&f->listen);
-		struct endpoint server = address_endpoint((const struct sockaddr *)&f->to);
-		printf("# Forward \"%s\": who connects to %s speaks %s with %s, which counts as "
-		       "%s%s.\n",
-		    f->name, address_text(&listen, from), protocol_name(f->protocol),
-		    address_text(&server, to), f->outside ? "outside" : "inside", proxy_words(f));
-	}
-	if (hides_clients(c) && c->policy->relay.check != CHECK_ENFORCE)
-		puts(
-		    "# Warning: the server sees the gateway's address in place of the client's. If "
-		    "it trusts that address,\n#   it relays for everybody: smtp.relay.check = "
-		    "enforce prevents that, or send_proxy.");
-}
-
-static const char *const does[] = {
-    [CHECK_OFF] = "off", [CHECK_REPORT] = "recorded, and let by", [CHECK_ENFORCE] = "refused"};
-
-static void
-print_client_name(const struct client_name_policy *p)
-{
-	static const char *const reverse[] = {[REVERSE_NONE] = "",
-	    [REVERSE_EXISTS] = "without a reverse name",
-	    [REVERSE_CONFIRMED] = "without a reverse name that has their address"};
-	static const char *const helo[] = {[HELO_ANY] = "",
-	    [HELO_VALID] = "with a HELO name that is no full one",
-	    [HELO_RESOLVES] = "with a HELO name that the DNS does not have"};
-	bool both = p->reverse != REVERSE_NONE && p->helo != HELO_ANY;
-
-	if (p->check != CHECK_OFF)
-		printf("# Clients outside %s%s%s: %s.\n", reverse[p->reverse], both ? ", or " : "",
-		    helo[p->helo], does[p->check]);
-}
-
-static void
-print_lists(const struct policy *p)
-{
-	bool senders = !addresses_empty(p->senders.deny);
-	bool recipients = !addresses_empty(p->recipients.deny);
-
-	if (senders || recipients)
-		printf("# %s%s%s on a list: refused, whoever the client is.\n",
-		    senders ? "Senders" : "", senders && recipients ? " and recipients" : "",
-		    senders ? "" : "Recipients");
-}
-
-static void
-print_checks(const struct config *c)
-{
-	const struct policy *p = c->policy;
-
-	printf("# Relaying for others: %s. Sender domains that do not exist: %s.\n",
-	    does[p->relay.check], does[p->sender.check]);
-	print_client_name(&p->client_name);
-	print_lists(p);
-}
-
-static int
-check(int argc, char **argv)
-{
-	struct config *c = read_config(argc, argv);
-
-	if (c == NULL)
-		return EXIT_USAGE;
-	printf("# %s, with its defaults filled in. What it means:\n#\n", config_text_name(c->path));
-	print_mode(c);
-	print_forwards(c);
-	print_checks(c);
-	print_processes();
-	print_sessions(c);
-	putchar('\n');
-	config_print(c, stdout);
-	config_free(c);
-	return fflush(stdout) == 0 ? EXIT_FINE : EXIT_FAILED;
 }

@@ -20,6 +20,11 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+struct config;
+
+/* Reads what "-c FILE" names. NULL: usage or configuration is wrong, and that was told. */
+struct config *command_config(int argc, char **argv);
+
 /* NULL: there is none of that name. */
 const struct command *command_find(const char *name);
 /* The usage of all of them. */

@@ -204,9 +204,59 @@ check_forward(struct reading *r, size_t i)
 			    f[k].name, r->scan.forward_line[k]);
 }
 
+/* Two packets that the kernel must tell apart may not look alike. */
+static void
+check_marks(struct reading *r)
+{
+	const struct intercept_config *i = &r->config->intercept;
+	unsigned line = setting_line(r, SECTION_INTERCEPT, "mark");
+
+	if (line == 0)
+		line = setting_line(r, SECTION_INTERCEPT, "own_mark");
+	if (line == 0)
+		line = setting_line(r, SECTION_INTERCEPT, "mark_mask");
+	if ((i->mark & ~i->mark_mask) != 0 || (i->own_mark & ~i->mark_mask) != 0)
+		faults_add(&r->faults, line,
+		    "intercept.mark_mask: 0x%08x does not cover intercept.mark, 0x%08x, and "
+		    "intercept.own_mark, 0x%08x",
+		    i->mark_mask, i->mark, i->own_mark);
+	if (i->mark == i->own_mark)
+		faults_add(&r->faults, line,
+		    "intercept.own_mark: 0x%08x is intercept.mark; they must differ", i->mark);
+}
+
+static bool
+listens_here(const struct intercept_config *i, unsigned port)
+{
+	return port >= i->listen_from && port < i->listen_from + INTERCEPT_LISTEN_PORTS;
+}
+
+static void
+check_listen_from(struct reading *r)
+{
+	const struct config *c = r->config;
+	unsigned line = setting_line(r, SECTION_INTERCEPT, "listen_from");
+	const struct {
+		const unsigned *ports;
+		size_t n;
+	} all[] = {{c->smtp.ports, c->smtp.n_ports}, {c->ftp.ports, c->ftp.n_ports},
+	    {c->pop3.ports, c->pop3.n_ports}, {c->imap.ports, c->imap.n_ports}};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (size_t k = 0; k < all[i].n; k++)
+			if (listens_here(&c->intercept, all[i].ports[k]))
+				faults_add(&r->faults, line != 0 ? line : 1,
+				    "intercept.listen_from: port %u is taken off the wire, and one "
+				    "of the %d ports from %u on, where the gateway itself listens",
+				    all[i].ports[k], INTERCEPT_LISTEN_PORTS,
+				    c->intercept.listen_from);
+}
+
 static void
 check_all(struct reading *r)
 {
+	check_marks(r);
+	check_listen_from(r);
 	check_inside(r);
 	check_reply_size(r);
 	check_client_name(r);
@@ -246,6 +296,8 @@ config_free(struct config *c)
 	free(c->path);
 	free(c->user);
 	free(c->log);
+	free(c->status);
+	free(c->text);
 	config_words_free(c->resolvers);
 	config_words_free(c->inside_devices);
 	config_words_free(c->intercept.devices);
@@ -282,18 +334,26 @@ read_text(struct reading *r, char *text, size_t n)
 		check_all(r);
 }
 
-struct config *
-config_read(const char *path, FILE *err)
+static bool
+keep_text(struct config *c, const char *text, size_t n)
+{
+	c->text = malloc(n > 0 ? n : 1);
+	if (c->text == NULL)
+		return false;
+	memcpy(c->text, text, n);
+	c->text_n = n;
+	return true;
+}
+
+/* Reads in text itself, which does not survive. */
+static struct config *
+parse(const char *path, char *text, size_t n, FILE *err)
 {
 	struct reading r;
-	size_t n;
-	char *text = config_text_read(path, &n, err);
 
-	if (text == NULL)
-		return NULL;
 	faults_init(&r.faults);
 	r.config = config_new(path);
-	if (r.config == NULL)
+	if (r.config == NULL || !keep_text(r.config, text, n))
 		faults_add(&r.faults, 1, "out of memory");
 	else
 		read_text(&r, text, n);
@@ -303,6 +363,31 @@ config_read(const char *path, FILE *err)
 		r.config = NULL;
 	}
 	faults_free(&r.faults);
-	free(text);
 	return r.config;
+}
+
+struct config *
+config_parse(const char *path, const char *text, size_t n, FILE *err)
+{
+	/* libconfuse wants room for the NUL behind a text, as a file in memory has it */
+	char *copy = calloc(1, n + 1);
+	struct config *c = NULL;
+
+	if (copy != NULL) {
+		memcpy(copy, text, n);
+		c = parse(path, copy, n, err);
+	}
+	free(copy);
+	return c;
+}
+
+struct config *
+config_read(const char *path, FILE *err)
+{
+	size_t n;
+	char *text = config_text_read(path, &n, err);
+	struct config *c = text == NULL ? NULL : parse(path, text, n, err);
+
+	free(text);
+	return c;
 }

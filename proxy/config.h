@@ -120,18 +120,47 @@ struct intercept_config {
 	bool on_exit_bypass; /* nothing stands in the way while the gateway is down; else refused */
 	struct networks *bypass;	 /* clients never touched; sealed */
 	struct networks *bypass_servers; /* servers never touched; sealed */
+	bool unreachable_reset; /* the client of a server that cannot be reached is reset, not told
+				 */
+	/*
+	 * The first of INTERCEPT_LISTEN_PORTS local ports: one for each protocol (listen_from +
+	 * enum protocol), from INTERCEPT_DATA_PORT on one for the data connections of each worker.
+	 */
+	unsigned listen_from;
+	uint32_t mark;	   /* of packets that are taken off their way, under mark_mask */
+	uint32_t own_mark; /* of what the gateway sends to servers, and of what passes unproxied */
+	uint32_t mark_mask;
+	unsigned route_table; /* number of the routing table behind mark */
+	bool sysctl;	      /* net.ipv4.tcp_early_demux is set to 0 while the gateway runs */
+};
+
+#define WORKERS_MAX	       256
+#define INTERCEPT_DATA_PORT    16 /* behind listen_from */
+#define INTERCEPT_LISTEN_PORTS (INTERCEPT_DATA_PORT + WORKERS_MAX)
+
+/* "rotation { }": of the log file, by the gateway itself; 0: not by this. */
+struct rotation_config {
+	uint64_t size;	   /* octets from which on a new file is begun */
+	unsigned interval; /* seconds after which it is */
+	unsigned keep;	   /* old files: eve.json.1 is the newest */
 };
 
 struct cfg_t; /* libconfuse */
 
 struct config {
 	char *path; /* of the file; "-": standard input */
+	char *text; /* of the file, text_n octets */
+	size_t text_n;
 	unsigned workers;
 	char *user;
 	char *log;	     /* "-": standard output */
 	char **resolvers;    /* NULL-terminated; "recurse" alone: ask the roots */
 	unsigned dns_budget; /* seconds for all look-ups of one event; smtp.sender_domain.budget */
 	unsigned drain;
+	bool audit_required;		 /* while records are lost, new sessions are refused */
+	char *status;			 /* path of the socket of "postern status"; "-": none */
+	struct sockaddr_storage metrics; /* where Prometheus asks; AF_UNSPEC: nowhere */
+	struct rotation_config rotation;
 	char **inside_devices; /* interfaces behind which "inside" is; empty: by address alone */
 	enum intercept_mode mode;
 	struct intercept_config intercept;
@@ -154,6 +183,8 @@ struct config {
  * NULL: there was a fault, or no memory. Else to be freed with config_free().
  */
 struct config *config_read(const char *path, FILE *err);
+/* The same of a text that was read already (n octets, copied); path is what messages call it. */
+struct config *config_parse(const char *path, const char *text, size_t n, FILE *err);
 void config_free(struct config *); /* NULL is fine */
 
 /*

@@ -35,6 +35,8 @@ print_setting(cfg_t *section, const struct setting *row, const char *indent, FIL
 			fputs(", ", out);
 		print_value(row, config_tree_text(section, row, i), out);
 	}
+	if (n == 0 && !list)
+		print_value(row, "", out);
 	fputs(list ? "}\n" : "\n", out);
 }
 

@@ -4,6 +4,7 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_ROOT] = {"", SECTION_NONE, false},
     [SECTION_INTERCEPT] = {"intercept", SECTION_ROOT, false},
     [SECTION_FORWARD] = {"forward", SECTION_ROOT, true},
+    [SECTION_ROTATION] = {"rotation", SECTION_ROOT, false},
     [SECTION_LIMITS] = {"limits", SECTION_ROOT, false},
     [SECTION_SMTP] = {"smtp", SECTION_ROOT, false},
     [SECTION_TIMEOUTS] = {"timeouts", SECTION_SMTP, false},
@@ -29,6 +30,8 @@ static const struct choice helo_words[] = {
 static const struct choice modes[] = {{"tproxy", INTERCEPT_TPROXY},
     {"redirect", INTERCEPT_REDIRECT}, {"off", INTERCEPT_OFF}, {NULL, 0}};
 static const struct choice on_exit_words[] = {{"block", false}, {"bypass", true}, {NULL, 0}};
+static const struct choice unreachable_words[] = {{"reply", false}, {"reset", true}, {NULL, 0}};
+static const struct choice audit_words[] = {{"best_effort", false}, {"required", true}, {NULL, 0}};
 static const struct choice protocols[] = {{"smtp", PROTOCOL_SMTP}, {"ftp", PROTOCOL_FTP},
     {"pop3", PROTOCOL_POP3}, {"imap", PROTOCOL_IMAP}, {NULL, 0}};
 static const struct choice newlines[] = {
@@ -53,6 +56,7 @@ static const struct choice server_data[] = {{"passive", false}, {"same", true}, 
 #define CHOICE(def, words) .type = SETTING_CHOICE, .fallback = (def), .choices = (words)
 #define LIST(type_, def)   .type = (type_), .fallback = (def)
 #define TEXT(def)	   .type = SETTING_TEXT, .fallback = (def)
+#define MARK(def)	   .type = SETTING_MARK, .fallback = (def)
 /* Must be given. */
 #define GIVEN(type_)	   .type = (type_), .fallback = NULL
 #define OR_ZERO		   .zero_ok = true
@@ -61,13 +65,22 @@ static const struct choice server_data[] = {{"passive", false}, {"same", true}, 
 #define ROW(section_, name_) .section = (section_), .name = (name_)
 
 static const struct setting settings[] = {
-    {ROW(SECTION_ROOT, "workers"), NUMBER("0", 1, 256), OR_ZERO, CONFIG(workers)},
+    {ROW(SECTION_ROOT, "workers"), NUMBER("0", 1, WORKERS_MAX), OR_ZERO, CONFIG(workers)},
     {ROW(SECTION_ROOT, "user"), TEXT("postern"), CONFIG(user)},
     {ROW(SECTION_ROOT, "log"), TEXT("/var/log/postern/eve.json"), CONFIG(log)},
     {ROW(SECTION_ROOT, "inside"), LIST(SETTING_NETWORKS, ""), POLICY(inside)},
     {ROW(SECTION_ROOT, "inside_devices"), LIST(SETTING_DEVICES, ""), CONFIG(inside_devices)},
     {ROW(SECTION_ROOT, "resolvers"), LIST(SETTING_RESOLVERS, ""), CONFIG(resolvers)},
     {ROW(SECTION_ROOT, "drain"), NUMBER("10", 0, 86400), CONFIG(drain)},
+    {ROW(SECTION_ROOT, "audit"), CHOICE("best_effort", audit_words), CONFIG(audit_required)},
+    {ROW(SECTION_ROOT, "status"), TEXT("/run/postern/status.sock"), CONFIG(status)},
+    {ROW(SECTION_ROOT, "metrics"), LIST(SETTING_ENDPOINT, ""), OR_ZERO, CONFIG(metrics)},
+
+    {ROW(SECTION_ROTATION, "size"), NUMBER("0", 65536, UINT64_C(1) << 40), OR_ZERO,
+	CONFIG(rotation.size)},
+    {ROW(SECTION_ROTATION, "interval"), NUMBER("0", 1, 31536000), OR_ZERO,
+	CONFIG(rotation.interval)},
+    {ROW(SECTION_ROTATION, "keep"), NUMBER("10", 1, 10000), CONFIG(rotation.keep)},
 
     {ROW(SECTION_INTERCEPT, "mode"), CHOICE("tproxy", modes), CONFIG(mode)},
     {ROW(SECTION_INTERCEPT, "devices"), LIST(SETTING_DEVICES, ""), CONFIG(intercept.devices)},
@@ -76,6 +89,16 @@ static const struct setting settings[] = {
     {ROW(SECTION_INTERCEPT, "bypass"), LIST(SETTING_NETWORKS, ""), CONFIG(intercept.bypass)},
     {ROW(SECTION_INTERCEPT, "bypass_servers"), LIST(SETTING_NETWORKS, ""),
 	CONFIG(intercept.bypass_servers)},
+    {ROW(SECTION_INTERCEPT, "unreachable"), CHOICE("reply", unreachable_words),
+	CONFIG(intercept.unreachable_reset)},
+    {ROW(SECTION_INTERCEPT, "listen_from"), NUMBER("30000", 1024, 65000),
+	CONFIG(intercept.listen_from)},
+    {ROW(SECTION_INTERCEPT, "mark"), MARK("0x01000000"), CONFIG(intercept.mark)},
+    {ROW(SECTION_INTERCEPT, "own_mark"), MARK("0x02000000"), CONFIG(intercept.own_mark)},
+    {ROW(SECTION_INTERCEPT, "mark_mask"), MARK("0x03000000"), CONFIG(intercept.mark_mask)},
+    {ROW(SECTION_INTERCEPT, "route_table"), NUMBER("25025", 1, 4294967294),
+	CONFIG(intercept.route_table)},
+    {ROW(SECTION_INTERCEPT, "sysctl"), CHOICE("yes", yes_no), CONFIG(intercept.sysctl)},
 
     {ROW(SECTION_FORWARD, "listen"), GIVEN(SETTING_ENDPOINT), FORWARD(listen)},
     {ROW(SECTION_FORWARD, "to"), GIVEN(SETTING_ENDPOINT), FORWARD(to)},

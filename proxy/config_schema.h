@@ -11,6 +11,7 @@ enum config_section {
 	SECTION_ROOT,
 	SECTION_INTERCEPT,
 	SECTION_FORWARD,
+	SECTION_ROTATION,
 	SECTION_LIMITS,
 	SECTION_SMTP,
 	SECTION_TIMEOUTS,
@@ -40,7 +41,8 @@ enum setting_type {
 	SETTING_NUMBER,	   /* min to max; with zero_ok also 0. Into 4 or 8 octets */
 	SETTING_CHOICE,	   /* a word of choices. Into a bool or an enum */
 	SETTING_TEXT,	   /* not empty. Into char * */
-	SETTING_ENDPOINT,  /* ADDRESS:PORT. Into struct sockaddr_storage */
+	SETTING_MARK,	   /* "0x01000000": 32 bits of a packet mark. Into uint32_t */
+	SETTING_ENDPOINT,  /* ADDRESS:PORT; with zero_ok also "". Into struct sockaddr_storage */
 	SETTING_PORTS,	   /* list. Into unsigned *, their number into "count" */
 	SETTING_DEVICES,   /* list of interface names. Into char **, NULL-terminated */
 	SETTING_COMMANDS,  /* list of FTP commands. Into char **, in capitals, NULL-terminated */
@@ -81,7 +83,7 @@ struct setting {
 	size_t count;	     /* offset of the member that takes the number of ports */
 };
 
-#define SETTINGS_MAX 96 /* rows at most; the tables of those who walk it are made for that */
+#define SETTINGS_MAX 128 /* rows at most; the tables of those who walk it are made for that */
 
 /* The row i, those of a section side by side; NULL: behind the last. */
 const struct setting *config_setting(size_t i);

@@ -1,6 +1,7 @@
 #include "config_value.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -56,6 +57,21 @@ take_number(const struct taking *t)
 		fault(t, "is not %sa number from %ju to %ju%s%s%s", row->zero_ok ? "0 or " : "",
 		    (uintmax_t)row->min, (uintmax_t)row->max, row->source != NULL ? " (" : "",
 		    row->source != NULL ? row->source : "", row->source != NULL ? ")" : "");
+}
+
+static void
+take_mark(const struct taking *t)
+{
+	char *end;
+	unsigned long mark;
+
+	errno = 0;
+	mark = strtoul(t->text, &end, 16);
+	if (strncmp(t->text, "0x", 2) == 0 && errno == 0 && *end == '\0' && end > t->text + 2 &&
+	    mark != 0 && mark <= UINT32_MAX)
+		store(t, mark);
+	else
+		fault(t, "is not a mark from 0x1 to 0xffffffff");
 }
 
 static void
@@ -138,6 +154,8 @@ config_endpoint(const char *text, struct sockaddr_storage *out)
 static void
 take_endpoint(const struct taking *t)
 {
+	if (*t->text == '\0' && t->row->zero_ok)
+		return;
 	if (!config_endpoint(t->text, t->place))
 		fault(t, "is not ADDRESS:PORT or [ADDRESS]:PORT with a port from 1 to 65535");
 }
@@ -295,6 +313,9 @@ take_one(const struct taking *t)
 		break;
 	case SETTING_TEXT:
 		take_text(t);
+		break;
+	case SETTING_MARK:
+		take_mark(t);
 		break;
 	case SETTING_ENDPOINT:
 		take_endpoint(t);

@@ -78,8 +78,8 @@ must_read(const char *text)
 /* ---- what is wrong, word for word ---- */
 
 #define ROOT_NAMES                                                                                 \
-	"workers, user, log, inside, inside_devices, resolvers, drain, intercept, forward, "       \
-	"limits, smtp, ftp, pop3, imap"
+	"workers, user, log, inside, inside_devices, resolvers, drain, audit, status, metrics, "   \
+	"intercept, forward, rotation, limits, smtp, ftp, pop3, imap"
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
@@ -550,6 +550,10 @@ another_value(const struct setting *row, char text[64])
 									: row->choices[0].word;
 	case SETTING_TEXT:
 		return "\"a \\\"b\\\" \\\\ \\$c # {d}\"";
+	case SETTING_MARK: /* the three of them must fit together */
+		return strcmp(row->name, "mark") == 0	    ? "\"0x10\""
+		       : strcmp(row->name, "own_mark") == 0 ? "\"0x20\""
+							    : "\"0x30\"";
 	case SETTING_ENDPOINT:
 		return strcmp(row->name, "to") == 0 ? "\"192.0.2.1:25\"" : "\"[::1]:2525\"";
 	case SETTING_PORTS:
@@ -770,13 +774,13 @@ test_manual(void **state)
 	(void)state;
 	for (size_t i = 0; (row = config_setting(i)) != NULL; i++) {
 		bool given = row->fallback == NULL;
-		const char *left = setting_is_list(row->type)  ? "{"
-				   : given		       ? "Ar address"
-				   : row->type == SETTING_TEXT ? "\\(dq"
-							       : "";
-		const char *right = setting_is_list(row->type)	? "}"
-				    : row->type == SETTING_TEXT ? "\\(dq"
-								: "";
+		bool quoted =
+		    row->type == SETTING_TEXT || (row->type == SETTING_ENDPOINT && !given);
+		const char *left = setting_is_list(row->type) ? "{"
+				   : given		      ? "Ar address"
+				   : quoted		      ? "\\(dq"
+							      : "";
+		const char *right = setting_is_list(row->type) ? "}" : quoted ? "\\(dq" : "";
 		char *section = manual_section(text, row->section);
 		snprintf(want, sizeof(want), "\n.It Ic %s = %s%s%s\n", row->name, left,
 		    given ? "" : row->fallback, right);

@@ -1,0 +1,86 @@
+/*
+ * ipc - what the supervisor and the other processes say to each other: messages of one fixed
+ * size over a SOCK_SEQPACKET pair, some with descriptors.
+ *
+ * Both ends check all of it: the size, the type, whether this side may say it, the number of
+ * descriptors, the bounds of every field. What does not hold is garbage, and whoever sent it is
+ * ended by the supervisor; a process that gets garbage from its supervisor ends itself.
+ */
+#ifndef POSTERN_IPC_H
+#define POSTERN_IPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IPC_FDS_MAX 64 /* descriptors in one message */
+
+enum ipc_type {
+	/* supervisor to worker */
+	IPC_LISTENER = 1, /* 1 fd; a: enum ipc_listener, b: number of the forward, or protocol */
+	IPC_SERVE,	  /* all listeners were given: accept */
+	IPC_SOCKETS,	  /* 1 to IPC_FDS_MAX fds, transparent sockets; a: 4 or 6 */
+	IPC_RETIRE,	  /* accept no more, end within a seconds */
+
+	/* worker to supervisor */
+	IPC_READY,	  /* set up, sandbox closed: give me listeners */
+	IPC_SERVING,	  /* IPC_SERVE was done */
+	IPC_MORE_SOCKETS, /* a: 4 or 6, b: how many, 1 to IPC_SOCKETS_MAX */
+
+	/* supervisor to logger */
+	IPC_LOG_FILE, /* 1 fd, opened to append to: records go there from now on */
+	IPC_LOG_PIPE, /* 1 fd, the reading end; a: the slot of its worker, or IPC_SLOT_SUPERVISOR */
+
+	/* logger to supervisor */
+	IPC_LOG_ROTATE, /* the file is large or old enough (a: why, enum ipc_rotate) */
+	IPC_LOG_CLOSED, /* the last pipe was read to its end, all is written: may end */
+
+	IPC_TYPE_COUNT
+};
+
+enum ipc_listener {
+	IPC_LISTEN_FORWARD, /* b: index of the forward section */
+	IPC_LISTEN_CAUGHT4, /* intercepted sessions; b: enum protocol */
+	IPC_LISTEN_CAUGHT6,
+	IPC_LISTEN_COUNT
+};
+
+enum ipc_rotate { IPC_ROTATE_SIZE, IPC_ROTATE_AGE, IPC_ROTATE_COUNT };
+
+#define IPC_SOCKETS_MAX	    1024
+#define IPC_SLOT_SUPERVISOR UINT32_MAX
+
+struct ipc_message {
+	uint32_t type; /* enum ipc_type */
+	uint32_t a, b; /* as the type says; else 0 */
+};
+
+/* Who the other end is, and so what it may say. */
+enum ipc_peer {
+	IPC_FROM_SUPERVISOR_TO_WORKER,
+	IPC_FROM_SUPERVISOR_TO_LOGGER,
+	IPC_FROM_WORKER,
+	IPC_FROM_LOGGER,
+};
+
+enum ipc_result {
+	IPC_OK,
+	IPC_AGAIN,   /* nothing there, or no room */
+	IPC_CLOSED,  /* the other end is gone */
+	IPC_GARBAGE, /* *why says what was wrong with it; the other end is to be ended */
+};
+
+/* Two ends, close-on-exec and non-blocking. False: errno. */
+bool ipc_pair(int ends[2]);
+
+/* fds: n of them go along, and stay open here. IPC_OK, IPC_AGAIN or IPC_CLOSED. Never blocks. */
+enum ipc_result ipc_send(int end, const struct ipc_message *, const int fds[], size_t n);
+
+/*
+ * *n descriptors (close-on-exec, the caller's from here on) are put into fds; with any other
+ * result than IPC_OK there are none. *why is a constant.
+ */
+enum ipc_result ipc_receive(int end, enum ipc_peer, struct ipc_message *, int fds[IPC_FDS_MAX],
+    size_t *n, const char **why);
+
+#endif
