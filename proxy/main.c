@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "status_process.h"
 
 int
 main(int argc, char **argv)
@@ -16,6 +17,8 @@ main(int argc, char **argv)
 		commands_usage(stdout);
 		return EXIT_FINE;
 	}
+	if (argc > 1 && strcmp(argv[1], STATUS_ROLE) == 0)
+		return status_main(argc - 1, argv + 1);
 	const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
 	if (command == NULL) {
 		if (argc > 1)
