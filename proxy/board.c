@@ -111,6 +111,13 @@ board_add(struct board *b, enum board_counter counter, uint64_t n)
 }
 
 void
+board_count(struct board *b, enum board_counter counter, uint64_t so_far)
+{
+	if (b != NULL)
+		put(&b->page->counts.counter[counter], so_far);
+}
+
+void
 board_set(struct board *b, enum board_gauge gauge, uint64_t value)
 {
 	if (b != NULL)
@@ -225,6 +232,7 @@ board_session_opened(struct board *b, enum protocol protocol, const struct recor
 	if (b == NULL)
 		return;
 	grow(&b->page->counts.protocol[protocol].opened, 1);
+	grow(&b->page->gauge[BOARD_PENDING_CONNECTS], 1);
 	seat->row = take_row(b);
 	if (seat->row == NO_ROW)
 		return;
@@ -259,12 +267,18 @@ board_session_octets(struct board_seat *seat, const uint64_t octets[BOARD_LEGS])
 }
 
 void
-board_session_phase(const struct board_seat *seat, enum board_phase phase)
+board_session_phase(struct board_seat *seat, enum board_phase phase)
 {
-	struct board_row *row = seat->board == NULL ? NULL : row_of(seat);
+	struct board *b = seat->board;
 
-	if (row != NULL)
-		put(&row->phase, phase);
+	if (b == NULL || phase == seat->phase)
+		return;
+	if (seat->phase == BOARD_CONNECTING)
+		put(&b->page->gauge[BOARD_PENDING_CONNECTS],
+		    b->page->gauge[BOARD_PENDING_CONNECTS] - 1);
+	seat->phase = phase;
+	if (row_of(seat) != NULL)
+		put(&row_of(seat)->phase, phase);
 }
 
 void
@@ -275,6 +289,7 @@ board_session_ended(struct board_seat *seat, const char *reason)
 
 	if (b == NULL)
 		return;
+	board_session_phase(seat, BOARD_CLOSING);
 	row = row_of(seat);
 	if (row != NULL) {
 		/* odd from here on: whoever copies it just now throws the copy away */
@@ -300,6 +315,8 @@ board_verdict(const struct board_seat *seat, const struct verdict *v)
 
 	if (seat->board == NULL || v->action == VERDICT_ASK)
 		return;
+	if (v->action == VERDICT_PASS && strcmp(v->rule, "none") == 0)
+		return; /* no rule was asked */
 	key.kind = v->action == VERDICT_REFUSE ? BOARD_REFUSED
 		   : v->would_refuse	       ? BOARD_WOULD_REFUSE
 					       : BOARD_PASSED;

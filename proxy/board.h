@@ -62,13 +62,13 @@ enum board_counter {
 	BOARD_CLIENTS_BLOCKED, /* clients that were refused too often */
 	BOARD_STOCK_WAITS4,    /* sessions that waited for a transparent socket */
 	BOARD_STOCK_WAITS6,
-	BOARD_CONNECTS, /* to servers */
+	BOARD_CONNECTS, /* servers that were reached */
 	BOARD_COUNTERS
 };
 
 /* What goes up and down. */
 enum board_gauge {
-	BOARD_PENDING_CONNECTS,
+	BOARD_PENDING_CONNECTS, /* sessions that wait for their servers */
 	BOARD_STOCK4, /* transparent sockets that wait for a session */
 	BOARD_STOCK6,
 	BOARD_DNS_OUTSTANDING,
@@ -157,6 +157,8 @@ void board_close(struct board *); /* NULL is fine */
 
 void board_state(struct board *, enum board_state);
 void board_add(struct board *, enum board_counter, uint64_t n);
+/* Of a counter that somebody else keeps: what it has come to. */
+void board_count(struct board *, enum board_counter, uint64_t so_far);
 void board_set(struct board *, enum board_gauge, uint64_t value);
 /* An asker got this answer, ms after the question went out. */
 void board_dns(struct board *, enum dns_status, uint64_t ms);
@@ -168,6 +170,7 @@ struct board_seat {
 	struct board *board;
 	uint32_t row;
 	enum protocol protocol;
+	enum board_phase phase;
 	uint64_t octets[BOARD_LEGS]; /* that are counted */
 };
 
@@ -178,7 +181,7 @@ struct board_seat {
 void board_session_opened(
     struct board *, enum protocol, const struct record_session *, struct board_seat *);
 void board_session_octets(struct board_seat *, const uint64_t octets[BOARD_LEGS]);
-void board_session_phase(const struct board_seat *, enum board_phase);
+void board_session_phase(struct board_seat *, enum board_phase);
 void board_session_ended(struct board_seat *, const char *reason);
 /* The gateway does not serve this session. */
 void board_session_refused(const struct board_seat *, const char *reason);

@@ -249,6 +249,7 @@ smtp_turn_away(struct relay *r, const char *reason)
 	const char *reply = unreachable ? "421 4.4.1 Error: the mail server cannot be reached"
 					: "421 4.7.0 Error: too many connections, try again later";
 
+	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
 		return;
 	if (!unreachable)
@@ -440,8 +441,16 @@ smtp_finish(struct relay *r)
 	gate_transactions_finish(g);
 }
 
+static bool
+smtp_transfers(const struct relay *r)
+{
+	/* gates are only made writable by smtp_create() */
+	return in_message(gate_of((struct relay *)(uintptr_t)r));
+}
+
 const struct relay_ops relay_smtp = {
     .name = "smtp",
+    .protocol = PROTOCOL_SMTP,
     .server_speaks_first = true,
     .create = smtp_create,
     .destroy = smtp_destroy,
@@ -453,4 +462,5 @@ const struct relay_ops relay_smtp = {
     .expired = smtp_expired,
     .finish = smtp_finish,
     .turn_away = smtp_turn_away,
+    .transfers = smtp_transfers,
 };

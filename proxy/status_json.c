@@ -252,7 +252,7 @@ put_rest(json_t *o, const struct gateway_page *g, const struct board_counts *c,
 	record_put_int(log, "queued_octets", gauge[BOARD_LOG_QUEUE]);
 	record_put_int(log, "rotations", g->number[GATEWAY_LOG_ROTATIONS]);
 	record_put_int(log, "restarts", g->number[GATEWAY_LOG_RESTARTS]);
-	record_put_int(connects, "begun", c->counter[BOARD_CONNECTS]);
+	record_put_int(connects, "done", c->counter[BOARD_CONNECTS]);
 	record_put_int(connects, "pending", gauge[BOARD_PENDING_CONNECTS]);
 	record_put_int(stock, "ipv4", gauge[BOARD_STOCK4]);
 	record_put_int(stock, "ipv6", gauge[BOARD_STOCK6]);

@@ -298,9 +298,9 @@ say_log(struct text *t)
 static void
 say_sockets(struct text *t)
 {
-	single(t, "postern_connects_total", "counter", "Connects to servers that were begun.",
+	single(t, "postern_connects_total", "counter", "Connects to servers that succeeded.",
 	    t->all.counter[BOARD_CONNECTS]);
-	single(t, "postern_connects_pending", "gauge", "Connects to servers under way.",
+	single(t, "postern_connects_pending", "gauge", "Sessions that wait for their servers.",
 	    t->gauge[BOARD_PENDING_CONNECTS]);
 	family(t, "postern_transparent_sockets", "gauge",
 	    "Transparent sockets that wait for a session.");

@@ -257,8 +257,8 @@ print_sockets(FILE *out, const json_t *o)
 {
 	const json_t *stock = part(o, "transparent_sockets"), *connects = part(o, "connects");
 
-	line(out, "connects", "%" JSON_INTEGER_FORMAT " begun, %" JSON_INTEGER_FORMAT " under way",
-	    number(connects, "begun"), number(connects, "pending"));
+	line(out, "connects", "%" JSON_INTEGER_FORMAT " done, %" JSON_INTEGER_FORMAT " under way",
+	    number(connects, "done"), number(connects, "pending"));
 	if (strcmp(text(o, "mode"), "tproxy") == 0)
 		line(out, "sockets",
 		    "%" JSON_INTEGER_FORMAT " IPv4, %" JSON_INTEGER_FORMAT
