@@ -1,13 +1,12 @@
 #include "check.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 
 #include "address.h"
+#include "budget.h"
 #include "channel.h"
 #include "cli.h"
 #include "config_text.h"
-#include "worker.h"
 
 /*
  * Octets of one session at most, whatever its peers send: per channel two blocks of input, the
@@ -32,18 +31,20 @@ print_processes(void)
 static void
 print_sessions(const struct config *c)
 {
-	unsigned sessions = worker_sessions_max(c);
+	struct budget budget;
 	size_t each = session_octets(&c->smtp.dialogue);
-	struct rlimit files;
+	unsigned sessions;
 
-	printf("# Sessions: at most %u at once in a worker, ", sessions);
-	if (sessions == c->limits.sessions)
+	budget_compute(c, &budget);
+	sessions = budget.sessions;
+	printf("# Sessions: at most %u at once in each worker, ", sessions);
+	if (budget.by_config)
 		puts("as limits.sessions says.");
-	else if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-		printf("which is what a limit of %ju open files has room for.\n",
-		    (uintmax_t)files.rlim_max);
 	else
-		puts("which is what the limit of open files has room for.");
+		printf(
+		    "which is what a limit of %lu open files has room for,\n#   %u of them being "
+		    "kept for everything else.\n",
+		    budget.limit, budget.reserved);
 	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
 	       "them at "
 	       "once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
