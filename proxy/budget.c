@@ -1,6 +1,7 @@
 #include "budget.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define FAMILIES 2
 
@@ -14,12 +15,23 @@ descriptor_limit(void)
 	return limit.rlim_max;
 }
 
+static unsigned
+workers(const struct config *c)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (c->workers != 0)
+		return c->workers;
+	return cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
+}
+
 void
 budget_compute(const struct config *c, struct budget *out)
 {
 	unsigned long fit = 1;
 
-	*out = (struct budget){.limit = descriptor_limit(), .reserved = BUDGET_RESERVED};
+	*out = (struct budget){
+	    .workers = workers(c), .limit = descriptor_limit(), .reserved = BUDGET_RESERVED};
 	if (c->mode != INTERCEPT_OFF)
 		out->reserved += FAMILIES * BUDGET_STOCK;
 	if (out->limit > out->reserved + BUDGET_SOCKETS_PER_SESSION)

@@ -1,5 +1,6 @@
 /*
- * budget - what the descriptors of a worker are for, and so how many sessions it can have.
+ * budget - how many workers there are, what the descriptors of each are for, and so how many
+ * sessions it can have.
  */
 #ifndef POSTERN_BUDGET_H
 #define POSTERN_BUDGET_H
@@ -13,6 +14,7 @@
 #define BUDGET_STOCK		   192
 
 struct budget {
+	unsigned workers;    /* 1 to WORKERS_MAX */
 	unsigned long limit; /* descriptors that a process may have at most */
 	unsigned reserved;   /* for everything but sessions, BUDGET_STOCK included */
 	unsigned sessions;   /* of a worker at once, at least 1 */

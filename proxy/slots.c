@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "worker_process.h"
 
 #define KILL_AFTER 2 /* seconds behind those that a retiring worker was given */
@@ -61,16 +62,6 @@ tell_later(struct slots *s)
 }
 
 /* ---- a worker ---- */
-
-static unsigned
-workers_of(const struct config *c)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (c->workers != 0)
-		return c->workers;
-	return cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
-}
 
 static struct worker_process *
 start_worker(struct slots *s, const struct config *c, int text, unsigned slot, unsigned generation)
@@ -227,6 +218,8 @@ begin_slot(struct slots *s, unsigned i, const char **why)
 bool
 slots_begin(struct slots *s, const struct config *c, const char **why)
 {
+	struct budget budget;
+
 	s->next_text = memory_file(c);
 	if (s->next_text < 0) {
 		*why = strerror(errno);
@@ -234,7 +227,8 @@ slots_begin(struct slots *s, const struct config *c, const char **why)
 	}
 	s->next = c;
 	s->generation++;
-	s->n_next = workers_of(c);
+	budget_compute(c, &budget);
+	s->n_next = budget.workers;
 	for (unsigned i = 0; i < s->n_next; i++)
 		if (!begin_slot(s, i, why)) {
 			abandon(s, *why);
