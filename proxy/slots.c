@@ -263,8 +263,14 @@ on_serving(void *arg, struct worker_process *w)
 {
 	struct slots *s = arg;
 
-	if (w == s->slot[w->slot].next && all_serve(s))
+	const char *why = NULL;
+
+	if (w != s->slot[w->slot].next || !all_serve(s))
+		return;
+	if (s->events->take_over(s->events->arg, &why))
 		take_over(s);
+	else
+		abandon(s, why);
 }
 
 static void

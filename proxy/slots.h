@@ -23,8 +23,13 @@
 
 struct slots;
 
-/* All but log_pipe are calls that the slots make once they are done with their own affairs. */
+/* serving, refused and gone come once the slots are done with their own affairs. */
 struct slots_events {
+	/*
+	 * All workers of the generation that was begun serve; the last word before they take over.
+	 * False: they are not to, *why (good until the next call).
+	 */
+	bool (*take_over)(void *arg, const char **why);
 	/* The generation that was begun serves, and the one before it retires. */
 	void (*serving)(void *arg);
 	/* It could not; *why is one line. Of the first generation nothing is left. */

@@ -10,14 +10,17 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "firewall_advice.h"
+#include "interception.h"
 #include "log_service.h"
 #include "notify.h"
 #include "relay.h"
 #include "sandbox.h"
 #include "slots.h"
 
-#define LOG_WAIT_MS 5000
-#define SIGNALS	    5
+#define LOG_WAIT_MS  5000
+#define SIGNALS	     5
+#define OPEN_EVERY_S 60 /* between two records that say that traffic passes uninspected */
 
 struct supervisor {
 	struct event_base *base;
@@ -26,6 +29,10 @@ struct supervisor {
 	struct log_service *log;
 	struct slots *slots;
 	struct slots_events slots_events;
+	struct interception *interception; /* NULL: nothing is taken off the wire */
+	struct event *firewall_news;	   /* somebody changed the firewall */
+	struct event *tick;		   /* every second */
+	unsigned open_for;		   /* seconds in which no worker served, under bypass */
 	struct notify notify;
 	struct event *signals[SIGNALS];
 	bool up; /* clients were served once */
@@ -64,6 +71,136 @@ on_note(void *arg, const char *event, unsigned slot, const char *text)
 	fprintf(stderr, "postern: worker %u: %s: %s\n", slot, event, text);
 	note(s, event, slot, text);
 }
+
+/* ---- the firewall ---- */
+
+static void
+on_advice(void *arg, const char *line)
+{
+	struct supervisor *s = arg;
+
+	tell("firewall", line);
+	note(s, "firewall_advice", 1, line);
+}
+
+static void
+look_at_other_chains(struct supervisor *s, const struct config *c)
+{
+	const struct firewall_marks marks = {.mark = c->intercept.mark,
+	    .own_mark = c->intercept.own_mark,
+	    .mask = c->intercept.mark_mask};
+
+	firewall_advice(&marks, on_advice, s);
+}
+
+static void
+watch_firewall(struct supervisor *s, bool all)
+{
+	char why[INTERCEPTION_TEXT_MAX];
+
+	switch (interception_watch(s->interception, all, why)) {
+	case INTERCEPTION_INTACT:
+		break;
+	case INTERCEPTION_MENDED:
+		tell("firewall mended", why);
+		note(s, "firewall_mended", 1, why);
+		break;
+	case INTERCEPTION_BROKEN:
+		tell("firewall broken", why);
+		note(s, "firewall_broken", 1, why);
+		break;
+	}
+}
+
+static void
+on_firewall_news(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	watch_firewall(arg, false);
+}
+
+static bool
+start_interception(struct supervisor *s, char why[INTERCEPTION_TEXT_MAX])
+{
+	const enum protocol *served;
+	size_t n = interception_protocols(&served);
+
+	s->interception = interception_start(s->next, served, n, why);
+	if (s->interception == NULL)
+		return false;
+	s->firewall_news = event_new(
+	    s->base, interception_fd(s->interception), EV_READ | EV_PERSIST, on_firewall_news, s);
+	if (s->firewall_news != NULL && event_add(s->firewall_news, NULL) == 0)
+		return true;
+	snprintf(why, INTERCEPTION_TEXT_MAX, "out of memory");
+	return false;
+}
+
+static bool
+stop_interception(struct supervisor *s, char why[INTERCEPTION_TEXT_MAX])
+{
+	bool stopped;
+
+	if (s->firewall_news != NULL)
+		event_free(s->firewall_news);
+	s->firewall_news = NULL;
+	stopped = s->interception == NULL || interception_stop(s->interception, why);
+	s->interception = NULL;
+	return stopped;
+}
+
+/* The workers of s->next serve: now connections may be sent to them. */
+static bool
+on_take_over(void *arg, const char **why)
+{
+	static char text[INTERCEPTION_TEXT_MAX];
+	struct supervisor *s = arg;
+	const enum protocol *served;
+	size_t n = interception_protocols(&served);
+	bool done;
+
+	if (s->next->mode == INTERCEPT_OFF)
+		done = stop_interception(s, text);
+	else if (s->interception == NULL)
+		done = start_interception(s, text);
+	else
+		done = interception_reload(s->interception, s->next, served, n, text);
+	*why = text;
+	if (done && s->next->mode != INTERCEPT_OFF)
+		look_at_other_chains(s, s->next);
+	return done;
+}
+
+/* Whoever chose bypass is told again and again that it is one at the moment. */
+static void
+say_if_open(struct supervisor *s)
+{
+	struct slots_stats stats;
+
+	slots_stats(s->slots, &stats);
+	if (s->interception == NULL || !s->config->intercept.on_exit_bypass || stats.serving > 0) {
+		s->open_for = 0;
+		return;
+	}
+	if (s->open_for++ % OPEN_EVERY_S == 0)
+		note(s, "uninspected", s->open_for, "no worker serves: connections pass by");
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervisor *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->interception != NULL)
+		watch_firewall(s, true);
+	if (s->up && !s->stopping)
+		say_if_open(s);
+}
+
+/* ---- a configuration comes into force ---- */
 
 static void reload(struct supervisor *);
 
@@ -111,8 +248,6 @@ on_gone(void *arg)
 
 	event_base_loopbreak(s->base);
 }
-
-/* ---- a configuration comes into force ---- */
 
 /* Everything that one configuration may want of this machine, tried before anything changes. */
 static bool
@@ -223,6 +358,7 @@ start_signals(struct supervisor *s)
 static const char *
 start(struct supervisor *s, const struct config *c)
 {
+	const struct timeval second = {1, 0};
 	const char *why = "out of memory";
 
 	budget_raise_limit();
@@ -235,7 +371,11 @@ start(struct supervisor *s, const struct config *c)
 	s->log = log_service_new(s->base, c, &why);
 	if (s->log == NULL)
 		return why;
-	s->slots_events = (struct slots_events){.serving = on_serving,
+	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+	if (s->tick == NULL || event_add(s->tick, &second) != 0)
+		return "out of memory";
+	s->slots_events = (struct slots_events){.take_over = on_take_over,
+	    .serving = on_serving,
 	    .refused = on_refused,
 	    .gone = on_gone,
 	    .log_pipe = new_log_pipe,
@@ -248,7 +388,15 @@ start(struct supervisor *s, const struct config *c)
 static void
 stop(struct supervisor *s)
 {
+	char why[INTERCEPTION_TEXT_MAX];
+
 	slots_free(s->slots);
+	if (!stop_interception(s, why)) {
+		tell("firewall", why);
+		s->code = 1;
+	}
+	if (s->tick != NULL)
+		event_free(s->tick);
 	if (s->up)
 		note(s, "stopped", 1, "by a signal");
 	log_service_free(s->log, LOG_WAIT_MS);
