@@ -14,6 +14,7 @@
 #include "log_source.h"
 #include "log_state.h"
 #include "process.h"
+#include "sandbox.h"
 
 #define RETRY_MS     1000  /* a file that could not be written is tried again */
 #define ASK_AGAIN_MS 60000 /* for a new file, when none came */
@@ -568,10 +569,11 @@ ignore_signals(void)
 static const char *
 set_up(struct logger *l, int argc, char **argv)
 {
+	const char *why = NULL;
 	uint64_t seconds;
 
-	if (argc != 4 || !span_u64(span_str(argv[2]), INT64_MAX, &l->size_max) ||
-	    !span_u64(span_str(argv[3]), UINT32_MAX, &seconds))
+	if (argc != 5 || !span_u64(span_str(argv[3]), INT64_MAX, &l->size_max) ||
+	    !span_u64(span_str(argv[4]), UINT32_MAX, &seconds))
 		return "is started by the supervisor, not by hand";
 	l->name = argv[1];
 	l->age_max = (int64_t)seconds * 1000;
@@ -585,7 +587,10 @@ set_up(struct logger *l, int argc, char **argv)
 	l->own = log_source_new(-1, LOG_SLOT_SUPERVISOR);
 	if (l->own == NULL || !grow(l) || !record_init())
 		return "cannot set up records";
-	return NULL;
+	if (!sandbox_drop(argv[2], &why))
+		return why;
+	process_follow_parent(); /* the kernel forgot it with the user */
+	return sandbox_close(SANDBOX_LOGGER, &why) ? NULL : why;
 }
 
 static int

@@ -30,21 +30,11 @@
 #define LOGGER_STALL_MS 10000
 
 /*
- * argv: "logger", a name of the log for messages, octets and seconds after which it asks for a new
+ * argv: "logger", a name of the log for messages, the user to become, octets and seconds after which it asks for a new
  * file (0: not by this). PROCESS_FD: the control end of an ipc pair; PROCESS_FD + 1: a page of
  * log_state_new(). Returns the exit code: 1 when lines were lost that no record says, or when it
  * cannot work.
  */
 int logger_main(int argc, char **argv);
-
-/*
- * path    "-": standard output; else appended to, created 0640
- * *pid    of the process that stands between, to which SIGUSR1 says: open the path again
- * *why    on failure, what is wrong; good until the next call
- *
- * Returns the writing end for log_pipe_new(), close-on-exec and non-blocking, or -1. The log ends
- * when it is closed.
- */
-int logger_start(const char *path, int *pid, const char **why);
 
 #endif
