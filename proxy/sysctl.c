@@ -10,6 +10,7 @@
 #define IPV6_OFF     "net/ipv6/conf/all/disable_ipv6"
 #define FORWARD4     "net/ipv4/ip_forward"
 #define FORWARD6     "net/ipv6/conf/all/forwarding"
+#define VALID_MARK   "net/ipv4/conf/all/src_valid_mark"
 #define EARLY_DEMUX  "net/ipv4/tcp_early_demux"
 #define EARLY_DEMUX_ "net.ipv4.tcp_early_demux"
 
@@ -75,6 +76,24 @@ sysctl_forwards(bool ipv6, char why[SYSCTL_TEXT_MAX])
 		snprintf(why, SYSCTL_TEXT_MAX,
 		    "%s is 0: nothing is forwarded, so nothing is intercepted; run: "
 		    "sysctl -w %s=1",
+		    name, name);
+	return false;
+}
+
+bool
+sysctl_source_check(char why[SYSCTL_TEXT_MAX])
+{
+	static const char name[] = "net.ipv4.conf.all.src_valid_mark";
+	int value = read_setting(VALID_MARK);
+
+	if (value == 0)
+		return true;
+	if (value < 0)
+		snprintf(why, SYSCTL_TEXT_MAX, "cannot read %s: %s", name, strerror(errno));
+	else
+		snprintf(why, SYSCTL_TEXT_MAX,
+		    "%s is 1: the kernel drops every IPv4 packet that is intercepted; run: "
+		    "sysctl -w %s=0",
 		    name, name);
 	return false;
 }

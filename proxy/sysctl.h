@@ -21,6 +21,13 @@ bool sysctl_ipv6(void);
 bool sysctl_forwards(bool ipv6, char why[SYSCTL_TEXT_MAX]);
 
 /*
+ * net.ipv4.conf.all.src_valid_mark is 0. Where it is 1 (wg-quick sets that), the kernel looks up a
+ * client's address under our mark too, finds it at "lo", and drops the packet: no IPv4 connection
+ * is ever answered in tproxy mode. False: it is 1; why has the command that changes it.
+ */
+bool sysctl_source_check(char why[SYSCTL_TEXT_MAX]);
+
+/*
  * net.ipv4.tcp_early_demux, which counts for IPv6 too. While it is 1, a socket in TIME_WAIT that
  * has the address of a host behind the gateway swallows a new connection of that host, once the
  * gateway has ended and packets are only forwarded.

@@ -52,6 +52,20 @@ forwarding_is_needed_and_never_set(void **state)
 }
 
 static void
+source_check_by_mark_is_refused(void **state)
+{
+	char why[SYSCTL_TEXT_MAX];
+
+	(void)state;
+	assert_true(sysctl_source_check(why));
+	write_text("/proc/sys/net/ipv4/conf/all/src_valid_mark", "1");
+	assert_false(sysctl_source_check(why));
+	assert_string_equal(why,
+	    "net.ipv4.conf.all.src_valid_mark is 1: the kernel drops every IPv4 packet that is "
+	    "intercepted; run: sysctl -w net.ipv4.conf.all.src_valid_mark=0");
+}
+
+static void
 ipv6_can_be_switched_off(void **state)
 {
 	(void)state;
@@ -148,6 +162,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(forwarding_is_needed_and_never_set, own_network),
+	    cmocka_unit_test_setup(source_check_by_mark_is_refused, own_network),
 	    cmocka_unit_test_setup(ipv6_can_be_switched_off, own_network),
 	    cmocka_unit_test_setup(early_demux_goes_off_and_comes_back, own_network),
 	    cmocka_unit_test_setup(early_demux_that_was_off_stays_off, own_network),
