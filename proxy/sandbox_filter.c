@@ -105,7 +105,7 @@ static const struct call calls[] = {
 
     {LOGGER, SCMP_SYS(fsync)},
     {LOGGER, SCMP_SYS(fdatasync)},
-    {LOGGER, SCMP_SYS(lseek)},
+    {LOGGER | STATUS, SCMP_SYS(lseek)},
     {LOGGER, SCMP_SYS(fstat)},
 #ifdef SANITIZED
     /* LeakSanitizer at the end: a thread of its own stops the others and reads what they hold */
@@ -151,6 +151,8 @@ static const struct rule rules[] = {
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_GETFD)}},
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_SETFD)}},
     {WORKER, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_SETPIPE_SZ)}},
+    /* pages of new workers come in at any time; one that could shrink would be a trap */
+    {STATUS, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_GET_SEALS)}},
     {WORKER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, FIONREAD)}},
     {WORKER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, FIONBIO)}},
     {WORKER, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, SIOCGIFNAME)}},
