@@ -116,6 +116,7 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(wait4)},
     {EVERYBODY, SCMP_SYS(sigaltstack)},
     {EVERYBODY, SCMP_SYS(sched_getaffinity)},
+    {EVERYBODY, SCMP_SYS(getdents)},
     {EVERYBODY, SCMP_SYS(getdents64)},
     {EVERYBODY, SCMP_SYS(getppid)},
     /* reports: which program, which line, where to */
