@@ -6,13 +6,15 @@
 #include "check.h"
 #include "config_text.h"
 #include "explain.h"
+#include "release.h"
 #include "worker.h"
 
 static int run(int argc, char **argv);
 
 static const struct command commands[] = {
     {"run", "[-c FILE]", run},
-    {"check", "[-c FILE]", check},
+    {"check", "[-c FILE] [--rules]", check},
+    {"release", "", release},
     {"explain",
 	"--client IP --server IP[:PORT] --from ADDR --to ADDR\n"
 	"                       [--helo NAME] [--auth] [--device NAME] [-c FILE]",

@@ -1,6 +1,7 @@
 #include "firewall_nftnl.h"
 
 #include <arpa/inet.h>
+#include <libmnl/libmnl.h>
 #include <libnftnl/batch.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
@@ -140,6 +141,10 @@ set_message(struct maker *m, const struct firewall_set *set, uint32_t id)
 	struct nftnl_set *s = set_named(set->table, set->name);
 	uint32_t flags = (set->interval ? NFT_SET_INTERVAL : 0u) |
 			 (set->expires ? NFT_SET_TIMEOUT : 0u) | (set->map ? NFT_SET_MAP : 0u);
+	/* what nft notes for itself, to print elements right: the host's order (1), the network's
+	 * (2) */
+	uint8_t order[] = {NFTNL_UDATA_SET_KEYBYTEORDER, 4, 2, 0, 0, 0,
+	    NFTNL_UDATA_SET_DATABYTEORDER, 4, 2, 0, 0, 0};
 
 	if (s == NULL) {
 		m->failed = true;
@@ -153,55 +158,85 @@ set_message(struct maker *m, const struct firewall_set *set, uint32_t id)
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, TYPE_PORT);
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, sizeof(uint16_t));
 	}
+	order[2] = set->key == FIREWALL_KEY_DEVICE ? 1 : 2;
+	nftnl_set_set_data(s, NFTNL_SET_USERDATA, order, set->map ? sizeof(order) : 6);
 	nftnl_set_nlmsg_build_payload(h, s);
 	nftnl_set_free(s);
 	message_add(m, h);
 }
 
-/* Elements of one set, as many to a message as fit. */
+/*
+ * Elements of one set, as many to a message as fit. The library numbers the elements of a list that
+ * it writes as a whole, and then cannot read it; so each is written with the kernel's number.
+ */
 struct element_maker {
 	struct maker *m;
-	const struct firewall_set *set;
-	struct nftnl_set *s; /* of the message that is being made; NULL: none */
+	const char *table, *set;
+	uint16_t type;	     /* NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM */
+	struct nlmsghdr *h;  /* the message that is being made; NULL: none */
+	struct nlattr *list; /* in it */
 	unsigned n;
 };
 
 static void
 elements_flush(struct element_maker *e)
 {
-	if (e->s == NULL)
+	if (e->h == NULL)
 		return;
-	struct nlmsghdr *h = message_new(e->m, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_ACK);
-	nftnl_set_elems_nlmsg_build_payload(h, e->s);
-	nftnl_set_free(e->s);
-	e->s = NULL;
+	mnl_attr_nest_end(e->h, e->list);
+	message_add(e->m, e->h);
+	e->h = NULL;
 	e->n = 0;
-	message_add(e->m, h);
 }
 
 static void
-element_add(struct element_maker *e, const void *key, bool end, bool open)
+elements_begin(struct element_maker *e)
+{
+	uint16_t create = e->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
+	struct nftnl_set *s = set_named(e->table, e->set);
+
+	if (s == NULL)
+		return;
+	e->h = message_new(e->m, e->type, create | NLM_F_ACK);
+	nftnl_set_elems_nlmsg_build_payload(e->h, s);
+	nftnl_set_free(s);
+	e->list = mnl_attr_nest_start(e->h, NFTA_SET_ELEM_LIST_ELEMENTS);
+}
+
+/* Takes the element; NULL: there was no memory for it. */
+static void
+element_put(struct element_maker *e, struct nftnl_set_elem *element)
+{
+	if (e->h == NULL && element != NULL)
+		elements_begin(e);
+	if (e->h == NULL || element == NULL) {
+		e->m->failed = true;
+		nftnl_set_elem_free(element);
+		return;
+	}
+	nftnl_set_elem_nlmsg_build(e->h, element, NFTA_LIST_ELEM);
+	nftnl_set_elem_free(element);
+	if (++e->n == ELEMENTS_PER_MESSAGE)
+		elements_flush(e);
+}
+
+static void
+element_add(struct element_maker *e, const void *key, size_t size, bool end, bool open)
 {
 	/* what nft itself notes beside an interval that has no end, to print it right */
 	static const uint8_t no_end[] = {NFTNL_UDATA_SET_ELEM_FLAGS, 4, 1, 0, 0, 0};
 	struct nftnl_set_elem *element = nftnl_set_elem_alloc();
 
-	if (e->s == NULL)
-		e->s = set_named(e->set->table, e->set->name);
-	if (element == NULL || e->s == NULL) {
-		nftnl_set_elem_free(element);
+	if (element == NULL) {
 		e->m->failed = true;
 		return;
 	}
-	nftnl_set_elem_set(
-	    element, NFTNL_SET_ELEM_KEY, key, (uint32_t)firewall_key_size(e->set->key));
+	nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key, (uint32_t)size);
 	if (end)
 		nftnl_set_elem_set_u32(element, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
 	if (open)
 		nftnl_set_elem_set(element, NFTNL_SET_ELEM_USERDATA, no_end, sizeof(no_end));
-	nftnl_set_elem_add(e->s, element);
-	if (++e->n == ELEMENTS_PER_MESSAGE)
-		elements_flush(e);
+	element_put(e, element);
 }
 
 /* The address behind; false: there is none. */
@@ -218,36 +253,34 @@ key_next(const uint8_t key[16], size_t size, uint8_t next[16])
 /* An interval is its first address and an end mark behind its last; what is ahead of all ends too.
  */
 static void
-intervals(struct element_maker *e)
+intervals(struct element_maker *e, const struct firewall_set *set)
 {
 	static const uint8_t zero[16];
-	size_t size = firewall_key_size(e->set->key);
+	size_t size = firewall_key_size(set->key);
 	uint8_t next[16];
 
-	if (memcmp(e->set->elements[0].first, zero, size) != 0)
-		element_add(e, zero, true, false);
-	for (size_t i = 0; i < e->set->n; i++) {
-		bool closed = key_next(e->set->elements[i].last, size, next);
+	if (memcmp(set->elements[0].first, zero, size) != 0)
+		element_add(e, zero, size, true, false);
+	for (size_t i = 0; i < set->n; i++) {
+		bool closed = key_next(set->elements[i].last, size, next);
 
-		element_add(e, e->set->elements[i].first, false, !closed);
+		element_add(e, set->elements[i].first, size, false, !closed);
 		if (closed)
-			element_add(e, next, true, false);
+			element_add(e, next, size, true, false);
 	}
 }
 
 static void
 set_messages(struct maker *m, const struct firewall_set *set, uint32_t id)
 {
-	struct element_maker e = {.m = m, .set = set};
+	struct element_maker e = {
+	    .m = m, .table = set->table, .set = set->name, .type = NFT_MSG_NEWSETELEM};
 
 	set_message(m, set, id);
-	if (set->n == 0)
-		return;
-	if (set->interval)
-		intervals(&e);
-	else
-		for (size_t i = 0; i < set->n; i++)
-			element_add(&e, set->elements[i].first, false, false);
+	if (set->interval && set->n > 0)
+		intervals(&e, set);
+	for (size_t i = 0; !set->interval && i < set->n; i++)
+		element_add(&e, set->elements[i].first, firewall_key_size(set->key), false, false);
 	elements_flush(&e);
 }
 
@@ -708,10 +741,59 @@ table_messages(struct maker *m, const struct firewall_table *t)
 	}
 }
 
+/* ---- flows that stay ---- */
+
+/* One element of the kernel's for the rest of its time. */
+static int
+keep_element(struct nftnl_set_elem *old, void *arg)
+{
+	static const uint16_t attributes[] = {NFTNL_SET_ELEM_KEY, NFTNL_SET_ELEM_DATA};
+	struct element_maker *e = arg;
+	struct nftnl_set_elem *element = nftnl_set_elem_alloc();
+	uint64_t left = nftnl_set_elem_is_set(old, NFTNL_SET_ELEM_EXPIRATION)
+			    ? nftnl_set_elem_get_u64(old, NFTNL_SET_ELEM_EXPIRATION)
+			    : 0;
+
+	for (size_t i = 0; element != NULL && i < sizeof(attributes) / sizeof(attributes[0]); i++) {
+		uint32_t n = 0;
+		const void *value = nftnl_set_elem_is_set(old, attributes[i])
+					? nftnl_set_elem_get(old, attributes[i], &n)
+					: NULL;
+
+		if (value != NULL)
+			nftnl_set_elem_set(element, attributes[i], value, n);
+	}
+	if (element != NULL) /* 0 would be for ever */
+		nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT, left > 0 ? left : 1);
+	element_put(e, element);
+	return 0;
+}
+
+static void
+keep_flows(struct maker *m, const struct firewall_table *t, const struct nlmsghdr *h)
+{
+	struct element_maker e = {.m = m, .table = t->name, .type = NFT_MSG_NEWSETELEM};
+	struct nftnl_set *s = nftnl_set_alloc();
+
+	if (s == NULL || nftnl_set_elems_nlmsg_parse(h, s) < 0) {
+		m->failed = true;
+		nftnl_set_free(s);
+		return;
+	}
+	for (size_t i = 0; i < t->n_sets; i++)
+		if (t->sets[i].expires &&
+		    strcmp(t->sets[i].name, nftnl_set_get_str(s, NFTNL_SET_NAME)) == 0)
+			e.set = t->sets[i].name;
+	if (e.set != NULL)
+		nftnl_set_elem_foreach(s, keep_element, &e);
+	elements_flush(&e);
+	nftnl_set_free(s);
+}
+
 /* ---- batches ---- */
 
 bool
-firewall_batch(const struct firewall *f, struct buf *out)
+firewall_batch(const struct firewall *f, struct span flows, struct buf *out)
 {
 	struct maker m;
 
@@ -719,6 +801,12 @@ firewall_batch(const struct firewall *f, struct buf *out)
 		return false;
 	for (size_t i = 0; i < f->n_tables; i++)
 		table_messages(&m, &f->tables[i]);
+	for (size_t at = 0; at < flows.n;) {
+		const struct nlmsghdr *h = (const void *)(flows.p + at);
+
+		keep_flows(&m, &f->tables[0], h);
+		at += NLMSG_ALIGN(h->nlmsg_len);
+	}
 	if (f->n_tables == 1)
 		table_remove(&m, FIREWALL_GUARD);
 	return maker_end(&m);
@@ -767,27 +855,25 @@ flow_key(const struct firewall_flow *f, uint8_t key[FIREWALL_KEY_MAX])
 	return (uint32_t)(2 * size + 4);
 }
 
+/* Takes the element. */
 static bool
 flow_batch(uint16_t type, enum firewall_flows flows, const struct firewall_flow *f,
     struct nftnl_set_elem *element, struct buf *out)
 {
 	static const char *const names[][2] = {
 	    [FIREWALL_DATA] = {"data4", "data6"}, [FIREWALL_PASSED] = {"passed4", "passed6"}};
-	struct nftnl_set *s =
-	    set_named(FIREWALL_TABLE, names[flows][f->source.family == IP_V4 ? 0 : 1]);
+	struct element_maker e = {.table = FIREWALL_TABLE,
+	    .set = names[flows][f->source.family == IP_V4 ? 0 : 1],
+	    .type = type};
 	struct maker m;
 
-	if (s == NULL || !maker_begin(&m, out)) {
+	if (!maker_begin(&m, out)) {
 		nftnl_set_elem_free(element);
-		nftnl_set_free(s);
 		return false;
 	}
-	struct nlmsghdr *h = message_new(
-	    &m, type, type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE | NLM_F_ACK : NLM_F_ACK);
-	nftnl_set_elem_add(s, element);
-	nftnl_set_elems_nlmsg_build_payload(h, s);
-	nftnl_set_free(s);
-	message_add(&m, h);
+	e.m = &m;
+	element_put(&e, element);
+	elements_flush(&e);
 	return maker_end(&m);
 }
 

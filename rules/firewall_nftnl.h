@@ -16,8 +16,11 @@
 /*
  * Appends a transaction that puts each table in place of one of that name, and takes away the guard
  * where none is wanted. False: out is full (or there is no memory).
+ *
+ * flows  the kernel's messages about the flows of the table that is replaced (NFT_MSG_NEWSETELEM),
+ *        which stay for the rest of their time; empty: there are none
  */
-bool firewall_batch(const struct firewall *, struct buf *out);
+bool firewall_batch(const struct firewall *, struct span flows, struct buf *out);
 /* The same of the guard alone. */
 bool firewall_guard_batch(const struct firewall *, struct buf *out);
 /* A transaction that takes a table away, whether it is there or not. */
