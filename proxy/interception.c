@@ -68,8 +68,6 @@ service(const struct config *c, enum protocol protocol)
 		s.ports = c->imap.ports;
 		s.n_ports = c->imap.n_ports;
 		break;
-	case PROTOCOL_COUNT:
-		break;
 	}
 	return s;
 }
