@@ -66,24 +66,17 @@ print_ports(const unsigned *ports, size_t n)
 static void
 print_caught(const struct config *c)
 {
-	const struct {
-		enum protocol protocol;
-		const unsigned *ports;
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
 		size_t n;
-	} rows[] = {{PROTOCOL_SMTP, c->smtp.ports, c->smtp.n_ports},
-	    {PROTOCOL_FTP, c->ftp.ports, c->ftp.n_ports},
-	    {PROTOCOL_POP3, c->pop3.ports, c->pop3.n_ports},
-	    {PROTOCOL_IMAP, c->imap.ports, c->imap.n_ports}};
+		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		bool served = relay_ops_of(rows[i].protocol) != NULL;
-
-		if (rows[i].n == 0)
+		if (n == 0)
 			continue;
-		printf("#   %s, port ", protocol_name(rows[i].protocol));
-		print_ports(rows[i].ports, rows[i].n);
-		puts(served ? ": taken off the wire."
-			    : ": passes by untouched; this version does not speak it.");
+		printf("#   %s, port%s ", protocol_name((enum protocol)p), n == 1 ? "" : "s");
+		print_ports(ports, n);
+		puts(relay_ops_of((enum protocol)p) != NULL
+			 ? ": taken off the wire."
+			 : ": passes by untouched; this version does not speak it.");
 	}
 	puts("#   Every other port passes by untouched.");
 }
