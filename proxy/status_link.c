@@ -19,6 +19,7 @@
 #define WINDOW_MS 10000
 #define REST_MS	  10000 /* ... and it rests that long */
 #define PAUSE_MS  1000	/* after any other death */
+#define END_MS	  2000	/* for one that was told to end */
 
 /* A page, until the process was told that its worker is gone. */
 struct link_page {
@@ -34,14 +35,24 @@ struct status_link {
 	int unix_fd, metrics_fd; /* listening; -1: not wanted */
 	char *path;		 /* of unix_fd */
 	struct sockaddr_storage metrics;
-	pid_t pid;		 /* of the process; 0: none */
-	int ipc;		 /* our end; -1: no process, or it was told to end */
-	uint64_t rests_until;	 /* milliseconds; it is not started earlier */
+	pid_t pid;	      /* of the process; 0: none */
+	int ipc;	      /* our end; -1: no process, or it was told to end */
+	uint64_t ends_by;     /* milliseconds: one that was told to end has ended, or is killed */
+	uint64_t rests_until; /* it is not started earlier */
 	uint64_t deaths[DEATHS]; /* when it died last, in a ring */
 	unsigned n_deaths;
 	unsigned serial, n_pages;
 	TAILQ_HEAD(, link_page) pages;
 };
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
 
 static void
 drop(int *fd)
@@ -119,6 +130,14 @@ status_link_gateway(struct status_link *l)
 
 /* ---- listeners ---- */
 
+/* It sees that nobody is there any more, and ends. */
+static void
+end_process(struct status_link *l)
+{
+	drop(&l->ipc);
+	l->ends_by = now_ms() + END_MS;
+}
+
 static bool
 same_path(const struct status_link *l, const struct config *c)
 {
@@ -168,7 +187,7 @@ status_link_listen(struct status_link *l, const struct config *c, char why[STATU
 		return false;
 	}
 	if (new_metrics || new_path)
-		drop(&l->ipc); /* it ends when nobody is there any more */
+		end_process(l);
 	if (new_metrics) {
 		drop(&l->metrics_fd);
 		l->metrics_fd = metrics < 0 ? -1 : metrics;
@@ -277,15 +296,6 @@ status_link_board_gone(struct status_link *l, unsigned serial)
 
 /* ---- the process ---- */
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
 static bool
 start(struct status_link *l, const char *user)
 {
@@ -322,6 +332,8 @@ status_link_run(struct status_link *l, const char *user)
 {
 	struct link_page *p;
 
+	if (l->pid > 0 && l->ipc < 0 && now_ms() >= l->ends_by)
+		kill(l->pid, SIGKILL);
 	/* one at a time: they share the page with what the workers that are gone have counted */
 	if (!wanted(l) || l->pid > 0 || now_ms() < l->rests_until)
 		return true;

@@ -32,7 +32,6 @@ struct supervisor {
 	struct slots *slots;
 	struct slots_events slots_events;
 	struct status_link *status;
-	pid_t status_pid;		   /* 0: there is none */
 	struct interception *interception; /* NULL: nothing is taken off the wire */
 	struct event *firewall_news;	   /* somebody changed the firewall */
 	struct event *tick;		   /* every second */
@@ -261,14 +260,10 @@ show_numbers(struct supervisor *s)
 
 /* One that could not be started is tried again with the next tick. */
 static void
-start_status(struct supervisor *s, const struct config *c)
+run_status(struct supervisor *s)
 {
-	pid_t pid = status_link_start(s->status, c->user);
-
-	if (pid < 0)
+	if (!status_link_run(s->status, s->config->user))
 		tell("status", strerror(errno));
-	else
-		s->status_pid = pid;
 }
 
 /* False: the listeners that the configuration wants cannot be had. */
@@ -276,24 +271,9 @@ static bool
 change_status(struct supervisor *s, const struct config *c, const char **why)
 {
 	static char text[STATUS_WHY_MAX];
-	bool changed = false;
 
 	*why = text;
-	if (!status_link_listen(s->status, c, &changed, text))
-		return false;
-	if (changed && s->status_pid > 0)
-		kill(s->status_pid, SIGTERM);
-	return true;
-}
-
-static bool
-reap_status(struct supervisor *s, pid_t pid)
-{
-	if (pid != s->status_pid)
-		return false;
-	s->status_pid = 0;
-	status_link_lost(s->status);
-	return true;
+	return status_link_listen(s->status, c, text);
 }
 
 static void
@@ -309,8 +289,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		say_if_open(s);
 	show_numbers(s);
 	status_link_flush(s->status);
-	if (s->status_pid == 0 && s->up && !s->stopping)
-		start_status(s, s->config);
+	if (s->up && !s->stopping)
+		run_status(s);
 }
 
 /* ---- a configuration comes into force ---- */
@@ -332,8 +312,7 @@ on_serving(void *arg)
 	slots_stats(s->slots, &slots);
 	gateway_config(page(s), s->config, slots.generation);
 	show_guard(s, true);
-	if (s->status_pid == 0)
-		start_status(s, s->config);
+	run_status(s);
 	if (!first)
 		gateway_add(page(s), GATEWAY_RELOADS, 1);
 	tell("", first ? "ready" : "reloaded");
@@ -456,7 +435,7 @@ reap(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!slots_reap(s->slots, pid, status) && !reap_status(s, pid))
+		if (!slots_reap(s->slots, pid, status) && !status_link_reap(s->status, pid))
 			log_service_reap(s->log, pid, status);
 }
 
@@ -548,8 +527,6 @@ stop(struct supervisor *s)
 		event_free(s->tick);
 	if (s->up)
 		note(s, "stopped", 1, "by a signal");
-	if (s->status_pid > 0)
-		kill(s->status_pid, SIGKILL);
 	status_link_free(s->status);
 	log_service_free(s->log, LOG_WAIT_MS);
 	for (size_t i = 0; i < SIGNALS; i++)
