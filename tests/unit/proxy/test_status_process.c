@@ -368,7 +368,7 @@ test_client_that_does_not_read_holds_nobody(void **state)
 /* ---- HTTP ---- */
 
 static void
-test_prometheus_is_answered(void **state)
+test_r4_prometheus_is_answered(void **state)
 {
 	struct bench *b = *state;
 	struct prometheus m;
@@ -564,7 +564,7 @@ command(struct bench *b, const char *option, const char *status_line)
 }
 
 static void
-test_command(void **state)
+test_a_003_command(void **state)
 {
 	struct bench *b = *state;
 	char line[160], other[160];
@@ -610,14 +610,14 @@ main(int argc, char **argv)
 	    TEST(test_slow_and_silent_clients_are_closed),
 	    TEST(test_few_clients_at_once),
 	    TEST(test_client_that_does_not_read_holds_nobody),
-	    TEST(test_prometheus_is_answered),
+	    TEST(test_r4_prometheus_is_answered),
 	    TEST(test_nothing_but_get_metrics),
 	    TEST(test_long_header_is_refused),
 	    TEST(test_garbage_over_http),
 	    TEST(test_path_of_a_dead_one_is_taken_over_and_of_a_live_one_is_not),
 	    cmocka_unit_test(test_paths_that_cannot_be),
 	    TEST(test_listeners_change_or_nothing_does),
-	    TEST(test_command),
+	    TEST(test_a_003_command),
 	};
 
 	/* the binary that process_start() starts again is this one */
