@@ -325,6 +325,15 @@ def test_no_forwarding(spaces, config, hold):
     assert tables(box) == set() and "fwmark" not in box.run("ip", "rule").stdout
 
 
+def test_too_many_networks(spaces, config, hold):
+    """One line, and nothing half done."""
+    box = spaces()
+    many = [f"11.{i >> 15}.{i >> 7 & 255}.{i % 128 * 2}" for i in range(60000)]
+    code, error = hold(box, config(bypass=many), ready=False).error()
+    assert code == 1 and "more networks than fit" in error and error.count("\n") == 1
+    assert tables(box) == set() and "fwmark" not in box.run("ip", "rule").stdout
+
+
 def test_reload(spaces, config, hold):
     """R1: another configuration in one transaction; flows stay, for the rest of their time."""
     box = spaces()

@@ -176,8 +176,10 @@ assert_order(const char *text, const char *const parts[], size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const char *found = strstr(text, parts[i]);
 
-		if (found == NULL)
+		if (found == NULL) {
 			fail_msg("\"%s\" does not stand where it should", parts[i]);
+			return;
+		}
 		text = found + strlen(parts[i]);
 	}
 }
@@ -186,17 +188,27 @@ static void
 test_text_tproxy(void **state)
 {
 	static const char *const texts[] = {"192.0.2.1", "::/0"};
-	static const char *const order[] = {"table inet postern {", "hook prerouting priority -95",
-	    "tcp flags & (syn | ack) != syn socket transparent 1 meta mark set meta mark & "
-	    "0xfcffffff ^ 0x01000000 accept",
-	    "meta l4proto icmp socket transparent 1", "map @data4 meta mark set", "map @data6",
-	    "iifname \"lo\" return", "iifname != @interfaces return", "ip saddr @bypass4 return",
+	static const char *const order[] = {
+	    "table inet postern {",
+	    "hook prerouting priority -95",
+	    "tcp flags & (syn | ack) != syn socket transparent 1 meta mark set meta mark",
+	    " & 0xfcffffff ^ 0x01000000 accept",
+	    "meta l4proto icmp socket transparent 1",
+	    "map @data4 meta mark set",
+	    "map @data6",
+	    "iifname \"lo\" return",
+	    "iifname != @interfaces return",
+	    "ip saddr @bypass4 return",
 	    "tcp dport @intercepted fib daddr type local reject with tcp reset",
-	    "tcp dport @smtp_ports tcp flags & (fin | syn | rst | ack) == syn tproxy ip to "
+	    "tcp dport @smtp_ports tcp flags & (fin | syn | rst | ack) == syn tproxy ip to ",
 	    "127.0.0.1:30001 meta mark set",
-	    "tproxy ip6 to [::1]:30001", "hook forward priority -150", "@passed4 meta mark set",
-	    "table inet postern_guard {", "priority -50",
-	    "meta mark & 0x03000000 != 0x01000000 meta l4proto tcp tcp dport @intercepted reject"};
+	    "tproxy ip6 to [::1]:30001",
+	    "hook forward priority -150",
+	    "@passed4 meta mark set",
+	    "table inet postern_guard {",
+	    "priority -50",
+	    "meta mark & 0x03000000 != 0x01000000 meta l4proto tcp tcp dport @intercepted reject",
+	};
 	struct firewall_config c = config(FIREWALL_TPROXY);
 	struct networks *set = networks(texts, 2);
 	char text[16384];
