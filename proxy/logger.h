@@ -22,7 +22,8 @@
  * else is, but the last one at the end.
  *
  * It ends when at least one pipe was given and all were read to their ends: IPC_LOG_CLOSED. When
- * the supervisor is gone it ends so too, or after a second. A signal does not end it.
+ * the supervisor is gone, or has taken leave of it to start another one, it ends so too, or after a
+ * second with the last line that has begun. A signal does not end it.
  */
 #ifndef POSTERN_LOGGER_H
 #define POSTERN_LOGGER_H
@@ -30,21 +31,11 @@
 #define LOGGER_STALL_MS 10000
 
 /*
- * argv: "logger", a name of the log for messages, octets and seconds after which it asks for a new
- * file (0: not by this). PROCESS_FD: the control end of an ipc pair; PROCESS_FD + 1: a page of
- * log_state_new(). Returns the exit code: 1 when lines were lost that no record says, or when it
- * cannot work.
+ * argv: "logger", a name of the log for messages, the user to become, octets and seconds after
+ * which it asks for a new file (0: not by this). PROCESS_FD: the control end of an ipc pair;
+ * PROCESS_FD + 1: a page of log_state_new(). Returns the exit code: 1 when lines were lost that no
+ * record says, or when it cannot work.
  */
 int logger_main(int argc, char **argv);
-
-/*
- * path    "-": standard output; else appended to, created 0640
- * *pid    of the process that stands between, to which SIGUSR1 says: open the path again
- * *why    on failure, what is wrong; good until the next call
- *
- * Returns the writing end for log_pipe_new(), close-on-exec and non-blocking, or -1. The log ends
- * when it is closed.
- */
-int logger_start(const char *path, int *pid, const char **why);
 
 #endif

@@ -9,21 +9,27 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-/* From here on this process has mounts of its own, whoever it is. It cannot go back. */
-static inline void
-own_mounts(void)
+/*
+ * From here on this process has mounts of its own, whoever it is, and stays that. It cannot go
+ * back. Can be the set-up of a group of tests.
+ */
+static inline int
+own_mounts(void **state)
 {
 	char map[64];
 	unsigned user = geteuid();
-	int n = snprintf(map, sizeof(map), "0 %u 1", user), fd;
+	int n = snprintf(map, sizeof(map), "%u %u 1", user, user), fd;
 
-	assert_int_equal(unshare(CLONE_NEWNS | (user == 0 ? 0 : CLONE_NEWUSER)), 0);
+	(void)state;
+	if (unshare(CLONE_NEWNS | (user == 0 ? 0 : CLONE_NEWUSER)) != 0)
+		return -1;
 	if (user != 0) {
 		fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-		assert_int_equal(write(fd, map, (size_t)n), n);
+		if (fd < 0 || write(fd, map, (size_t)n) != n)
+			return -1;
 		close(fd);
 	}
-	assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 }
 
 #endif
