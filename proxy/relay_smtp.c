@@ -250,6 +250,7 @@ farewell(const char *reason)
 	} replies[] = {
 	    {"server_unreachable", "421 4.4.1 Error: the mail server cannot be reached"},
 	    {"no_source_address", "421 4.3.2 Error: not accepting mail at the moment"},
+	    {"audit", "421 4.3.0 Error: this session could not be recorded, try again later"},
 	    {"loop", "421 4.4.6 Error: this is the gateway itself, and no mail server"},
 	};
 
