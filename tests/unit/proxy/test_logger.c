@@ -1111,7 +1111,8 @@ test_orphan(void **state)
 	assert_contents("log", LINE("one"));
 }
 
-/* The supervisor takes leave of it: a line that has begun is not torn, the rest is the next one's. */
+/* The supervisor takes leave of it: a line that has begun is not torn, the rest is the next one's.
+ */
 static void
 test_taken_leave_of(void **state)
 {
