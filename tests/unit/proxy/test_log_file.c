@@ -70,10 +70,11 @@ assert_contents(const char *path, const char *want)
 	char text[256] = "";
 	FILE *f = fopen(path, "r");
 
-	if (f == NULL)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(fread(text, 1, sizeof(text) - 1, f) < sizeof(text));
-	fclose(f);
+	assert_non_null(f);
+	if (f != NULL) {
+		assert_true(fread(text, 1, sizeof(text) - 1, f) < sizeof(text));
+		fclose(f);
+	}
 	assert_string_equal(text, want);
 }
 

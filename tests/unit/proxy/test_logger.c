@@ -262,26 +262,35 @@ assert_contents(const char *path, const char *want)
 	free(text);
 }
 
+static unsigned
+lines_of(const char *text, const char *with)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, with)) != NULL; text++)
+		n++;
+	return n;
+}
+
 /* The stats of the only record in text that has this counter; the caller frees. */
 static json_t *
 stats_of(const char *text, const char *counter)
 {
-	char key[64];
-	const char *at, *from;
-	json_t *record, *stats;
+	char key[64], *line, *copy = strdup(text), *rest = copy;
+	json_t *record, *stats = NULL;
 
 	snprintf(key, sizeof(key), "\"stats\":{\"%s\":", counter);
-	at = strstr(text, key);
-	if (at == NULL)
-		fail_msg("no %s in:\n%.2000s", counter, text);
-	assert_null(strstr(at + 1, key));
-	for (from = at; from > text && from[-1] != '\n'; from--)
-		;
-	record = json_loadb(from, (size_t)(strchr(at, '\n') - from), 0, NULL);
-	assert_non_null(record);
-	assert_string_equal(json_string_value(json_object_get(record, "event_type")), "stats");
-	stats = json_incref(json_object_get(record, "stats"));
-	json_decref(record);
+	assert_int_equal(lines_of(copy, key), 1);
+	while ((line = strsep(&rest, "\n")) != NULL && stats == NULL) {
+		if (strstr(line, key) == NULL)
+			continue;
+		record = json_loads(line, 0, NULL);
+		assert_string_equal(
+		    json_string_value(json_object_get(record, "event_type")), "stats");
+		stats = json_incref(json_object_get(record, "stats"));
+		json_decref(record);
+	}
+	free(copy);
 	return stats;
 }
 
@@ -312,14 +321,17 @@ pause_ms(long ms)
 }
 
 /* Thirty seconds at most, which only a fault needs. */
+static void
+wait_more(int *tries, const char *condition)
+{
+	if (++*tries > 3000)
+		fail_msg("never: %s", condition);
+	pause_ms(10);
+}
+
 #define WAIT_FOR(condition)                                                                        \
-	do {                                                                                       \
-		for (int tries_ = 0; !(condition); tries_++) {                                     \
-			if (tries_ == 3000)                                                        \
-				fail_msg("never: %s", #condition);                                 \
-			pause_ms(10);                                                              \
-		}                                                                                  \
-	} while (0)
+	for (int tries_ = 0; !(condition);)                                                        \
+	wait_more(&tries_, #condition)
 
 static off_t
 size_of(const char *path)
@@ -789,16 +801,6 @@ start_drain(struct drain *d, int fd)
 	fcntl(fd, F_SETFL, 0);
 	*d = (struct drain){.fd = fd};
 	assert_int_equal(pthread_create(&d->thread, NULL, drain, d), 0);
-}
-
-static unsigned
-lines_of(const char *text, const char *with)
-{
-	unsigned n = 0;
-
-	for (; (text = strstr(text, with)) != NULL; text++)
-		n++;
-	return n;
 }
 
 /* The log is a FIFO whose reader stalls for so long; then it reads on. Returns what it got. */
