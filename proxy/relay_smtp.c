@@ -266,6 +266,7 @@ smtp_turn_away(struct relay *r, const char *reason)
 	struct smtp_gate *g = gate_of(r);
 	const char *reply = farewell(reason);
 
+	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
 		return;
 	if (strcmp(reason, "server_unreachable") != 0)
@@ -457,8 +458,16 @@ smtp_finish(struct relay *r)
 	gate_transactions_finish(g);
 }
 
+static bool
+smtp_transfers(const struct relay *r)
+{
+	/* gates are only made writable by smtp_create() */
+	return in_message(gate_of((struct relay *)(uintptr_t)r));
+}
+
 const struct relay_ops relay_smtp = {
     .name = "smtp",
+    .protocol = PROTOCOL_SMTP,
     .server_speaks_first = true,
     .create = smtp_create,
     .destroy = smtp_destroy,
@@ -470,4 +479,5 @@ const struct relay_ops relay_smtp = {
     .expired = smtp_expired,
     .finish = smtp_finish,
     .turn_away = smtp_turn_away,
+    .transfers = smtp_transfers,
 };
