@@ -6,8 +6,36 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
+
+/* False: it was not written whole. */
+static inline bool
+write_proc(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool whole = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return whole;
+}
+
+/* In a namespace where we may mount: user and group stay what they are. */
+static inline bool
+keep_user(unsigned user, unsigned group)
+{
+	char users[64], groups[64];
+
+	snprintf(users, sizeof(users), "%u %u 1", user, user);
+	snprintf(groups, sizeof(groups), "%u %u 1", group, group);
+	return write_proc("/proc/self/uid_map", users) &&
+	       write_proc("/proc/self/setgroups", "deny") &&
+	       write_proc("/proc/self/gid_map", groups);
+}
 
 /*
  * From here on this process has mounts of its own, whoever it is, and stays that. It cannot go
@@ -16,19 +44,13 @@
 static inline int
 own_mounts(void **state)
 {
-	char map[64];
-	unsigned user = geteuid();
-	int n = snprintf(map, sizeof(map), "%u %u 1", user, user), fd;
+	unsigned user = geteuid(), group = getegid();
 
 	(void)state;
 	if (unshare(CLONE_NEWNS | (user == 0 ? 0 : CLONE_NEWUSER)) != 0)
 		return -1;
-	if (user != 0) {
-		fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, map, (size_t)n) != n)
-			return -1;
-		close(fd);
-	}
+	if (user != 0 && !keep_user(user, group))
+		return -1;
 	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 }
 
