@@ -89,6 +89,8 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(exit_group)},
     /* qsort() asks how much memory there is */
     {EVERYBODY, SCMP_SYS(sysinfo)},
+    /* dprintf() asks where in a file it is */
+    {EVERYBODY, SCMP_SYS(lseek)},
 
     /* clients come in over listeners that were handed over */
     {WORKER | STATUS, SCMP_SYS(accept4)},
@@ -105,7 +107,6 @@ static const struct call calls[] = {
 
     {LOGGER, SCMP_SYS(fsync)},
     {LOGGER, SCMP_SYS(fdatasync)},
-    {LOGGER, SCMP_SYS(lseek)},
     {LOGGER, SCMP_SYS(fstat)},
 #ifdef SANITIZED
     /* LeakSanitizer at the end: a thread of its own stops the others and reads what they hold */
@@ -116,6 +117,7 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(wait4)},
     {EVERYBODY, SCMP_SYS(sigaltstack)},
     {EVERYBODY, SCMP_SYS(sched_getaffinity)},
+    {EVERYBODY, SCMP_SYS(getdents)},
     {EVERYBODY, SCMP_SYS(getdents64)},
     {EVERYBODY, SCMP_SYS(getppid)},
     /* reports: which program, which line, where to */
@@ -124,7 +126,6 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(stat)},
     {EVERYBODY, SCMP_SYS(fstat)},
     {EVERYBODY, SCMP_SYS(newfstatat)},
-    {EVERYBODY, SCMP_SYS(lseek)},
     {EVERYBODY, SCMP_SYS(dup)},
 #endif
 };
