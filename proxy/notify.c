@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +10,6 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-
-#define MESSAGE_MAX (NOTIFY_STATUS_MAX + 32)
-
-static struct {
-	int fd;
-	uint64_t watchdog_usec;
-} manager = {.fd = -1};
 
 /* ---- what the environment says ---- */
 
@@ -62,108 +54,67 @@ address_of(const char *name, struct sockaddr_un *sa)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (name[0] == '/'));
 }
 
-static bool
-reach(const char *name, const char **why)
+static const char *
+reach(struct notify *n, const char *name)
 {
 	struct sockaddr_un sa;
-	socklen_t n = address_of(name, &sa);
+	socklen_t length = address_of(name, &sa);
 
-	if (n == 0) {
-		*why = "NOTIFY_SOCKET is neither a path nor an abstract name";
-		return false;
-	}
-	manager.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (manager.fd >= 0 && connect(manager.fd, (struct sockaddr *)&sa, n) == 0)
-		return true;
-	*why = "nobody listens at NOTIFY_SOCKET";
-	notify_end();
-	return false;
+	if (length == 0)
+		return "NOTIFY_SOCKET is neither a path nor an abstract name";
+	n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (n->fd >= 0 && connect(n->fd, (struct sockaddr *)&sa, length) == 0)
+		return NULL;
+	notify_end(n);
+	return "nobody listens at NOTIFY_SOCKET";
 }
 
-bool
-notify_init(const char **why)
+const char *
+notify_init(struct notify *n)
 {
-	const char *name = getenv("NOTIFY_SOCKET");
-	bool reached = true;
+	const char *name = getenv("NOTIFY_SOCKET"), *why = NULL;
 
-	manager.watchdog_usec = watchdog_asked();
+	*n = (struct notify){.fd = -1, .watchdog_usec = watchdog_asked()};
 	if (name != NULL)
-		reached = reach(name, why);
+		why = reach(n, name);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
-	return reached;
+	return why;
 }
 
 void
-notify_end(void)
+notify_end(struct notify *n)
 {
-	if (manager.fd >= 0)
-		close(manager.fd);
-	manager.fd = -1;
+	if (n->fd >= 0)
+		close(n->fd);
+	n->fd = -1;
 }
 
 /* ---- what is said ---- */
 
-static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+void
+notify_send(struct notify *n, const char *assignments)
 {
-	char text[MESSAGE_MAX];
-	va_list args;
-	int n;
-
-	if (manager.fd < 0)
-		return;
-	va_start(args, format);
-	n = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (n > 0 && (size_t)n < sizeof(text))
-		send(manager.fd, text, (size_t)n, MSG_NOSIGNAL);
+	if (n->fd >= 0)
+		send(n->fd, assignments, strlen(assignments), MSG_NOSIGNAL);
 }
 
 void
-notify_ready(void)
+notify_reloading(struct notify *n)
 {
-	say("READY=1");
-}
-
-void
-notify_reloading(void)
-{
+	char text[64];
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	say("RELOADING=1\nMONOTONIC_USEC=%" PRId64, (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+	    (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+	notify_send(n, text);
 }
 
 void
-notify_stopping(void)
+notify_watchdog(struct notify *n)
 {
-	say("STOPPING=1");
-}
-
-void
-notify_status(const char *text)
-{
-	size_t n = strcspn(text, "\n");
-
-	say("STATUS=%.*s", (int)(n < NOTIFY_STATUS_MAX ? n : NOTIFY_STATUS_MAX), text);
-}
-
-void
-notify_main_pid(pid_t pid)
-{
-	say("MAINPID=%d", (int)pid);
-}
-
-void
-notify_watchdog(void)
-{
-	if (manager.watchdog_usec > 0)
-		say("WATCHDOG=1");
-}
-
-uint64_t
-notify_watchdog_usec(void)
-{
-	return manager.watchdog_usec;
+	if (n->watchdog_usec > 0)
+		notify_send(n, "WATCHDOG=1");
 }

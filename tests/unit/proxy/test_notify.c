@@ -20,6 +20,7 @@
 struct bench {
 	int fd;
 	char name[108], text[512];
+	struct notify notify;
 };
 
 static void
@@ -43,7 +44,7 @@ set_up(void **state)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
-	b->fd = -1;
+	b->fd = b->notify.fd = -1;
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
@@ -56,7 +57,7 @@ tear_down(void **state)
 {
 	struct bench *b = *state;
 
-	notify_end();
+	notify_end(&b->notify);
 	if (b->fd >= 0)
 		close(b->fd);
 	if (b->name[0] == '/')
@@ -76,12 +77,10 @@ heard(struct bench *b)
 }
 
 static void
-start(const struct bench *b)
+start(struct bench *b)
 {
-	const char *why = NULL;
-
 	assert_int_equal(setenv("NOTIFY_SOCKET", b->name, 1), 0);
-	assert_true(notify_init(&why));
+	assert_null(notify_init(&b->notify));
 }
 
 static void
@@ -98,12 +97,10 @@ test_path(void **state)
 	struct bench *b = *state;
 
 	start_at_path(b);
-	notify_ready();
-	assert_string_equal(heard(b), "READY=1");
-	notify_stopping();
+	notify_send(&b->notify, "READY=1\nSTATUS=serving");
+	assert_string_equal(heard(b), "READY=1\nSTATUS=serving");
+	notify_send(&b->notify, "STOPPING=1");
 	assert_string_equal(heard(b), "STOPPING=1");
-	notify_main_pid(17);
-	assert_string_equal(heard(b), "MAINPID=17");
 	assert_string_equal(heard(b), "");
 }
 
@@ -115,7 +112,7 @@ test_abstract_name(void **state)
 	snprintf(b->name, sizeof(b->name), "@postern-notify-%d", getpid());
 	listen_at(b);
 	start(b);
-	notify_ready();
+	notify_send(&b->notify, "READY=1");
 	assert_string_equal(heard(b), "READY=1");
 }
 
@@ -130,7 +127,7 @@ test_reloading(void **state)
 
 	start_at_path(b);
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	notify_reloading();
+	notify_reloading(&b->notify);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	assert_int_equal(strncmp(heard(b), before, strlen(before)), 0);
 	usec = strtoull(b->text + strlen(before), NULL, 10);
@@ -138,22 +135,6 @@ test_reloading(void **state)
 				(unsigned long long)from.tv_nsec / 1000);
 	assert_true(usec <= (unsigned long long)to.tv_sec * 1000000 +
 				(unsigned long long)to.tv_nsec / 1000);
-}
-
-/* A line of a status cannot become another message. */
-static void
-test_status(void **state)
-{
-	char text[NOTIFY_STATUS_MAX + 10];
-	struct bench *b = *state;
-
-	start_at_path(b);
-	notify_status("3 sessions\nSTOPPING=1");
-	assert_string_equal(heard(b), "STATUS=3 sessions");
-	memset(text, 'x', sizeof(text));
-	text[sizeof(text) - 1] = '\0';
-	notify_status(text);
-	assert_int_equal(strlen(heard(b)), strlen("STATUS=") + NOTIFY_STATUS_MAX);
 }
 
 static void
@@ -172,7 +153,7 @@ test_environment_is_emptied(void **state)
 static void
 watchdog(struct bench *b, const char *usec, const char *pid)
 {
-	notify_end();
+	notify_end(&b->notify);
 	setenv("WATCHDOG_USEC", usec, 1);
 	if (pid != NULL)
 		setenv("WATCHDOG_PID", pid, 1);
@@ -187,50 +168,57 @@ test_watchdog(void **state)
 
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	start_at_path(b);
-	assert_int_equal(notify_watchdog_usec(), 0);
-	notify_watchdog();
+	assert_int_equal(b->notify.watchdog_usec, 0);
+	notify_watchdog(&b->notify);
 	assert_string_equal(heard(b), "");
 	watchdog(b, "2000000", pid);
-	assert_int_equal(notify_watchdog_usec(), 2000000);
-	notify_watchdog();
+	assert_int_equal(b->notify.watchdog_usec, 2000000);
+	notify_watchdog(&b->notify);
 	assert_string_equal(heard(b), "WATCHDOG=1");
 	watchdog(b, "3000000", NULL);
-	assert_int_equal(notify_watchdog_usec(), 3000000);
+	assert_int_equal(b->notify.watchdog_usec, 3000000);
 	watchdog(b, "2000000", "1"); /* somebody else is watched */
-	assert_int_equal(notify_watchdog_usec(), 0);
+	assert_int_equal(b->notify.watchdog_usec, 0);
 	watchdog(b, "2s", pid);
-	assert_int_equal(notify_watchdog_usec(), 0);
+	assert_int_equal(b->notify.watchdog_usec, 0);
 }
 
 static void
 test_nobody_asked(void **state)
 {
-	const char *why = NULL;
+	struct bench *b = *state;
 
-	(void)state;
-	assert_true(notify_init(&why));
-	notify_ready();
-	notify_status("nobody hears this");
-	assert_null(why);
+	assert_null(notify_init(&b->notify));
+	assert_int_equal(b->notify.fd, -1);
+	notify_send(&b->notify, "READY=1");
+	notify_reloading(&b->notify);
+	notify_watchdog(&b->notify);
+}
+
+static void
+refuses(struct bench *b, const char *name)
+{
+	setenv("NOTIFY_SOCKET", name, 1);
+	assert_non_null(notify_init(&b->notify));
+	assert_null(getenv("NOTIFY_SOCKET"));
+	assert_int_equal(b->notify.fd, -1);
+	notify_send(&b->notify, "READY=1");
 }
 
 static void
 test_names_refused(void **state)
 {
-	static const char *const names[] = {"", "/", "@", "relative", "/nobody/listens/here",
-	    "/a-name-that-is-longer-than-what-fits-into-the-address-of-a-socket-of-the-family-unix-"
-	    "whatever-the-folder-is-called"};
+	struct bench *b = *state;
+	char too_long[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
 
-	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *why = NULL;
-
-		setenv("NOTIFY_SOCKET", names[i], 1);
-		assert_false(notify_init(&why));
-		assert_non_null(why);
-		assert_null(getenv("NOTIFY_SOCKET"));
-		notify_ready();
-	}
+	memset(too_long, '/', sizeof(too_long));
+	too_long[sizeof(too_long) - 1] = '\0';
+	refuses(b, too_long);
+	refuses(b, "");
+	refuses(b, "/");
+	refuses(b, "@");
+	refuses(b, "relative");
+	refuses(b, "/nobody/listens/here");
 }
 
 /* A manager that reads nothing stops nobody; one that is gone neither. */
@@ -241,10 +229,10 @@ test_deaf_manager(void **state)
 
 	start_at_path(b);
 	for (int i = 0; i < 100000; i++)
-		notify_status("again");
+		notify_send(&b->notify, "STATUS=again");
 	close(b->fd);
 	b->fd = -1;
-	notify_stopping();
+	notify_send(&b->notify, "STOPPING=1");
 }
 
 /* The first descriptor from 3 on that would go on into a program that is started, or -1. */
@@ -277,7 +265,6 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_path, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_abstract_name, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_reloading, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(test_status, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_environment_is_emptied, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_watchdog, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_nobody_asked, set_up, tear_down),
