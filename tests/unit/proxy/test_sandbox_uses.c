@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -300,9 +301,10 @@ write_log(const void *arg)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	char name[] = P_tmpdir "/postern-log-XXXXXX";
-	int ends[2], fd = mkstemp(name);
+	int ends[2], fd = mkostemp(name, O_CLOEXEC);
 	struct pollfd p = {.events = POLLIN};
 	struct stat st;
+	char last;
 
 	(void)arg;
 	MUST(fd >= 0 && unlink(name) == 0 && pipe2(ends, O_CLOEXEC) == 0);
@@ -312,6 +314,7 @@ write_log(const void *arg)
 	MUST(write(ends[1], "line\n", 5) == 5 && poll(&p, 1, 1000) == 1);
 	MUST(write(fd, "line\n", 5) == 5 && fsync(fd) == 0 && fdatasync(fd) == 0);
 	MUST(fstat(fd, &st) == 0 && st.st_size == 5);
+	MUST(pread(fd, &last, 1, 4) == 1 && last == '\n');
 	MUST(dprintf(null, "%d\n", fd) > 0);
 	close(fd);
 }
@@ -321,6 +324,23 @@ test_logger_works(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(write_log, NULL), 0);
+}
+
+/* A page of a worker that is new, in the status process. */
+static void
+map_page(const void *arg)
+{
+	int fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct stat st;
+	const char *page;
+
+	(void)arg;
+	MUST(fd >= 0 && write(fd, "page", 4) == 4 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0);
+	close_sandbox(SANDBOX_STATUS);
+	MUST(fcntl(fd, F_GET_SEALS) == F_SEAL_SHRINK);
+	MUST(fstat(fd, &st) == 0 && st.st_size == 4);
+	page = mmap(NULL, 4, PROT_READ, MAP_SHARED, fd, 0);
+	MUST(page != MAP_FAILED && memcmp(page, "page", 4) == 0);
 }
 
 /* ---- status: libevent's HTTP server on listeners that were handed over ---- */
@@ -400,6 +420,7 @@ test_status_works(void **state)
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0); /* still there */
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(in_child(map_page, NULL), 0);
 }
 
 /* ---- what all of them do ---- */
