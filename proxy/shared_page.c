@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SEALED (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
@@ -39,17 +40,17 @@ shared_page_new(const char *name, size_t size, int *writable, int *readable)
 void *
 shared_page_map(int fd, bool write, size_t at_least, size_t *size)
 {
+	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
-	off_t end = seals < 0 ? -1 : lseek(fd, 0, SEEK_END); /* in a sandbox without fstat() too */
 	void *page;
 
-	if (end < 0)
+	if (seals < 0 || fstat(fd, &st) != 0)
 		return NULL;
-	if ((seals & F_SEAL_SHRINK) == 0 || end < (off_t)at_least) {
+	if ((seals & F_SEAL_SHRINK) == 0 || st.st_size < (off_t)at_least) {
 		errno = EINVAL;
 		return NULL;
 	}
-	*size = (size_t)end;
+	*size = (size_t)st.st_size;
 	page = mmap(NULL, *size, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
 	return page == MAP_FAILED ? NULL : page;
 }
