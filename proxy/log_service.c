@@ -18,7 +18,11 @@
 #define PIPE_OCTETS (1 << 20)
 #define PIPES_MAX   (4 * WORKERS_MAX) /* workers of several generations, and our own */
 #define SWEEP_MS    1000	      /* between two looks for pipes that are done with */
-#define RESTART_MS  200		      /* until a logger that died is replaced */
+#define RESTART_MS  200		      /* until a logger that died is replaced ... */
+#define RESTART_MAX 10000	      /* ... and one that keeps dying */
+#define STEADY_MS   10000	      /* one that lived so long had no trouble starting */
+#define GIVE_TRIES  5
+#define GIVE_MS	    50
 #define OWN_SLOT    IPC_SLOT_SUPERVISOR
 
 struct source {
