@@ -4,7 +4,7 @@
 
 #include "status_command.h"
 
-#define KEY_WIDTH 14
+#define KEY_WIDTH 15
 
 /* ---- reading; what is missing is nothing ---- */
 

@@ -574,9 +574,9 @@ test_a_003_command(void **state)
 	snprintf(other, sizeof(other), "status = \"%s/none.sock\"\n", b->folder);
 	gateway_set(status_link_gateway(b->link), GATEWAY_GUARD, GUARD_BYPASS);
 	assert_int_equal(command(b, NULL, line), 0);
-	assert_non_null(strstr(b->answer, "postern       " POSTERN_VERSION ", running since 20"));
+	assert_non_null(strstr(b->answer, "postern        " POSTERN_VERSION ", running since 20"));
 	/* */
-	assert_non_null(strstr(b->answer, "guard         OPEN: "));
+	assert_non_null(strstr(b->answer, "guard          OPEN: "));
 	assert_int_equal(command(b, "--json", line), 0);
 	o = json_loads(b->answer, 0, NULL);
 	assert_non_null(o);
