@@ -246,6 +246,21 @@ say_if_open(struct supervisor *s)
 
 /* ---- status ---- */
 
+/* Which ports of the configuration are looked into, and which nobody here speaks. */
+static void
+show_ports(struct supervisor *s)
+{
+	if (s->config->mode == INTERCEPT_OFF)
+		return;
+	for (enum protocol p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n;
+		const unsigned *ports = config_ports(s->config, p, &n);
+
+		for (size_t i = 0; i < n; i++)
+			gateway_port(page(s), p, ports[i], relay_ops_of(p) != NULL);
+	}
+}
+
 static void
 show_numbers(struct supervisor *s)
 {
@@ -316,6 +331,7 @@ on_serving(void *arg)
 	s->up = true;
 	slots_stats(s->slots, &slots);
 	gateway_config(page(s), s->config, slots.generation);
+	show_ports(s);
 	show_guard(s, true);
 	run_status(s);
 	if (!first)
