@@ -260,6 +260,192 @@ class Gateway:
         return next((w for w in self.workers() if inodes & set(w.descriptors().values())), None)
 
     def reload(self):
+        """SIGHUP, and waits until a new generation serves; the one before it may still drain."""
+        before = self.stderr.count("postern: reloaded")
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.stderr.count("postern: reloaded") > before, 20, "postern: reloaded")
+
+    def memory(self, what="VmHWM"):
+        return int(self.status().get(what, "0 kB").split()[0]) * 1024
+
+    def own_memory(self):
+        """Octets that the process has for itself: what it shares is counted in shares."""
+        found = re.search(r"^Pss:\s+(\d+) kB", self._read("smaps_rollup"), re.MULTILINE)
+        return int(found.group(1)) * 1024 if found else 0
+
+    def cpu(self):
+        fields = self._read("stat").rsplit(")", 1)[-1].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        """{number: what it is}"""
+        found = {}
+        try:
+            for name in os.listdir(f"/proc/{self.pid}/fd"):
+                found[int(name)] = os.readlink(f"/proc/{self.pid}/fd/{name}")
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # closed, or ended, while we looked
+        return found
+
+    def signal(self, number):
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def __eq__(self, other):
+        return self.pid == other.pid
+
+    def __hash__(self):
+        return hash(self.pid)
+
+    def __repr__(self):
+        return f"<{self.role or 'ended'} {self.pid}>"
+
+
+class Gateway:
+    """
+    build/postern (or $POSTERN) between the client and a server.
+
+    to         the server: (address, port), or an address with port 25. Transparent: what client()
+               connects to; None: nothing
+    to6        the same by IPv6; in forward mode the gateway then listens on GATEWAY6 too
+    mode       "forward": one server behind an address of the gateway; "tproxy", "redirect":
+               transparent, for every server
+    nofile     a limit of descriptors for each process
+    binary     another build
+    namespace  where it runs, if not in the lab's "gateway"
+    env        more of the environment
+    ready      False: does not wait until it can be connected to
+    settings   laid over the configuration below, section by section
+    """
+
+    def __init__(self, lab, to=None, to6=None, mode="forward", nofile=None, binary=BINARY,
+                 namespace=None, env=None, ready=True, **settings):
+        self.lab = lab
+        self.mode = mode
+        self.binary = binary
+        self.namespace = namespace or lab.gateway
+        self.nofile = nofile
+        self.env = env or {}
+        self.to, self.to6 = (self._server(to), self._server(to6))
+        number = sum(1 for p in lab.dir.glob("gateway*.conf"))
+        self.file = lab.dir / f"gateway{number}.conf"
+        self.log = lab.dir / f"gateway{number}.json"
+        self.socket = lab.dir / f"gateway{number}.sock"
+        self.stderr_path = lab.dir / f"gateway{number}.stderr"
+        self.configure(**settings)
+        self.start(ready)
+
+    @staticmethod
+    def _server(to):
+        return to if to is None or isinstance(to, tuple) else (to, 25)
+
+    @property
+    def transparent(self):
+        return self.mode != "forward"
+
+    def configure(self, **settings):
+        """Writes the configuration; a gateway that runs does not know of it before reload()."""
+        base = {
+            "workers": 1, "user": "nobody", "log": str(self.log), "drain": 1,
+            "status": str(self.socket),
+            "inside": ["10.0.0.0/8", "fd00::/8"], "resolvers": [L.UNBOUND],
+            "smtp": {"error_delay": 0,
+                     "relay": {"local_domains": ["campus.example", ".campus.example"]}},
+        }
+        servers = [server for server in (self.to, self.to6) if server]
+        if self.transparent:
+            base["intercept"] = {"mode": self.mode}
+            base["smtp"]["ports"] = sorted({25, 587, *(port for _, port in servers)})
+        else:
+            base["intercept"] = {"mode": "off"}
+            base["forward"] = {
+                name: {"listen": endpoint(listen, 25), "to": endpoint(*server), "protocol": "smtp"}
+                for name, listen, server in (("mx", L.GATEWAY, self.to), ("mx6", L.GATEWAY6, self.to6))
+                if server}
+        self.settings = merged(base, settings)
+        self.file.write_text(render(self.settings) + "\n")
+
+    def command(self, *argv):
+        """The binary with argv, to be run where this gateway runs."""
+        limit = ["prlimit", f"--nofile={self.nofile}:{self.nofile}", "--"] if self.nofile else []
+        return self.namespace.command(*limit, self.binary, *argv)
+
+    def start(self, ready=True):
+        """Starts it, also once more after kill() or stop()."""
+        if not self.binary.exists():
+            build = "make SAN=1" if self.binary == SANITIZED else "make"
+            raise LabError(f"{self.binary} is not there; run: {build}")
+        env = {**os.environ, "ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
+               "UBSAN_OPTIONS": "print_stacktrace=1", **self.env}
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", *self.command("run", "-c", self.file)]
+        with open(self.stderr_path, "wb") as stderr:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=env,
+                                            stdout=subprocess.DEVNULL, stderr=stderr,
+                                            start_new_session=True)
+        if ready:
+            self.wait_ready()
+
+    def wait_ready(self):
+        def ready():
+            if self.process.poll() is not None:
+                raise LabError(f"the gateway ended with {self.process.returncode}:\n{self.stderr}"
+                               f"\n{self.file.read_text()}")
+            return "postern: ready" in self.stderr
+
+        try:
+            wait_for(ready, 20, "postern: ready")
+        except BaseException:
+            self.kill()
+            self._after_death()
+            raise
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def stderr(self):
+        return self.stderr_path.read_text(errors="replace")
+
+    def supervisor(self):
+        return Process(self.pid)
+
+    def _role(self, role):
+        return sorted((p for p in self.supervisor().children() if p.role == role),
+                      key=lambda process: process.pid)
+
+    def workers(self):
+        """Those that run, older generations included; the oldest first."""
+        return self._role("worker")
+
+    def logger(self):
+        return wait_for(lambda: self._role("logger"), what="the logger")[0]
+
+    def processes(self):
+        return [self.supervisor(), *self.supervisor().children()]
+
+    def kill_worker(self, i=0, number=signal.SIGKILL):
+        """Ends one worker as a crash would; gives what it was."""
+        worker = self.workers()[i]
+        worker.signal(number)
+        wait_for(lambda: not worker.alive(), what="death of a worker", interval=0.001)
+        return worker
+
+    def owner(self, client):
+        """The worker that has the connection of client, a RawClient; None: none has it yet."""
+        port = client.sock.getsockname()[1]
+        table = ""
+        for name in ("tcp", "tcp6"):
+            table += Path(f"/proc/{self.pid}/net/{name}").read_text()
+        # sl, local, remote, state, ...; 01: established
+        rows = [line.split() for line in table.splitlines()]
+        inodes = {f"socket:[{r[9]}]" for r in rows
+                  if r[3] == "01" and r[2].endswith(f":{port:04X}")}
+        return next((w for w in self.workers() if inodes & set(w.descriptors().values())), None)
+
+    def reload(self):
         """SIGHUP, and waits until other workers serve; those before them may still drain."""
         before = set(self.workers())
         self.process.send_signal(signal.SIGHUP)

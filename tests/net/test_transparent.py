@@ -6,8 +6,6 @@ R-031; FIELD rows D1 to D9.
 
 import itertools
 import socket
-import statistics
-import threading
 import time
 
 import pytest
@@ -15,7 +13,8 @@ import pytest
 import lab as L
 from gateway import INTERCEPTED
 from lab import wait_for
-from peers import Closed, Crowd, FakeServer, RawClient, knock
+from load import Steady
+from peers import Crowd, FakeServer, RawClient, knock
 
 PROBE = b"XPROBE"  # no gateway passes on what it does not know; a FakeServer sees it only directly
 
@@ -241,56 +240,19 @@ def test_unreachable_A_027(lab, gateway, why, unreachable):
     assert gate.flow()["flow"]["state"] == "new"
 
 
-class Steady:
-    """One client that mails again and again; how long each greeting took."""
-
-    def __init__(self, gate, source):
-        self.gate, self.source = gate, source
-        self.took, self.faults = [], []
-        self.end = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self):
-        while not self.end.is_set():
-            try:
-                began = time.monotonic()
-                with self.gate.client(self.source) as client:
-                    greeting = client.reply()
-                    self.took.append(time.monotonic() - began)
-                    assert greeting.code == 220, greeting
-                    assert client.cmd("EHLO steady.good.example").code == 250
-                    client.envelope()
-                    assert client.data(b"Subject: steady\r\n\r\nx\r\n.\r\n").code == 250
-                    assert client.cmd("QUIT").code == 221
-            except (OSError, Closed, AssertionError) as fault:
-                self.faults.append(repr(fault))
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.end.set()
-        self.thread.join()
-        if len(self.took) > 1:
-            p99 = statistics.quantiles(self.took, n=100)[98]
-            print(f"{len(self.took)} mails beside it, time to the greeting: median "
-                  f"{statistics.median(self.took):.4f} s, p99 {p99:.4f} s")
-
-
 def test_scan_of_dead_addresses_while_mail_flows(fake, gateway):
     """Every address seems to answer when a gateway accepts first; that costs nobody else anything."""
     server = fake(port=25)
     gate = gateway(server, limits={"connect_timeout": 2})
-    with Steady(gate, L.CLIENT_OTHER) as steady:
+    with Steady(gate, [L.CLIENT_OTHER]) as steady:
         with Crowd(gate.lab.client, "scan", L.CLIENT, L.DEAD4 + "0.1", 25, 5000) as scan:
             print("the scanner was told:", scan.came)
             assert sum(scan.came.values()) == 5000
             assert scan.came.get("held", 0) == 0
     assert not steady.faults, steady.faults[:3]
     assert len(steady.took) >= 20
-    assert statistics.quantiles(steady.took, n=100)[98] < 2
-    assert len(server.mails) == len(steady.took)
+    assert steady.p99 < 2
+    assert len(server.mails) == steady.mails
 
 
 def test_pending_connects_of_one_client_A_015(lab, fake, gateway):
@@ -315,7 +277,7 @@ def test_half_open_connections_A_030(lab, fake, gateway):
     gate = gateway(server)
     lab.gateway.ip(f"route add default via {L.CLIENT}")
     try:
-        with Steady(gate, L.CLIENT_OTHER) as steady:
+        with Steady(gate, [L.CLIENT_OTHER]) as steady:
             with Crowd(lab.client, "syn", "100.64.0.1", L.FAKE, 25, 100_000) as flood:
                 assert flood.came == {"sent": 100_000}
                 time.sleep(1)
@@ -324,7 +286,7 @@ def test_half_open_connections_A_030(lab, fake, gateway):
     finally:
         lab.gateway.ip("route del default")
     assert not steady.faults, steady.faults[:3]
-    assert statistics.quantiles(steady.took, n=100)[98] < 5
+    assert steady.p99 < 5
 
 
 OWN = {"outside": L.GATEWAY, "inside": L.INSIDE4 + "1", "outside6": L.GATEWAY6,
