@@ -44,7 +44,7 @@ SRC_RULES     := $(sort $(wildcard rules/*.c))
 SRC_PROXY     := $(sort $(wildcard proxy/*.c))
 SRC_UNIT      := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(wildcard tests/fuzz/*.c)
+SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(wildcard tests/fuzz/*.c tests/net/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run tests/*.sh tests/*/*.sh)

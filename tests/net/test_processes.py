@@ -444,7 +444,7 @@ def test_a_thousand_idle_sessions(lab, gateway):
 def clock(lab):
     """(environment for a gateway, function that sets by how many seconds its wall clock is wrong)."""
     library, shift = lab.dir / "clock_shift.so", lab.dir / "clock_shift"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library,
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library,
                     Path(__file__).with_name("clock_shift.c")], check=True)
     shift.write_bytes(bytes(8))
 
