@@ -2,6 +2,14 @@
 
 #include <stdlib.h>
 
+const struct relay_ops *
+relay_ops_of(enum protocol p)
+{
+	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {[PROTOCOL_SMTP] = &relay_smtp};
+
+	return rows[p];
+}
+
 struct relay *
 relay_new(const struct relay_ops *ops, const struct relay_env *env,
     const struct record_session *session, const struct facts *facts)

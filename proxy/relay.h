@@ -140,5 +140,7 @@ bool relay_wants_read(const struct relay *, enum an_dir);
 bool relay_over(const struct relay *);
 
 extern const struct relay_ops relay_smtp;
+/* NULL: this version does not speak it. */
+const struct relay_ops *relay_ops_of(enum protocol);
 
 #endif
