@@ -214,86 +214,6 @@ NOBODY_THERE = INSIDE4 + "66"   # frames go to no card: connects time out
 DEAD4 = "10.66."                # a network of which the same is true
 
 
-class Lab:
-    """Three namespaces with addresses, a folder, and a list of what must be ended."""
-
-    def __init__(self):
-        if os.geteuid() != 0:
-            raise LabError("network namespaces need root; run this as root")
-        self._ends = []
-        self.dir = Path(tempfile.mkdtemp(prefix="postern-lab-"))
-        self._ends.append(lambda: shutil.rmtree(self.dir, ignore_errors=True))
-        self.dir.chmod(0o755)  # daemons run as users of their own
-        try:
-            self._network()
-        except BaseException:
-            self.close()
-            raise
-
-    def _network(self):
-        etc = self._etc()
-        for label in ("client", "gateway", "server"):
-            namespace = Namespace(label, etc)
-            setattr(self, label, namespace)
-            self.at_end(namespace.close)
-        for namespace in (self.client, self.gateway, self.server):
-            # addresses are made by hand and never collide
-            namespace.sysctl("ipv6/conf/default/accept_dad", 0)
-            namespace.sysctl("ipv6/conf/all/accept_dad", 0)
-        self.gateway.ip(f"link add outside type veth peer name eth0 netns {self.client.path}",
-                        f"link add inside type veth peer name eth0 netns {self.server.path}",
-                        f"addr add {GATEWAY}/24 dev outside",
-                        f"addr add {GATEWAY6}/64 dev outside nodad",
-                        f"addr add {INSIDE4}1/24 dev inside",
-                        f"addr add {INSIDE6}1/64 dev inside nodad",
-                        "link set outside up", "link set inside up",
-                        f"route add {CLIENT_INSIDE}/32 via {CLIENT}",
-                        f"neigh add {NOBODY_THERE} lladdr 02:00:00:00:00:66 dev inside",
-                        f"route add {DEAD4}0.0/16 via {NOBODY_THERE} dev inside")
-        self.client.ip(f"addr add {CLIENT}/24 dev eth0", f"addr add {CLIENT_OTHER}/24 dev eth0",
-                       f"addr add {CLIENT6}/64 dev eth0 nodad",
-                       f"addr add {OUTSIDE6}3/64 dev eth0 nodad",
-                       f"addr add {CLIENT_INSIDE}/32 dev eth0", "link set eth0 up",
-                       f"route add default via {GATEWAY}", f"route add default via {GATEWAY6}")
-        servers4 = [f"addr add {a}/24 dev eth0" for a in
-                    (MX, OPEN_RELAY, EXIM, FAKE, SINK, UNBOUND, NSD, SILENT_DNS)]
-        servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in (MX6, OPEN_RELAY6, EXIM6, FAKE6)]
-        self.server.ip(*servers4, *servers6, "link set eth0 up",
-                       f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
-        self.gateway.sysctl("ipv4/ip_forward", 1)
-        self.gateway.sysctl("ipv6/conf/all/forwarding", 1)
-
-    def _etc(self):
-        etc = self.folder("etc")
-        (etc / "hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n::1 localhost\n")
-        (etc / "resolv.conf").write_text(f"nameserver {UNBOUND}\n")
-        (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-        return etc
-
-    def at_end(self, function):
-        """To be called at close(), last one first."""
-        self._ends.append(function)
-
-    def folder(self, name):
-        path = self.dir / name
-        path.mkdir()
-        path.chmod(0o755)
-        return path
-
-    def close(self):
-        while self._ends:
-            try:
-                self._ends.pop()()
-            except Exception as error:  # one that fails must not keep the others from ending
-                print(f"lab: {error}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
 # the second network on either side of a Perimeter
 OUTSIDE4_TWO, OUTSIDE6_TWO = "203.0.113.", "2001:db8:113::"
 INSIDE4_TWO, INSIDE6_TWO = "10.27.0.", "fd00:27::"
@@ -350,6 +270,102 @@ table inet behind {
 """
 
 
+class Lab:
+    """Three namespaces with addresses, a folder, and a list of what must be ended."""
+
+    def __init__(self):
+        if os.geteuid() != 0:
+            raise LabError("network namespaces need root; run this as root")
+        self._ends = []
+        self.dir = Path(tempfile.mkdtemp(prefix="postern-lab-"))
+        self._ends.append(lambda: shutil.rmtree(self.dir, ignore_errors=True))
+        self.dir.chmod(0o755)  # daemons run as users of their own
+        try:
+            self._network()
+        except BaseException:
+            self.close()
+            raise
+
+    def _network(self):
+        etc = self._etc()
+        for label in ("client", "gateway", "server"):
+            namespace = Namespace(label, etc)
+            setattr(self, label, namespace)
+            self.at_end(namespace.close)
+        for namespace in (self.client, self.gateway, self.server):
+            # addresses are made by hand and never collide
+            namespace.sysctl("ipv6/conf/default/accept_dad", 0)
+            namespace.sysctl("ipv6/conf/all/accept_dad", 0)
+        self.gateway.ip(f"link add outside type veth peer name eth0 netns {self.client.path}",
+                        f"link add inside type veth peer name eth0 netns {self.server.path}",
+                        f"addr add {GATEWAY}/24 dev outside",
+                        f"addr add {GATEWAY6}/64 dev outside nodad",
+                        f"addr add {INSIDE4}1/24 dev inside",
+                        f"addr add {INSIDE6}1/64 dev inside nodad",
+                        "link set outside up", "link set inside up",
+                        f"route add {CLIENT_INSIDE}/32 via {CLIENT}",
+                        f"neigh add {NOBODY_THERE} lladdr 02:00:00:00:00:66 dev inside",
+                        f"route add {DEAD4}0.0/16 via {NOBODY_THERE} dev inside")
+        self.client.ip(f"addr add {CLIENT}/24 dev eth0", f"addr add {CLIENT_OTHER}/24 dev eth0",
+                       f"addr add {CLIENT6}/64 dev eth0 nodad",
+                       f"addr add {OUTSIDE6}3/64 dev eth0 nodad",
+                       f"addr add {CLIENT_INSIDE}/32 dev eth0", "link set eth0 up",
+                       f"route add default via {GATEWAY}", f"route add default via {GATEWAY6}")
+        servers4 = [f"addr add {a}/24 dev eth0" for a in
+                    (MX, OPEN_RELAY, EXIM, FAKE, SINK, UNBOUND, NSD, SILENT_DNS)]
+        servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in (MX6, OPEN_RELAY6, EXIM6, FAKE6)]
+        self.server.ip(*servers4, *servers6, "link set eth0 up",
+                       f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
+        self.gateway.sysctl("ipv4/ip_forward", 1)
+        self.gateway.sysctl("ipv6/conf/all/forwarding", 1)
+
+    def firewall(self, forwards_mail=True, dnat=False, masquerade=False, taken=TAKEN,
+                 passing=PASSING):
+        """
+        Gives the gateway the firewall of an administrator, which drops what it does not know.
+
+        forwards_mail  the administrator lets mail through; else only what the gateway has marked
+        taken          the rule that lets intercepted sessions come in; "": the administrator's
+                       firewall does not know of the gateway
+        passing        the rule that lets out, and by, what the gateway marks
+        """
+        self.gateway.nft("".join(f"table inet {name}\ndelete table inet {name}\n"
+                                 for name in ("firewall", "translation", "behind")))
+        forwarded = "tcp dport { 25, 587 } accept" if forwards_mail else ""
+        self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing)
+                         + (DNAT if dnat else "") + (MASQUERADE if masquerade else ""))
+
+    def _etc(self):
+        etc = self.folder("etc")
+        (etc / "hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n::1 localhost\n")
+        (etc / "resolv.conf").write_text(f"nameserver {UNBOUND}\n")
+        (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
+        return etc
+
+    def at_end(self, function):
+        """To be called at close(), last one first."""
+        self._ends.append(function)
+
+    def folder(self, name):
+        path = self.dir / name
+        path.mkdir()
+        path.chmod(0o755)
+        return path
+
+    def close(self):
+        while self._ends:
+            try:
+                self._ends.pop()()
+            except Exception as error:  # one that fails must not keep the others from ending
+                print(f"lab: {error}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Perimeter(Lab):
     """
     The gateway where it belongs: a firewall of somebody else's that drops what it does not know,
@@ -382,20 +398,6 @@ class Perimeter(Lab):
         for device in ("all", "outside", "inside", "outside_two", "inside_two"):
             self.gateway.sysctl(f"ipv4/conf/{device}/rp_filter", 1)
         self.firewall()
-
-    def firewall(self, forwards_mail=True, dnat=False, masquerade=False, taken=TAKEN,
-                 passing=PASSING):
-        """
-        forwards_mail  the administrator lets mail through; else only what the gateway has marked
-        taken          the rule that lets intercepted sessions come in; "": the administrator's
-                       firewall does not know of the gateway
-        passing        the rule that lets out, and by, what the gateway marks
-        """
-        self.gateway.nft("".join(f"table inet {name}\ndelete table inet {name}\n"
-                                 for name in ("firewall", "translation", "behind")))
-        forwarded = "tcp dport { 25, 587 } accept" if forwards_mail else ""
-        self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing)
-                         + (DNAT if dnat else "") + (MASQUERADE if masquerade else ""))
 
 
 def end_by_signal():

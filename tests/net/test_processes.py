@@ -401,7 +401,7 @@ def test_few_descriptors_A_016_R6(fake, gateway):
                                                "pending_connects_per_client": 1000})
     with gate.client(L.CLIENT_OTHER) as old:
         old.hello()
-        with Crowd(gate.lab.client, "hold", L.CLIENT, L.FAKE, 25, 150, timeout=10) as crowd:
+        with Crowd(gate.lab.client, "hold", L.CLIENT, L.FAKE, 25, 150):
             time.sleep(1)
             before, began = gate.cpu(), time.monotonic()
             for _ in range(5):
