@@ -9,9 +9,13 @@ from peers import FakeServer, RawClient
 
 
 def pytest_generate_tests(metafunc):
-    """A module with MODES = [...] runs each of its tests that starts a gateway in each of them."""
+    """
+    A module with MODES = [...] runs each of its tests that starts a gateway in each of them, but
+    for those that say themselves in which.
+    """
     modes = getattr(metafunc.module, "MODES", None)
-    if modes and "mode" in metafunc.fixturenames:
+    own = any(m.args[0] == "mode" for m in metafunc.definition.iter_markers("parametrize"))
+    if modes and "mode" in metafunc.fixturenames and not own:
         metafunc.parametrize("mode", modes)
 
 
