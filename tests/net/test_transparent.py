@@ -114,8 +114,8 @@ def test_a_sessions_own_options_A_005(lab, fake, gateway):
         lab.client.sysctl("ipv4/tcp_ecn", 2)
     sock = lab.client.tcp()
     sock.bind((L.CLIENT, 0))
-    sock.settimeout(10)
     sock.sendto(PROBE + b"\r\n", socket.MSG_FASTOPEN, (server.address, 25))
+    sock.settimeout(10)
     sock.recv(100)
     sock.close()
     assert PROBE + b"\r\n" not in server.commands
@@ -454,6 +454,7 @@ def test_connections_pass_at_once_when_it_has_gone(lab, fake, gateway, how):
         with gate.client() as client:
             client.hello()
             client.cmd("QUIT")
+            assert client.closed()  # the gateway ended first, and has to remember the connection
             port = client.sock.getsockname()[1]
     getattr(gate, how)()
     sock = lab.client.tcp()
