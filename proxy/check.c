@@ -7,6 +7,7 @@
 #include "channel.h"
 #include "cli.h"
 #include "config_text.h"
+#include "firewall_advice.h"
 #include "relay.h"
 
 /*
@@ -202,6 +203,24 @@ print_checks(const struct config *c)
 	print_lists(p);
 }
 
+static void
+print_advice(void *arg, const char *line)
+{
+	(void)arg;
+	printf("# Warning: %s\n", line);
+}
+
+/* What other people's firewall rules on this host, as they are now, would do to our sessions. */
+static void
+print_other_rules(const struct config *c)
+{
+	const struct intercept_config *i = &c->intercept;
+
+	if (c->mode != INTERCEPT_OFF)
+		firewall_advice(&(struct firewall_marks){i->mark, i->own_mark, i->mark_mask},
+		    print_advice, NULL);
+}
+
 int
 check(int argc, char **argv)
 {
@@ -211,6 +230,7 @@ check(int argc, char **argv)
 		return EXIT_USAGE;
 	printf("# %s, with its defaults filled in. What it means:\n#\n", config_text_name(c->path));
 	print_mode(c);
+	print_other_rules(c);
 	print_forwards(c);
 	print_checks(c);
 	print_processes(c);

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "config.h"
 #include "explain.h"
+#include "status_command.h"
 #include "supervisor.h"
 
 static int run(int argc, char **argv);
@@ -17,6 +18,7 @@ static const struct command commands[] = {
 	"--client IP --server IP[:PORT] --from ADDR --to ADDR\n"
 	"                       [--helo NAME] [--auth] [--device NAME] [-c FILE]",
 	explain},
+    {"status", "[--json] [--sessions] [-c FILE]", status_command},
 };
 
 const struct command *

@@ -1,7 +1,6 @@
 #include "log_service.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +31,8 @@ struct log_service {
 	char *path, *user;
 	struct rotation_config rotation;
 	pid_t pid; /* of the logger; 0: there is none at the moment */
-	int control, file, state;
+	int control, file;
+	int state, state_reader;
 	struct event *readable, *sweep, *restart;
 	struct source pipes[PIPES_MAX];
 	size_t n_pipes;
@@ -233,22 +233,13 @@ log_service_change(struct log_service *l, const struct config *c, const char **w
 
 /* ---- pipes ---- */
 
-/* Nobody writes into it any more, and nothing is left in it. */
-static bool
-is_done(const struct source *s)
-{
-	struct pollfd p = {.fd = s->in, .events = POLLIN};
-
-	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0 && (p.revents & POLLIN) == 0;
-}
-
 static void
 sweep(struct log_service *l)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < l->n_pipes; i++)
-		if (is_done(&l->pipes[i]))
+		if (log_pipe_drained(l->pipes[i].in))
 			close(l->pipes[i].in);
 		else
 			l->pipes[kept++] = l->pipes[i];
@@ -274,10 +265,8 @@ add_pipe(struct log_service *l, uint32_t slot)
 		errno = ENFILE;
 		return -1;
 	}
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+	if (!log_pipe_pair(ends))
 		return -1;
-	/* fewer turns of both processes; the default serves as well */
-	fcntl(ends[1], F_SETPIPE_SZ, PIPE_OCTETS);
 	l->pipes[l->n_pipes++] = (struct source){.in = ends[0], .slot = slot};
 	/* without a logger at the moment, the next one is given all of them */
 	if (l->pid > 0 && !give(l, IPC_LOG_PIPE, slot, ends[0]))
@@ -294,7 +283,7 @@ log_service_pipe(struct log_service *l, unsigned slot)
 int
 log_service_state(const struct log_service *l)
 {
-	return l->state;
+	return l->state_reader;
 }
 
 void
@@ -326,7 +315,8 @@ set_up(struct log_service *l, const struct config *c)
 	if (l->file < 0)
 		return explain(l->path, fault);
 	l->state = log_state_new();
-	if (l->state < 0)
+	l->state_reader = l->state < 0 ? -1 : log_state_reader(l->state);
+	if (l->state_reader < 0)
 		return explain(l->path, strerror(errno));
 	start_logger(l);
 	own = add_pipe(l, OWN_SLOT);
@@ -346,7 +336,7 @@ log_service_new(struct event_base *base, const struct config *c, const char **wh
 		return NULL;
 	}
 	l->base = base;
-	l->control = l->file = l->state = -1;
+	l->control = l->file = l->state = l->state_reader = -1;
 	*why = set_up(l, c);
 	if (*why == NULL)
 		return l;
@@ -390,6 +380,8 @@ log_service_free(struct log_service *l, int wait_ms)
 		close(l->file);
 	if (l->state >= 0)
 		close(l->state);
+	if (l->state_reader >= 0)
+		close(l->state_reader);
 	free(l->path);
 	free(l->user);
 	free(l);

@@ -26,7 +26,7 @@ void log_service_free(struct log_service *, int wait_ms);
 
 /* A new pipe for a worker: its writing end, non-blocking, the caller's. -1: errno. */
 int log_service_pipe(struct log_service *, unsigned slot);
-/* A descriptor of the page that says whether records are being lost (log_state.h); stays ours. */
+/* A reader's descriptor of the page that says whether records are being lost (log_state.h); stays ours. */
 int log_service_state(const struct log_service *);
 /* Of the type record_sink: the supervisor's own records. */
 void log_service_write(void *log_service, const char *line, size_t n);

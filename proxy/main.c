@@ -5,12 +5,14 @@
 
 #include "cli.h"
 #include "logger.h"
+#include "status_process.h"
 #include "worker.h"
 
 /* Roles of processes that the supervisor starts (process.h); nobody else can. */
 static const struct command roles[] = {
     {"worker", "", worker_main},
     {"logger", "", logger_main},
+    {STATUS_ROLE, "", status_main},
 };
 
 static const struct command *

@@ -250,6 +250,7 @@ farewell(const char *reason)
 	} replies[] = {
 	    {"server_unreachable", "421 4.4.1 Error: the mail server cannot be reached"},
 	    {"no_source_address", "421 4.3.2 Error: not accepting mail at the moment"},
+	    {"audit", "421 4.3.0 Error: this session could not be recorded, try again later"},
 	    {"loop", "421 4.4.6 Error: this is the gateway itself, and no mail server"},
 	};
 
@@ -265,6 +266,7 @@ smtp_turn_away(struct relay *r, const char *reason)
 	struct smtp_gate *g = gate_of(r);
 	const char *reply = farewell(reason);
 
+	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
 		return;
 	if (strcmp(reason, "server_unreachable") != 0)
@@ -456,8 +458,16 @@ smtp_finish(struct relay *r)
 	gate_transactions_finish(g);
 }
 
+static bool
+smtp_transfers(const struct relay *r)
+{
+	/* gates are only made writable by smtp_create() */
+	return in_message(gate_of((struct relay *)(uintptr_t)r));
+}
+
 const struct relay_ops relay_smtp = {
     .name = "smtp",
+    .protocol = PROTOCOL_SMTP,
     .server_speaks_first = true,
     .create = smtp_create,
     .destroy = smtp_destroy,
@@ -469,4 +479,5 @@ const struct relay_ops relay_smtp = {
     .expired = smtp_expired,
     .finish = smtp_finish,
     .turn_away = smtp_turn_away,
+    .transfers = smtp_transfers,
 };

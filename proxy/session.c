@@ -625,6 +625,8 @@ welcome(struct session *s, enum client_welcome how)
 
 	if (how != CLIENT_WELCOME)
 		turn_away(s, reasons[how]);
+	else if (s->all->unaudited(s->all->arg))
+		turn_away(s, "audit");
 	else if (s->arrival->forward == NULL &&
 		 arrival_is_loop(s->all->config, &s->relay->session.server))
 		turn_away(s, "loop");

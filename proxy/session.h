@@ -23,6 +23,8 @@ struct sessions {
 	struct relay_env env; /* filled in by sessions_init() */
 	struct resolver *resolver;
 	struct clients *clients;
+	/* Records are being lost now, and the administrator wants no session without one. */
+	bool (*unaudited)(void *arg);
 	struct socket_stock *stock; /* of sockets to servers; NULL: nothing is taken off the wire */
 	const struct config *config;
 	unsigned max, count;
@@ -33,7 +35,7 @@ struct sessions {
 	void *arg;
 };
 
-/* base, resolver, clients, config, max, ended and arg are set; log is where records go. */
+/* base, resolver, clients, stock, config, max, unaudited, ended and arg are set; log is where records go. */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* Ends them all, with their records. */
 void sessions_end(struct sessions *);

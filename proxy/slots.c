@@ -70,8 +70,9 @@ start_worker(struct slots *s, const struct config *c, int text, unsigned slot, u
 	struct worker_process *w = NULL;
 
 	if (log >= 0) {
-		w = worker_process_start(
-		    s->base, &s->worker_events, c, text, log, slot, generation);
+		w = worker_process_start(s->base, &s->worker_events, c,
+		    (const int[]){text, log, s->events->log_state(s->events->arg)}, slot,
+		    generation);
 		close(log);
 	}
 	return w;

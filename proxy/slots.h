@@ -38,6 +38,8 @@ struct slots_events {
 	void (*gone)(void *arg);
 	/* The writing end of a new pipe to the logger, the caller's to close; -1: errno. */
 	int (*log_pipe)(void *arg, unsigned slot);
+	/* A page to read (log_state.h), which stays open. */
+	int (*log_state)(void *arg);
 	/* For the log: what happened to a worker. event is a constant. */
 	void (*note)(void *arg, const char *event, unsigned slot, const char *text);
 	void *arg;

@@ -63,6 +63,14 @@ new_log_pipe(void *arg, unsigned slot)
 	return log_service_pipe(s->log, slot);
 }
 
+static int
+log_state_page(void *arg)
+{
+	const struct supervisor *s = arg;
+
+	return log_service_state(s->log);
+}
+
 static void
 on_note(void *arg, const char *event, unsigned slot, const char *text)
 {
@@ -379,6 +387,7 @@ start(struct supervisor *s, const struct config *c)
 	    .refused = on_refused,
 	    .gone = on_gone,
 	    .log_pipe = new_log_pipe,
+	    .log_state = log_state_page,
 	    .note = on_note,
 	    .arg = s};
 	s->slots = slots_new(s->base, &s->slots_events);

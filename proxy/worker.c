@@ -12,6 +12,7 @@
 #include "budget.h"
 #include "ipc.h"
 #include "listener.h"
+#include "log_state.h"
 #include "sandbox.h"
 #include "session.h"
 
@@ -22,6 +23,7 @@ struct worker {
 	struct event_base *base;
 	struct sessions sessions;
 	struct log_pipe *log;
+	struct log_state *log_state;
 	struct listener **listeners;
 	size_t n_listeners;
 	struct event *control, *drain;
@@ -71,6 +73,15 @@ on_session_ended(void *arg)
 		end_loop(w, 0);
 	else if (w->serving && !w->retiring && w->sessions.count + 1 == w->sessions.max)
 		accept_more(w, true);
+}
+
+static bool
+is_unaudited(void *arg)
+{
+	const struct worker *w = arg;
+
+	return w->config->audit_required &&
+	       (log_state_trouble(w->log_state) || log_pipe_in_trouble(w->log));
 }
 
 /* ---- what the supervisor says ---- */
@@ -257,6 +268,7 @@ start_sessions(struct worker *w)
 	*s = (struct sessions){.base = w->base,
 	    .config = w->config,
 	    .max = budget.sessions,
+	    .unaudited = is_unaudited,
 	    .ended = on_session_ended,
 	    .arg = w};
 	s->clients = clients_new(&w->config->limits);
@@ -273,6 +285,10 @@ start_sessions(struct worker *w)
 static const char *
 start_loop(struct worker *w)
 {
+	w->log_state = log_state_map(WORKER_LOG_STATE, false);
+	close(WORKER_LOG_STATE);
+	if (w->log_state == NULL)
+		return "cannot look at the logger's state";
 	w->base = new_base();
 	w->log = w->base == NULL ? NULL : log_pipe_new(w->base, WORKER_LOG);
 	if (w->log == NULL)
@@ -321,6 +337,7 @@ stop(struct worker *w)
 	if (w->drain != NULL)
 		event_free(w->drain);
 	log_pipe_free(w->log, LOG_WAIT_MS);
+	log_state_unmap(w->log_state);
 	if (w->base != NULL)
 		event_base_free(w->base);
 	config_free(w->config);

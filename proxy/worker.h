@@ -15,6 +15,7 @@ enum worker_fd {
 	WORKER_CONTROL = PROCESS_FD, /* ipc */
 	WORKER_CONFIG,		     /* the text of the configuration, a sealed file in memory */
 	WORKER_LOG,		     /* the writing end of its log pipe */
+	WORKER_LOG_STATE,	     /* log_state.h, to read */
 	WORKER_FD_END
 };
 

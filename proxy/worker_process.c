@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -120,22 +121,24 @@ on_again(evutil_socket_t fd, short what, void *arg)
 /* ---- the process ---- */
 
 static bool
-launch(struct worker_process *w, const char *name, int text, int log)
+launch(struct worker_process *w, const char *name, const int fds[WORKER_INHERITS])
 {
-	int ends[2];
+	int ends[2], all[1 + WORKER_INHERITS];
 
 	if (!ipc_pair(ends))
 		return false;
 	w->control = ends[0];
-	w->pid = process_start(
-	    "worker", (const char *const[]){name}, 1, (const int[]){ends[1], text, log}, 3, false);
+	all[0] = ends[1];
+	memcpy(all + 1, fds, WORKER_INHERITS * sizeof(int));
+	w->pid = process_start("worker", (const char *const[]){name}, 1, all, 1 + WORKER_INHERITS,
+	    false);
 	close(ends[1]);
 	return w->pid > 0;
 }
 
 struct worker_process *
 worker_process_start(struct event_base *base, const struct worker_events *events,
-    const struct config *c, int text, int log, unsigned slot, unsigned generation)
+    const struct config *c, const int fds[WORKER_INHERITS], unsigned slot, unsigned generation)
 {
 	struct worker_process *w = calloc(1, sizeof(*w));
 
@@ -147,7 +150,7 @@ worker_process_start(struct event_base *base, const struct worker_events *events
 	    .control = -1,
 	    .mode = c->mode,
 	    .own_mark = c->intercept.own_mark};
-	if (launch(w, c->path, text, log)) {
+	if (launch(w, c->path, fds)) {
 		w->readable = event_new(base, w->control, EV_READ | EV_PERSIST, on_readable, w);
 		w->again = evtimer_new(base, on_again, w);
 		if (w->readable != NULL && w->again != NULL && event_add(w->readable, NULL) == 0)

@@ -8,6 +8,9 @@
 #include <sys/types.h>
 
 #include "listening.h"
+#include "worker.h"
+
+#define WORKER_INHERITS (WORKER_FD_END - WORKER_CONFIG)
 
 enum worker_state {
 	WORKER_STARTING, /* it has not said IPC_READY */
@@ -44,14 +47,13 @@ struct worker_process {
 
 /*
  * events  must outlive it
- * name    of the configuration, for its messages
- * text    memory file with the configuration
- * log     writing end of its log pipe; text and log stay open here
+ * fds     what the worker inherits, in the order of enum worker_fd from WORKER_CONFIG on; they stay
+ *         open here
  *
  * NULL: errno says why.
  */
 struct worker_process *worker_process_start(struct event_base *, const struct worker_events *,
-    const struct config *, int text, int log, unsigned slot, unsigned generation);
+    const struct config *, const int fds[WORKER_INHERITS], unsigned slot, unsigned generation);
 /* It is gone (waitpid() said so), or is killed now; its memory goes. */
 void worker_process_free(struct worker_process *);
 
