@@ -219,6 +219,8 @@ def knock(namespace, to, port=25, source=None, timeout=8):
         client = RawClient(namespace, to, port, source, timeout)
     except ConnectionRefusedError:
         return "refused"
+    except ConnectionResetError:
+        return "reset"
     except (TimeoutError, socket.timeout):
         return "silent"
     except OSError as error:
