@@ -24,6 +24,8 @@ import time
 
 AT_ONCE = 200  # connects that are under way at a time; a listener's queue takes as many
 PATIENCE = 120  # seconds for all of it
+ANSWERS = {b"EHLO": b"250-crowd.campus.example\r\n250 PIPELINING\r\n", b"DATA": b"354 go on\r\n",
+           b"QUIT": b"221 2.0.0 Bye\r\n"}
 
 
 def family(address):
@@ -115,8 +117,14 @@ def answer(loop, one):
         return
     *lines, one.waiting = (one.waiting + octets).split(b"\r\n")
     for line in lines:
-        say(one.sock, b"250-crowd.campus.example\r\n250 PIPELINING\r\n"
-            if line[:4].upper() == b"EHLO" else b"250 2.0.0 Ok\r\n")
+        verb = line[:4].upper()
+        if one.step == "message":
+            if line != b".":
+                continue
+            one.step = "command"
+        elif verb == b"DATA":
+            one.step = "message"
+        say(one.sock, ANSWERS.get(verb, b"250 2.0.0 Ok\r\n"))
 
 
 class Clients:

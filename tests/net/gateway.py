@@ -77,7 +77,7 @@ class Process:
 
     def status(self):
         """/proc/PID/status as a dict of texts."""
-        return dict(re.findall(r"^(\w+):\s*(.*)$", self._read("status"), re.MULTILINE))
+        return dict(re.findall(r"^(\w+):[ \t]*(.*)$", self._read("status"), re.MULTILINE))
 
     def memory(self, what="VmHWM"):
         return int(self.status().get(what, "0 kB").split()[0]) * 1024

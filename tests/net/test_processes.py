@@ -417,14 +417,17 @@ def test_few_descriptors_A_016_R6(fake, gateway):
     wait_for(lambda: knock(gate.lab.client, L.FAKE, timeout=1) == "220", 10, "service after it", 0.1)
 
 
-def test_the_budget_is_said_by_check_A_016(lab, gateway):
+def test_the_budget_is_said_by_check_A_016(gateway):
     gate = gateway()
-    said = subprocess.run(gate.command("check", "-c", gate.file), capture_output=True, text=True)
-    assert said.returncode == 0
-    assert re.search(r"#.*\b\d+ sessions", said.stdout), said.stdout
+
+    def sessions():
+        said = subprocess.run(gate.command("check", "-c", gate.file), capture_output=True, text=True)
+        assert said.returncode == 0, said.stderr
+        return int(re.search(r"Sessions: at most (\d+) at once in each worker", said.stdout).group(1))
+
+    many = sessions()
     gate.nofile = 1100
-    less = subprocess.run(gate.command("check", "-c", gate.file), capture_output=True, text=True)
-    assert less.stdout != said.stdout
+    assert 20 < sessions() < 550 < many
 
 
 def test_a_thousand_idle_sessions(lab, gateway):
@@ -481,5 +484,5 @@ def test_the_clock_jumps_A_023(lab, fake, gateway, clock, seconds):
     written = datetime.datetime.fromisoformat(flow["timestamp"].replace("+0000", "+00:00"))
     wrong = (written - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
     assert abs(wrong - seconds) < 60, "the clock did not jump: this test shows nothing"
-    assert flow["flow"]["duration_ms"] < 60_000
+    assert 1000 < flow["flow"]["duration_ms"] < 60_000
     jump(0)
