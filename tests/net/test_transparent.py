@@ -389,12 +389,12 @@ def test_inside_by_device_is_still_inside_R_031(lab, gateway):
 
 def test_with_the_clients_address_or_not_at_all_R_030(lab, fake, gateway):
     """
-    Two local ports are all that there is: the third session of a client with a server finds none for
+    Two local ports are all that there is (none that sessions before have used): the third session of a client with a server finds none for
     the client's address. Its own address would do, and would make an open relay of every server that
     trusts its gateway.
     """
     server = fake(port=25)
-    lab.gateway.sysctl("ipv4/ip_local_port_range", "42000 42001")
+    lab.gateway.sysctl("ipv4/ip_local_port_range", "61500 61501")
     try:
         gate = gateway(server)
         firm = [gate.client() for _ in range(2)]
