@@ -59,11 +59,11 @@ def settled(gate, workers=2):
 def test_who_there_is_V_001(fake, gateway):
     gate = gateway(fake(port=25), workers=2)
     roles = sorted(process.role for process in gate.supervisor().children())
-    assert roles == ["logger", "status", "worker", "worker"]
+    assert roles == ["logger", "status-process", "worker", "worker"]
     assert all(not process.children() for process in gate.supervisor().children())
 
 
-@pytest.mark.parametrize("role", ["worker", "logger", "status"])
+@pytest.mark.parametrize("role", ["worker", "logger", "status-process"])
 def test_what_they_may_V_001_V_006_D11(fake, gateway, role):
     """As the kernel sees it: a user of its own, no capability, no way to gain one, a filter."""
     gate = gateway(fake(port=25), workers=2)
