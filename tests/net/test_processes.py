@@ -70,6 +70,8 @@ def test_what_they_may_V_001_V_006_D11(fake, gateway, role):
     processes = [p for p in gate.supervisor().children() if p.role == role]
     assert len(processes) == (2 if role == "worker" else 1)
     for process in processes:
+        # the first thing that each does, and "ready" does not wait for all of them
+        wait_for(lambda p=process: p.status().get("Seccomp") == "2", 5, "the sandbox to close")
         status = process.status()
         assert set(status["Uid"].split()) == {str(NOBODY)}, status["Uid"]
         assert set(status["Gid"].split()) == {str(NOBODY)}, status["Gid"]
