@@ -51,7 +51,7 @@ SRC_UNIT      := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c
 SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
-	$(wildcard tests/fuzz/*.c)
+	$(wildcard tests/fuzz/*.c tests/net/preload/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run tests/*.sh tests/*/*.sh)

@@ -51,6 +51,7 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(readv)},
     {EVERYBODY, SCMP_SYS(write)},
     {EVERYBODY, SCMP_SYS(writev)},
+    {LOGGER, SCMP_SYS(pread64)}, /* how a file ends that another logger has begun */
     {EVERYBODY, SCMP_SYS(close)},
     {EVERYBODY, SCMP_SYS(recvfrom)},
     {EVERYBODY, SCMP_SYS(recvmsg)},

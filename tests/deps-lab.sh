@@ -7,7 +7,7 @@
 # build/lab/exim. Quick and silent when everything is there.
 set -eu
 
-packages="postfix nsd unbound swaks libio-socket-inet6-perl curl openssl iproute2 util-linux procps ca-certificates
+packages="postfix nsd unbound swaks libio-socket-inet6-perl curl openssl iproute2 nftables util-linux procps ca-certificates
 	python3 python3-pytest python3-pytest-xdist"
 unpacked="exim4-daemon-light libidn12"
 policy=/usr/sbin/policy-rc.d

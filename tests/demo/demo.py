@@ -2,9 +2,12 @@
 """
 The demonstration: a gateway between the Internet and a campus, all of it on this machine.
 
-Three network namespaces. Outside: swaks and curl. Inside: a real Postfix for campus.example, a
-second one that relays for everybody, real DNS. Between them build/postern in forward mode. Every
-session prints what was tried, what the client was told, and the record that the gateway wrote.
+Three hosts, each a network namespace. Outside: swaks and curl, and a mail server of the world's.
+Inside: a real Postfix for campus.example, a second one that relays for everybody, real DNS. Between
+them a router with a firewall that drops what it does not know, and on it build/postern. Nobody is
+configured to use it: clients speak to the servers' own addresses. Every session prints what was
+tried, what the client was told, and the record that the gateway wrote. At the end the gateway is
+killed, and started again.
 
 Needs root. Leaves nothing behind. KEEP=1: the lab stays up and this says how to use it.
 """
@@ -23,8 +26,10 @@ import lab as L  # noqa: E402
 import servers  # noqa: E402
 from gateway import BINARY, Gateway  # noqa: E402
 from lab import Lab, LabError, wait_for  # noqa: E402
+from peers import FakeServer, knock  # noqa: E402
 
-RELAY_DOOR = L.OUTSIDE4 + "26"  # where the gateway listens for the host that relays for everybody
+PERSON = L.INSIDE4 + "40"  # one of our own people
+WORLD = L.CLIENT_OTHER     # a mail server outside
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 WIDTH = 118  # longer lines of a record are cut for the eye; the log has all of it
 IN_FIRST_LINE = ("event_type", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto",
@@ -40,15 +45,15 @@ class Session:
     """
     One thing that somebody tries.
 
-    argv      swaks or curl with its arguments; run in the client's namespace
+    argv      swaks or curl with its arguments
     expect    start of the reply that the client is to get, or a tuple of them
     stdin     what the program reads
-    direct    past the gateway: there is no record
+    inside    run it inside, not outside
     """
 
-    def __init__(self, title, argv, expect, stdin=None, direct=False):
+    def __init__(self, title, argv, expect, stdin=None, inside=False):
         self.title, self.argv, self.expect = title, argv, expect
-        self.stdin, self.direct = stdin, direct
+        self.stdin, self.inside = stdin, inside
 
 
 def swaks(server, sender, recipient, *more):
@@ -68,38 +73,40 @@ HIDDEN = ("Subject: harmless\r\n\r\nhello\n.\r\nMAIL FROM:<boss@campus.example>\
 
 def disguise(name, recipient):
     return Session(f"A relay attempt in disguise: {name}",
-                   swaks(RELAY_DOOR, GOOD, recipient), "550 5.7.1")
+                   swaks(L.OPEN_RELAY, GOOD, recipient), "550 5.7.1")
 
 
+WITHOUT = Session("No gateway yet: a host inside that relays for everybody",
+                  swaks(L.OPEN_RELAY, GOOD, VICTIM), "250 2.0.0")
 SESSIONS = [
-    Session("A good mail, by swaks", swaks(L.GATEWAY, GOOD, OTTO, "--header", "Subject: hello"),
+    Session("The same, with the gateway on the way", swaks(L.OPEN_RELAY, GOOD, VICTIM),
+            "550 5.7.1"),
+    Session("A good mail, by swaks", swaks(L.MX, GOOD, OTTO, "--header", "Subject: hello"),
             "250 2.0.0"),
-    Session("A good mail, by curl", curl(L.GATEWAY, "bert@aonly.example", OTTO), "250 2.0.0",
+    Session("A good mail, by curl", curl(L.MX, "bert@aonly.example", OTTO), "250 2.0.0",
             stdin="Subject: hello again\r\n\r\nbody\r\n"),
     Session("A sender domain that does not exist",
-            swaks(L.GATEWAY, "prince@nosuch.example", OTTO), "451 4.1.8"),
+            swaks(L.MX, "prince@nosuch.example", OTTO), "451 4.1.8"),
     Session("A sender domain that says it never sends mail (null MX)",
-            curl(L.GATEWAY, "ceo@nullmx.example", OTTO), "550 5.7.27", stdin="Subject: x\r\n\r\nx\r\n"),
+            curl(L.MX, "ceo@nullmx.example", OTTO), "550 5.7.27", stdin="Subject: x\r\n\r\nx\r\n"),
     Session("A sender domain whose MX is localhost",
-            swaks(L.GATEWAY, "x@localhostmx.example", OTTO), "550 5.7.27"),
+            swaks(L.MX, "x@localhostmx.example", OTTO), "550 5.7.27"),
     Session("A sender domain whose DNS is broken: never a permanent no",
-            swaks(L.GATEWAY, "x@servfail.example", OTTO), "451 4.4.3"),
-    Session("A foreign mail to the mail server", swaks(L.GATEWAY, GOOD, VICTIM), "550 5.7.1"),
-    Session("A host that relays for everybody, without the gateway",
-            swaks(L.OPEN_RELAY, GOOD, VICTIM), "250 2.0.0", direct=True),
-    Session("The same host through the gateway", swaks(RELAY_DOOR, GOOD, VICTIM), "550 5.7.1"),
+            swaks(L.MX, "x@servfail.example", OTTO), "451 4.4.3"),
+    Session("A foreign mail to the mail server", swaks(L.MX, GOOD, VICTIM), "550 5.7.1"),
     disguise("percent", "victim%evil.example@campus.example"),
     disguise("source route", "@campus.example:victim@evil.example"),
     disguise("quoted", '"victim@evil.example"@campus.example'),
     disguise("bang path", "evil.example!victim@campus.example"),
-    Session("A second mail smuggled inside the first (LF . CR LF)", curl(L.GATEWAY, GOOD, OTTO),
+    Session("A second mail smuggled inside the first (LF . CR LF)", curl(L.MX, GOOD, OTTO),
             "550 5.5.2", stdin=HIDDEN),
     Session("A web browser on the mail port",
-            ["curl", "-sv", "--http0.9", "--noproxy", "*", f"http://{L.GATEWAY}:25/"],
+            ["curl", "-sv", "--http0.9", "--noproxy", "*", f"http://{L.MX}:25/"],
             ("554 5.5.0", "221 2.7.0")),  # before or after the greeting: a browser speaks first
     Session("One of our own people sends to the world",
-            swaks(RELAY_DOOR, GOOD, VICTIM, "--local-interface", L.CLIENT_INSIDE), "250 2.0.0"),
+            swaks(WORLD, OTTO, VICTIM, "--local-interface", PERSON), "250 2.0.0", inside=True),
 ]
+AGAIN = Session("The gateway is started again: a good mail", swaks(L.MX, GOOD, OTTO), "250 2.0.0")
 
 
 def told(output):
@@ -153,67 +160,112 @@ def show_record(record):
         print(paint(style, line if len(line) <= WIDTH else line[:WIDTH - 1] + "\u2026"))
 
 
-def run(number, session, lab, gate):
-    """Runs one session, prints it; True when the client was told what we promise."""
-    seen = len(gate.records())
-    done = lab.client.run(*session.argv, input=session.stdin)
-    answer = told(done.stdout + "\n" + done.stderr)
-    right = answer.startswith(session.expect)
-    print()
-    print(paint(BOLD, f"{number:2}. {session.title}"))
-    print(f"    tried   {shlex.join(session.argv)}")
-    style = RED if not right else GREEN if answer[0] == "2" else YELLOW
-    print("    told    " + paint(style, answer) + ("" if right else f"  (not {session.expect})"))
-    if session.direct:
-        return right
+class Demo:
+    """The lab with its servers, the gateway once it runs, and how many sessions went as promised."""
 
-    def written():
-        records = gate.records()[seen:]
-        return records if any(r["event_type"] == "flow" for r in records) else None
+    def __init__(self, lab):
+        self.lab, self.gate = lab, None
+        self.began = time.monotonic()
+        self.number = self.right = 0
+        print(f"Starting Postfix (two), nsd and unbound on three hosts: {L.CLIENT} outside, "
+              f"{L.MX} and {L.OPEN_RELAY}\ninside, between them a firewall that drops all but mail "
+              "and the two marks of the gateway ...", flush=True)
+        lab.server.ip(f"addr add {PERSON}/24 dev eth0")
+        servers.Dns(lab)
+        self.campus = servers.campus_mx(lab)
+        self.relay, self.sink = servers.open_relay(lab)
+        self.world = FakeServer(lab.client, WORLD, 25)
+        lab.at_end(self.world.close)
+        lab.firewall()
 
-    records = wait_for(written, 10, "the record of the session")
-    wanted = [r for r in records if r["event_type"] in ("smtp", "anomaly")]
-    for record in wanted or records:
-        show_record(record)
-    return right
+    def title(self, text):
+        self.number += 1
+        print()
+        print(paint(BOLD, f"{self.number:2}. {text}"))
+
+    def judge(self, what, answer, right, promised):
+        """Prints one answer, and whether it was the one that we promise."""
+        self.right += right
+        style = RED if not right else GREEN if answer[0] == "2" else YELLOW
+        print(f"    {what:7} " + paint(style, answer) + ("" if right else f"  (not {promised})"))
+
+    def run(self, session):
+        """Runs one session and prints it, with what the gateway wrote, where there is one."""
+        seen = len(self.gate.records()) if self.gate else 0
+        host = self.lab.server if session.inside else self.lab.client
+        done = host.run(*session.argv, input=session.stdin)
+        answer = told(done.stdout + "\n" + done.stderr)
+        self.title(session.title)
+        print(f"    tried   {shlex.join(session.argv)}")
+        self.judge("told", answer, answer.startswith(session.expect), session.expect)
+        if not self.gate:
+            return
+
+        def written():
+            records = self.gate.records()[seen:]
+            return records if any(r["event_type"] == "flow" for r in records) else None
+
+        records = wait_for(written, 10, "the record of the session")
+        wanted = [r for r in records if r["event_type"] in ("smtp", "anomaly")]
+        for record in wanted or records:
+            show_record(record)
+
+    def start(self):
+        self.gate = Gateway(self.lab, L.MX, mode="tproxy", workers=2)
+        self.lab.at_end(self.gate.stop)
+        print(f"\nOn the router {BINARY.name} runs now, with two workers. No client and no server was "
+              "told of it.", flush=True)
+
+    def addresses(self):
+        """What each end takes the other for, from the server's own log and from curl's."""
+        done = self.lab.client.run(*curl(L.MX, GOOD, OTTO), input="Subject: who\r\n\r\nx\r\n")
+        peer = re.search(r"Connected to (\S+)", done.stderr)
+        seen = re.findall(r"connect from unknown\[([^]]*)\]", self.campus.log())
+        self.title("Both ends see each other, and nobody in between")
+        self.judge("client", peer.group(1) if peer else "(nothing)",
+                   bool(peer) and peer.group(1) == L.MX, L.MX)
+        self.judge("server", seen[-1] if seen else "(nothing)", seen[-1:] == [L.CLIENT], L.CLIENT)
+
+    def death(self):
+        """Killed with -9: what stands in the way now, and what comes of a connect."""
+        self.gate.kill()
+        self.title("The gateway is killed with -9: the port is closed, from that moment on")
+        for family, server in (("IPv4", L.MX), ("IPv6", L.MX6)):
+            told_now = knock(self.lab.client, server)
+            self.judge(family, told_now, told_now == "refused", "refused")
+        tables = self.lab.gateway.output("nft", "list", "tables").split("\n")
+        print(paint(DIM, "    tables  " + ", ".join(t.removeprefix("table ") for t in tables if t)))
+        self.gate.start()
+
+    def summary(self):
+        """The closing line; counts what really arrived, by looking into mailbox and sink."""
+        delivered = self.campus.settle()
+        smuggled = sum(b"SMUGGLED" in mail for mail in delivered)
+        foreign, sent = len(self.sink.mails), len(self.world.mails)
+        good = (self.right == PROMISES and len(delivered) == 4 and smuggled == 0 and foreign == 1
+                and sent == 1)
+        line = (f"{self.right} of {PROMISES} promises kept; {len(delivered)} good mails delivered, "
+                f"{smuggled} smuggled; the open relay sent {foreign} on, before there was a gateway; "
+                f"the world got {sent} of our own ({time.monotonic() - self.began:.0f} s)")
+        print()
+        print(paint(BOLD + ";" + (GREEN if good else RED), line))
+        return good
 
 
-def summary(right, campus, sink, began):
-    """The closing line; counts what really arrived, by looking into mailbox and sink."""
-    delivered = campus.settle()
-    smuggled = sum(b"SMUGGLED" in mail for mail in delivered)
-    # one went past the gateway to show the danger, one was sent by our own people
-    foreign = len(sink.mails)
-    good = right == len(SESSIONS) and len(delivered) == 2 and smuggled == 0 and foreign == 2
-    line = (f"{right} of {len(SESSIONS)} sessions ended as promised; {len(delivered)} good mails "
-            f"delivered, {smuggled} smuggled; the open relay sent {foreign} mails on: one past the "
-            f"gateway, one for our own people ({time.monotonic() - began:.0f} s)")
-    print()
-    print(paint(BOLD + ";" + (GREEN if good else RED), line))
-    return good
-
-
-def set_up(lab):
-    print(f"Starting Postfix (two), nsd, unbound and {BINARY.name} in three namespaces ...",
-          flush=True)
-    lab.gateway.ip(f"addr add {RELAY_DOOR}/24 dev outside")
-    servers.Dns(lab)
-    campus = servers.campus_mx(lab)
-    relay, sink = servers.open_relay(lab)
-    gate = Gateway(lab, campus.address, forward={"relay": {
-        "listen": f"{RELAY_DOOR}:25", "to": f"{relay.address}:25", "protocol": "smtp"}})
-    lab.at_end(gate.stop)
-    return campus, sink, gate
+PROMISES = len(SESSIONS) + 6  # before and after them: two sessions, two addresses, two closed ports
 
 
 def demonstrate(lab):
-    began = time.monotonic()
-    campus, sink, gate = set_up(lab)
-    right = 0
-    for number, session in enumerate(SESSIONS, 1):
-        right += run(number, session, lab, gate)
-    wait_for(lambda: len(sink.mails) >= 2, 10, "the mails that were to leave")
-    return summary(right, campus, sink, began), gate
+    demo = Demo(lab)
+    demo.run(WITHOUT)
+    wait_for(lambda: demo.sink.mails, 10, "the mail of the open relay")
+    demo.start()
+    for session in SESSIONS:
+        demo.run(session)
+    demo.addresses()
+    demo.death()
+    demo.run(AGAIN)
+    return demo.summary(), demo.gate
 
 
 def keep(lab, gate, done):
@@ -225,14 +277,14 @@ def keep(lab, gate, done):
     print(f"""
 The lab stays up. Each of these runs a command in one of the three namespaces:
 
-    {lab.dir}/client  swaks --server {L.GATEWAY} --from {GOOD} --to {OTTO}
-    {lab.dir}/gateway ip addr
+    {lab.dir}/client  swaks --server {L.MX} --from {GOOD} --to {OTTO}
+    {lab.dir}/gateway nft list ruleset
     {lab.dir}/server  ss -tln
 
     records         tail -f {gate.log}
     configuration   {gate.file}
     mailbox         {lab.dir}/campus/mail/box
-    open relay      {RELAY_DOOR} (through the gateway), {L.OPEN_RELAY} (past it)
+    open relay      {L.OPEN_RELAY}
 
 Take it down with: kill {os.getpid()}""", flush=True)
     done()

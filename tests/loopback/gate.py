@@ -40,7 +40,8 @@ class Gateway:
         self.log = folder / "eve.json"
         self.config = folder / "postern.conf"
         self.config.write_text(
-            f'workers = 1\nlog = "{self.log}"\ninside = {{"{inside}"}}\ndrain = 1\n'
+            f'workers = 1\nuser = "nobody"\nlog = "{self.log}"\nstatus = "-"\n'
+            f'inside = {{"{inside}"}}\ndrain = 1\n'
             f'forward "case" {{\n    listen = "{self.address[0]}:{self.address[1]}"\n'
             f'    to = "127.0.0.1:{server_port}"\n    protocol = smtp\n}}\n'
             f"smtp {{{smtp}}}\n{more}"

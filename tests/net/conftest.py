@@ -8,6 +8,23 @@ from gateway import Gateway
 from peers import FakeServer, RawClient
 
 
+def pytest_generate_tests(metafunc):
+    """
+    A module with MODES = [...] runs each of its tests that starts a gateway in each of them, but
+    for those that say themselves in which.
+    """
+    modes = getattr(metafunc.module, "MODES", None)
+    own = any(m.args[0] == "mode" for m in metafunc.definition.iter_markers("parametrize"))
+    if modes and "mode" in metafunc.fixturenames and not own:
+        metafunc.parametrize("mode", modes)
+
+
+@pytest.fixture
+def mode():
+    """How gateways get their sessions; MODES, or a parametrize, of a test says otherwise."""
+    return "forward"
+
+
 @pytest.fixture(scope="session")
 def lab():
     with L.Lab() as one:
@@ -71,17 +88,16 @@ def fake(lab):
         assert not server.errors, server.errors
 
 
-@pytest.fixture
-def gateway(lab, dns):
-    """Starts gateways: gateway(server, **settings); server: a FakeServer, Postfix, or address."""
+def gateways(lab, mode):
+    """Makes gateways in lab, and at the end holds each of them to what it promises."""
     made = []
 
-    def make(to, **options):
+    def make(to=None, **options):
         if isinstance(to, FakeServer):
             to = (to.address, to.port)
         elif hasattr(to, "address"):
             to = to.address
-        made.append(Gateway(lab, to, **options))
+        made.append(Gateway(lab, to, **{"mode": mode, **options}))
         return made[-1]
 
     yield make
@@ -92,6 +108,32 @@ def gateway(lab, dns):
         except AssertionError as fault:
             faults.append(fault)
     assert not faults, faults
+
+
+@pytest.fixture
+def gateway(lab, dns, mode):
+    """Starts gateways: gateway(server, **settings); server: a FakeServer, Postfix, or address."""
+    yield from gateways(lab, mode)
+
+
+@pytest.fixture(scope="session")
+def _perimeter():
+    with L.Perimeter() as one:
+        servers.Dns(one)
+        yield one
+
+
+@pytest.fixture
+def perimeter(_perimeter):
+    """A laboratory with an administrator's firewall; it is as at the beginning for each test."""
+    _perimeter.firewall()
+    return _perimeter
+
+
+@pytest.fixture
+def guarded(perimeter):
+    """Starts gateways in the perimeter, transparent ones: guarded(server, **settings)."""
+    yield from gateways(perimeter, "tproxy")
 
 
 @pytest.fixture

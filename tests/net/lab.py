@@ -109,6 +109,20 @@ class Namespace:
         return subprocess.run(self.command(*own, *argv), capture_output=True, text=True,
                               timeout=timeout, errors="replace", **options)
 
+    def output(self, *argv):
+        """What a command says that looks up no names; it must end well."""
+        done = subprocess.run(self.command(*argv), capture_output=True, text=True, timeout=30)
+        if done.returncode != 0:
+            raise LabError(f"{argv} in {self.label}: {done.stderr.strip()}")
+        return done.stdout
+
+    def nft(self, rules):
+        """Rules for nft(8), in one transaction."""
+        done = subprocess.run(self.command("nft", "-f", "-"), input=rules, capture_output=True,
+                              text=True, timeout=30)
+        if done.returncode != 0:
+            raise LabError(f"nft in {self.label}: {done.stderr.strip()}\n{rules}")
+
     def ip(self, *lines):
         """Lines for ip(8), in one go."""
         done = subprocess.run(self.command("ip", "-batch", "-"), input="\n".join(lines) + "\n",
@@ -197,6 +211,63 @@ SINK = INSIDE4 + "29"           # where the open relay sends everything
 UNBOUND, NSD = INSIDE4 + "53", INSIDE4 + "54"
 SILENT_DNS = INSIDE4 + "55"     # takes questions, never answers
 NOBODY_THERE = INSIDE4 + "66"   # frames go to no card: connects time out
+DEAD4 = "10.66."                # a network of which the same is true
+
+
+# the second network on either side of a Perimeter
+OUTSIDE4_TWO, OUTSIDE6_TWO = "203.0.113.", "2001:db8:113::"
+INSIDE4_TWO, INSIDE6_TWO = "10.27.0.", "fd00:27::"
+CLIENT_TWO, CLIENT6_TWO = OUTSIDE4_TWO + "2", OUTSIDE6_TWO + "2"
+SERVER_TWO, SERVER6_TWO = INSIDE4_TWO + "25", INSIDE6_TWO + "25"
+PUBLIC, PUBLIC6 = OUTSIDE4 + "10", OUTSIDE6 + "10"  # where the world finds the MX after DNAT
+
+# What an administrator has already, and the two lines that postern.conf(5) asks for.
+FIREWALL = """\
+table inet firewall {{
+	chain input {{
+		type filter hook input priority filter; policy drop;
+		iifname lo accept
+		ct state established,related accept
+		meta l4proto {{ icmp, ipv6-icmp }} accept
+		{taken}
+	}}
+	chain forward {{
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		meta l4proto {{ icmp, ipv6-icmp }} accept
+		{forwarded}
+		{passing}
+	}}
+	chain output {{
+		type filter hook output priority filter; policy drop;
+		oifname lo accept
+		ct state established,related accept
+		meta l4proto {{ icmp, ipv6-icmp }} accept
+		meta l4proto {{ tcp, udp }} th dport 53 accept
+		{passing}
+	}}
+}}
+"""
+TAKEN = "meta mark and 0x03000000 == 0x01000000 accept"
+PASSING = "meta mark and 0x03000000 == 0x02000000 accept"
+DNAT = f"""\
+table inet translation {{
+	chain prerouting {{
+		type nat hook prerouting priority dstnat;
+		ip daddr {PUBLIC} tcp dport 25 dnat ip to {MX}
+		ip6 daddr {PUBLIC6} tcp dport 25 dnat ip6 to {MX6}
+	}}
+}}
+"""
+MASQUERADE = """\
+table inet behind {
+	chain postrouting {
+		type nat hook postrouting priority srcnat;
+		oifname "outside*" ip saddr 10.0.0.0/8 masquerade
+		oifname "outside*" ip6 saddr fd00::/8 masquerade
+	}
+}
+"""
 
 
 class Lab:
@@ -233,7 +304,8 @@ class Lab:
                         f"addr add {INSIDE6}1/64 dev inside nodad",
                         "link set outside up", "link set inside up",
                         f"route add {CLIENT_INSIDE}/32 via {CLIENT}",
-                        f"neigh add {NOBODY_THERE} lladdr 02:00:00:00:00:66 dev inside")
+                        f"neigh add {NOBODY_THERE} lladdr 02:00:00:00:00:66 dev inside",
+                        f"route add {DEAD4}0.0/16 via {NOBODY_THERE} dev inside")
         self.client.ip(f"addr add {CLIENT}/24 dev eth0", f"addr add {CLIENT_OTHER}/24 dev eth0",
                        f"addr add {CLIENT6}/64 dev eth0 nodad",
                        f"addr add {OUTSIDE6}3/64 dev eth0 nodad",
@@ -246,6 +318,22 @@ class Lab:
                        f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
         self.gateway.sysctl("ipv4/ip_forward", 1)
         self.gateway.sysctl("ipv6/conf/all/forwarding", 1)
+
+    def firewall(self, forwards_mail=True, dnat=False, masquerade=False, taken=TAKEN,
+                 passing=PASSING):
+        """
+        Gives the gateway the firewall of an administrator, which drops what it does not know.
+
+        forwards_mail  the administrator lets mail through; else only what the gateway has marked
+        taken          the rule that lets intercepted sessions come in; "": the administrator's
+                       firewall does not know of the gateway
+        passing        the rule that lets out, and by, what the gateway marks
+        """
+        self.gateway.nft("".join(f"table inet {name}\ndelete table inet {name}\n"
+                                 for name in ("firewall", "translation", "behind")))
+        forwarded = "tcp dport { 25, 587 } accept" if forwards_mail else ""
+        self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing)
+                         + (DNAT if dnat else "") + (MASQUERADE if masquerade else ""))
 
     def _etc(self):
         etc = self.folder("etc")
@@ -276,6 +364,40 @@ class Lab:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Perimeter(Lab):
+    """
+    The gateway where it belongs: a firewall of somebody else's that drops what it does not know,
+    strict reverse paths, and two networks on either side ("client_two", "server_two").
+    """
+
+    def _network(self):
+        super()._network()
+        for label in ("client_two", "server_two"):
+            namespace = Namespace(label, self.dir / "etc")
+            setattr(self, label, namespace)
+            self.at_end(namespace.close)
+        gateway4, gateway6 = OUTSIDE4_TWO + "1", OUTSIDE6_TWO + "1"
+        inside4, inside6 = INSIDE4_TWO + "1", INSIDE6_TWO + "1"
+        for device, namespace in (("outside_two", self.client_two), ("inside_two", self.server_two)):
+            self.gateway.ip(f"link add {device} type veth peer name eth0 netns {namespace.path}")
+        self.gateway.ip(f"addr add {gateway4}/24 dev outside_two",
+                        f"addr add {gateway6}/64 dev outside_two nodad",
+                        f"addr add {inside4}/24 dev inside_two",
+                        f"addr add {inside6}/64 dev inside_two nodad",
+                        f"addr add {PUBLIC}/24 dev outside",
+                        f"addr add {PUBLIC6}/64 dev outside nodad",
+                        "link set outside_two up", "link set inside_two up")
+        for namespace, four, six, via4, via6 in (
+                (self.client_two, CLIENT_TWO, CLIENT6_TWO, gateway4, gateway6),
+                (self.server_two, SERVER_TWO, SERVER6_TWO, inside4, inside6)):
+            namespace.ip(f"addr add {four}/24 dev eth0", f"addr add {six}/64 dev eth0 nodad",
+                         "link set eth0 up", f"route add default via {via4}",
+                         f"route add default via {via6}")
+        for device in ("all", "outside", "inside", "outside_two", "inside_two"):
+            self.gateway.sysctl(f"ipv4/conf/{device}/rp_filter", 1)
+        self.firewall()
 
 
 def end_by_signal():

@@ -1,13 +1,17 @@
 """Scripted peers: a client that sends exactly the octets it is told, a server that keeps them."""
 
 import re
+import select
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
-from lab import wait_for
+from lab import LabError, wait_for
 
 WHOLE, OCTETS = "whole", "octets"  # one write; one octet per segment. A number: cut there
 
@@ -204,6 +208,81 @@ class RawClient(Stream):
         except (TimeoutError, socket.timeout):
             return False
         return False
+
+
+def knock(namespace, to, port=25, source=None, timeout=8):
+    """
+    What comes of a connect: the code of the greeting, as text; "refused"; "reset", "closed" when it
+    was accepted first; "silent" when nothing comes at all.
+    """
+    try:
+        client = RawClient(namespace, to, port, source, timeout)
+    except ConnectionRefusedError:
+        return "refused"
+    except ConnectionResetError:
+        return "reset"
+    except (TimeoutError, socket.timeout):
+        return "silent"
+    except OSError as error:
+        return str(error)
+    with client:
+        try:
+            octets = client.sock.recv(4096)
+        except ConnectionResetError:
+            return "reset"
+        except (TimeoutError, socket.timeout):
+            return "silent"
+    return octets[:3].decode("latin-1") if octets else "closed"
+
+
+class Crowd:
+    """
+    Thousands of connections at once, in a process of their own (crowd.py). came has what became
+    of them: {"held": 9990, "421": 10}.
+    """
+
+    def __init__(self, namespace, what, *arguments, timeout=150):
+        program = Path(__file__).with_name("crowd.py")
+        argv = ["setpriv", "--pdeathsig", "KILL", "--",
+                *namespace.command(sys.executable, "-B", program, what, *arguments)]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        self.timeout = timeout
+        self._came = None
+
+    @property
+    def came(self):
+        """Waits until all are set up."""
+        if self._came is None:
+            words = self._line().split()
+            if words[:1] != ["ready"]:
+                raise LabError(f"a crowd that ended at once: {words}")
+            self._came = {k: int(v) for k, v in (word.split("=") for word in words[1:])}
+        return self._came
+
+    def _line(self):
+        if not select.select([self.process.stdout], [], [], self.timeout)[0]:
+            raise LabError(f"nothing from a crowd within {self.timeout} s")
+        return self.process.stdout.readline()
+
+    def ask(self, question="ask"):
+        """Of those that are held, how many are answered; of a server, how many it has."""
+        assert self.came is not None
+        self.process.stdin.write(question + "\n")
+        self.process.stdin.flush()
+        return int(self._line())
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class Mail:

@@ -188,7 +188,7 @@ def open_relay(lab):
         "local_transport": f"smtp:[{L.SINK}]",
         "relay_transport": f"smtp:[{L.SINK}]",
         "smtp_destination_recipient_limit": "1",
-    })
+    }, tls=True)
     return relay, sink
 
 

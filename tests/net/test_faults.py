@@ -9,6 +9,8 @@ import lab as L
 from lab import wait_for
 from peers import Closed
 
+MODES = ["forward", "tproxy"]
+
 MESSAGE = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * 10 + b".\r\n"
 
 

@@ -8,6 +8,8 @@ import pytest
 from lab import wait_for
 from peers import OCTETS, WHOLE
 
+MODES = ["forward", "tproxy"]
+
 SEQUENCES = {
     "S-001-LF-dot-LF": b"\n.\n",
     "S-002-LF-dot-CRLF": b"\n.\r\n",
@@ -147,7 +149,7 @@ def test_normalize_before_postfix_S_012(campus, gateway, sequence):
 
 @each_sequence
 def test_server_that_trusts_the_gateway_S_013(open_relay, gateway, sequence):
-    """The gateway's address is among the relay's networks, where Postfix lets bare LF pass."""
+    """Everybody's address is among the relay's networks, where Postfix lets bare LF pass."""
     postfix, sink = open_relay
     gate = gateway(postfix)
     with gate.client() as client:

@@ -10,6 +10,8 @@ import lab as L
 from lab import wait_for
 from peers import Closed
 
+MODES = ["forward", "tproxy"]
+
 
 def test_too_many_recipients_S_070(fake, gateway):
     server = fake()
@@ -232,6 +234,7 @@ def test_connects_that_wait_A_015(gateway):
         client.close()
 
 
+@pytest.mark.parametrize("mode", ["forward"])
 def test_descriptor_limit_A_016(fake, gateway):
     gate = gateway(fake(), nofile=64, limits={"sessions_per_client": 1000})
     with gate.client() as old:

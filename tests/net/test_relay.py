@@ -6,6 +6,8 @@ import lab as L
 from lab import wait_for
 from peers import EHLO, OCTETS, WHOLE
 
+MODES = ["forward", "tproxy"]
+
 IP = L.OPEN_RELAY
 NAME = "relay.campus.example"  # the relay's own name, one of campus.example's
 
@@ -91,6 +93,22 @@ def test_relaying_denied(open_relay, gateway, sender, recipient):
     nothing_left_the_host(sink, gate)
     record = gate.record("smtp", lambda r: r.get("verdict", {}).get("action") == "refuse")
     assert record["verdict"]["rule"] == "relay"
+
+
+@pytest.mark.parametrize("sender,recipient", FORMS.values(), ids=FORMS.keys())
+def test_relaying_denied_with_starttls_in_between(open_relay, gateway, sender, recipient):
+    """Under TLS nobody would see what follows; trying it opens no other way either."""
+    postfix, sink = open_relay
+    gate = gateway(postfix)
+    with gate.client() as client:
+        assert "STARTTLS" in client.hello().text
+        assert client.cmd("STARTTLS").is_(454, "4.7.0")
+        assert client.cmd(f"MAIL FROM:{sender}").code == 250
+        assert client.cmd("STARTTLS").code in (454, 503)
+        assert client.cmd(f"RCPT TO:{recipient}").is_(550, "5.7.1")
+        assert client.cmd("STARTTLS").code in (454, 503)
+        assert client.cmd("DATA").code in (503, 554)
+    nothing_left_the_host(sink, gate)
 
 
 OPEN = [n for n in FORMS if n.split("-")[1] in ("001", "002", "003", "006", "011", "013", "016",
@@ -400,9 +418,11 @@ def test_host_that_is_no_mail_server_P4(fake, gateway):
     assert record["verdict"]["rule"] == "servers"
 
 
-def test_transit_is_recorded_and_not_judged(fake, gateway):
+def test_transit_is_recorded_and_not_judged(fake, gateway, mode):
     server = fake()
-    gate = gateway(server, forward={"mx": {"outside": True}})
+    outside = {"inside": ["10.26.0.0/16"]} if mode == "tproxy" else \
+        {"forward": {"mx": {"outside": True}}}
+    gate = gateway(server, **outside)
     with gate.client() as client:
         client.hello()
         client.envelope("s@good.example", "r@evil.example")

@@ -13,6 +13,7 @@ from gateway import SANITIZED
 from peers import EHLO, OCTETS, Closed
 from test_starttls import TLS, tls_server
 
+MODES = ["forward", "tproxy"]
 MESSAGE = b"Subject: x\r\n\r\n..dot\r\nline\r\n.\r\n"
 
 

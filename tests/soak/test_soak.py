@@ -138,13 +138,18 @@ def keep_going(address, counts, end, seed):
             counts.faults.append(f"{kind.__name__}: {fault!r}")
 
 
+def family(pid):
+    """A gateway's supervisor and what it started."""
+    return [pid, *pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def memory(pid):
-    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
+    pages = sum(int(pathlib.Path(f"/proc/{p}/statm").read_text().split()[1]) for p in family(pid))
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return sum(len(os.listdir(f"/proc/{p}/fd")) for p in family(pid))
 
 
 def test_soak(tmp_path):
