@@ -157,7 +157,7 @@ test-cases: deps-test
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases
 
-## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), then a soak (SOAK_TIME=seconds)
+## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), test-root
 FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
@@ -166,6 +166,15 @@ test-long: deps-test
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
 	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
+	+@$(MAKE) --no-print-directory test-root
+
+## test-package: the package on a bare Debian 12 booted by systemd (a minute)
+## test-root: that, and README.md's two commands in another (PATTERN=demo: one of them)
+.PHONY: test-package test-root
+test-package: deps-test deps-root deb
+	tests/run --jobs 1 --pytest tests/root
+test-root: test-package
+	tests/root/readme.sh
 
 ## demo: a lab of namespaces with a real mail server behind the gateway; KEEP=1 leaves it up
 .PHONY: demo
