@@ -1,13 +1,14 @@
 #include "check.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 
 #include "address.h"
+#include "budget.h"
 #include "channel.h"
 #include "cli.h"
 #include "config_text.h"
-#include "worker.h"
+#include "firewall_advice.h"
+#include "relay.h"
 
 /*
  * Octets of one session at most, whatever its peers send: per channel two blocks of input, the
@@ -22,49 +23,99 @@ session_octets(const struct smtp_limits *l)
 }
 
 static void
-print_processes(void)
+print_processes(const struct config *c)
 {
-	puts(
-	    "# Processes: one worker, as the user who starts it; workers and user count in a later "
-	    "version.");
+	struct budget budget;
+
+	budget_compute(c, &budget);
+	printf("# Processes: %u worker%s, as user %s when root starts the gateway, which root must "
+	       "to intercept;\n#   and one that writes the log.\n",
+	    budget.workers, budget.workers == 1 ? "" : "s", c->user);
 }
 
 static void
 print_sessions(const struct config *c)
 {
-	unsigned sessions = worker_sessions_max(c);
+	struct budget budget;
 	size_t each = session_octets(&c->smtp.dialogue);
-	struct rlimit files;
 
-	printf("# Sessions: at most %u at once in a worker, ", sessions);
-	if (sessions == c->limits.sessions)
+	budget_compute(c, &budget);
+	printf("# Sessions: at most %u at once in each worker, ", budget.sessions);
+	if (budget.by_config)
 		puts("as limits.sessions says.");
-	else if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-		printf("which is what a limit of %ju open files has room for.\n",
-		    (uintmax_t)files.rlim_max);
 	else
-		puts("which is what the limit of open files has room for.");
+		printf(
+		    "which is what a limit of %lu open files has room for,\n#   %u of them being "
+		    "kept for everything else.\n",
+		    budget.limit, budget.reserved);
 	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
-	       "them at "
-	       "once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
-	    each >> 10, (each * sessions) >> 20);
+	       "them at once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
+	    each >> 10, (each * budget.sessions * budget.workers) >> 20);
+}
+
+/* Ports of the configuration, "25, 587". */
+static void
+print_ports(const unsigned *ports, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		printf("%s%u", i > 0 ? ", " : "", ports[i]);
+}
+
+static void
+print_caught(const struct config *c)
+{
+	const struct {
+		enum protocol protocol;
+		const unsigned *ports;
+		size_t n;
+	} rows[] = {{PROTOCOL_SMTP, c->smtp.ports, c->smtp.n_ports},
+	    {PROTOCOL_FTP, c->ftp.ports, c->ftp.n_ports},
+	    {PROTOCOL_POP3, c->pop3.ports, c->pop3.n_ports},
+	    {PROTOCOL_IMAP, c->imap.ports, c->imap.n_ports}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool served = relay_ops_of(rows[i].protocol) != NULL;
+
+		if (rows[i].n == 0)
+			continue;
+		printf("#   %s, port ", protocol_name(rows[i].protocol));
+		print_ports(rows[i].ports, rows[i].n);
+		puts(served ? ": taken off the wire."
+			    : ": passes by untouched; this version does not speak it.");
+	}
+	puts("#   Every other port passes by untouched.");
+}
+
+static void
+print_marks(const struct config *c)
+{
+	const struct intercept_config *i = &c->intercept;
+
+	printf("# Marks: 0x%08x is on packets taken off their way: an input chain that drops must "
+	       "accept them.\n"
+	       "#   0x%08x is on what goes to servers and on what passes unproxied: an output or "
+	       "forward chain\n#   that drops must accept it. Both under the mask 0x%08x.\n",
+	    i->mark, i->own_mark, i->mark_mask);
 }
 
 static void
 print_mode(const struct config *c)
 {
-	switch (c->mode) {
-	case INTERCEPT_OFF:
+	if (c->mode == INTERCEPT_OFF) {
 		puts("# Interception: off. Only what connects to a forward section comes by; no "
 		     "firewall rule and no mark is set.");
-		break;
-	case INTERCEPT_TPROXY:
-	case INTERCEPT_REDIRECT:
-		puts(
-		    "# Interception: on. This version cannot do that yet, and \"postern run\" will "
-		    "refuse;\n#   it sets no firewall rule and no mark.");
-		break;
+		return;
 	}
+	puts(c->mode == INTERCEPT_TPROXY
+		 ? "# Interception: tproxy. Client and server see each other's address."
+		 : "# Interception: redirect. Servers see the gateway's address in place of the "
+		   "client's.");
+	print_caught(c);
+	puts(c->intercept.on_exit_bypass
+		 ? "# While the gateway is down: connections to these ports pass by, uninspected."
+		 : "# While the gateway is down: connections to these ports are reset; \"postern "
+		   "release\" ends that.");
+	print_marks(c);
 }
 
 static const char *
@@ -152,6 +203,24 @@ print_checks(const struct config *c)
 	print_lists(p);
 }
 
+static void
+print_advice(void *arg, const char *line)
+{
+	(void)arg;
+	printf("# Warning: %s\n", line);
+}
+
+/* What other people's firewall rules on this host, as they are now, would do to our sessions. */
+static void
+print_other_rules(const struct config *c)
+{
+	const struct intercept_config *i = &c->intercept;
+
+	if (c->mode != INTERCEPT_OFF)
+		firewall_advice(&(struct firewall_marks){i->mark, i->own_mark, i->mark_mask},
+		    print_advice, NULL);
+}
+
 int
 check(int argc, char **argv)
 {
@@ -161,9 +230,10 @@ check(int argc, char **argv)
 		return EXIT_USAGE;
 	printf("# %s, with its defaults filled in. What it means:\n#\n", config_text_name(c->path));
 	print_mode(c);
+	print_other_rules(c);
 	print_forwards(c);
 	print_checks(c);
-	print_processes();
+	print_processes(c);
 	print_sessions(c);
 	putchar('\n');
 	config_print(c, stdout);

@@ -4,9 +4,10 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "config_text.h"
+#include "config.h"
 #include "explain.h"
-#include "worker.h"
+#include "status_command.h"
+#include "supervisor.h"
 
 static int run(int argc, char **argv);
 
@@ -17,6 +18,7 @@ static const struct command commands[] = {
 	"--client IP --server IP[:PORT] --from ADDR --to ADDR\n"
 	"                       [--helo NAME] [--auth] [--device NAME] [-c FILE]",
 	explain},
+    {"status", "[--json] [--sessions] [-c FILE]", status_command},
 };
 
 const struct command *
@@ -62,53 +64,14 @@ command_config(int argc, char **argv)
 	return config_read(path, stderr);
 }
 
-/* ---- run ---- */
-
-/* Whoever asks for more than this version does is told, and not left with less than he thinks. */
-static bool
-can_run(const struct config *c)
-{
-	const char *file = config_text_name(c->path);
-
-	if (c->mode != INTERCEPT_OFF) {
-		fprintf(stderr,
-		    "%s: intercept.mode: transparent interception needs a later version; "
-		    "this one serves forward sections with intercept.mode = off\n",
-		    file);
-		return false;
-	}
-	if (c->inside_devices[0] != NULL) {
-		fprintf(stderr,
-		    "%s: inside_devices: needs a later version; this one tells inside from "
-		    "outside by address alone\n",
-		    file);
-		return false;
-	}
-	if (c->n_forwards == 0) {
-		fprintf(stderr, "%s: no forward section: there is nothing to serve\n", file);
-		return false;
-	}
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].protocol != PROTOCOL_SMTP) {
-			fprintf(stderr,
-			    "%s: forward \"%s\": protocol %s needs a later version; this "
-			    "one speaks smtp\n",
-			    file, c->forwards[i].name, protocol_name(c->forwards[i].protocol));
-			return false;
-		}
-	return true;
-}
-
 static int
 run(int argc, char **argv)
 {
 	struct config *c = command_config(argc, argv);
 
-	if (c == NULL || !can_run(c)) {
+	if (c == NULL || !config_can_run(c, stderr)) {
 		config_free(c);
 		return EXIT_USAGE;
 	}
-	int code = worker_run(c);
-	config_free(c);
-	return code;
+	return supervisor_run(c);
 }

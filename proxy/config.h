@@ -18,12 +18,7 @@
 #define CONFIG_FILE_MAX		(16u << 20) /* octets of a configuration file */
 #define CONFIG_FORWARD_NAME_MAX 64	    /* octets: letters, digits, "-", "_", "." */
 
-enum protocol {
-	PROTOCOL_FTP,
-	PROTOCOL_SMTP,
-	PROTOCOL_POP3,
-	PROTOCOL_IMAP,
-};
+enum protocol { PROTOCOL_FTP, PROTOCOL_SMTP, PROTOCOL_POP3, PROTOCOL_IMAP, PROTOCOL_COUNT };
 const char *protocol_name(enum protocol);
 
 /* The PROXY protocol header that a server gets ahead of everything else. */
@@ -185,6 +180,11 @@ struct config {
 struct config *config_read(const char *path, FILE *err);
 /* The same of a text that was read already (n octets, copied); path is what messages call it. */
 struct config *config_parse(const char *path, const char *text, size_t n, FILE *err);
+/*
+ * There is something to serve, and this version can serve all that was asked for: whoever asks for
+ * more is told, and not left with less than he thinks. False: one line on err.
+ */
+bool config_can_run(const struct config *, FILE *err);
 void config_free(struct config *); /* NULL is fine */
 
 /*

@@ -35,6 +35,10 @@ enum ipc_type {
 	IPC_LOG_ROTATE, /* the file is large or old enough (a: why, enum ipc_rotate) */
 	IPC_LOG_CLOSED, /* the last pipe was read to its end, all is written: may end */
 
+	/* supervisor to status */
+	IPC_BOARD,	/* 1 fd, a worker's page, to read; a: its slot, b: the number of the page */
+	IPC_BOARD_GONE, /* that worker is gone; a, b: as above */
+
 	IPC_TYPE_COUNT
 };
 
@@ -59,6 +63,7 @@ struct ipc_message {
 enum ipc_peer {
 	IPC_FROM_SUPERVISOR_TO_WORKER,
 	IPC_FROM_SUPERVISOR_TO_LOGGER,
+	IPC_FROM_SUPERVISOR_TO_STATUS,
 	IPC_FROM_WORKER,
 	IPC_FROM_LOGGER,
 };

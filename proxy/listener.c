@@ -4,62 +4,25 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "address.h"
-
-#define BACKLOG 4096
 #define AT_ONCE 64  /* clients accepted before others have their turn */
 #define REST_MS 200 /* when descriptors have run out */
 
 struct listener {
 	int fd;
-	const struct forward *forward;
+	struct arrival arrival;
 	struct event readable, rest;
 	bool added, paused, resting;
-	void (*accepted)(void *, int, const struct sockaddr *, const struct forward *);
+	void (*accepted)(void *, int, const struct sockaddr *, const struct arrival *);
 	void *arg;
 };
-
-static const char *
-explain(const struct forward *f, const char *what, char *text, size_t n)
-{
-	struct endpoint e = address_endpoint((const struct sockaddr *)&f->listen);
-	char address[ADDRESS_TEXT_MAX];
-
-	snprintf(text, n, "forward \"%s\": cannot %s %s: %s", f->name, what,
-	    address_text(&e, address), strerror(errno));
-	return text;
-}
-
-int
-listener_socket(const struct forward *f, const char **why)
-{
-	static char text[256];
-	const struct sockaddr *sa = (const struct sockaddr *)&f->listen;
-	int on = 1, fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0) {
-		*why = explain(f, "make a socket for", text, sizeof(text));
-		return -1;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (sa->sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, sa, address_size(sa)) != 0 || listen(fd, BACKLOG) != 0) {
-		*why = explain(f, "listen on", text, sizeof(text));
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 static void
 update(struct listener *l)
 {
-	bool wanted = !l->paused && !l->resting;
+	bool wanted = l->fd >= 0 && !l->paused && !l->resting;
 
 	if (wanted && !l->added)
 		event_add(&l->readable, NULL);
@@ -95,14 +58,14 @@ on_client(evutil_socket_t listening, short what, void *arg)
 	struct listener *l = arg;
 
 	(void)what;
-	for (int i = 0; i < AT_ONCE && !l->paused; i++) {
+	for (int i = 0; i < AT_ONCE && l->fd >= 0 && !l->paused; i++) {
 		struct sockaddr_storage sa;
 		socklen_t n = sizeof(sa);
 		int fd =
 		    accept4(listening, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			l->accepted(l->arg, fd, (const struct sockaddr *)&sa, l->forward);
+			l->accepted(l->arg, fd, (const struct sockaddr *)&sa, &l->arrival);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -113,8 +76,8 @@ on_client(evutil_socket_t listening, short what, void *arg)
 }
 
 struct listener *
-listener_new(struct event_base *base, int fd, const struct forward *f,
-    void (*accepted)(void *, int, const struct sockaddr *, const struct forward *), void *arg)
+listener_new(struct event_base *base, int fd, const struct arrival *arrival,
+    void (*accepted)(void *, int, const struct sockaddr *, const struct arrival *), void *arg)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 
@@ -122,7 +85,7 @@ listener_new(struct event_base *base, int fd, const struct forward *f,
 		close(fd);
 		return NULL;
 	}
-	*l = (struct listener){.fd = fd, .forward = f, .accepted = accepted, .arg = arg};
+	*l = (struct listener){.fd = fd, .arrival = *arrival, .accepted = accepted, .arg = arg};
 	event_assign(&l->readable, base, fd, EV_READ | EV_PERSIST, on_client, l);
 	event_assign(&l->rest, base, -1, 0, on_rested, l);
 	update(l);
@@ -130,14 +93,24 @@ listener_new(struct event_base *base, int fd, const struct forward *f,
 }
 
 void
+listener_close(struct listener *l)
+{
+	if (l->fd < 0)
+		return;
+	if (l->added)
+		event_del(&l->readable);
+	l->added = false;
+	event_del(&l->rest);
+	close(l->fd);
+	l->fd = -1;
+}
+
+void
 listener_free(struct listener *l)
 {
 	if (l == NULL)
 		return;
-	if (l->added)
-		event_del(&l->readable);
-	event_del(&l->rest);
-	close(l->fd);
+	listener_close(l);
 	free(l);
 }
 

@@ -4,24 +4,23 @@
 #ifndef POSTERN_LISTENER_H
 #define POSTERN_LISTENER_H
 
-#include "config.h"
+#include "arrival.h"
 
 struct event_base;
 struct listener;
 
 /*
- * A non-blocking, listening socket for this forward, close-on-exec; -1: *why says what is wrong
- * (good until the next call).
+ * Accepts on fd (non-blocking; owned from here on) while it is not paused; accepted gets every
+ * client with *arrival, which is copied and lives as long as the listener's memory does: until
+ * listener_free(), which must not come before the last session has ended.
+ * When descriptors run out it rests for a moment, so that nothing spins and nothing exits.
+ * NULL: no memory.
  */
-int listener_socket(const struct forward *, const char **why);
-
-/*
- * Accepts on fd (owned from here on) while it is not paused. When descriptors run out it rests
- * for a moment, so that nothing spins and nothing exits. NULL: no memory.
- */
-struct listener *listener_new(struct event_base *, int fd, const struct forward *,
-    void (*accepted)(void *arg, int fd, const struct sockaddr *client, const struct forward *),
+struct listener *listener_new(struct event_base *, int fd, const struct arrival *,
+    void (*accepted)(void *arg, int fd, const struct sockaddr *client, const struct arrival *),
     void *arg);
+/* Accepts no more; the socket is closed. */
+void listener_close(struct listener *);
 void listener_free(struct listener *); /* NULL is fine */
 void listener_pause(struct listener *, bool pause);
 

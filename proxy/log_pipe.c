@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,22 +13,41 @@
 
 #include "record.h"
 
+#define PIPE_OCTETS (1 << 20)
+
 struct log_pipe {
 	int fd;
-	bool broken; /* nobody reads any more */
+	bool broken; /* nobody can read any more */
 	struct evbuffer *queue;
 	struct event *writable;
 	uint64_t dropped, said; /* lines; said: in a stats record */
 };
 
-/* The logger is gone, and with it everything that waits. */
+bool
+log_pipe_pair(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+		return false;
+	/* Fewer turns of both processes; the default serves as well. */
+	fcntl(ends[1], F_SETPIPE_SZ, PIPE_OCTETS);
+	return true;
+}
+
+bool
+log_pipe_drained(int reading_end)
+{
+	struct pollfd end = {.fd = reading_end, .events = POLLIN};
+
+	return poll(&end, 1, 0) > 0 && (end.revents & (POLLIN | POLLHUP)) == POLLHUP;
+}
+
+/* Supervisor and logger are gone, and with them everything that waits. */
 static void
 give_up(struct log_pipe *log)
 {
 	char *line;
 
-	fputs(
-	    "postern: the process that writes the log is gone: records are lost until a restart\n",
+	fputs("postern: nobody reads the log of this process any more: its records are lost\n",
 	    stderr);
 	log->broken = true;
 	event_del(log->writable);
@@ -52,7 +72,9 @@ say_dropped(struct log_pipe *log)
 static void
 write_queue(struct log_pipe *log)
 {
-	if (evbuffer_write(log->queue, log->fd) < 0 && errno != EAGAIN && errno != EINTR) {
+	/* an empty queue: only what was dropped is still to be said */
+	if (evbuffer_get_length(log->queue) > 0 && evbuffer_write(log->queue, log->fd) < 0 &&
+	    errno != EAGAIN && errno != EINTR) {
 		give_up(log);
 		return;
 	}
@@ -104,6 +126,15 @@ write_now(struct log_pipe *log, const char *line, size_t n)
 	return sent < 0 ? 0 : (size_t)sent;
 }
 
+/* It is said by the loop, for no other line may come that could take it along. */
+static void
+drop(struct log_pipe *log)
+{
+	log->dropped++;
+	if (!log->broken)
+		event_add(log->writable, NULL);
+}
+
 void
 log_pipe_write(void *log_pipe, const char *line, size_t n)
 {
@@ -114,14 +145,14 @@ log_pipe_write(void *log_pipe, const char *line, size_t n)
 	 */
 	if (log->broken || evbuffer_get_length(log->queue) + n > LOG_RING_MAX ||
 	    (n > PIPE_BUF && evbuffer_expand(log->queue, n) != 0)) {
-		log->dropped++;
+		drop(log);
 		return;
 	}
 	sent = write_now(log, line, n);
 	if (sent == n)
 		return;
 	if (log->broken || evbuffer_add(log->queue, line + sent, n - sent) != 0) {
-		log->dropped++;
+		drop(log);
 		return;
 	}
 	event_add(log->writable, NULL);
@@ -131,6 +162,13 @@ uint64_t
 log_pipe_dropped(const struct log_pipe *log)
 {
 	return log->dropped;
+}
+
+bool
+log_pipe_in_trouble(const struct log_pipe *log)
+{
+	return log->broken || log->dropped != log->said ||
+	       evbuffer_get_length(log->queue) > LOG_RING_MAX / 2;
 }
 
 static int64_t

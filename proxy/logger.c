@@ -1,39 +1,117 @@
 #include "logger.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "record.h"
+#include "ipc.h"
+#include "log_source.h"
+#include "log_state.h"
+#include "process.h"
+#include "sandbox.h"
 
-#define LOGGER_BUFFER (4 * RECORD_LINE_MAX)
-#define PIPE_OCTETS   (1 << 20)
-#define RETRY_MS      1000
+#define RETRY_MS     1000  /* a file that could not be written is tried again */
+#define ASK_AGAIN_MS 60000 /* for a new file, when none came */
+#define ORPHAN_MS    1000  /* what is left to do without a supervisor */
+#define SOURCES_MAX  4096  /* pipes; 256 workers in many generations */
 
-struct logger {
-	const char *path;
-	int in, out, signals;
-	uint8_t *p; /* LOGGER_BUFFER octets: whole lines, then the beginning of one */
-	size_t n;
-	bool torn;     /* the file ends in a line whose rest stands at the front of p */
-	bool skipping; /* up to the end of a line that is too long to be one of ours */
-	int trouble;   /* errno of the last write, 0: it went well */
-	uint64_t lost; /* lines since the last stats record */
+struct file {
+	int fd; /* -1: none has come yet */
+	bool regular;
+	uint64_t size;	 /* octets */
+	int64_t since;	 /* when its first octet was written, or it came with some; ms */
+	int64_t asked;	 /* when the next one was asked for, 0: not yet */
+	int64_t stalled; /* since when it takes nothing, 0: it does */
+	int trouble;	 /* errno of the last write, 0: it went well */
 };
 
-static int
-open_file(const char *path)
+struct logger {
+	const char *name;
+	uint64_t size_max;
+	int64_t age_max; /* ms */
+	struct log_state *state;
+	int control; /* -1: the supervisor is gone */
+	int64_t deadline;
+	struct file file;
+	struct log_source *own; /* lines of ours */
+	struct log_source **sources;
+	struct pollfd *fds; /* control, file, sources */
+	size_t n, cap;	    /* sources */
+	bool had_pipes;
+	struct log_source *torn; /* its front is the rest of the line that the file ends in */
+	bool saying;		 /* own has a record that says these losses */
+	uint64_t say[LOG_SLOTS];
+	int64_t said; /* when that was last tried */
+};
+
+static int64_t
+now_ms(void)
 {
-	if (strcmp(path, "-") == 0)
-		return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	/* O_NONBLOCK: a FIFO that nobody reads is an error now and not a process that hangs */
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- counting ---- */
+
+static void
+add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static uint64_t
+get(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void
+set_trouble(struct logger *l, bool trouble)
+{
+	atomic_store_explicit(&l->state->trouble, trouble, memory_order_relaxed);
+}
+
+static void
+count_lost(struct logger *l, const struct log_source *s, uint64_t lines)
+{
+	if (lines == 0)
+		return;
+	add(&l->state->slots[s->slot].lost, lines);
+	set_trouble(l, true);
+}
+
+static uint64_t
+unsaid_of(const struct logger *l, size_t slot)
+{
+	return get(&l->state->slots[slot].lost) - get(&l->state->slots[slot].said);
+}
+
+static bool
+unsaid(const struct logger *l)
+{
+	for (size_t i = 0; i < LOG_SLOTS; i++)
+		if (unsaid_of(l, i) > 0)
+			return true;
+	return false;
+}
+
+static uint64_t
+count_lines(struct span s)
+{
+	ptrdiff_t lf;
+	uint64_t lines = 0;
+
+	for (; (lf = span_find(s, '\n')) >= 0; lines++)
+		s = span_from(s, (size_t)lf + 1);
+	return lines;
 }
 
 /* ---- the file ---- */
@@ -41,298 +119,513 @@ open_file(const char *path)
 static void
 say_trouble(const struct logger *l)
 {
-	dprintf(STDERR_FILENO, "postern: log: %s: %s; records are being lost\n", l->path,
-	    strerror(l->trouble));
-}
-
-/* Standard output may be a pipe or a terminal that takes nothing for a while. */
-static bool
-may_go_on(const struct logger *l)
-{
-	struct pollfd out = {.fd = l->out, .events = POLLOUT};
-
-	return errno == EINTR || (errno == EAGAIN && poll(&out, 1, RETRY_MS) > 0);
-}
-
-/* Writes up to n octets of p; fewer: l->trouble says why. */
-static size_t
-write_octets(struct logger *l, size_t n)
-{
-	size_t sent = 0;
-	int before = l->trouble;
-
-	l->trouble = 0;
-	while (sent < n) {
-		ssize_t got = write(l->out, l->p + sent, n - sent);
-
-		if (got > 0) {
-			sent += (size_t)got;
-		} else if (got == 0 || !may_go_on(l)) {
-			l->trouble = got == 0 ? EIO : errno;
-			break;
-		}
-	}
-	if (l->trouble != 0 && before == 0)
-		say_trouble(l);
-	return sent;
-}
-
-static size_t
-count_lines(struct span s)
-{
-	ptrdiff_t lf;
-	size_t lines = 0;
-
-	for (; (lf = span_find(s, '\n')) >= 0; lines++)
-		s = span_from(s, (size_t)lf + 1);
-	return lines;
-}
-
-/* Takes out the octets from..to. */
-static void
-cut_out(struct logger *l, size_t from, size_t to)
-{
-	memmove(l->p + from, l->p + to, l->n - to);
-	l->n -= to - from;
+	dprintf(STDERR_FILENO, "postern: log: %s: %s; records are being lost\n", l->name,
+	    l->file.trouble == EAGAIN ? "it takes nothing" : strerror(l->file.trouble));
 }
 
 /*
- * Writes all whole lines. Those that cannot be written are lost, but for the rest of one that is
- * in the file already in part.
+ * A pipe or a terminal is given no more than it takes now, also where it is somebody's standard
+ * output that may not be made non-blocking. A disk takes as long as it takes.
  */
-static void
-write_lines(struct logger *l)
+static ssize_t
+write_some(const struct file *f, const uint8_t *p, size_t n)
 {
-	size_t whole = (size_t)(span_rfind(span_of(l->p, l->n), '\n') + 1), sent, keep;
+	struct pollfd out = {.fd = f->fd, .events = POLLOUT};
+	ssize_t got;
 
-	if (whole == 0)
+	if (!f->regular && n > PIPE_BUF)
+		n = PIPE_BUF;
+	if (!f->regular && poll(&out, 1, 0) == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	do
+		got = write(f->fd, p, n);
+	while (got < 0 && errno == EINTR);
+	if (got == 0)
+		errno = EIO;
+	return got;
+}
+
+/* What stays is kept, for the file may take it soon. */
+static bool
+holding(const struct logger *l)
+{
+	return l->file.stalled != 0;
+}
+
+/* Notes how a write went: error 0 is well. */
+static void
+judge_write(struct logger *l, size_t sent, int error)
+{
+	struct file *f = &l->file;
+	int before = f->trouble;
+
+	if (error == EAGAIN && (sent > 0 || before != EAGAIN)) {
+		if (sent > 0 || f->stalled == 0)
+			f->stalled = now_ms();
+		if (now_ms() - f->stalled < LOGGER_STALL_MS) {
+			f->trouble = 0;
+			return;
+		}
+	}
+	f->stalled = 0;
+	f->trouble = error;
+	if (error != 0)
+		set_trouble(l, true);
+	if (error != 0 && before == 0)
+		say_trouble(l);
+}
+
+/* Writes up to n octets; fewer: the file says why. */
+static size_t
+write_octets(struct logger *l, const uint8_t *p, size_t n)
+{
+	struct file *f = &l->file;
+	size_t sent = 0;
+	ssize_t got = 0;
+
+	while (sent < n && (got = write_some(f, p + sent, n - sent)) > 0)
+		sent += (size_t)got;
+	judge_write(l, sent, sent < n ? errno : 0);
+	if (f->size == 0 && sent > 0)
+		f->since = now_ms();
+	f->size += sent;
+	add(&l->state->octets, sent);
+	add(&l->state->lines, count_lines(span_of(p, sent)));
+	return sent;
+}
+
+/* ---- lines ---- */
+
+/* The losses that the record said, which is written now. */
+static void
+have_said(struct logger *l)
+{
+	uint64_t sum = 0;
+
+	l->saying = false;
+	for (size_t i = 0; i < LOG_SLOTS; i++) {
+		add(&l->state->slots[i].said, l->say[i]);
+		sum += l->say[i];
+	}
+	dprintf(
+	    STDERR_FILENO, "postern: log: %s: %ju records were lost\n", l->name, (uintmax_t)sum);
+}
+
+/* The whole lines of s, but for the rest of one that is in the file already in part. */
+static void
+lose_lines(struct logger *l, struct log_source *s)
+{
+	size_t whole = log_source_whole(s), keep = 0;
+
+	if (l->torn == s)
+		keep = (size_t)span_find(span_of(s->p, whole), '\n') + 1;
+	if (keep == whole)
 		return;
-	sent = write_octets(l, whole);
+	if (s == l->own && l->saying)
+		l->saying = false; /* what it says is to be said again */
+	else
+		count_lost(l, s, count_lines(span_of(s->p + keep, whole - keep)));
+	log_source_cut(s, keep, whole);
+}
+
+/* Writes the whole lines of s. Those that cannot be written are lost, or kept for a while. */
+static void
+write_lines(struct logger *l, struct log_source *s)
+{
+	size_t whole = log_source_whole(s), sent = 0;
+
+	if (whole == 0 || l->file.fd < 0)
+		return;
+	if (l->torn == NULL || l->torn == s)
+		sent = write_octets(l, s->p, whole);
 	if (sent > 0)
-		l->torn = l->p[sent - 1] != '\n';
-	keep = sent;
-	if (l->torn)
-		keep += (size_t)span_find(span_of(l->p + sent, whole - sent), '\n') + 1;
-	l->lost += count_lines(span_of(l->p + keep, whole - keep));
-	cut_out(l, keep, whole);
-	cut_out(l, 0, sent);
+		l->torn = s->p[sent - 1] == '\n' ? NULL : s;
+	log_source_cut(s, 0, sent);
+	if (sent < whole && !holding(l))
+		lose_lines(l, s);
+	if (s == l->own && s->n == 0 && l->saying)
+		have_said(l);
 }
 
-/* Puts a line of ours before the line that has only begun. */
+/* First of all the line that the file ends in. */
 static void
-put_first(void *logger, const char *line, size_t n)
+write_source(struct logger *l, struct log_source *s)
 {
-	struct logger *l = logger;
-
-	if (n > LOGGER_BUFFER - l->n)
-		return;
-	memmove(l->p + n, l->p, l->n);
-	memcpy(l->p, line, n);
-	l->n += n;
+	if (l->torn != NULL && l->torn != s)
+		write_lines(l, l->torn);
+	write_lines(l, s);
 }
 
-/* Tries to say how many lines were lost; where that fails, they are still to be said. */
+static void
+put_losses(struct logger *l)
+{
+	struct record_lost workers[WORKERS_MAX];
+	size_t n = 0;
+
+	for (uint32_t slot = 0; slot < LOG_SLOTS; slot++) {
+		l->say[slot] = unsaid_of(l, slot);
+		if (slot != LOG_SLOT_SUPERVISOR && l->say[slot] > 0)
+			workers[n++] = (struct record_lost){slot, l->say[slot]};
+	}
+	record_log_lost(workers, n, l->say[LOG_SLOT_SUPERVISOR], log_source_put, l->own);
+	l->saying = l->own->n > 0;
+}
+
+/* While the file is in trouble, this finds out from time to time whether it still is. */
 static void
 say_lost(struct logger *l)
 {
-	uint64_t lost = l->lost;
-
-	if (lost == 0 || l->torn)
+	if (l->own->n > 0 || l->file.fd < 0 || holding(l) || !unsaid(l))
 		return;
-	l->lost = 0;
-	record_stats("log_lines_lost", lost, "the log could not be written", put_first, l);
-	write_lines(l);
-	if (l->lost > 0)
-		l->lost = lost;
-	else
-		dprintf(STDERR_FILENO, "postern: log: %s: %ju records were lost\n", l->path,
-		    (uintmax_t)lost);
+	if (l->file.trouble != 0 && now_ms() - l->said < RETRY_MS)
+		return;
+	l->said = now_ms();
+	put_losses(l);
+	write_source(l, l->own);
 }
 
-/* A disk that was full is tried again with whatever comes, and from time to time. */
 static void
 write_all(struct logger *l)
 {
-	write_lines(l);
-	say_lost(l);
+	write_source(l, l->own);
+	for (size_t i = 0; i < l->n; i++)
+		write_source(l, l->sources[i]);
+}
+
+/* ---- the next file ---- */
+
+/* The rest of a torn line is worth nothing without its beginning; nor are lines of ours. */
+static void
+forget_torn(struct logger *l)
+{
+	struct log_source *s = l->torn;
+
+	l->torn = NULL;
+	if (s != NULL && s != l->own) {
+		log_source_cut(s, 0, (size_t)span_find(span_of(s->p, s->n), '\n') + 1);
+		count_lost(l, s, 1);
+	}
+	l->own->n = 0;
+	l->saying = false;
+}
+
+/* A line that a dead logger or a dead machine has left half has its end put behind it. */
+static void
+end_last_line(struct logger *l)
+{
+	uint8_t last;
+
+	if (l->file.size > 0 && pread(l->file.fd, &last, 1, (off_t)l->file.size - 1) == 1 &&
+	    last != '\n') {
+		log_source_put(l->own, "\n", 1);
+		l->torn = l->own;
+	}
 }
 
 static void
-reopen(struct logger *l)
+take_file(struct logger *l, int fd)
 {
-	struct signalfd_siginfo info;
-	int out;
+	struct stat st;
+	struct file old = l->file;
 
-	if (read(l->signals, &info, sizeof(info)) != sizeof(info))
-		return;
-	out = open_file(l->path);
-	if (out < 0) {
-		dprintf(STDERR_FILENO, "postern: log: %s: %s; the old file stays open\n", l->path,
-		    strerror(errno));
-		return;
+	forget_torn(l);
+	l->file = (struct file){.fd = fd, .since = now_ms(), .trouble = old.trouble};
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		l->file.regular = true;
+		l->file.size = (uint64_t)st.st_size;
 	}
-	close(l->out);
-	l->out = out;
-	if (l->torn) { /* its beginning is in the old file */
-		cut_out(l, 0, (size_t)span_find(span_of(l->p, l->n), '\n') + 1);
-		l->lost++;
-		l->torn = false;
+	end_last_line(l);
+	if (old.fd >= 0) {
+		if (old.regular)
+			fdatasync(old.fd);
+		close(old.fd);
+		add(&l->state->rotations, 1);
+		record_stats("log_rotated", get(&l->state->rotations), "a new file was begun",
+		    log_source_put, l->own);
 	}
 	write_all(l);
 }
 
-/* ---- the pipe ---- */
-
-/* Drops what cannot be a line of ours, so that the buffer never stays full. */
-static void
-skip_endless(struct logger *l)
-{
-	ptrdiff_t lf;
-
-	if (l->skipping && (lf = span_find(span_of(l->p, l->n), '\n')) >= 0) {
-		cut_out(l, 0, (size_t)lf + 1);
-		l->skipping = false;
-		l->lost++;
-	}
-	if (l->skipping || l->n == LOGGER_BUFFER) {
-		l->skipping = true;
-		l->n = 0;
-	}
-}
-
-/* False: the last writer is gone. */
+/* False: it is neither large nor old enough. */
 static bool
-read_pipe(struct logger *l)
+due(const struct logger *l, enum ipc_rotate *why)
 {
-	ssize_t got = read(l->in, l->p + l->n, LOGGER_BUFFER - l->n);
+	const struct file *f = &l->file;
 
-	if (got < 0)
-		return errno == EINTR || errno == EAGAIN;
-	if (got == 0)
+	*why = IPC_ROTATE_SIZE;
+	if (f->fd < 0 || !f->regular || f->size == 0)
 		return false;
-	l->n += (size_t)got;
-	if (l->skipping)
-		skip_endless(l);
-	write_all(l);
-	if (l->n == LOGGER_BUFFER)
-		skip_endless(l);
+	if (l->size_max > 0 && f->size >= l->size_max)
+		return true;
+	*why = IPC_ROTATE_AGE;
+	return l->age_max > 0 && now_ms() - f->since >= l->age_max;
+}
+
+static void
+ask_for_file(struct logger *l)
+{
+	struct ipc_message m = {.type = IPC_LOG_ROTATE};
+	enum ipc_rotate why;
+
+	if (l->control < 0 || !due(l, &why))
+		return;
+	if (l->file.asked != 0 && now_ms() - l->file.asked < ASK_AGAIN_MS)
+		return;
+	m.a = why;
+	if (ipc_send(l->control, &m, NULL, 0) == IPC_OK)
+		l->file.asked = now_ms();
+}
+
+/* ---- pipes ---- */
+
+static bool
+grow(struct logger *l)
+{
+	size_t cap = l->cap == 0 ? 16 : 2 * l->cap;
+	struct pollfd *fds;
+	struct log_source **sources;
+
+	if (l->n < l->cap)
+		return true;
+	if (cap > SOURCES_MAX)
+		return false;
+	fds = realloc(l->fds, (cap + 2) * sizeof(*fds));
+	if (fds != NULL)
+		l->fds = fds;
+	sources = realloc(l->sources, cap * sizeof(*sources));
+	if (sources != NULL)
+		l->sources = sources;
+	if (fds == NULL || sources == NULL)
+		return false;
+	l->cap = cap;
 	return true;
 }
 
+/* One that has no place stays full: its worker counts what it drops. */
 static void
-run(struct logger *l)
+add_pipe(struct logger *l, int fd, uint32_t slot)
 {
-	struct pollfd fds[] = {
-	    {.fd = l->in, .events = POLLIN}, {.fd = l->signals, .events = POLLIN}};
-	bool open = true;
+	struct log_source *s = NULL;
 
-	while (open) {
-		int ready = poll(fds, 2, l->torn || l->lost > 0 ? RETRY_MS : -1);
+	l->had_pipes = true;
+	if (!grow(l))
+		close(fd);
+	else
+		s = log_source_new(fd, slot == IPC_SLOT_SUPERVISOR ? LOG_SLOT_SUPERVISOR : slot);
+	if (s != NULL)
+		l->sources[l->n++] = s;
+	else
+		dprintf(STDERR_FILENO, "postern: log: %s: no room for another pipe\n", l->name);
+}
 
-		if (ready == 0)
-			write_all(l);
-		if (ready > 0 && (fds[1].revents & POLLIN) != 0)
-			reopen(l);
-		if (ready > 0 && (fds[0].revents & (POLLIN | POLLHUP)) != 0)
-			open = read_pipe(l);
+static void
+remove_ended(struct logger *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct log_source *s = l->sources[i];
+
+		if (s->fd >= 0 || s->n > 0)
+			l->sources[kept++] = s;
+		else
+			log_source_free(s);
 	}
-	if (!l->torn && l->n > 0) { /* a writer died inside a line */
-		l->n = 0;
-		l->lost++;
+	l->n = kept;
+}
+
+/* ---- the loop ---- */
+
+static void
+orphan(struct logger *l)
+{
+	close(l->control);
+	l->control = -1;
+	l->deadline = now_ms() + ORPHAN_MS;
+}
+
+/* False: garbage. */
+static bool
+receive(struct logger *l)
+{
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX];
+	size_t n;
+	const char *why;
+	enum ipc_result result;
+
+	while ((result = ipc_receive(
+		    l->control, IPC_FROM_SUPERVISOR_TO_LOGGER, &m, fds, &n, &why)) == IPC_OK) {
+		if (m.type == IPC_LOG_FILE)
+			take_file(l, fds[0]);
+		else
+			add_pipe(l, fds[0], m.a);
 	}
-	write_all(l);
+	if (result == IPC_CLOSED)
+		orphan(l);
+	if (result != IPC_GARBAGE)
+		return true;
+	dprintf(STDERR_FILENO, "postern: logger: the supervisor sent %s\n", why);
+	return false;
+}
+
+/* While the file takes nothing no pipe is read: what is in it is not lost yet. */
+static nfds_t
+watch(struct logger *l)
+{
+	bool readable = l->file.fd >= 0 && !holding(l);
+
+	l->fds[0] = (struct pollfd){.fd = l->control, .events = POLLIN};
+	l->fds[1] = (struct pollfd){.fd = holding(l) ? l->file.fd : -1, .events = POLLOUT};
+	for (size_t i = 0; i < l->n; i++)
+		l->fds[2 + i] =
+		    (struct pollfd){.fd = readable ? l->sources[i]->fd : -1, .events = POLLIN};
+	return 2 + l->n;
+}
+
+static int
+patience(const struct logger *l)
+{
+	int64_t left = l->deadline - now_ms();
+
+	if (l->deadline != 0)
+		return left < 0 ? 0 : (int)left;
+	return l->file.trouble != 0 || holding(l) || l->torn != NULL || l->age_max > 0 || unsaid(l)
+		   ? RETRY_MS
+		   : -1;
+}
+
+static void
+read_pipes(struct logger *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct log_source *s = l->sources[i];
+
+		if (l->fds[2 + i].revents == 0 || holding(l))
+			continue;
+		count_lost(l, s, log_source_read(s));
+		write_source(l, s);
+	}
+}
+
+/* False: the supervisor sends garbage. */
+static bool
+turn(struct logger *l)
+{
+	int ready = poll(l->fds, watch(l), patience(l));
+
+	if (ready == 0 || (ready > 0 && l->fds[1].revents != 0))
+		write_all(l);
+	if (ready > 0)
+		read_pipes(l);
+	if (ready > 0 && l->fds[0].revents != 0 && !receive(l))
+		return false;
+	say_lost(l);
+	if (l->file.trouble == 0 && l->torn == NULL && !l->saying && !unsaid(l))
+		set_trouble(l, false);
+	remove_ended(l);
+	ask_for_file(l);
+	return true;
+}
+
+static bool
+over(const struct logger *l)
+{
+	if (l->deadline != 0 && now_ms() >= l->deadline)
+		return true;
+	return l->n == 0 && (l->had_pipes || l->control < 0) && !holding(l);
+}
+
+static int
+finish(struct logger *l)
+{
+	struct ipc_message m = {.type = IPC_LOG_CLOSED};
+	bool whole;
+
+	l->said = 0;
+	say_lost(l);
+	whole = !unsaid(l) && l->torn == NULL && l->own->n == 0;
+	if (l->file.fd >= 0 && l->file.regular)
+		fdatasync(l->file.fd);
+	if (l->control >= 0)
+		ipc_send(l->control, &m, NULL, 0);
+	return whole ? 0 : 1;
 }
 
 /* ---- the process ---- */
 
 static void
-close_all_but(int a, int b)
+ignore_signals(void)
 {
-	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-
-	if (low > 3)
-		close_range(3, low - 1, 0);
-	if (high > low + 1)
-		close_range(low + 1, high - 1, 0);
-	close_range(high + 1, ~0u, 0);
-}
-
-/* Standard output belongs to whoever started us; it may wait for its end. */
-static void
-let_go_of_stdio(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0)
-		return;
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	close(null);
-}
-
-/* SIGUSR1 was blocked before the fork, so that none is missed. */
-static int
-take_signals(const sigset_t *usr1)
-{
-	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
-	return signalfd(-1, usr1, SFD_CLOEXEC);
 }
 
-static _Noreturn void
-logger_main(const char *path, int in, int out, const sigset_t *usr1)
+/* NULL: all is there. */
+static const char *
+set_up(struct logger *l, int argc, char **argv)
 {
-	struct logger l = {.path = path, .in = in, .out = out};
+	const char *why = NULL;
+	uint64_t seconds;
 
-	prctl(PR_SET_NAME, "postern-log");
-	close_all_but(in, out);
-	if (strcmp(path, "-") != 0)
-		let_go_of_stdio();
-	l.signals = take_signals(usr1);
-	l.p = malloc(LOGGER_BUFFER);
-	if (l.signals < 0 || l.p == NULL)
-		_exit(1);
-	run(&l);
-	_exit(l.lost > 0 || l.torn ? 1 : 0);
+	if (argc != 5 || !span_u64(span_str(argv[3]), INT64_MAX, &l->size_max) ||
+	    !span_u64(span_str(argv[4]), UINT32_MAX, &seconds))
+		return "is started by the supervisor, not by hand";
+	l->name = argv[1];
+	l->age_max = (int64_t)seconds * 1000;
+	ignore_signals();
+	process_name("postern-log");
+	process_follow_parent();
+	l->state = log_state_map(PROCESS_FD + 1, true);
+	if (l->state == NULL)
+		return "the page of its state cannot be mapped";
+	close(PROCESS_FD + 1);
+	l->own = log_source_new(-1, LOG_SLOT_SUPERVISOR);
+	if (l->own == NULL || !grow(l) || !record_init())
+		return "cannot set up records";
+	if (!sandbox_drop(argv[2], &why))
+		return why;
+	process_follow_parent(); /* the kernel forgot it with the user */
+	return sandbox_close(SANDBOX_LOGGER, &why) ? NULL : why;
 }
 
-/* Forks with SIGUSR1 blocked in the child and as it was in the parent. */
-static pid_t
-start(const char *path, int in, int out)
+static int
+run(struct logger *l)
 {
-	sigset_t usr1, before;
-	pid_t pid;
+	while (!over(l))
+		if (!turn(l))
+			return 1;
+	return finish(l);
+}
 
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &usr1, &before);
-	pid = fork();
-	if (pid == 0)
-		logger_main(path, in, out, &usr1);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	return pid;
+static void
+free_all(struct logger *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		log_source_free(l->sources[i]);
+	log_source_free(l->own);
+	free(l->sources);
+	free(l->fds);
+	log_state_unmap(l->state);
+	if (l->file.fd >= 0)
+		close(l->file.fd);
 }
 
 int
-logger_start(const char *path, int *pid, const char **why)
+logger_main(int argc, char **argv)
 {
-	int ends[2] = {-1, -1}, out = open_file(path);
+	struct logger l = {.control = PROCESS_FD, .file = {.fd = -1}};
+	const char *why = set_up(&l, argc, argv);
+	int code = 1;
 
-	*pid = -1;
-	if (out >= 0 && pipe2(ends, O_CLOEXEC) == 0 && fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0) {
-		/* Fewer turns of both processes; the default serves as well. */
-		fcntl(ends[1], F_SETPIPE_SZ, PIPE_OCTETS);
-		*pid = start(path, ends[0], out);
-	}
-	if (*pid < 0)
-		*why = strerror(errno);
-	if (out >= 0)
-		close(out);
-	if (ends[0] >= 0)
-		close(ends[0]);
-	if (*pid < 0 && ends[1] >= 0)
-		close(ends[1]);
-	return *pid < 0 ? -1 : ends[1];
+	if (why == NULL)
+		code = run(&l);
+	else
+		dprintf(STDERR_FILENO, "postern: logger: %s\n", why);
+	free_all(&l);
+	return code;
 }

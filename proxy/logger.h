@@ -1,26 +1,40 @@
 /*
  * logger - the process that writes records to disk.
  *
- * It does nothing but read one pipe and write one file, so it may stall where nobody else may.
- * While the file cannot be written (a full disk) it goes on reading, counts the lines that are
- * lost, and says so in one "stats" record ("log_lines_lost") when it can be written again. The
- * file holds whole lines only: one that was cut by a full disk is completed first.
+ * It reads pipes and writes one file, so it may stall where nobody else may. It opens nothing and
+ * knows no path: pipes, files and their successors come from the supervisor (ipc.h). All pipes have
+ * turns of the same size, so that none starves the others.
  *
- * SIGUSR1: opens the path again (log rotation). SIGINT, SIGTERM and SIGHUP are ignored: it ends by
- * itself when the last writing end is closed, after it has written everything.
+ * The file holds whole lines only. One that was cut by a full disk is completed before anything
+ * else is written; one that nobody can complete any more, because a logger or the machine died,
+ * has its end put behind it.
+ *
+ * A file that takes nothing for a while (a FIFO, a terminal) is waited for, LOGGER_STALL_MS; the
+ * pipes fill meanwhile, and behind them the workers' rings. After that, and at once where a write
+ * fails (disk full, reader gone), it goes on reading, and counts the lines that are lost, by slot
+ * (log_state.h). They are said in one "stats" record ("log_lines_lost") when the file can be
+ * written again, which is tried with every line that comes and every second. Standard error is told
+ * what is wrong, once each time, and when it is over.
+ *
+ * It asks for a new file (IPC_LOG_ROTATE) once a regular one is large or old enough, and again
+ * after a minute, and writes to the old one until the new one comes. A file that takes the place of
+ * another begins with a "stats" record ("log_rotated"); the old one is synchronised first. Nothing
+ * else is, but the last one at the end.
+ *
+ * It ends when at least one pipe was given and all were read to their ends: IPC_LOG_CLOSED. When
+ * the supervisor is gone it ends so too, or after a second. A signal does not end it.
  */
 #ifndef POSTERN_LOGGER_H
 #define POSTERN_LOGGER_H
 
-#include "log_pipe.h"
+#define LOGGER_STALL_MS 10000
 
 /*
- * path    "-": standard output; else appended to, created 0640
- * *pid    of the logger
- * *why    on failure, what is wrong; good until the next call of strerror()
- *
- * Returns the writing end for log_pipe_new(), close-on-exec and non-blocking, or -1.
+ * argv: "logger", a name of the log for messages, the user to become, octets and seconds after which it asks for a new
+ * file (0: not by this). PROCESS_FD: the control end of an ipc pair; PROCESS_FD + 1: a page of
+ * log_state_new(). Returns the exit code: 1 when lines were lost that no record says, or when it
+ * cannot work.
  */
-int logger_start(const char *path, int *pid, const char **why);
+int logger_main(int argc, char **argv);
 
 #endif

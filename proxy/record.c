@@ -69,3 +69,33 @@ record_stats(const char *name, uint64_t value, const char *text, record_sink *si
 		record_put_text(stats, "text", span_str(text));
 	record_close(record, sink, arg);
 }
+
+static json_t *
+lost_of_worker(const struct record_lost *worker)
+{
+	json_t *object = json_object();
+
+	record_put_int(object, "slot", worker->slot);
+	record_put_int(object, "lost", worker->lines);
+	return object;
+}
+
+void
+record_log_lost(
+    const struct record_lost workers[], size_t n, uint64_t supervisor, record_sink *sink, void *arg)
+{
+	json_t *record = record_open(NULL, "stats", RECORD_NO_TX);
+	json_t *stats = record_put_object(record, "stats"), *list = json_array();
+	uint64_t sum = supervisor;
+
+	for (size_t i = 0; i < n; i++) {
+		sum += workers[i].lines;
+		json_array_append_new(list, lost_of_worker(&workers[i]));
+	}
+	record_put_int(stats, "log_lines_lost", sum);
+	json_object_set_new_nocheck(stats, "workers", list);
+	if (supervisor > 0)
+		record_put_int(stats, "supervisor", supervisor);
+	record_put(stats, "text", "the log could not be written");
+	record_close(record, sink, arg);
+}

@@ -17,8 +17,9 @@
 #define RECORD_RCPT_MAX	  100  /* recipients listed; the rest is counted in rcpt_left_out */
 #define RECORD_REPLY_MAX  150  /* replies listed; the rest is counted in replies_left_out ... */
 #define RECORD_REPLY_RCPT 130  /* ... and so many of them to RCPT: the end mark's has its place */
-#define RECORD_SMTP_MAX	  (64u << 10)  /* octets of all texts in one smtp record */
-#define RECORD_LINE_MAX	  (256u << 10) /* no line is longer */
+#define RECORD_SMTP_MAX	  (64u << 10)	      /* octets of all texts in one smtp record */
+#define RECORD_LINE_MAX	  (256u << 10)	      /* no line is longer */
+#define RECORD_LINE_START "{\"timestamp\":\"" /* and all begin with this */
 
 /*
  * Once, before a sandbox closes and before threads start: what jansson and libcrypto would
@@ -97,5 +98,16 @@ void record_flow(
 
 /* What an operator should see and what belongs to no session: event_type "stats". */
 void record_stats(const char *name, uint64_t value, const char *text, record_sink *, void *arg);
+
+struct record_lost {
+	uint32_t slot; /* of a worker */
+	uint64_t lines;
+};
+/*
+ * Lines that could not be written: a stats record "log_lines_lost" with the sum, of it in "workers"
+ * those of each of n workers, in "supervisor" those of none of them (0: left out).
+ */
+void record_log_lost(
+    const struct record_lost workers[], size_t n, uint64_t supervisor, record_sink *, void *arg);
 
 #endif

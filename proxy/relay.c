@@ -2,6 +2,14 @@
 
 #include <stdlib.h>
 
+const struct relay_ops *
+relay_ops_of(enum protocol p)
+{
+	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {[PROTOCOL_SMTP] = &relay_smtp};
+
+	return rows[p];
+}
+
 struct relay *
 relay_new(const struct relay_ops *ops, const struct relay_env *env,
     const struct record_session *session, const struct facts *facts)
@@ -21,7 +29,38 @@ relay_new(const struct relay_ops *ops, const struct relay_env *env,
 	r->wrote[AN_C2S] = r->wrote[AN_S2C] = r->active[AN_C2S];
 	channel_init(&r->client);
 	channel_init(&r->server);
+	board_session_opened(env->board, ops->protocol, session, &r->seat);
 	return r;
+}
+
+static enum board_phase
+phase(const struct relay *r)
+{
+	if (r->reason != NULL)
+		return BOARD_CLOSING;
+	if (r->peer[AN_S2C] == PEER_CONNECTING)
+		return BOARD_CONNECTING;
+	if (r->opaque)
+		return BOARD_OPAQUE;
+	if (r->pause[AN_C2S] & PAUSE_DNS)
+		return BOARD_DNS_WAIT;
+	if (r->pause[AN_C2S] & PAUSE_TARPIT)
+		return BOARD_SLOWED;
+	return r->ops->transfers(r) ? BOARD_MESSAGE : BOARD_DIALOGUE;
+}
+
+static void
+show(struct relay *r)
+{
+	const uint64_t octets[BOARD_LEGS] = {[BOARD_FROM_CLIENT] = r->client.received,
+	    [BOARD_TO_CLIENT] = r->client.sent,
+	    [BOARD_TO_SERVER] = r->server.sent,
+	    [BOARD_FROM_SERVER] = r->server.received};
+
+	if (r->seat.board == NULL)
+		return;
+	board_session_octets(&r->seat, octets);
+	board_session_phase(&r->seat, phase(r));
 }
 
 static void
@@ -48,6 +87,8 @@ relay_free(struct relay *r)
 		return;
 	r->ops->finish(r);
 	record_end(r);
+	show(r);
+	board_session_ended(&r->seat, r->reason == NULL ? "stopped" : r->reason);
 	channel_free(&r->client);
 	channel_free(&r->server);
 	r->ops->destroy(r);
@@ -130,6 +171,7 @@ relay_run(struct relay *r)
 	if (r->client.failed || r->server.failed)
 		relay_end(r, "no_memory", WISH_RESET, WISH_RESET);
 	drop_closed(r);
+	show(r);
 }
 
 void
@@ -153,6 +195,7 @@ relay_connected(struct relay *r, const struct endpoint *up_client)
 	r->peer[AN_S2C] = PEER_OPEN;
 	r->session.up_client = *up_client;
 	r->reached = true;
+	board_add(r->seat.board, BOARD_CONNECTS, 1);
 	r->active[AN_S2C] = r->env->now(r->env->arg);
 	relay_run(r);
 }

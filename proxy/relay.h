@@ -12,6 +12,7 @@
 #ifndef POSTERN_PROXY_RELAY_H
 #define POSTERN_PROXY_RELAY_H
 
+#include "board.h"
 #include "channel.h"
 #include "clients.h"
 #include "config.h"
@@ -45,6 +46,7 @@ struct relay;
 /* Services of the owner; all calls come from within relay_*() functions. */
 struct relay_env {
 	const struct config *config;
+	struct board *board; /* where sessions are counted; may be NULL */
 	record_sink *sink;
 	void *sink_arg;
 	/* Milliseconds of a clock that never goes back. */
@@ -72,6 +74,7 @@ struct relay_env {
 /* One row per protocol. */
 struct relay_ops {
 	const char *name; /* app_proto of records */
+	enum protocol protocol;
 	bool server_speaks_first;
 	struct relay *(*create)(void); /* NULL: no memory; relay is its first member */
 	void (*destroy)(struct relay *);
@@ -90,6 +93,8 @@ struct relay_ops {
 	void (*finish)(struct relay *);
 	/* In place of the dialogue: the gateway cannot serve ("421 ..."); text without CR LF. */
 	void (*turn_away)(struct relay *, const char *reason);
+	/* Octets of a message, or of a file, are coming in. */
+	bool (*transfers)(const struct relay *);
 };
 
 struct relay {
@@ -109,6 +114,7 @@ struct relay {
 	unsigned tx_count;
 	bool opaque;
 	bool reached; /* the server was connected */
+	struct board_seat seat;
 };
 
 /* facts and session are copied; env must outlive the relay. NULL: no memory. */
@@ -140,5 +146,7 @@ bool relay_wants_read(const struct relay *, enum an_dir);
 bool relay_over(const struct relay *);
 
 extern const struct relay_ops relay_smtp;
+/* NULL: this version does not speak it. */
+const struct relay_ops *relay_ops_of(enum protocol);
 
 #endif

@@ -241,17 +241,35 @@ smtp_peer_changed(struct relay *r, enum an_dir dir)
 		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
 }
 
+/* What a client hears that is not served; limits have one reply, whichever it was. */
+static const char *
+farewell(const char *reason)
+{
+	static const struct {
+		const char *reason, *reply;
+	} replies[] = {
+	    {"server_unreachable", "421 4.4.1 Error: the mail server cannot be reached"},
+	    {"no_source_address", "421 4.3.2 Error: not accepting mail at the moment"},
+	    {"audit", "421 4.3.0 Error: this session could not be recorded, try again later"},
+	    {"loop", "421 4.4.6 Error: this is the gateway itself, and no mail server"},
+	};
+
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+		if (strcmp(replies[i].reason, reason) == 0)
+			return replies[i].reply;
+	return "421 4.7.0 Error: too many connections, try again later";
+}
+
 static void
 smtp_turn_away(struct relay *r, const char *reason)
 {
 	struct smtp_gate *g = gate_of(r);
-	bool unreachable = strcmp(reason, "server_unreachable") == 0;
-	const char *reply = unreachable ? "421 4.4.1 Error: the mail server cannot be reached"
-					: "421 4.7.0 Error: too many connections, try again later";
+	const char *reply = farewell(reason);
 
+	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	if (!unreachable)
+	if (strcmp(reason, "server_unreachable") != 0)
 		gate_record_limit(g, reason, reply);
 	gate_give_up(g, reply, reason);
 }
@@ -440,8 +458,16 @@ smtp_finish(struct relay *r)
 	gate_transactions_finish(g);
 }
 
+static bool
+smtp_transfers(const struct relay *r)
+{
+	/* gates are only made writable by smtp_create() */
+	return in_message(gate_of((struct relay *)(uintptr_t)r));
+}
+
 const struct relay_ops relay_smtp = {
     .name = "smtp",
+    .protocol = PROTOCOL_SMTP,
     .server_speaks_first = true,
     .create = smtp_create,
     .destroy = smtp_destroy,
@@ -453,4 +479,5 @@ const struct relay_ops relay_smtp = {
     .expired = smtp_expired,
     .finish = smtp_finish,
     .turn_away = smtp_turn_away,
+    .transfers = smtp_transfers,
 };

@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 #include <time.h>
 
+#include "board.h"
 #include "unbound_context.h"
 
 #define KNOWN_MAX 8192
@@ -39,6 +40,7 @@ struct resolver {
 	bool closing;
 	unsigned outstanding;
 	struct resolver_stats stats;
+	struct board *board;
 	int64_t failures[RESOLVER_FAILURES]; /* when, in ms: the last ones, in a ring */
 	unsigned n_failures;		     /* in a row */
 	uint32_t known[KNOWN_MAX];	     /* hashes of questions that were answered */
@@ -58,6 +60,14 @@ now_ms(void)
 }
 
 static void
+set_dead(struct resolver *r, bool dead)
+{
+	if (dead != r->stats.dead)
+		board_set(r->board, BOARD_DNS_DEAD, dead);
+	r->stats.dead = dead;
+}
+
+static void
 note_failure(struct resolver *r)
 {
 	int64_t now = now_ms();
@@ -65,14 +75,14 @@ note_failure(struct resolver *r)
 	r->failures[r->n_failures++ % RESOLVER_FAILURES] = now;
 	if (r->n_failures >= RESOLVER_FAILURES &&
 	    now - r->failures[r->n_failures % RESOLVER_FAILURES] <= RESOLVER_WINDOW * 1000)
-		r->stats.dead = true;
+		set_dead(r, true);
 }
 
 static void
 note_answer(struct resolver *r)
 {
 	r->n_failures = 0;
-	r->stats.dead = false;
+	set_dead(r, false);
 }
 
 /* ---- which questions may be in the cache? ---- */
@@ -118,6 +128,13 @@ has_place(const struct resolver *r, const struct dns_question *question)
 
 /* ---- queries ---- */
 
+static void
+count_outstanding(struct resolver *r, int change)
+{
+	r->outstanding += (unsigned)change;
+	board_set(r->board, BOARD_DNS_OUTSTANDING, r->outstanding);
+}
+
 static struct query *
 query_new(struct resolver *r, struct lookup *l, const struct dns_question *question)
 {
@@ -130,7 +147,7 @@ query_new(struct resolver *r, struct lookup *l, const struct dns_question *quest
 	q->question = *question;
 	LIST_INSERT_HEAD(&r->queries, q, of_resolver);
 	LIST_INSERT_HEAD(&l->waiting, q, of_lookup);
-	r->outstanding++;
+	count_outstanding(r, 1);
 	return q;
 }
 
@@ -149,7 +166,7 @@ query_free(struct query *q)
 {
 	query_detach(q);
 	LIST_REMOVE(q, of_resolver);
-	q->resolver->outstanding--;
+	count_outstanding(q->resolver, -1);
 	free(q);
 }
 
@@ -170,14 +187,15 @@ note_result(struct resolver *r, const struct query *q, bool has_packet)
 		note_failure(r);
 }
 
-/* Tells the asker, and counts what it was told. */
+/* Tells the asker, and counts what it was told; since: when it has asked. */
 static void
-tell(struct lookup *l, const struct dns_question *question, enum dns_status status)
+tell(struct lookup *l, const struct dns_question *question, enum dns_status status, int64_t since)
 {
 	struct resolver_stats *stats = &l->resolver->stats;
 
 	stats->failed += status == DNS_FAILED;
 	stats->timed_out += status == DNS_TIMEOUT;
+	board_dns(l->resolver->board, status, (uint64_t)(now_ms() - since));
 	answers_fill(l->into, question, 1, status);
 }
 
@@ -210,10 +228,13 @@ on_answer(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, i
 	if (has_packet)
 		dns_parse(span_of(packet, (size_t)n), &q->question, &answer);
 	if (l != NULL) {
-		if (answer.status != DNS_FAILED && answers_put(l->into, &answer))
+		if (answer.status != DNS_FAILED && answers_put(l->into, &answer)) {
 			q->resolver->stats.answered++;
-		else
-			tell(l, &q->question, failure(q));
+			board_dns(
+			    q->resolver->board, answer.status, (uint64_t)(now_ms() - q->asked));
+		} else {
+			tell(l, &q->question, failure(q), q->asked);
+		}
 		query_detach(q);
 		if (LIST_EMPTY(&l->waiting) && !q->asking)
 			event_active(l->timer, EV_TIMEOUT, 1);
@@ -232,15 +253,17 @@ ask(struct resolver *r, struct lookup *l, const struct dns_question *question)
 
 	if (q == NULL) {
 		r->stats.refused++;
-		tell(l, question, r->stats.dead ? DNS_TIMEOUT : DNS_FAILED);
+		board_add(r->board, BOARD_DNS_REFUSED, 1);
+		tell(l, question, r->stats.dead ? DNS_TIMEOUT : DNS_FAILED, now_ms());
 		return;
 	}
 	r->stats.asked++;
+	board_add(r->board, BOARD_DNS_ASKED, 1);
 	q->asking = true;
 	q->asked = now_ms();
 	if (ub_resolve_event(r->ub, question->name, (int)question->type, 1, q, on_answer, NULL) !=
 	    0) {
-		tell(l, question, DNS_FAILED);
+		tell(l, question, DNS_FAILED, q->asked);
 		query_free(q);
 		return;
 	}
@@ -248,7 +271,7 @@ ask(struct resolver *r, struct lookup *l, const struct dns_question *question)
 	if (q->answered) {
 		query_free(q);
 	} else if (r->stats.dead) {
-		tell(l, question, DNS_TIMEOUT);
+		tell(l, question, DNS_TIMEOUT, q->asked);
 		query_detach(q);
 	}
 }
@@ -280,7 +303,7 @@ on_timer(evutil_socket_t fd, short what, void *lookup)
 	(void)what;
 	LIST_FOREACH(q, &l->waiting, of_lookup)
 	{
-		tell(l, &q->question, DNS_TIMEOUT);
+		tell(l, &q->question, DNS_TIMEOUT, q->asked);
 		note_failure(l->resolver);
 	}
 	lookup_free(l);
@@ -373,6 +396,12 @@ resolver_free(struct resolver *r)
 	while ((q = LIST_FIRST(&r->queries)) != NULL)
 		query_free(q);
 	free(r);
+}
+
+void
+resolver_board(struct resolver *r, struct board *board)
+{
+	r->board = board;
 }
 
 void

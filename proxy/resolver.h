@@ -23,6 +23,7 @@
 #define RESOLVER_WINDOW	     10
 #define RESOLVER_PROBES	     128
 
+struct board;
 struct event_base;
 struct resolver;
 struct lookup;
@@ -54,6 +55,9 @@ struct lookup *resolver_ask(struct resolver *, const struct dns_question *, size
     unsigned budget_ms, struct answers *into, void (*done)(void *arg), void *arg);
 /* done will not be called. To be called at most once, and not after done was. NULL is fine. */
 void lookup_cancel(struct lookup *);
+
+/* Where questions and answers are counted too, with the time that they took; NULL: nowhere. */
+void resolver_board(struct resolver *, struct board *);
 
 void resolver_stats(const struct resolver *, struct resolver_stats *);
 

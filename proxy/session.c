@@ -39,6 +39,8 @@ struct session {
 	uint64_t close_until;	/* when it is closed, whatever waits to go out; 0: it goes on */
 	uint64_t connect_until; /* 0: the server is connected, or lost */
 	struct client_row *client;
+	const struct arrival *arrival;
+	struct stock_waiter waiter; /* for a socket to the server */
 	struct session *next, **link;
 };
 
@@ -95,6 +97,7 @@ connect_over(struct session *s)
 	if (s->connect_until != 0)
 		clients_connected(s->all->clients, s->client);
 	s->connect_until = 0;
+	stock_leave(&s->waiter);
 }
 
 /* As much of the queue as the socket takes; true: something went out. */
@@ -175,6 +178,16 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	settle(s);
 }
 
+/* The client of a server that cannot be reached is told, or sees what it would have seen. */
+static void
+server_unreachable(struct session *s)
+{
+	connect_over(s);
+	if (s->arrival->forward == NULL && s->all->config->intercept.unreachable_reset)
+		relay_end(s->relay, "server_unreachable", WISH_RESET, WISH_RESET);
+	relay_peer(s->relay, AN_S2C, PEER_GONE);
+}
+
 static void
 finish_connect(struct session *s)
 {
@@ -185,11 +198,11 @@ finish_connect(struct session *s)
 	struct endpoint e;
 
 	getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
-	connect_over(s);
 	if (error != 0 || getsockname(side->fd, (struct sockaddr *)&us, &n) != 0) {
-		relay_peer(s->relay, AN_S2C, PEER_GONE);
+		server_unreachable(s);
 		return;
 	}
+	connect_over(s);
 	e = address_endpoint((const struct sockaddr *)&us);
 	relay_connected(s->relay, &e);
 }
@@ -323,10 +336,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	s->timer_at = 0;
-	if (s->connect_until != 0 && s->connect_until <= now) {
-		connect_over(s);
-		relay_peer(s->relay, AN_S2C, PEER_GONE);
-	}
+	if (s->connect_until != 0 && s->connect_until <= now)
+		server_unreachable(s);
 	if (s->close_until != 0 && s->close_until <= now) {
 		close_side(&s->side[AN_C2S], s->relay->client.queued > 0);
 		close_side(&s->side[AN_S2C], s->relay->server.queued > 0);
@@ -481,73 +492,146 @@ introduce_client(struct session *s, enum send_proxy version)
 	return n > 0 || version == SEND_PROXY_NO;
 }
 
+/* The session is over before it began, with a reply that says so. */
 static void
-connect_server(struct session *s, const struct forward *f)
+turn_away(struct session *s, const char *reason)
 {
-	const struct sockaddr *to = (const struct sockaddr *)&f->to;
-	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	close_side(&s->side[AN_S2C], false);
+	connect_over(s);
+	s->relay->ops->turn_away(s->relay, reason);
+}
+
+/*
+ * The server must see the client's address: one that trusts ours would relay for everybody. So
+ * where the address cannot be had, there is no session.
+ */
+static bool
+take_clients_address(const struct session *s, int fd)
+{
+	struct endpoint us = {.ip = s->relay->session.client.ip};
+	struct sockaddr_storage sa;
+	socklen_t n = address_sockaddr(&us, &sa);
+
+	return bind(fd, (const struct sockaddr *)&sa, n) == 0;
+}
+
+/* fd, which may be -1, is the socket to the server from here on. */
+static void
+connect_with(struct session *s, int fd)
+{
+	const struct arrival *a = s->arrival;
+	struct sockaddr_storage to;
+	socklen_t n = address_sockaddr(&s->relay->session.up_server, &to);
 
 	init_side(s, AN_S2C, fd);
-	if (fd < 0 || !introduce_client(s, f->send_proxy)) {
+	if (fd < 0 || (a->forward != NULL && !introduce_client(s, a->forward->send_proxy))) {
 		close_side(&s->side[AN_S2C], false);
-		relay_peer(s->relay, AN_S2C, PEER_GONE);
-		return;
+		server_unreachable(s);
+	} else if (a->forward == NULL && a->mode == INTERCEPT_TPROXY &&
+		   !take_clients_address(s, fd)) {
+		turn_away(s, "no_source_address");
+	} else if (connect(fd, (const struct sockaddr *)&to, n) == 0) {
+		finish_connect(s);
+	} else if (errno != EINPROGRESS) {
+		server_unreachable(s);
 	}
+}
+
+static void
+on_socket(void *arg, int fd)
+{
+	struct session *s = arg;
+
+	connect_with(s, fd);
+	settle(s);
+}
+
+static void
+connect_server(struct session *s)
+{
+	enum ip_family family = s->relay->session.up_server.ip.family;
+	int fd;
+
 	if (!clients_connecting(s->all->clients, s->client)) {
-		close_side(&s->side[AN_S2C], false);
-		s->relay->ops->turn_away(s->relay, "connect_limit");
+		turn_away(s, "connect_limit");
 		return;
 	}
 	s->connect_until = session_now(NULL) + s->all->config->limits.connect_timeout * 1000u;
-	if (connect(fd, to, address_size(to)) == 0) {
-		finish_connect(s);
-	} else if (errno != EINPROGRESS) {
-		connect_over(s);
-		relay_peer(s->relay, AN_S2C, PEER_GONE);
+	if (s->arrival->forward != NULL) {
+		connect_with(s, socket(family == IP_V6 ? AF_INET6 : AF_INET,
+				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+		return;
 	}
+	fd = stock_take(s->all->stock, family);
+	if (fd >= 0) {
+		connect_with(s, fd);
+		return;
+	}
+	s->waiter.ready = on_socket;
+	s->waiter.arg = s;
+	stock_wait(s->all->stock, family, &s->waiter);
 }
 
-static struct relay *
-new_relay(struct sessions *all, int fd, const struct sockaddr *client, const struct forward *f)
+/* Who is who. */
+static void
+identify(int fd, const struct arrival *a, struct record_session *rs)
 {
 	struct sockaddr_storage local = {0};
-	struct record_session rs = {.forward = f->name};
-	struct facts facts = {0};
-	uint64_t id;
 
+	if (a->forward == NULL) {
+		rs->server = arrival_destination(fd, a);
+		rs->up_server = rs->server;
+		return;
+	}
 	getsockname(fd, (struct sockaddr *)&local, &(socklen_t){sizeof(local)});
-	arc4random_buf(&id, sizeof(id));
-	rs.flow_id = id >> (64 - FLOW_ID_BITS);
-	rs.client = address_endpoint(client);
-	rs.server = address_endpoint((const struct sockaddr *)&local);
-	rs.up_server = address_endpoint((const struct sockaddr *)&f->to);
-	gettimeofday(&rs.started, NULL);
-	facts.client = rs.client.ip;
-	facts.server = rs.up_server.ip;
-	policy_place(all->config->policy, &facts);
-	facts.server_inside = !f->outside;
-	return relay_new(&relay_smtp, &all->env, &rs, &facts);
+	rs->forward = a->forward->name;
+	rs->server = address_endpoint((const struct sockaddr *)&local);
+	rs->up_server = address_endpoint((const struct sockaddr *)&a->forward->to);
 }
 
 static void
-welcome(struct session *s, enum client_welcome how, const struct forward *f)
+place(const struct config *c, int fd, const struct arrival *a, struct facts *facts)
 {
-	struct relay *r = s->relay;
+	policy_place(c->policy, facts);
+	if (facts->client_inside && c->inside_devices[0] != NULL)
+		facts->client_inside = arrival_on_device(fd, c->inside_devices);
+	if (a->forward != NULL)
+		facts->server_inside = !a->forward->outside;
+}
 
-	switch (how) {
-	case CLIENT_WELCOME:
-		connect_server(s, f);
-		break;
-	case CLIENT_TOO_MANY:
-		r->ops->turn_away(r, "client_limit");
-		break;
-	case CLIENT_BLOCKED:
-		r->ops->turn_away(r, "client_blocked");
-		break;
-	case CLIENT_TOO_FAST:
-		r->ops->turn_away(r, "client_rate");
-		break;
-	}
+static struct relay *
+new_relay(struct sessions *all, int fd, const struct sockaddr *client, const struct arrival *a)
+{
+	struct record_session rs = {.client = address_endpoint(client)};
+	struct facts facts = {0};
+	uint64_t id;
+
+	identify(fd, a, &rs);
+	arc4random_buf(&id, sizeof(id));
+	rs.flow_id = id >> (64 - FLOW_ID_BITS);
+	gettimeofday(&rs.started, NULL);
+	facts.client = rs.client.ip;
+	facts.server = rs.up_server.ip;
+	place(all->config, fd, a, &facts);
+	return relay_new(relay_ops_of(a->protocol), &all->env, &rs, &facts);
+}
+
+static void
+welcome(struct session *s, enum client_welcome how)
+{
+	static const char *const reasons[] = {[CLIENT_TOO_MANY] = "client_limit",
+	    [CLIENT_BLOCKED] = "client_blocked",
+	    [CLIENT_TOO_FAST] = "client_rate"};
+
+	if (how != CLIENT_WELCOME)
+		turn_away(s, reasons[how]);
+	else if (s->all->unaudited(s->all->arg))
+		turn_away(s, "audit");
+	else if (s->arrival->forward == NULL &&
+		 arrival_is_loop(s->all->config, &s->relay->session.server))
+		turn_away(s, "loop");
+	else
+		connect_server(s);
 }
 
 /* With too many sessions, those that idle have less time from now on, the old ones too. */
@@ -564,7 +648,7 @@ press(struct sessions *all)
 }
 
 void
-session_open(struct sessions *all, int fd, const struct sockaddr *client, const struct forward *f)
+session_open(struct sessions *all, int fd, const struct sockaddr *client, const struct arrival *a)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	struct endpoint from = address_endpoint(client);
@@ -575,7 +659,8 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 		return;
 	}
 	s->all = all;
-	s->relay = new_relay(all, fd, client, f);
+	s->arrival = a;
+	s->relay = new_relay(all, fd, client, a);
 	if (s->relay == NULL) {
 		free(s);
 		close(fd);
@@ -592,7 +677,7 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 	all->first = s;
 	all->count++;
 	how = clients_enter(all->clients, &from.ip, session_now(NULL), &s->client);
-	welcome(s, how, f);
+	welcome(s, how);
 	settle(s);
 	press(all);
 }

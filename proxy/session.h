@@ -7,10 +7,12 @@
 #ifndef POSTERN_SESSION_H
 #define POSTERN_SESSION_H
 
+#include "arrival.h"
 #include "clients.h"
 #include "log_pipe.h"
 #include "relay.h"
 #include "resolver.h"
+#include "socket_stock.h"
 
 struct event_base;
 struct session;
@@ -21,6 +23,9 @@ struct sessions {
 	struct relay_env env; /* filled in by sessions_init() */
 	struct resolver *resolver;
 	struct clients *clients;
+	/* Records are being lost now, and the administrator wants no session without one. */
+	bool (*unaudited)(void *arg);
+	struct socket_stock *stock; /* of sockets to servers; NULL: nothing is taken off the wire */
 	const struct config *config;
 	unsigned max, count;
 	uint64_t pressed; /* when idle sessions were last told that there are too many */
@@ -30,16 +35,16 @@ struct sessions {
 	void *arg;
 };
 
-/* base, resolver, clients, config, max, ended and arg are set; log is where records go. */
+/* base, resolver, clients, stock, config, max, unaudited, ended and arg are set; log is where records go. */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* Ends them all, with their records. */
 void sessions_end(struct sessions *);
 
 /*
- * A client was accepted on fd (non-blocking; owned from here on) for this forward. Always ends
- * by itself: with an answer to the client where the protocol has one.
+ * A client was accepted on fd (non-blocking; owned from here on). Always ends by itself: with an
+ * answer to the client where the protocol has one.
  */
-void session_open(struct sessions *, int fd, const struct sockaddr *client, const struct forward *);
+void session_open(struct sessions *, int fd, const struct sockaddr *client, const struct arrival *);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t session_now(void *arg);

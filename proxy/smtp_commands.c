@@ -314,6 +314,8 @@ act(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
 	if (v->action == VERDICT_PASS) {
 		if (v->would_refuse)
 			gate_record_verdict(g, v);
+		else
+			board_verdict(&r->seat, v);
 		/* only what reaches a server can be a failed login */
 		if (ev->smtp->verb->verb != SMTP_AUTH || !gate_limited(g, ev))
 			let_pass(g, ev);

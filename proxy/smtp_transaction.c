@@ -22,11 +22,26 @@ gate_transaction(struct smtp_gate *g)
 	return tx;
 }
 
+/* What became of a message; a transaction that never got to one counts nothing. */
+static void
+count_message(struct relay *r, const char *state)
+{
+	if (state == NULL)
+		return;
+	if (strcmp(state, "accepted") == 0)
+		board_message(&r->seat, BOARD_ACCEPTED);
+	else if (strcmp(state, "rejected") == 0 || strcmp(state, "refused") == 0)
+		board_message(&r->seat, BOARD_NOT_TAKEN);
+	else
+		board_message(&r->seat, BOARD_UNFINISHED);
+}
+
 static void
 write_record(struct smtp_gate *g, struct transaction *tx)
 {
 	struct relay *r = &g->relay;
 
+	count_message(r, tx->state);
 	if (tx->notable)
 		record_smtp_write(tx->record, &r->session, r->tx_count++,
 		    tx->state == NULL ? "no_message" : tx->state, r->env->sink, r->env->sink_arg);
@@ -93,6 +108,7 @@ gate_record_verdict(struct smtp_gate *g, const struct verdict *v)
 		return;
 	tx->notable = true;
 	record_smtp_verdict(tx->record, v);
+	board_verdict(&g->relay.seat, v);
 }
 
 void

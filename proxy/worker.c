@@ -5,66 +5,44 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "budget.h"
+#include "ipc.h"
 #include "listener.h"
-#include "logger.h"
+#include "log_state.h"
+#include "sandbox.h"
 #include "session.h"
 
-#define SOCKETS_PER_SESSION  2
-/* Look-ups in flight, listeners, pipes, the loop's own. */
-#define DESCRIPTORS_RESERVED 600
-#define LOG_WAIT_MS	     5000
+#define LOG_WAIT_MS 1000
 
 struct worker {
-	const struct config *config;
+	struct config *config;
 	struct event_base *base;
 	struct sessions sessions;
 	struct log_pipe *log;
-	int logger_pid;
+	struct log_state *log_state;
 	struct listener **listeners;
 	size_t n_listeners;
-	struct event *signals[4];
-	struct event *drain;
-	bool stopping;
+	struct event *control, *drain;
+	bool serving, retiring;
+	int code;
 };
-
-static rlim_t
-descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return 1024;
-	return limit.rlim_max;
-}
-
-unsigned
-worker_sessions_max(const struct config *c)
-{
-	rlim_t limit = descriptor_limit();
-	unsigned fit = limit > DESCRIPTORS_RESERVED + SOCKETS_PER_SESSION
-			   ? (unsigned)((limit - DESCRIPTORS_RESERVED) / SOCKETS_PER_SESSION)
-			   : 1;
-
-	return c->limits.sessions != 0 && c->limits.sessions < fit ? c->limits.sessions : fit;
-}
-
-static void
-raise_descriptor_limit(void)
-{
-	struct rlimit limit = {.rlim_cur = descriptor_limit(), .rlim_max = descriptor_limit()};
-
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 static int
 fail(const char *why)
 {
-	fprintf(stderr, "postern: %s\n", why);
+	fprintf(stderr, "postern: worker: %s\n", why);
 	return 1;
+}
+
+static void
+end_loop(struct worker *w, int code)
+{
+	w->code = code;
+	event_base_loopbreak(w->base);
 }
 
 /* ---- clients come in ---- */
@@ -77,11 +55,11 @@ accept_more(struct worker *w, bool more)
 }
 
 static void
-on_accepted(void *arg, int fd, const struct sockaddr *client, const struct forward *f)
+on_accepted(void *arg, int fd, const struct sockaddr *client, const struct arrival *a)
 {
 	struct worker *w = arg;
 
-	session_open(&w->sessions, fd, client, f);
+	session_open(&w->sessions, fd, client, a);
 	if (w->sessions.count >= w->sessions.max)
 		accept_more(w, false);
 }
@@ -91,97 +69,178 @@ on_session_ended(void *arg)
 {
 	struct worker *w = arg;
 
-	if (w->stopping && w->sessions.count == 0)
-		event_base_loopbreak(w->base);
-	else if (!w->stopping && w->sessions.count + 1 == w->sessions.max)
+	if (w->retiring && w->sessions.count == 0)
+		end_loop(w, 0);
+	else if (w->serving && !w->retiring && w->sessions.count + 1 == w->sessions.max)
 		accept_more(w, true);
 }
 
-/* ---- stopping ---- */
+static bool
+is_unaudited(void *arg)
+{
+	const struct worker *w = arg;
+
+	return w->config->audit_required &&
+	       (log_state_trouble(w->log_state) || log_pipe_in_trouble(w->log));
+}
+
+/* ---- what the supervisor says ---- */
 
 static void
-close_listeners(struct worker *w)
+say(struct worker *w, enum ipc_type type, uint32_t a, uint32_t b)
 {
+	const struct ipc_message m = {.type = type, .a = a, .b = b};
+
+	/* the few messages of a worker always have room, as long as there is somebody to read */
+	if (ipc_send(WORKER_CONTROL, &m, NULL, 0) != IPC_OK)
+		end_loop(w, fail("the supervisor does not listen"));
+}
+
+static void
+ask_for_sockets(void *arg, enum ip_family family, unsigned n)
+{
+	say(arg, IPC_MORE_SOCKETS, family, n);
+}
+
+/* False: there is no such listener in this configuration. */
+static bool
+make_arrival(const struct worker *w, const struct ipc_message *m, struct arrival *out)
+{
+	const struct config *c = w->config;
+
+	*out = (struct arrival){.mode = c->mode};
+	if (m->a == IPC_LISTEN_FORWARD) {
+		if (m->b >= c->n_forwards)
+			return false;
+		out->forward = &c->forwards[m->b];
+		out->protocol = out->forward->protocol;
+		return true;
+	}
+	out->protocol = (enum protocol)m->b;
+	return c->mode != INTERCEPT_OFF && m->b < PROTOCOL_COUNT &&
+	       relay_ops_of(out->protocol) != NULL;
+}
+
+static void
+add_listener(struct worker *w, const struct ipc_message *m, int fd)
+{
+	struct listener **more =
+	    realloc(w->listeners, (w->n_listeners + 1) * sizeof(struct listener *));
+	struct arrival a;
+
+	if (more != NULL)
+		w->listeners = more;
+	if (more == NULL || !make_arrival(w, m, &a)) {
+		close(fd);
+		end_loop(w, fail("a listener that does not belong to the configuration"));
+		return;
+	}
+	w->listeners[w->n_listeners] = listener_new(w->base, fd, &a, on_accepted, w);
+	if (w->listeners[w->n_listeners] == NULL) {
+		end_loop(w, fail("out of memory"));
+		return;
+	}
+	listener_pause(w->listeners[w->n_listeners++], true);
+}
+
+static void
+serve(struct worker *w)
+{
+	w->serving = true;
+	accept_more(w, true);
+	say(w, IPC_SERVING, 0, 0);
+}
+
+static void
+retire(struct worker *w, uint32_t seconds)
+{
+	struct timeval tv = {(time_t)seconds, 0};
+
+	w->retiring = true;
 	for (size_t i = 0; i < w->n_listeners; i++)
-		listener_free(w->listeners[i]);
-	free(w->listeners);
-	w->listeners = NULL;
-	w->n_listeners = 0;
+		listener_close(w->listeners[i]);
+	if (w->sessions.count == 0)
+		end_loop(w, 0);
+	else
+		event_add(w->drain, &tv);
+}
+
+static void
+take_sockets(struct worker *w, uint32_t family, const int fds[], size_t n)
+{
+	if (w->sessions.stock != NULL) {
+		stock_add(w->sessions.stock, (enum ip_family)family, fds, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+static void
+obey(struct worker *w, const struct ipc_message *m, const int fds[], size_t n)
+{
+	switch (m->type) {
+	case IPC_LISTENER:
+		add_listener(w, m, fds[0]);
+		break;
+	case IPC_SERVE:
+		serve(w);
+		break;
+	case IPC_SOCKETS:
+		take_sockets(w, m->a, fds, n);
+		break;
+	case IPC_RETIRE:
+		retire(w, m->a);
+		break;
+	default: /* ipc_receive() gives nothing else */
+		break;
+	}
+}
+
+static void
+on_control(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX];
+	enum ipc_result got;
+	const char *why = NULL;
+	size_t n;
+
+	(void)what;
+	while ((got = ipc_receive(fd, IPC_FROM_SUPERVISOR_TO_WORKER, &m, fds, &n, &why)) == IPC_OK)
+		obey(w, &m, fds, n);
+	if (got == IPC_GARBAGE)
+		end_loop(w, fail(why));
+	else if (got == IPC_CLOSED)
+		end_loop(w, 1);
 }
 
 static void
 on_drained(evutil_socket_t fd, short what, void *arg)
 {
-	struct worker *w = arg;
-
 	(void)fd;
 	(void)what;
-	event_base_loopbreak(w->base);
+	end_loop(arg, 0);
 }
 
-static void
-on_signal(evutil_socket_t number, short what, void *arg)
+/* ---- starting: everything that needs a file or a privilege ---- */
+
+static struct config *
+inherited_config(const char *name)
 {
-	struct worker *w = arg;
-	struct timeval tv = {(time_t)w->config->drain, 0};
+	struct config *c = NULL;
+	struct stat st;
+	char *text;
 
-	(void)what;
-	if (number == SIGUSR1) {
-		kill(w->logger_pid, SIGUSR1);
-		return;
-	}
-	if (number == SIGHUP) {
-		fprintf(stderr, "postern: SIGHUP: the configuration is read at start; restart to "
-				"change it\n");
-		return;
-	}
-	if (w->stopping || w->sessions.count == 0) {
-		event_base_loopbreak(w->base);
-		return;
-	}
-	w->stopping = true;
-	close_listeners(w);
-	event_add(w->drain, &tv);
-}
-
-/* ---- starting: everything that needs a file, before the loop ---- */
-
-static const char *
-start_listeners(struct worker *w)
-{
-	const struct config *c = w->config;
-	const char *why = NULL;
-
-	w->listeners = calloc(c->n_forwards, sizeof(struct listener *));
-	for (size_t i = 0; w->listeners != NULL && i < c->n_forwards; i++) {
-		int fd = listener_socket(&c->forwards[i], &why);
-
-		if (fd < 0)
-			return why;
-		w->listeners[i] = listener_new(w->base, fd, &c->forwards[i], on_accepted, w);
-		if (w->listeners[i] == NULL)
-			return "out of memory";
-		w->n_listeners++;
-	}
-	return w->listeners == NULL ? "out of memory" : NULL;
-}
-
-static const char *
-start_signals(struct worker *w)
-{
-	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-
-	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		/* what the loop goes back to when it stops listening: nothing may cut the end short
-		 */
-		signal(numbers[i], SIG_IGN);
-		w->signals[i] = evsignal_new(w->base, numbers[i], on_signal, w);
-		if (w->signals[i] == NULL || evsignal_add(w->signals[i], NULL) != 0)
-			return "out of memory";
-	}
-	w->drain = evtimer_new(w->base, on_drained, w);
-	return w->drain == NULL ? "out of memory" : NULL;
+	if (fstat(WORKER_CONFIG, &st) != 0 || st.st_size > CONFIG_FILE_MAX)
+		return NULL;
+	text = malloc((size_t)st.st_size + 1);
+	if (text != NULL && pread(WORKER_CONFIG, text, (size_t)st.st_size, 0) == st.st_size)
+		c = config_parse(name, text, (size_t)st.st_size, stderr);
+	free(text);
+	close(WORKER_CONFIG);
+	return c;
 }
 
 static struct event_base *
@@ -203,75 +262,107 @@ start_sessions(struct worker *w)
 {
 	const char *why = "out of memory";
 	struct sessions *s = &w->sessions;
+	struct budget budget;
 
+	budget_compute(w->config, &budget);
 	*s = (struct sessions){.base = w->base,
 	    .config = w->config,
-	    .max = worker_sessions_max(w->config),
+	    .max = budget.sessions,
+	    .unaudited = is_unaudited,
 	    .ended = on_session_ended,
 	    .arg = w};
 	s->clients = clients_new(&w->config->limits);
 	s->resolver = resolver_new(w->base, w->config->resolvers, &why);
-	if (s->clients == NULL || s->resolver == NULL)
+	if (w->config->mode != INTERCEPT_OFF)
+		s->stock = stock_new(ask_for_sockets, w);
+	if (s->clients == NULL || s->resolver == NULL ||
+	    (s->stock == NULL && w->config->mode != INTERCEPT_OFF))
 		return why;
 	sessions_init(s, w->log);
 	return NULL;
 }
 
 static const char *
-start(struct worker *w)
+start_loop(struct worker *w)
 {
-	const char *why = NULL;
-	int log;
-
-	raise_descriptor_limit();
-	if (!record_init())
-		return "cannot set up records";
-	log = logger_start(w->config->log, &w->logger_pid, &why);
-	if (log < 0)
-		return why;
+	w->log_state = log_state_map(WORKER_LOG_STATE, false);
+	close(WORKER_LOG_STATE);
+	if (w->log_state == NULL)
+		return "cannot look at the logger's state";
 	w->base = new_base();
-	w->log = w->base == NULL ? NULL : log_pipe_new(w->base, log);
+	w->log = w->base == NULL ? NULL : log_pipe_new(w->base, WORKER_LOG);
 	if (w->log == NULL)
 		return "cannot make an event loop";
-	why = start_signals(w);
+	w->control = event_new(w->base, WORKER_CONTROL, EV_READ | EV_PERSIST, on_control, w);
+	w->drain = evtimer_new(w->base, on_drained, w);
+	if (w->control == NULL || w->drain == NULL || event_add(w->control, NULL) != 0)
+		return "out of memory";
+	return NULL;
+}
+
+static const char *
+start(struct worker *w, const char *name)
+{
+	const char *why = NULL;
+
+	w->config = inherited_config(name);
+	if (w->config == NULL)
+		return "cannot read the configuration that was handed over";
+	budget_raise_limit();
+	if (!record_init())
+		return "cannot set up records";
+	if (!sandbox_drop(w->config->user, &why))
+		return why;
+	process_follow_parent(); /* the kernel forgot it with the user */
+	why = start_loop(w);
 	if (why == NULL)
 		why = start_sessions(w);
-	return why == NULL ? start_listeners(w) : why;
+	if (why == NULL && !sandbox_close(SANDBOX_WORKER, &why))
+		return why;
+	return why;
 }
 
 static void
 stop(struct worker *w)
 {
-	close_listeners(w);
 	sessions_end(&w->sessions);
+	for (size_t i = 0; i < w->n_listeners; i++)
+		listener_free(w->listeners[i]);
+	free(w->listeners);
 	resolver_free(w->sessions.resolver);
+	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
-	for (size_t i = 0; i < sizeof(w->signals) / sizeof(w->signals[0]); i++)
-		if (w->signals[i] != NULL)
-			event_free(w->signals[i]);
+	if (w->control != NULL)
+		event_free(w->control);
 	if (w->drain != NULL)
 		event_free(w->drain);
 	log_pipe_free(w->log, LOG_WAIT_MS);
+	log_state_unmap(w->log_state);
 	if (w->base != NULL)
 		event_base_free(w->base);
-	if (w->logger_pid > 0)
-		waitpid(w->logger_pid, NULL, 0);
+	config_free(w->config);
 }
 
 int
-worker_run(const struct config *config)
+worker_main(int argc, char **argv)
 {
-	struct worker w = {.config = config};
-	const char *why = start(&w);
-	int code = 0;
+	struct worker w = {.code = 1};
+	const char *why;
 
+	process_follow_parent();
+	process_name("postern-worker");
+	/* the supervisor says when to end */
+	signal(SIGTERM, SIG_IGN);
+	why = argc == 2 ? start(&w, argv[1]) : "not to be started by hand";
 	if (why != NULL) {
-		code = fail(why);
+		fail(why);
 	} else {
-		fputs("postern: ready\n", stderr);
+		say(&w, IPC_READY, 0, 0);
+		if (w.sessions.stock != NULL)
+			stock_fill(w.sessions.stock);
 		if (event_base_dispatch(w.base) < 0)
-			code = fail("the event loop failed");
+			w.code = fail("the event loop failed");
 	}
 	stop(&w);
-	return code;
+	return w.code;
 }

@@ -1,20 +1,28 @@
 /*
- * worker - one event loop with everything in it: listeners, sessions, resolver, log pipe.
+ * worker - the process that serves sessions: one event loop with everything in it.
+ *
+ * It is started by the supervisor without any privilege left to lose: it drops to the
+ * configured user, makes its resolver, closes its sandbox, and only then is given listeners. From
+ * there on it opens nothing, and takes whatever it needs from the supervisor (ipc.h).
  */
 #ifndef POSTERN_WORKER_H
 #define POSTERN_WORKER_H
 
-#include "config.h"
+#include "process.h"
+
+/* What the supervisor hands over, in this order. */
+enum worker_fd {
+	WORKER_CONTROL = PROCESS_FD, /* ipc */
+	WORKER_CONFIG,		     /* the text of the configuration, a sealed file in memory */
+	WORKER_LOG,		     /* the writing end of its log pipe */
+	WORKER_LOG_STATE,	     /* log_state.h, to read */
+	WORKER_FD_END
+};
 
 /*
- * Serves until SIGTERM or SIGINT, then drains for config->drain seconds. Everything that needs a
- * file or a privilege is done before the loop starts. Writes operator messages to standard
- * error, and "postern: ready" when all listeners listen.
- * Returns the exit code: 0 fine, 1 could not start or run (one line on standard error).
+ * argv: "worker", what messages call the configuration file. Returns the exit code: 0 retired
+ * and done, 1 could not start or was given garbage (one line on standard error).
  */
-int worker_run(const struct config *);
-
-/* Sessions at most, by configuration and descriptor limit. */
-unsigned worker_sessions_max(const struct config *);
+int worker_main(int argc, char **argv);
 
 #endif

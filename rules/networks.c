@@ -8,7 +8,7 @@ struct range {
 };
 
 struct networks {
-	struct range *ranges; /* after networks_seal(): sorted, none within another */
+	struct range *ranges; /* after networks_seal(): sorted, none within or beside another */
 	size_t n, cap;
 };
 
@@ -103,6 +103,20 @@ networks_add(struct networks *set, const char *text, const char **why)
 	return true;
 }
 
+/* b, which does not begin ahead of a, begins in a or right behind it. */
+static bool
+range_touches(const struct range *a, const struct range *b)
+{
+	struct ip next = a->last;
+	size_t i = next.family == IP_V4 ? 4 : 16;
+
+	if (ip_compare(&b->first, &a->last) <= 0)
+		return true;
+	while (i > 0 && ++next.octets[i - 1] == 0)
+		i--;
+	return i > 0 && ip_eq(&next, &b->first);
+}
+
 void
 networks_seal(struct networks *set)
 {
@@ -111,9 +125,14 @@ networks_seal(struct networks *set)
 	if (set->n == 0)
 		return;
 	qsort(set->ranges, set->n, sizeof(set->ranges[0]), range_compare);
-	for (size_t i = 1; i < set->n; i++)
-		if (ip_compare(&set->ranges[i].first, &set->ranges[kept].last) > 0)
-			set->ranges[++kept] = set->ranges[i];
+	for (size_t i = 1; i < set->n; i++) {
+		struct range *wide = &set->ranges[kept], *range = &set->ranges[i];
+
+		if (!range_touches(wide, range))
+			set->ranges[++kept] = *range;
+		else if (ip_compare(&range->last, &wide->last) > 0)
+			wide->last = range->last;
+	}
 	set->n = kept + 1;
 }
 
@@ -137,4 +156,14 @@ bool
 networks_empty(const struct networks *set)
 {
 	return set == NULL || set->n == 0;
+}
+
+bool
+networks_range(const struct networks *set, size_t i, struct ip *first, struct ip *last)
+{
+	if (set == NULL || i >= set->n)
+		return false;
+	*first = set->ranges[i].first;
+	*last = set->ranges[i].last;
+	return true;
 }

@@ -19,10 +19,15 @@ void networks_free(struct networks *); /* NULL is fine */
  * bits behind the prefix are a fault: "10.0.0.1/8 has bits set behind the prefix").
  */
 bool networks_add(struct networks *, const char *text, const char **why);
-/* Sorts and merges; after it only networks_has() and networks_free() may follow. */
+/* Sorts and merges what lies in or beside each other; nothing can be added after it. */
 void networks_seal(struct networks *);
 /* Only of a sealed set. NULL and an empty set have nothing. */
 bool networks_has(const struct networks *, const struct ip *);
 bool networks_empty(const struct networks *);
+/*
+ * The ranges of a sealed set, ascending, IPv4 ahead of IPv6; no two touch. False: there are at most
+ * i of them.
+ */
+bool networks_range(const struct networks *, size_t i, struct ip *first, struct ip *last);
 
 #endif

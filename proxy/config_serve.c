@@ -1,0 +1,50 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "config_text.h"
+#include "relay.h"
+
+/*
+ * Whoever can change the file decides what root's firewall does. That others may read it is no
+ * fault: nothing in it is a secret.
+ */
+static bool
+is_roots_own(const struct config *c, FILE *err)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || stat(c->path, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0))
+		return true;
+	fprintf(err,
+	    "%s: others than root may change it (owner %u, mode %04o); it must be root's, and nobody "
+	    "else may write it\n",
+	    c->path, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777u);
+	return false;
+}
+
+bool
+config_can_run(const struct config *c, FILE *err)
+{
+	const char *file = config_text_name(c->path);
+
+	if (!is_roots_own(c, err))
+		return false;
+	if (c->n_forwards == 0 && c->mode == INTERCEPT_OFF) {
+		fprintf(err,
+		    "%s: intercept.mode: off, and there is no forward section: there is nothing to "
+		    "serve\n",
+		    file);
+		return false;
+	}
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (relay_ops_of(c->forwards[i].protocol) == NULL) {
+			fprintf(err,
+			    "%s: forward \"%s\": protocol %s needs a later version; this "
+			    "one speaks smtp\n",
+			    file, c->forwards[i].name, protocol_name(c->forwards[i].protocol));
+			return false;
+		}
+	return true;
+}

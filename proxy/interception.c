@@ -1,0 +1,559 @@
+#include "interception.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "kernel_tables.h"
+#include "policy_route.h"
+#include "sysctl.h"
+
+/* What one configuration makes of the kernel. */
+struct plan {
+	struct firewall *firewall;
+	struct buf batch; /* that makes the tables */
+	enum intercept_mode mode;
+	struct policy_route route;
+	unsigned data_port;
+};
+
+struct interception {
+	struct plan plan;
+	struct early_demux demux;
+	struct netlink *tables;	 /* the owner */
+	struct netlink *routes;	 /* requests about routes */
+	struct netlink *news[2]; /* what others do to tables, to rules of routing */
+	int ready;		 /* an epoll descriptor over news */
+	uint32_t generation;	 /* of the tables when they were looked at last; 0: look */
+	bool routes_changed;
+};
+
+/* ---- the plan ---- */
+
+size_t
+interception_protocols(const enum protocol **list)
+{
+	static const enum protocol protocols[] = {PROTOCOL_SMTP};
+
+	*list = protocols;
+	return sizeof(protocols) / sizeof(protocols[0]);
+}
+
+static struct firewall_service
+service(const struct config *c, enum protocol protocol)
+{
+	struct firewall_service s = {.name = protocol_name(protocol),
+	    .listen = c->intercept.listen_from + (unsigned)protocol};
+
+	switch (protocol) {
+	case PROTOCOL_FTP:
+		s.ports = c->ftp.ports;
+		s.n_ports = c->ftp.n_ports;
+		break;
+	case PROTOCOL_SMTP:
+		s.ports = c->smtp.ports;
+		s.n_ports = c->smtp.n_ports;
+		break;
+	case PROTOCOL_POP3:
+		s.ports = c->pop3.ports;
+		s.n_ports = c->pop3.n_ports;
+		break;
+	case PROTOCOL_IMAP:
+		s.ports = c->imap.ports;
+		s.n_ports = c->imap.n_ports;
+		break;
+	case PROTOCOL_COUNT:
+		break;
+	}
+	return s;
+}
+
+struct firewall *
+interception_firewall(const struct config *c, const enum protocol served[], size_t n_served)
+{
+	const struct intercept_config *i = &c->intercept;
+	struct firewall_config f = {
+	    .mode = c->mode == INTERCEPT_REDIRECT ? FIREWALL_REDIRECT : FIREWALL_TPROXY,
+	    .guard = !i->on_exit_bypass,
+	    .devices = i->devices,
+	    .bypass = i->bypass,
+	    .bypass_servers = i->bypass_servers,
+	    .data_port = i->listen_from + INTERCEPT_DATA_PORT,
+	    .n_data = WORKERS_MAX,
+	    .mark = i->mark,
+	    .own_mark = i->own_mark,
+	    .mask = i->mark_mask,
+	};
+
+	for (size_t k = 0; k < n_served && f.n_services < FIREWALL_SERVICES_MAX; k++)
+		f.services[f.n_services++] = service(c, served[k]);
+	return firewall_new(&f);
+}
+
+static void
+plan_free(struct plan *p)
+{
+	firewall_free(p->firewall);
+	buf_free(&p->batch);
+}
+
+/* flows: what stays of the tables before. False: no memory; *p is to be freed all the same. */
+static bool
+plan_make(struct plan *p, const struct config *c, const enum protocol served[], size_t n_served,
+    struct span flows)
+{
+	const struct intercept_config *i = &c->intercept;
+
+	*p = (struct plan){
+	    .mode = c->mode,
+	    .route = {.mark = i->mark,
+		.mask = i->mark_mask,
+		.table = i->route_table,
+		.ipv6 = sysctl_ipv6()},
+	    .data_port = i->listen_from + INTERCEPT_DATA_PORT,
+	};
+	buf_init(&p->batch, FIREWALL_BATCH_MAX);
+	p->firewall = interception_firewall(c, served, n_served);
+	return p->firewall != NULL && firewall_batch(p->firewall, flows, &p->batch);
+}
+
+/* ---- sockets ---- */
+
+static bool
+watch_socket(struct interception *i, struct netlink *nl)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return epoll_ctl(i->ready, EPOLL_CTL_ADD, netlink_fd(nl), &event) == 0;
+}
+
+static bool
+open_sockets(struct interception *i)
+{
+	i->tables = netlink_open(NETLINK_NETFILTER);
+	i->routes = netlink_open(NETLINK_ROUTE);
+	i->news[0] = netlink_open(NETLINK_NETFILTER);
+	i->news[1] = netlink_open(NETLINK_ROUTE);
+	i->ready = epoll_create1(EPOLL_CLOEXEC);
+	return i->tables != NULL && i->routes != NULL && i->news[0] != NULL && i->news[1] != NULL &&
+	       i->ready >= 0 && netlink_join(i->news[0], NFNLGRP_NFTABLES) &&
+	       netlink_join(i->news[1], RTNLGRP_IPV4_RULE) &&
+	       netlink_join(i->news[1], RTNLGRP_IPV6_RULE) && watch_socket(i, i->news[0]) &&
+	       watch_socket(i, i->news[1]);
+}
+
+/* Without the owner's socket the kernel takes the first table away. */
+static void
+interception_free(struct interception *i)
+{
+	netlink_close(i->tables);
+	netlink_close(i->routes);
+	netlink_close(i->news[0]);
+	netlink_close(i->news[1]);
+	if (i->ready >= 0)
+		close(i->ready);
+	plan_free(&i->plan);
+	free(i);
+}
+
+static struct interception *
+interception_new(char why[INTERCEPTION_TEXT_MAX])
+{
+	struct interception *i = calloc(1, sizeof(*i));
+
+	if (i == NULL) {
+		snprintf(why, INTERCEPTION_TEXT_MAX, "interception: no memory");
+		return NULL;
+	}
+	i->ready = -1;
+	if (open_sockets(i))
+		return i;
+	if (errno == EPERM)
+		snprintf(why, INTERCEPTION_TEXT_MAX,
+		    "interception: no privilege to set firewall rules: this needs root "
+		    "(CAP_NET_ADMIN)");
+	else
+		snprintf(why, INTERCEPTION_TEXT_MAX,
+		    "interception: no netlink socket to the kernel's firewall: %s",
+		    strerror(errno));
+	interception_free(i);
+	return NULL;
+}
+
+/* ---- installing ---- */
+
+/* Says it of interception, and cuts nothing that the kernel or the helpers said. */
+static bool
+fail(char why[INTERCEPTION_TEXT_MAX], const char *line)
+{
+	snprintf(why, INTERCEPTION_TEXT_MAX, "interception: %s", line);
+	return false;
+}
+
+static bool
+no_plan(char why[INTERCEPTION_TEXT_MAX])
+{
+	return fail(why, "no memory for the firewall rules, or too many networks");
+}
+
+static bool
+set_route(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	const struct policy_route *route = &i->plan.route;
+	char line[POLICY_ROUTE_TEXT_MAX];
+	bool done = i->plan.mode == INTERCEPT_TPROXY ? policy_route_install(i->routes, route, line)
+						     : policy_route_remove(i->routes, route, line);
+
+	return done || fail(why, line);
+}
+
+/* What the kernel has against what was sent. False: *difference and line say what is different. */
+static bool
+verify(
+    struct interception *i, enum firewall_difference *difference, char line[KERNEL_TABLES_TEXT_MAX])
+{
+	char words[FIREWALL_TEXT_MAX];
+	struct buf dump;
+	bool read;
+
+	*difference = FIREWALL_DIFFERS;
+	buf_init(&dump, NETLINK_DUMP_MAX);
+	read = kernel_tables_dump(i->tables, i->plan.firewall, &dump, &i->generation, line);
+	if (read)
+		*difference = firewall_compare(buf_span(&i->plan.batch), buf_span(&dump), words);
+	buf_free(&dump);
+	if (read && *difference != FIREWALL_SAME)
+		snprintf(line, KERNEL_TABLES_TEXT_MAX, "%s", words);
+	if (*difference != FIREWALL_SAME)
+		i->generation = 0;
+	return *difference == FIREWALL_SAME;
+}
+
+static bool
+install_tables(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX];
+	enum firewall_difference difference;
+
+	if (!kernel_tables_send(i->tables, &i->plan.batch, NULL, line))
+		return fail(why, line);
+	if (verify(i, &difference, line))
+		return true;
+	snprintf(why, INTERCEPTION_TEXT_MAX,
+	    "interception: the kernel does not have what was sent: %s", line);
+	return false;
+}
+
+static bool
+remove_route(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[POLICY_ROUTE_TEXT_MAX];
+
+	return policy_route_remove(i->routes, &i->plan.route, line) || fail(why, line);
+}
+
+static bool
+set_sysctl(struct interception *i, const struct config *c, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[SYSCTL_TEXT_MAX];
+
+	if (c->mode == INTERCEPT_TPROXY && !sysctl_forwards(false, line))
+		return fail(why, line);
+	if (c->mode == INTERCEPT_TPROXY && c->intercept.sysctl && !early_demux_off(&i->demux, line))
+		return fail(why, line);
+	return true;
+}
+
+static bool
+start(struct interception *i, const struct config *c, const enum protocol served[], size_t n_served,
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	char unheard[INTERCEPTION_TEXT_MAX], line[SYSCTL_TEXT_MAX];
+	struct kernel_tables_present present;
+	char tables[KERNEL_TABLES_TEXT_MAX];
+
+	/* ahead of the policy route, which a running gateway needs */
+	if (!kernel_tables_present(i->tables, &present, tables))
+		return fail(why, tables);
+	if (present.owned)
+		return fail(why, "table inet " FIREWALL_TABLE
+				 " belongs to another process: another postern runs here");
+	if (!plan_make(&i->plan, c, served, n_served, (struct span){0}))
+		return no_plan(why);
+	if (set_sysctl(i, c, why) && set_route(i, why) && install_tables(i, why))
+		return true;
+	remove_route(i, unheard);
+	early_demux_restore(&i->demux, line);
+	return false;
+}
+
+struct interception *
+interception_start(const struct config *c, const enum protocol served[], size_t n_served,
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	struct interception *i = interception_new(why);
+
+	if (i == NULL || start(i, c, served, n_served, why))
+		return i;
+	interception_free(i);
+	return NULL;
+}
+
+bool
+interception_reload(struct interception *i, const struct config *c, const enum protocol served[],
+    size_t n_served, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX], unheard[INTERCEPTION_TEXT_MAX];
+	struct plan before = i->plan;
+	bool done = false;
+	struct buf flows;
+
+	buf_init(&flows, NETLINK_DUMP_MAX);
+	if (!kernel_tables_flows(i->tables, &flows, line)) {
+		buf_free(&flows);
+		return fail(why, line);
+	}
+	if (!plan_make(&i->plan, c, served, n_served, buf_span(&flows)))
+		no_plan(why);
+	else
+		done = set_sysctl(i, c, why) && set_route(i, why) && install_tables(i, why);
+	buf_free(&flows);
+	if (done) {
+		plan_free(&before);
+		return true;
+	}
+	plan_free(&i->plan);
+	i->plan = before;
+	i->generation = 0; /* whatever is there is looked at, and mended */
+	set_route(i, unheard);
+	return false;
+}
+
+bool
+interception_stop(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX], demux[SYSCTL_TEXT_MAX];
+	struct buf batch;
+	bool done = true;
+
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	if (!firewall_remove_batch(FIREWALL_TABLE, &batch) ||
+	    !kernel_tables_send(i->tables, &batch, NULL, line))
+		done = fail(why, line);
+	buf_free(&batch);
+	done &= remove_route(i, why);
+	if (!early_demux_restore(&i->demux, demux))
+		done = fail(why, demux);
+	interception_free(i);
+	return done;
+}
+
+/* ---- what others do ---- */
+
+int
+interception_fd(const struct interception *i)
+{
+	return i->ready;
+}
+
+static void
+unread(void *arg, const struct nlmsghdr *message)
+{
+	(void)arg;
+	(void)message;
+}
+
+/* Whatever was told, the state itself is looked at. */
+static bool
+hear(struct netlink *nl)
+{
+	return netlink_news(nl, unread, NULL) != NETLINK_NOTHING;
+}
+
+/* Puts the tables in order again, of which "difference" is wrong. */
+static bool
+mend_tables(
+    struct interception *i, enum firewall_difference difference, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX];
+	struct buf batch;
+	bool sent;
+
+	if (difference == FIREWALL_DIFFERS)
+		return install_tables(i, why);
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	sent = firewall_guard_batch(i->plan.firewall, &batch) &&
+	       kernel_tables_send(i->tables, &batch, NULL, line);
+	buf_free(&batch);
+	if (!sent || !verify(i, &difference, line))
+		return fail(why, line);
+	return true;
+}
+
+static enum interception_state
+watch_tables(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX], trouble[INTERCEPTION_TEXT_MAX];
+	enum firewall_difference difference;
+	uint32_t generation;
+
+	if (!kernel_tables_generation(i->tables, &generation, line)) {
+		fail(why, line);
+		return INTERCEPTION_BROKEN;
+	}
+	if (generation == i->generation || verify(i, &difference, line))
+		return INTERCEPTION_INTACT;
+	if (mend_tables(i, difference, trouble)) {
+		snprintf(why, INTERCEPTION_TEXT_MAX, "%s; mended", line);
+		return INTERCEPTION_MENDED;
+	}
+	snprintf(why, INTERCEPTION_TEXT_MAX, "%s; cannot be mended: %.400s", line, trouble);
+	return INTERCEPTION_BROKEN;
+}
+
+static enum interception_state
+watch_route(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[POLICY_ROUTE_TEXT_MAX], trouble[POLICY_ROUTE_TEXT_MAX];
+
+	if (policy_route_check(i->routes, &i->plan.route, line) == POLICY_ROUTE_COMPLETE) {
+		i->routes_changed = false;
+		return INTERCEPTION_INTACT;
+	}
+	if (policy_route_install(i->routes, &i->plan.route, trouble)) {
+		snprintf(why, INTERCEPTION_TEXT_MAX, "%s; mended", line);
+		return INTERCEPTION_MENDED;
+	}
+	snprintf(why, INTERCEPTION_TEXT_MAX, "%s; cannot be mended: %s", line, trouble);
+	return INTERCEPTION_BROKEN;
+}
+
+enum interception_state
+interception_watch(struct interception *i, bool all, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[INTERCEPTION_TEXT_MAX] = "", other[INTERCEPTION_TEXT_MAX] = "";
+	enum interception_state tables, route = INTERCEPTION_INTACT;
+
+	hear(i->news[0]); /* the generation tells more */
+	i->routes_changed |= hear(i->news[1]);
+	tables = watch_tables(i, line);
+	if (i->plan.mode == INTERCEPT_TPROXY && (all || i->routes_changed))
+		route = watch_route(i, other);
+	snprintf(why, INTERCEPTION_TEXT_MAX, "%.500s%s%.500s", line,
+	    line[0] != '\0' && other[0] != '\0' ? "; " : "", other);
+	return route > tables ? route : tables;
+}
+
+/* ---- single connections ---- */
+
+/* Takes the batch. */
+static bool
+send_flow(struct interception *i, bool made, struct buf *batch, int *code,
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX];
+	bool sent = made && kernel_tables_send(i->tables, batch, code, line);
+
+	buf_free(batch);
+	/* one more change, which is ours; 0 is left out by the kernel too */
+	if (sent && i->generation != 0 && ++i->generation == 0)
+		i->generation = 1;
+	if (!made)
+		return fail(why, "no memory, or addresses of two families");
+	return sent || fail(why, line);
+}
+
+bool
+interception_expect(struct interception *i, const struct firewall_flow *flow, unsigned worker,
+    unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
+{
+	struct buf batch;
+	bool made;
+
+	if (worker >= WORKERS_MAX)
+		return fail(why, "no such worker");
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	made = firewall_flow_add_batch(
+	    FIREWALL_DATA, flow, (uint16_t)(i->plan.data_port + worker), seconds, &batch);
+	return send_flow(i, made, &batch, NULL, why);
+}
+
+bool
+interception_pass(struct interception *i, const struct firewall_flow *flow, unsigned seconds,
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	struct buf batch;
+	bool made;
+
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	made = firewall_flow_add_batch(FIREWALL_PASSED, flow, 0, seconds, &batch);
+	return send_flow(i, made, &batch, NULL, why);
+}
+
+bool
+interception_forget(struct interception *i, enum firewall_flows flows,
+    const struct firewall_flow *flow, char why[INTERCEPTION_TEXT_MAX])
+{
+	struct buf batch;
+	int code = 0;
+
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	bool made = firewall_flow_delete_batch(flows, flow, &batch);
+	return send_flow(i, made, &batch, &code, why) || code == ENOENT;
+}
+
+/* ---- postern release ---- */
+
+static enum release_result
+remove_guard(struct netlink *nl, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX];
+	struct kernel_tables_present present;
+	struct buf batch;
+	bool sent;
+
+	if (!kernel_tables_present(nl, &present, line)) {
+		fail(why, line);
+		return RELEASE_FAILED;
+	}
+	if (present.owned)
+		return RELEASE_RUNNING;
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	sent = firewall_remove_batch(FIREWALL_GUARD, &batch) &&
+	       kernel_tables_send(nl, &batch, NULL, line);
+	buf_free(&batch);
+	if (sent)
+		return present.guard ? RELEASE_DONE : RELEASE_NONE;
+	fail(why, line);
+	return RELEASE_FAILED;
+}
+
+enum release_result
+interception_release(char why[INTERCEPTION_TEXT_MAX])
+{
+	const struct policy_route any = {.ipv6 = sysctl_ipv6()};
+	struct netlink *tables = netlink_open(NETLINK_NETFILTER);
+	struct netlink *routes = netlink_open(NETLINK_ROUTE);
+	enum release_result result = RELEASE_FAILED;
+	char line[POLICY_ROUTE_TEXT_MAX];
+
+	if (tables == NULL || routes == NULL)
+		snprintf(why, INTERCEPTION_TEXT_MAX, "interception: no netlink socket: %s",
+		    strerror(errno));
+	else
+		result = remove_guard(tables, why);
+	if ((result == RELEASE_DONE || result == RELEASE_NONE) &&
+	    !policy_route_remove(routes, &any, line)) {
+		fail(why, line);
+		result = RELEASE_FAILED;
+	}
+	netlink_close(tables);
+	netlink_close(routes);
+	return result;
+}

@@ -1,0 +1,388 @@
+#include "log_service.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipc.h"
+#include "log_file.h"
+#include "log_pipe.h"
+#include "log_state.h"
+#include "process.h"
+
+#define PIPE_OCTETS (1 << 20)
+#define PIPES_MAX   (4 * WORKERS_MAX) /* workers of several generations, and our own */
+#define SWEEP_MS    1000	      /* between two looks for pipes that are done with */
+#define RESTART_MS  200		      /* until a logger that died is replaced */
+#define OWN_SLOT    IPC_SLOT_SUPERVISOR
+
+struct source {
+	int in;
+	uint32_t slot;
+};
+
+struct log_service {
+	struct event_base *base;
+	char *path, *user;
+	struct rotation_config rotation;
+	pid_t pid; /* of the logger; 0: there is none at the moment */
+	int control, file;
+	int state, state_reader;
+	struct event *readable, *sweep, *restart;
+	struct source pipes[PIPES_MAX];
+	size_t n_pipes;
+	struct log_pipe *own;
+	bool closed;   /* it has said that all is written */
+	bool replaced; /* it was told to end, for another one with other bounds */
+};
+
+/* ---- the process ---- */
+
+static bool
+give(const struct log_service *l, enum ipc_type type, uint32_t a, int fd)
+{
+	const struct ipc_message m = {.type = type, .a = a};
+
+	return l->control >= 0 && ipc_send(l->control, &m, &fd, 1) == IPC_OK;
+}
+
+static void
+hear_no_more(struct log_service *l)
+{
+	if (l->readable != NULL)
+		event_free(l->readable);
+	if (l->control >= 0)
+		close(l->control);
+	l->readable = NULL;
+	l->control = -1;
+}
+
+static void rotate(struct log_service *);
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct log_service *l = arg;
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX];
+	const char *why = NULL;
+	size_t n;
+	enum ipc_result got = ipc_receive(fd, IPC_FROM_LOGGER, &m, fds, &n, &why);
+
+	(void)what;
+	if (got == IPC_GARBAGE) {
+		fprintf(stderr, "postern: the logger sent %s, and is ended\n", why);
+		kill(l->pid, SIGKILL);
+	}
+	if (got == IPC_GARBAGE || got == IPC_CLOSED)
+		hear_no_more(l);
+	else if (got == IPC_OK && m.type == IPC_LOG_ROTATE)
+		rotate(l);
+	else if (got == IPC_OK && m.type == IPC_LOG_CLOSED)
+		l->closed = true;
+}
+
+static bool
+launch(struct log_service *l)
+{
+	char size[24], interval[16];
+	const char *const args[] = {l->path, l->user, size, interval};
+	int ends[2];
+
+	snprintf(size, sizeof(size), "%ju", (uintmax_t)l->rotation.size);
+	snprintf(interval, sizeof(interval), "%u", l->rotation.interval);
+	if (!ipc_pair(ends))
+		return false;
+	l->control = ends[0];
+	l->pid = process_start("logger", args, sizeof(args) / sizeof(args[0]),
+	    (const int[]){ends[1], l->state}, 2, strcmp(l->path, "-") == 0);
+	close(ends[1]);
+	if (l->pid < 0) {
+		l->pid = 0;
+		hear_no_more(l);
+		return false;
+	}
+	l->readable = event_new(l->base, l->control, EV_READ | EV_PERSIST, on_readable, l);
+	return l->readable != NULL && event_add(l->readable, NULL) == 0;
+}
+
+static void
+start_logger(struct log_service *l)
+{
+	struct timeval tv = {0, RESTART_MS * 1000};
+	bool started = launch(l) && give(l, IPC_LOG_FILE, 0, l->file);
+
+	for (size_t i = 0; started && i < l->n_pipes; i++)
+		started = give(l, IPC_LOG_PIPE, l->pipes[i].slot, l->pipes[i].in);
+	if (started)
+		return;
+	fprintf(stderr, "postern: the logger could not be started: %s\n", strerror(errno));
+	if (l->pid > 0)
+		kill(l->pid, SIGKILL); /* it will be reaped, and tried again */
+	else
+		event_add(l->restart, &tv);
+}
+
+static void
+on_restart(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	start_logger(arg);
+}
+
+bool
+log_service_reap(struct log_service *l, pid_t pid, int status)
+{
+	struct timeval tv = {0, RESTART_MS * 1000};
+
+	(void)status;
+	if (pid != l->pid)
+		return false;
+	l->pid = 0;
+	hear_no_more(l);
+	if (l->closed)
+		return true;
+	if (l->replaced) {
+		l->replaced = false;
+		start_logger(l);
+		return true;
+	}
+	fputs("postern: the logger died; another one takes its place\n", stderr);
+	record_stats("logger_restarted", 1, "what it had read and not written is lost",
+	    log_service_write, l);
+	event_add(l->restart, &tv);
+	return true;
+}
+
+/* ---- the file ---- */
+
+static void
+take_file(struct log_service *l, int file)
+{
+	close(l->file);
+	l->file = file;
+	give(l, IPC_LOG_FILE, 0, file);
+}
+
+static void
+rotate(struct log_service *l)
+{
+	char why[LOG_FILE_WHY_MAX];
+	int file = log_file_rotate(l->path, l->rotation.keep, why);
+
+	if (file >= 0)
+		take_file(l, file);
+	else
+		fprintf(stderr, "postern: log: %s: cannot begin a new file: %s\n", l->path, why);
+}
+
+void
+log_service_reopen(struct log_service *l)
+{
+	char why[LOG_FILE_WHY_MAX];
+	int file = log_file_open(l->path, why);
+
+	if (file >= 0)
+		take_file(l, file);
+	else
+		fprintf(stderr, "postern: log: %s: %s; the old file stays open\n", l->path, why);
+}
+
+static const char *
+explain(const char *path, const char *fault)
+{
+	static char text[LOG_FILE_WHY_MAX + 4096];
+
+	snprintf(text, sizeof(text), "log: %s: %s", path, fault);
+	return text;
+}
+
+bool
+log_service_change(struct log_service *l, const struct config *c, const char **why)
+{
+	bool other = strcmp(l->path, c->log) != 0;
+	bool bounds =
+	    l->rotation.size != c->rotation.size || l->rotation.interval != c->rotation.interval;
+	char fault[LOG_FILE_WHY_MAX], *path = strdup(c->log);
+	int file = other ? log_file_open(c->log, fault) : -1;
+
+	if (path == NULL || (other && file < 0)) {
+		*why = path == NULL ? "out of memory" : explain(c->log, fault);
+		free(path);
+		if (file >= 0)
+			close(file);
+		return false;
+	}
+	free(l->path);
+	l->path = path;
+	l->rotation = c->rotation;
+	if (other)
+		take_file(l, file);
+	/* a logger learns its bounds at its start; the one that ends writes all it has read */
+	l->replaced = bounds && l->pid > 0;
+	if (l->replaced)
+		hear_no_more(l);
+	return true;
+}
+
+/* ---- pipes ---- */
+
+static void
+sweep(struct log_service *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n_pipes; i++)
+		if (log_pipe_drained(l->pipes[i].in))
+			close(l->pipes[i].in);
+		else
+			l->pipes[kept++] = l->pipes[i];
+	l->n_pipes = kept;
+}
+
+static void
+on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	sweep(arg);
+}
+
+static int
+add_pipe(struct log_service *l, uint32_t slot)
+{
+	int ends[2];
+
+	if (l->n_pipes == PIPES_MAX)
+		sweep(l);
+	if (l->n_pipes == PIPES_MAX) {
+		errno = ENFILE;
+		return -1;
+	}
+	if (!log_pipe_pair(ends))
+		return -1;
+	l->pipes[l->n_pipes++] = (struct source){.in = ends[0], .slot = slot};
+	/* without a logger at the moment, the next one is given all of them */
+	if (l->pid > 0 && !give(l, IPC_LOG_PIPE, slot, ends[0]))
+		kill(l->pid, SIGKILL);
+	return ends[1];
+}
+
+int
+log_service_pipe(struct log_service *l, unsigned slot)
+{
+	return add_pipe(l, slot);
+}
+
+int
+log_service_state(const struct log_service *l)
+{
+	return l->state_reader;
+}
+
+void
+log_service_write(void *log_service, const char *line, size_t n)
+{
+	struct log_service *l = log_service;
+
+	if (l->own != NULL)
+		log_pipe_write(l->own, line, n);
+}
+
+/* ---- the whole ---- */
+
+static const char *
+set_up(struct log_service *l, const struct config *c)
+{
+	struct timeval tv = {SWEEP_MS / 1000, 0};
+	char fault[LOG_FILE_WHY_MAX];
+	int own;
+
+	l->path = strdup(c->log);
+	l->user = strdup(c->user);
+	l->rotation = c->rotation;
+	l->sweep = event_new(l->base, -1, EV_PERSIST, on_sweep, l);
+	l->restart = evtimer_new(l->base, on_restart, l);
+	if (l->path == NULL || l->user == NULL || l->sweep == NULL || l->restart == NULL)
+		return "out of memory";
+	l->file = log_file_open(l->path, fault);
+	if (l->file < 0)
+		return explain(l->path, fault);
+	l->state = log_state_new();
+	l->state_reader = l->state < 0 ? -1 : log_state_reader(l->state);
+	if (l->state_reader < 0)
+		return explain(l->path, strerror(errno));
+	start_logger(l);
+	own = add_pipe(l, OWN_SLOT);
+	l->own = own < 0 ? NULL : log_pipe_new(l->base, own);
+	if (l->own == NULL || event_add(l->sweep, &tv) != 0)
+		return "cannot make a pipe to the logger";
+	return NULL;
+}
+
+struct log_service *
+log_service_new(struct event_base *base, const struct config *c, const char **why)
+{
+	struct log_service *l = calloc(1, sizeof(*l));
+
+	if (l == NULL) {
+		*why = "out of memory";
+		return NULL;
+	}
+	l->base = base;
+	l->control = l->file = l->state = l->state_reader = -1;
+	*why = set_up(l, c);
+	if (*why == NULL)
+		return l;
+	log_service_free(l, 0);
+	return NULL;
+}
+
+/* The logger ends by itself when all pipes are at their ends. */
+static void
+wait_for_logger(struct log_service *l, int wait_ms)
+{
+	for (; l->pid > 0 && wait_ms > 0; wait_ms -= 5) {
+		if (waitpid(l->pid, NULL, WNOHANG) == l->pid)
+			l->pid = 0;
+		else
+			poll(NULL, 0, 5);
+	}
+	if (l->pid > 0) {
+		fputs("postern: the logger does not end; records may be lost\n", stderr);
+		kill(l->pid, SIGKILL);
+		waitpid(l->pid, NULL, 0);
+	}
+}
+
+void
+log_service_free(struct log_service *l, int wait_ms)
+{
+	if (l == NULL)
+		return;
+	log_pipe_free(l->own, wait_ms);
+	l->own = NULL;
+	for (size_t i = 0; i < l->n_pipes; i++)
+		close(l->pipes[i].in);
+	wait_for_logger(l, wait_ms);
+	hear_no_more(l);
+	if (l->sweep != NULL)
+		event_free(l->sweep);
+	if (l->restart != NULL)
+		event_free(l->restart);
+	if (l->file >= 0)
+		close(l->file);
+	if (l->state >= 0)
+		close(l->state);
+	if (l->state_reader >= 0)
+		close(l->state_reader);
+	free(l->path);
+	free(l->user);
+	free(l);
+}

@@ -1,0 +1,542 @@
+#include "slots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "budget.h"
+#include "worker_process.h"
+
+#define KILL_AFTER 2 /* seconds behind those that a retiring worker was given */
+
+struct slot {
+	struct slots *all;
+	unsigned number;
+	struct worker_process *now;  /* serves, or is to serve; NULL: none */
+	struct worker_process *next; /* of the generation that begins */
+	struct listening_set set, next_set;
+	uint64_t deaths[SLOT_DEATHS]; /* when, the oldest first; 0: there was none */
+	struct event *rest;
+	bool resting;
+};
+
+struct slots {
+	struct event_base *base;
+	const struct slots_events *events;
+	struct worker_events worker_events;
+	struct slot slot[WORKERS_MAX];
+	unsigned n;			    /* that the generation in force has */
+	const struct config *config, *next; /* next: NULL, nothing is under way */
+	int text;			    /* the text of config, and of next: files in memory */
+	int next_text;
+	unsigned n_next;
+	unsigned generation;
+	struct worker_process *retiring;
+	struct event *killer;
+	struct event *later; /* what the caller hears once we are done */
+	bool stopping, said_gone;
+	bool tell_serving;
+	char refusal[256]; /* "": none to be told */
+	uint64_t deaths;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+static void
+tell_later(struct slots *s)
+{
+	event_active(s->later, EV_TIMEOUT, 0);
+}
+
+/* ---- a worker ---- */
+
+static struct worker_process *
+start_worker(struct slots *s, const struct config *c, int text, unsigned slot, unsigned generation)
+{
+	int log = s->events->log_pipe(s->events->arg, slot);
+	struct worker_process *w = NULL;
+
+	if (log >= 0) {
+		w = worker_process_start(s->base, &s->worker_events, c,
+		    (const int[]){text, log, s->events->log_state(s->events->arg)}, slot,
+		    generation);
+		close(log);
+	}
+	return w;
+}
+
+static void
+kill_worker(struct slots *s, struct worker_process *w)
+{
+	if (w == NULL)
+		return;
+	kill(w->pid, SIGKILL);
+	w->state = WORKER_RETIRING;
+	w->next = s->retiring;
+	s->retiring = w;
+}
+
+static void
+retire_worker(struct slots *s, struct worker_process *w, unsigned seconds)
+{
+	struct timeval tv = {(time_t)seconds + KILL_AFTER, 0};
+
+	if (w == NULL)
+		return;
+	worker_process_retire(w, seconds);
+	w->next = s->retiring;
+	s->retiring = w;
+	event_add(s->killer, &tv);
+}
+
+/* One that does not end in its time is stuck. */
+static void
+on_killer(evutil_socket_t fd, short what, void *arg)
+{
+	struct slots *s = arg;
+
+	(void)fd;
+	(void)what;
+	for (struct worker_process *w = s->retiring; w != NULL; w = w->next)
+		kill(w->pid, SIGKILL);
+}
+
+/* ---- one generation after the other ---- */
+
+static int
+memory_file(const struct config *c)
+{
+	int fd = memfd_create("postern.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	if (c->text_n == 0 || write(fd, c->text, c->text_n) == (ssize_t)c->text_n) {
+		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+		return fd;
+	}
+	close(fd);
+	return -1;
+}
+
+static void
+forget_next(struct slots *s)
+{
+	if (s->next_text >= 0)
+		close(s->next_text);
+	s->next_text = -1;
+	s->next = NULL;
+}
+
+/* The generation that begins comes to nothing. */
+static void
+abandon(struct slots *s, const char *why)
+{
+	for (unsigned i = 0; i < s->n_next; i++) {
+		struct slot *slot = &s->slot[i];
+
+		kill_worker(s, slot->next);
+		slot->next = NULL;
+		listening_close(&slot->next_set);
+	}
+	forget_next(s);
+	snprintf(s->refusal, sizeof(s->refusal), "%s", why);
+	tell_later(s);
+}
+
+static bool
+all_serve(const struct slots *s)
+{
+	for (unsigned i = 0; i < s->n_next; i++)
+		if (s->slot[i].next == NULL || s->slot[i].next->state != WORKER_SERVING)
+			return false;
+	return true;
+}
+
+static void
+wake(struct slot *slot)
+{
+	event_del(slot->rest);
+	slot->resting = false;
+	memset(slot->deaths, 0, sizeof(slot->deaths));
+}
+
+/* All serve: from here on they are the ones. */
+static void
+take_over(struct slots *s)
+{
+	unsigned drain = s->next->drain;
+
+	for (unsigned i = 0; i < s->n || i < s->n_next; i++) {
+		struct slot *slot = &s->slot[i];
+
+		retire_worker(s, slot->now, drain);
+		slot->now = slot->next;
+		slot->next = NULL;
+		listening_close(&slot->set);
+		slot->set = slot->next_set;
+		slot->next_set = (struct listening_set){.n = 0};
+		wake(slot);
+	}
+	if (s->text >= 0)
+		close(s->text);
+	s->text = s->next_text;
+	s->next_text = -1;
+	s->config = s->next;
+	s->next = NULL;
+	s->n = s->n_next;
+	s->tell_serving = true;
+	tell_later(s);
+}
+
+static bool
+begin_slot(struct slots *s, unsigned i, const char **why)
+{
+	struct slot *slot = &s->slot[i];
+	/* a slot that is new, or that rests, has nothing open; its neighbours may */
+	bool mine = i > 0 || (s->n > 0 && slot->set.n == 0);
+
+	if (!listening_open(s->next, &slot->set, mine, &slot->next_set, why))
+		return false;
+	slot->next = start_worker(s, s->next, s->next_text, i, s->generation);
+	if (slot->next == NULL)
+		*why = strerror(errno);
+	return slot->next != NULL;
+}
+
+bool
+slots_begin(struct slots *s, const struct config *c, const char **why)
+{
+	struct budget budget;
+
+	s->next_text = memory_file(c);
+	if (s->next_text < 0) {
+		*why = strerror(errno);
+		return false;
+	}
+	s->next = c;
+	s->generation++;
+	budget_compute(c, &budget);
+	s->n_next = budget.workers;
+	for (unsigned i = 0; i < s->n_next; i++)
+		if (!begin_slot(s, i, why)) {
+			abandon(s, *why);
+			s->refusal[0] = '\0'; /* the caller knows */
+			return false;
+		}
+	return true;
+}
+
+bool
+slots_busy(const struct slots *s)
+{
+	return s->next != NULL;
+}
+
+/* ---- what workers do ---- */
+
+static void
+on_ready(void *arg, struct worker_process *w)
+{
+	struct slots *s = arg;
+	struct slot *slot = &s->slot[w->slot];
+
+	if (w == slot->next)
+		worker_process_serve(w, &slot->next_set);
+	else if (w == slot->now)
+		worker_process_serve(w, &slot->set);
+}
+
+static void
+on_serving(void *arg, struct worker_process *w)
+{
+	struct slots *s = arg;
+
+	const char *why = NULL;
+
+	if (w != s->slot[w->slot].next || !all_serve(s))
+		return;
+	if (s->events->take_over(s->events->arg, &why))
+		take_over(s);
+	else
+		abandon(s, why);
+}
+
+static void
+on_garbage(void *arg, struct worker_process *w, const char *why)
+{
+	struct slots *s = arg;
+
+	s->events->note(s->events->arg, "worker_garbage", w->slot, why);
+}
+
+static void
+on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct slot *slot = arg;
+	struct slots *s = slot->all;
+	struct listening_set none = {.n = 0};
+	struct timeval tv = {SLOT_REST, 0};
+	const char *why = NULL;
+
+	(void)fd;
+	(void)what;
+	if (slot->set.n == 0 && !listening_open(s->config, &none, s->n > 1, &slot->set, &why)) {
+		s->events->note(s->events->arg, "worker_not_started", slot->number, why);
+		event_add(slot->rest, &tv);
+		return;
+	}
+	slot->resting = false;
+	slot->now = start_worker(s, s->config, s->text, slot->number, s->generation);
+	if (slot->now != NULL)
+		return;
+	s->events->note(s->events->arg, "worker_not_started", slot->number, strerror(errno));
+	slot->resting = true;
+	event_add(slot->rest, &tv);
+}
+
+static bool
+dies_too_often(struct slot *slot)
+{
+	uint64_t now = now_ms(), first;
+
+	memmove(slot->deaths, slot->deaths + 1, sizeof(slot->deaths) - sizeof(slot->deaths[0]));
+	slot->deaths[SLOT_DEATHS - 1] = now;
+	first = slot->deaths[0];
+	return first != 0 && now - first < SLOT_DEATH_WINDOW * 1000u;
+}
+
+static void
+replace(struct slots *s, struct slot *slot)
+{
+	struct timeval tv = {SLOT_REST, 0};
+
+	slot->now = NULL;
+	if (s->stopping)
+		return;
+	if (dies_too_often(slot)) {
+		slot->resting = true;
+		listening_close(&slot->set);
+		event_add(slot->rest, &tv);
+		s->events->note(s->events->arg, "worker_rests", slot->number,
+		    "it died too often; its listeners are closed for a while");
+		return;
+	}
+	on_rested(-1, 0, slot);
+}
+
+static const char *
+how_it_ended(int status, char text[64])
+{
+	if (WIFSIGNALED(status))
+		snprintf(text, 64, "killed by signal %d (%s)", WTERMSIG(status),
+		    strsignal(WTERMSIG(status)));
+	else
+		snprintf(text, 64, "ended with code %d", WEXITSTATUS(status));
+	return text;
+}
+
+static bool
+reap_retired(struct slots *s, pid_t pid)
+{
+	for (struct worker_process **w = &s->retiring; *w != NULL; w = &(*w)->next)
+		if ((*w)->pid == pid) {
+			struct worker_process *gone = *w;
+
+			*w = gone->next;
+			worker_process_free(gone);
+			return true;
+		}
+	return false;
+}
+
+static void
+mourn(struct slots *s, struct slot *slot, struct worker_process *w, int status)
+{
+	char text[64], why[256];
+
+	how_it_ended(status, text);
+	s->deaths++;
+	s->events->note(s->events->arg, "worker_died", slot->number, text);
+	if (w == slot->next) {
+		slot->next = NULL;
+		snprintf(why, sizeof(why), "a new worker could not start: it was %s%s",
+		    WIFSIGNALED(status) ? "" : "", text);
+		worker_process_free(w);
+		abandon(s, why);
+		return;
+	}
+	worker_process_free(w);
+	replace(s, slot);
+}
+
+bool
+slots_reap(struct slots *s, pid_t pid, int status)
+{
+	bool ours = reap_retired(s, pid);
+
+	for (unsigned i = 0; !ours && i < WORKERS_MAX; i++) {
+		struct slot *slot = &s->slot[i];
+
+		if (slot->next != NULL && slot->next->pid == pid)
+			mourn(s, slot, slot->next, status);
+		else if (slot->now != NULL && slot->now->pid == pid)
+			mourn(s, slot, slot->now, status);
+		else
+			continue;
+		ours = true;
+	}
+	if (ours && s->stopping)
+		tell_later(s);
+	return ours;
+}
+
+/* ---- the whole ---- */
+
+static bool
+any_left(const struct slots *s)
+{
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		if (s->slot[i].now != NULL || s->slot[i].next != NULL)
+			return true;
+	return s->retiring != NULL;
+}
+
+/* The caller may do anything then: begin, stop, free. So it is the last that is done. */
+static void
+on_later(evutil_socket_t fd, short what, void *arg)
+{
+	struct slots *s = arg;
+	const struct slots_events *e = s->events;
+
+	(void)fd;
+	(void)what;
+	if (s->tell_serving) {
+		s->tell_serving = false;
+		e->serving(e->arg);
+	} else if (s->refusal[0] != '\0') {
+		char why[sizeof(s->refusal)];
+
+		memcpy(why, s->refusal, sizeof(why));
+		s->refusal[0] = '\0';
+		e->refused(e->arg, why);
+	} else if (s->stopping && !s->said_gone && !any_left(s)) {
+		s->said_gone = true;
+		e->gone(e->arg);
+	}
+}
+
+struct slots *
+slots_new(struct event_base *base, const struct slots_events *events)
+{
+	struct slots *s = calloc(1, sizeof(*s));
+	bool made = s != NULL;
+
+	if (s == NULL)
+		return NULL;
+	s->base = base;
+	s->events = events;
+	s->worker_events = (struct worker_events){
+	    .ready = on_ready, .serving = on_serving, .garbage = on_garbage, .arg = s};
+	s->text = s->next_text = -1;
+	s->killer = evtimer_new(base, on_killer, s);
+	s->later = evtimer_new(base, on_later, s);
+	for (unsigned i = 0; made && i < WORKERS_MAX; i++) {
+		s->slot[i].all = s;
+		s->slot[i].number = i;
+		s->slot[i].rest = evtimer_new(base, on_rested, &s->slot[i]);
+		made = s->slot[i].rest != NULL;
+	}
+	if (made && s->killer != NULL && s->later != NULL)
+		return s;
+	slots_free(s);
+	return NULL;
+}
+
+static void
+end_worker(struct worker_process *w)
+{
+	if (w == NULL)
+		return;
+	kill(w->pid, SIGKILL);
+	waitpid(w->pid, NULL, 0);
+	worker_process_free(w);
+}
+
+void
+slots_free(struct slots *s)
+{
+	if (s == NULL)
+		return;
+	for (unsigned i = 0; i < WORKERS_MAX; i++) {
+		struct slot *slot = &s->slot[i];
+
+		end_worker(slot->now);
+		end_worker(slot->next);
+		listening_close(&slot->set);
+		listening_close(&slot->next_set);
+		if (slot->rest != NULL)
+			event_free(slot->rest);
+	}
+	while (s->retiring != NULL) {
+		struct worker_process *w = s->retiring;
+
+		s->retiring = w->next;
+		end_worker(w);
+	}
+	if (s->killer != NULL)
+		event_free(s->killer);
+	if (s->later != NULL)
+		event_free(s->later);
+	if (s->text >= 0)
+		close(s->text);
+	if (s->next_text >= 0)
+		close(s->next_text);
+	free(s);
+}
+
+void
+slots_stop(struct slots *s, unsigned seconds)
+{
+	if (s->next != NULL)
+		abandon(s, "the gateway stops");
+	s->refusal[0] = '\0';
+	s->tell_serving = false;
+	s->stopping = true;
+	for (struct worker_process *w = s->retiring; w != NULL; w = w->next)
+		worker_process_retire(w, seconds);
+	for (unsigned i = 0; i < WORKERS_MAX; i++) {
+		struct slot *slot = &s->slot[i];
+
+		event_del(slot->rest);
+		listening_close(&slot->set);
+		retire_worker(s, slot->now, seconds);
+		slot->now = NULL;
+	}
+	tell_later(s);
+}
+
+void
+slots_stats(const struct slots *s, struct slots_stats *out)
+{
+	*out =
+	    (struct slots_stats){.slots = s->n, .generation = s->generation, .deaths = s->deaths};
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct slot *slot = &s->slot[i];
+
+		out->resting += slot->resting;
+		out->serving += slot->now != NULL && slot->now->state == WORKER_SERVING;
+	}
+}

@@ -1,0 +1,74 @@
+/*
+ * slots - the places of workers: one per core or as configured, each with listeners of its own
+ * and with the worker that serves them.
+ *
+ * A configuration is a generation of workers. A new one is started beside the old, on the same
+ * listeners; when all of its workers serve, the old ones retire, and when one of them cannot, all
+ * of the new are ended and nothing has changed.
+ *
+ * A worker that dies is replaced at once on the listeners of its slot, whose backlog it inherits.
+ * After SLOT_DEATHS deaths within SLOT_DEATH_WINDOW seconds the slot rests for SLOT_REST seconds
+ * with its listeners closed: left open, its share of the clients would wait for nobody.
+ */
+#ifndef POSTERN_SLOTS_H
+#define POSTERN_SLOTS_H
+
+#include <event2/event.h>
+
+#include "config.h"
+
+#define SLOT_DEATHS	  3
+#define SLOT_DEATH_WINDOW 10
+#define SLOT_REST	  10
+
+struct slots;
+
+/* serving, refused and gone come once the slots are done with their own affairs. */
+struct slots_events {
+	/*
+	 * All workers of the generation that was begun serve; the last word before they take over.
+	 * False: they are not to, *why (good until the next call).
+	 */
+	bool (*take_over)(void *arg, const char **why);
+	/* The generation that was begun serves, and the one before it retires. */
+	void (*serving)(void *arg);
+	/* It could not; *why is one line. Of the first generation nothing is left. */
+	void (*refused)(void *arg, const char *why);
+	/* After slots_stop(): the last worker is gone. */
+	void (*gone)(void *arg);
+	/* The writing end of a new pipe to the logger, the caller's to close; -1: errno. */
+	int (*log_pipe)(void *arg, unsigned slot);
+	/* A page to read (log_state.h), which stays open. */
+	int (*log_state)(void *arg);
+	/* For the log: what happened to a worker. event is a constant. */
+	void (*note)(void *arg, const char *event, unsigned slot, const char *text);
+	void *arg;
+};
+
+/* NULL: no memory. events must outlive it. */
+struct slots *slots_new(struct event_base *, const struct slots_events *);
+/* Kills what still runs. NULL is fine. */
+void slots_free(struct slots *);
+
+/*
+ * Begins a generation; serving or refused will be called, later. The configuration must live until
+ * then, and as long as its generation serves.
+ * False: it cannot even begin, *why (good until the next call), and nothing has changed.
+ */
+bool slots_begin(struct slots *, const struct config *, const char **why);
+bool slots_busy(const struct slots *); /* one is under way */
+
+/* waitpid() gave this. False: no worker of these slots. */
+bool slots_reap(struct slots *, pid_t, int status);
+
+/* No new sessions; what runs has so many seconds. Called again, with fewer: it has those. */
+void slots_stop(struct slots *, unsigned seconds);
+
+struct slots_stats {
+	unsigned slots, serving, resting;
+	unsigned generation;
+	uint64_t deaths; /* of workers that were not told to end */
+};
+void slots_stats(const struct slots *, struct slots_stats *);
+
+#endif

@@ -1,0 +1,202 @@
+#include "worker_process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "process.h"
+#include "upstream_socket.h"
+
+#define AGAIN_MS 20 /* until sockets are tried again that could not be made or handed over */
+
+static void deliver(struct worker_process *);
+
+static void
+kill_for_garbage(struct worker_process *w, const char *why)
+{
+	kill(w->pid, SIGKILL);
+	event_del(w->readable);
+	w->events->garbage(w->events->arg, w, why);
+}
+
+/* False: it says what does not fit its state. */
+static bool
+heed(struct worker_process *w, const struct ipc_message *m)
+{
+	unsigned *owed = &w->owed[m->a == IP_V6];
+
+	switch (m->type) {
+	case IPC_READY:
+		if (w->state != WORKER_STARTING)
+			return false;
+		w->state = WORKER_READY;
+		w->events->ready(w->events->arg, w);
+		return true;
+	case IPC_SERVING:
+		if (w->state != WORKER_READY && w->state != WORKER_RETIRING)
+			return false;
+		if (w->state == WORKER_READY) {
+			w->state = WORKER_SERVING;
+			w->events->serving(w->events->arg, w);
+		}
+		return true;
+	case IPC_MORE_SOCKETS:
+		if (w->mode == INTERCEPT_OFF || *owed + m->b > IPC_SOCKETS_MAX)
+			return false;
+		*owed += m->b;
+		deliver(w);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_process *w = arg;
+	struct ipc_message m;
+	int fds[IPC_FDS_MAX];
+	const char *why = "a message that does not fit its state";
+	enum ipc_result got;
+	size_t n;
+
+	(void)what;
+	got = ipc_receive(fd, IPC_FROM_WORKER, &m, fds, &n, &why);
+	if (got == IPC_GARBAGE || (got == IPC_OK && !heed(w, &m)))
+		kill_for_garbage(w, why);
+	else if (got == IPC_CLOSED)
+		event_del(w->readable); /* it is on its way out, and will be reaped */
+}
+
+/* ---- sockets ---- */
+
+/* One message full of sockets. True: they went, and more may. */
+static bool
+deliver_some(struct worker_process *w, enum ip_family family, unsigned *owed)
+{
+	const struct ipc_message m = {.type = IPC_SOCKETS, .a = family};
+	int fds[IPC_FDS_MAX];
+	size_t n = 0;
+	bool sent;
+
+	while (n < IPC_FDS_MAX && n < *owed) {
+		fds[n] = upstream_socket(w->mode, w->own_mark, family);
+		if (fds[n] < 0)
+			break;
+		n++;
+	}
+	sent = n > 0 && ipc_send(w->control, &m, fds, n) == IPC_OK;
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+	if (sent)
+		*owed -= (unsigned)n;
+	return sent;
+}
+
+static void
+deliver(struct worker_process *w)
+{
+	static const enum ip_family families[] = {IP_V4, IP_V6};
+	struct timeval tv = {0, AGAIN_MS * 1000};
+
+	for (size_t i = 0; i < 2; i++)
+		while (w->owed[i] > 0 && deliver_some(w, families[i], &w->owed[i]))
+			continue;
+	if (w->owed[0] > 0 || w->owed[1] > 0)
+		event_add(w->again, &tv);
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	deliver(arg);
+}
+
+/* ---- the process ---- */
+
+static bool
+launch(struct worker_process *w, const char *name, const int fds[WORKER_INHERITS])
+{
+	int ends[2], all[1 + WORKER_INHERITS];
+
+	if (!ipc_pair(ends))
+		return false;
+	w->control = ends[0];
+	all[0] = ends[1];
+	memcpy(all + 1, fds, WORKER_INHERITS * sizeof(int));
+	w->pid = process_start("worker", (const char *const[]){name}, 1, all, 1 + WORKER_INHERITS,
+	    false);
+	close(ends[1]);
+	return w->pid > 0;
+}
+
+struct worker_process *
+worker_process_start(struct event_base *base, const struct worker_events *events,
+    const struct config *c, const int fds[WORKER_INHERITS], unsigned slot, unsigned generation)
+{
+	struct worker_process *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	*w = (struct worker_process){.slot = slot,
+	    .generation = generation,
+	    .events = events,
+	    .control = -1,
+	    .mode = c->mode,
+	    .own_mark = c->intercept.own_mark};
+	if (launch(w, c->path, fds)) {
+		w->readable = event_new(base, w->control, EV_READ | EV_PERSIST, on_readable, w);
+		w->again = evtimer_new(base, on_again, w);
+		if (w->readable != NULL && w->again != NULL && event_add(w->readable, NULL) == 0)
+			return w;
+		kill(w->pid, SIGKILL);
+		errno = ENOMEM;
+	}
+	worker_process_free(w);
+	return NULL;
+}
+
+void
+worker_process_free(struct worker_process *w)
+{
+	if (w == NULL)
+		return;
+	if (w->readable != NULL)
+		event_free(w->readable);
+	if (w->again != NULL)
+		event_free(w->again);
+	if (w->control >= 0)
+		close(w->control);
+	free(w);
+}
+
+bool
+worker_process_serve(struct worker_process *w, const struct listening_set *set)
+{
+	const struct ipc_message serve = {.type = IPC_SERVE};
+
+	for (size_t i = 0; i < set->n; i++) {
+		const struct listening *l = &set->all[i];
+		const struct ipc_message m = {.type = IPC_LISTENER, .a = l->kind, .b = l->b};
+
+		if (ipc_send(w->control, &m, &l->fd, 1) != IPC_OK)
+			return false;
+	}
+	return ipc_send(w->control, &serve, NULL, 0) == IPC_OK;
+}
+
+void
+worker_process_retire(struct worker_process *w, unsigned seconds)
+{
+	const struct ipc_message m = {.type = IPC_RETIRE, .a = seconds};
+
+	w->state = WORKER_RETIRING;
+	if (ipc_send(w->control, &m, NULL, 0) != IPC_OK)
+		kill(w->pid, SIGKILL);
+}

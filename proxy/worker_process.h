@@ -1,0 +1,65 @@
+/*
+ * worker_process - a worker as its supervisor sees it: started, fed, retired, mourned.
+ */
+#ifndef POSTERN_WORKER_PROCESS_H
+#define POSTERN_WORKER_PROCESS_H
+
+#include <event2/event.h>
+#include <sys/types.h>
+
+#include "listening.h"
+#include "worker.h"
+
+#define WORKER_INHERITS (WORKER_FD_END - WORKER_CONFIG)
+
+enum worker_state {
+	WORKER_STARTING, /* it has not said IPC_READY */
+	WORKER_READY,	 /* it may be given listeners */
+	WORKER_SERVING,
+	WORKER_RETIRING, /* it accepts no more */
+};
+
+struct worker_process;
+
+/* What happens to workers; none is called from within a function of this module. */
+struct worker_events {
+	void (*ready)(void *arg, struct worker_process *);
+	void (*serving)(void *arg, struct worker_process *);
+	/* It said something that no worker of ours says, and has been killed for it. */
+	void (*garbage)(void *arg, struct worker_process *, const char *why);
+	void *arg;
+};
+
+struct worker_process {
+	pid_t pid;
+	unsigned slot;
+	unsigned generation;
+	enum worker_state state;
+	/* the rest belongs to the module */
+	const struct worker_events *events;
+	int control;
+	struct event *readable, *again;
+	enum intercept_mode mode;
+	uint32_t own_mark;
+	unsigned owed[2];	     /* sockets asked for and not yet given: IPv4, IPv6 */
+	struct worker_process *next; /* of the caller's list */
+};
+
+/*
+ * events  must outlive it
+ * fds     what the worker inherits, in the order of enum worker_fd from WORKER_CONFIG on; they stay
+ *         open here
+ *
+ * NULL: errno says why.
+ */
+struct worker_process *worker_process_start(struct event_base *, const struct worker_events *,
+    const struct config *, const int fds[WORKER_INHERITS], unsigned slot, unsigned generation);
+/* It is gone (waitpid() said so), or is killed now; its memory goes. */
+void worker_process_free(struct worker_process *);
+
+/* Listeners, and the word to serve. False: it does not listen any more; it will be reaped. */
+bool worker_process_serve(struct worker_process *, const struct listening_set *);
+/* It has so many seconds for its sessions. */
+void worker_process_retire(struct worker_process *, unsigned seconds);
+
+#endif

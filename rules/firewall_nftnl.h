@@ -1,0 +1,80 @@
+/*
+ * firewall_nftnl - the tables as messages for the kernel: whole transactions in a caller's buffer.
+ *
+ * A batch is made without numbers; firewall_number() gives them when it is known who sends it.
+ * firewall_refusal() puts into words which part of a batch the kernel did not take.
+ */
+#ifndef POSTERN_FIREWALL_NFTNL_H
+#define POSTERN_FIREWALL_NFTNL_H
+
+#include "firewall.h"
+
+/* Octets that a batch may take: room for some 500,000 networks. */
+#define FIREWALL_BATCH_MAX (64u << 20)
+#define FIREWALL_TEXT_MAX  256 /* octets of a text with its NUL */
+
+/*
+ * Appends a transaction that puts each table in place of one of that name, and takes away the guard
+ * where none is wanted. False: out is full (or there is no memory).
+ *
+ * flows  the kernel's messages about the flows of the table that is replaced (NFT_MSG_NEWSETELEM),
+ *        which stay for the rest of their time; empty: there are none
+ */
+bool firewall_batch(const struct firewall *, struct span flows, struct buf *out);
+/* The same of the guard alone. */
+bool firewall_guard_batch(const struct firewall *, struct buf *out);
+/* A transaction that takes a table away, whether it is there or not. */
+bool firewall_remove_batch(const char *table, struct buf *out);
+
+/* A connection by which the sets of kind FIREWALL_KEY_FLOW4 and 6 are asked. */
+struct firewall_flow {
+	struct ip source, destination; /* of one family */
+	uint16_t port;		       /* of the destination */
+};
+
+enum firewall_flows {
+	FIREWALL_DATA,	 /* ends at the gateway, at a port of its own */
+	FIREWALL_PASSED, /* passes unproxied */
+};
+
+/*
+ * A transaction that adds a flow for "seconds" (at least 1); port: the local one, of FIREWALL_DATA.
+ * False also when the addresses are not of one family.
+ */
+bool firewall_flow_add_batch(enum firewall_flows, const struct firewall_flow *, uint16_t port,
+    unsigned seconds, struct buf *out);
+/* One that takes it away; the kernel refuses with ENOENT what is not there. */
+bool firewall_flow_delete_batch(enum firewall_flows, const struct firewall_flow *, struct buf *out);
+
+/* How many messages there are in a batch. */
+uint32_t firewall_messages(const struct buf *batch);
+/* Numbers them: first, first + 1, ... */
+void firewall_number(struct buf *batch, uint32_t first);
+
+/*
+ * Which part of the batch the kernel refused by message "seq" with errno "code", in words, and what
+ * is missing or in the way. Returns text.
+ */
+const char *firewall_refusal(
+    const struct buf *batch, uint32_t seq, int code, char text[FIREWALL_TEXT_MAX]);
+
+/*
+ * Whether the kernel has what a batch makes: tables, chains, rules and their expressions, sets and
+ * their elements (but for those of sets that are filled while the gateway runs).
+ *
+ * batch  of firewall_batch() or firewall_guard_batch()
+ * dump   the kernel's messages about these tables, one behind the other: NFT_MSG_NEWTABLE,
+ *        NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM; those about other tables are passed over
+ *
+ * Of anything but FIREWALL_SAME text says what is different first. FIREWALL_GUARD_DIFFERS: the
+ * guard alone is.
+ */
+enum firewall_difference {
+	FIREWALL_SAME,
+	FIREWALL_DIFFERS,
+	FIREWALL_GUARD_DIFFERS,
+};
+enum firewall_difference firewall_compare(
+    struct span batch, struct span dump, char text[FIREWALL_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,69 @@
+"""What "postern check" says about the firewall that an administrator has already."""
+
+import re
+
+import pytest
+
+import lab as L
+from gateway import BINARY
+
+DEFAULT_DROP = """
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept
+		iif lo accept
+		tcp dport 22 accept
+	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		tcp dport { 25, 80 } accept
+		reject with icmpx type admin-prohibited
+	}
+	chain output {
+		type filter hook output priority filter; policy accept;
+	}
+}
+"""
+CONFIG = 'inside = {"10.25.0.0/24"}\nintercept { mark = "0x10" own_mark = "0x20" mark_mask = "0xf0" }\n'
+
+
+@pytest.fixture
+def host(lab):
+    namespace = L.Namespace("firewall", lab.gateway.etc)
+    yield namespace
+    namespace.close()
+
+
+def nft(host, text):
+    done = host.run("nft", "-f", "-", input=text)
+    assert done.returncode == 0, done.stderr
+
+
+def warnings(host, *before):
+    done = host.run(*before, BINARY, "check", "-c", "-", input=CONFIG)
+    assert done.returncode == 0, done.stderr
+    return re.findall(r"^# Warning: (.*)$", done.stdout, re.M)
+
+
+def test_check_names_the_commands_and_they_work(host):
+    """A default-drop firewall is told apart from one that knows of the gateway."""
+    assert warnings(host) == []
+    nft(host, DEFAULT_DROP)
+    said = warnings(host)
+    assert len(said) == 2
+    commands = [re.search(r": (nft insert rule .*)$", line).group(1) for line in said]
+    assert commands == [
+        "nft insert rule inet filter input meta mark and 0x000000f0 == 0x00000010 accept",
+        "nft insert rule inet filter forward meta mark and 0x000000f0 == 0x00000020 accept"]
+    for command in commands:
+        done = host.run(*command.split())
+        assert done.returncode == 0, done.stderr
+    assert warnings(host) == []
+
+
+def test_check_without_privilege_says_that_it_cannot_look(host):
+    nft(host, DEFAULT_DROP)
+    said = warnings(host, "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+    assert said == ["cannot look whether other firewall rules would drop intercepted sessions: "
+                    "Operation not permitted (needs root)"]
