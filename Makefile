@@ -48,7 +48,9 @@ SRC_RULES     := $(sort $(wildcard rules/*.c))
 SRC_PROXY     := $(sort $(wildcard proxy/*.c))
 SRC_UNIT      := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(wildcard tests/fuzz/*.c)
+SRC_NET       := $(sort $(wildcard tests/net/*.c))
+SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
+	$(wildcard tests/fuzz/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -112,6 +114,15 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
 
+# What the tests in namespaces drive beside the gateway.
+HELPERS := $(patsubst tests/net/%.c,$(BUILD)/net/%,$(SRC_NET))
+.PHONY: helpers
+helpers: $(HELPERS)
+$(BUILD)/net/%: $(BUILD)/obj/tests/net/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
+
 # One harness, two drivers: any compiler replays the corpora, clang's libFuzzer makes new input.
 replays: $(REPLAYS)
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/standalone.o $(LIB_RULES) \
@@ -139,7 +150,7 @@ $(BUILD)/vectors: $(BUILD)/obj/tests/vectors/run.o $(LIB_PROXY) $(LIB_RULES) $(L
 ## test: everything that a change must pass, with all set-up; needs root for packages and namespaces
 .PHONY: test
 test: deps-test deps-lab
-	+@$(PARALLEL) all units replays vectors
+	+@$(PARALLEL) all units replays vectors helpers
 	+@$(PARALLEL) SAN=1 all units replays vectors
 	+@$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
 	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check lint \

@@ -69,7 +69,7 @@ enum board_counter {
 /* What goes up and down. */
 enum board_gauge {
 	BOARD_PENDING_CONNECTS, /* sessions that wait for their servers */
-	BOARD_STOCK4, /* transparent sockets that wait for a session */
+	BOARD_STOCK4,		/* transparent sockets that wait for a session */
 	BOARD_STOCK6,
 	BOARD_DNS_OUTSTANDING,
 	BOARD_DNS_DEAD,	 /* 1: the resolver is taken for dead */

@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include <getopt.h>
 #include <stdio.h>
 
 #include "address.h"
@@ -8,6 +9,7 @@
 #include "cli.h"
 #include "config_text.h"
 #include "firewall_advice.h"
+#include "interception.h"
 #include "relay.h"
 
 /*
@@ -64,38 +66,28 @@ print_ports(const unsigned *ports, size_t n)
 static void
 print_caught(const struct config *c)
 {
-	const struct {
-		enum protocol protocol;
-		const unsigned *ports;
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
 		size_t n;
-	} rows[] = {{PROTOCOL_SMTP, c->smtp.ports, c->smtp.n_ports},
-	    {PROTOCOL_FTP, c->ftp.ports, c->ftp.n_ports},
-	    {PROTOCOL_POP3, c->pop3.ports, c->pop3.n_ports},
-	    {PROTOCOL_IMAP, c->imap.ports, c->imap.n_ports}};
+		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		bool served = relay_ops_of(rows[i].protocol) != NULL;
-
-		if (rows[i].n == 0)
+		if (n == 0)
 			continue;
-		printf("#   %s, port ", protocol_name(rows[i].protocol));
-		print_ports(rows[i].ports, rows[i].n);
-		puts(served ? ": taken off the wire."
-			    : ": passes by untouched; this version does not speak it.");
+		printf("#   %s, port%s ", protocol_name((enum protocol)p), n == 1 ? "" : "s");
+		print_ports(ports, n);
+		puts(relay_ops_of((enum protocol)p) != NULL
+			 ? ": taken off the wire."
+			 : ": passes by untouched; this version does not speak it.");
 	}
 	puts("#   Every other port passes by untouched.");
 }
 
 static void
-print_marks(const struct config *c)
+print_marks(const struct intercept_config *i)
 {
-	const struct intercept_config *i = &c->intercept;
-
-	printf("# Marks: 0x%08x is on packets taken off their way: an input chain that drops must "
-	       "accept them.\n"
-	       "#   0x%08x is on what goes to servers and on what passes unproxied: an output or "
-	       "forward chain\n#   that drops must accept it. Both under the mask 0x%08x.\n",
-	    i->mark, i->own_mark, i->mark_mask);
+	printf("# Chains of your own that drop what they do not know need one rule more each:\n"
+	       "#   hook input:           meta mark & 0x%08x == 0x%08x accept\n"
+	       "#   hook forward, output: meta mark & 0x%08x == 0x%08x accept\n",
+	    i->mark_mask, i->mark, i->mark_mask, i->own_mark);
 }
 
 static void
@@ -115,7 +107,7 @@ print_mode(const struct config *c)
 		 ? "# While the gateway is down: connections to these ports pass by, uninspected."
 		 : "# While the gateway is down: connections to these ports are reset; \"postern "
 		   "release\" ends that.");
-	print_marks(c);
+	print_marks(&c->intercept);
 }
 
 static const char *
@@ -221,13 +213,50 @@ print_other_rules(const struct config *c)
 		    print_advice, NULL);
 }
 
-int
-check(int argc, char **argv)
-{
-	struct config *c = command_config(argc, argv);
+/* ---- check --rules ---- */
 
-	if (c == NULL)
-		return EXIT_USAGE;
+/* What belongs to the tables and is no part of them, as comments. */
+static void
+print_policy_route(const struct intercept_config *i)
+{
+	puts("# What leads the marked packets to the gateway; \"postern run\" makes it itself:");
+	for (unsigned family = 4; family <= 6; family += 2)
+		printf("#   ip -%u rule add fwmark 0x%08x/0x%08x lookup %u\n"
+		       "#   ip -%u route add local default dev lo table %u\n",
+		    family, i->mark, i->mark_mask, i->route_table, family, i->route_table);
+}
+
+static int
+print_rules(const struct config *c)
+{
+	const enum protocol *served;
+	size_t n = interception_protocols(&served);
+	struct firewall *f;
+	struct buf text;
+	bool made;
+
+	if (c->mode == INTERCEPT_OFF) {
+		puts("# intercept.mode = off: the gateway sets no firewall rule.");
+		return EXIT_FINE;
+	}
+	if (c->mode == INTERCEPT_TPROXY)
+		print_policy_route(&c->intercept);
+	print_marks(&c->intercept);
+	buf_init(&text, FIREWALL_BATCH_MAX);
+	f = interception_firewall(c, served, n);
+	made = f != NULL && firewall_text(f, &text);
+	if (made)
+		fwrite(text.p, 1, text.n, stdout);
+	else
+		fputs("postern check: no memory for the rules\n", stderr);
+	firewall_free(f);
+	buf_free(&text);
+	return made ? EXIT_FINE : EXIT_FAILED;
+}
+
+static void
+print_all(const struct config *c)
+{
 	printf("# %s, with its defaults filled in. What it means:\n#\n", config_text_name(c->path));
 	print_mode(c);
 	print_other_rules(c);
@@ -237,6 +266,50 @@ check(int argc, char **argv)
 	print_sessions(c);
 	putchar('\n');
 	config_print(c, stdout);
+}
+
+/* False: an option that is none; that was told. */
+static bool
+take_options(int argc, char **argv, const char **path, bool *rules)
+{
+	static const struct option options[] = {
+	    {"rules", no_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+		if (opt == 'r')
+			*rules = true;
+		else if (opt == 'c')
+			*path = optarg;
+		else
+			break;
+	}
+	if (opt == -1 && optind == argc)
+		return true;
+	fputs(opt == -1 ? "postern check: takes options only\n"
+			: "postern check: unknown option, or one without its value\n",
+	    stderr);
+	commands_usage(stderr);
+	return false;
+}
+
+int
+check(int argc, char **argv)
+{
+	const char *path = CONFIG_DEFAULT_PATH;
+	bool rules = false;
+	int code = EXIT_FINE;
+
+	if (!take_options(argc, argv, &path, &rules))
+		return EXIT_USAGE;
+	struct config *c = config_read(path, stderr);
+	if (c == NULL)
+		return EXIT_USAGE;
+	if (rules)
+		code = print_rules(c);
+	else
+		print_all(c);
 	config_free(c);
-	return fflush(stdout) == 0 ? EXIT_FINE : EXIT_FAILED;
+	return fflush(stdout) == 0 ? code : EXIT_FAILED;
 }

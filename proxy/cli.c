@@ -6,6 +6,7 @@
 #include "check.h"
 #include "config.h"
 #include "explain.h"
+#include "release.h"
 #include "status_command.h"
 #include "supervisor.h"
 
@@ -13,7 +14,8 @@ static int run(int argc, char **argv);
 
 static const struct command commands[] = {
     {"run", "[-c FILE]", run},
-    {"check", "[-c FILE]", check},
+    {"check", "[-c FILE] [--rules]", check},
+    {"release", "", release},
     {"explain",
 	"--client IP --server IP[:PORT] --from ADDR --to ADDR\n"
 	"                       [--helo NAME] [--auth] [--device NAME] [-c FILE]",

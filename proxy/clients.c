@@ -231,6 +231,12 @@ clients_connecting(struct clients *c, struct client_row *row)
 	return true;
 }
 
+unsigned
+clients_pending(const struct clients *c)
+{
+	return c->connecting;
+}
+
 void
 clients_connected(struct clients *c, struct client_row *row)
 {

@@ -61,6 +61,8 @@ void clients_take_back(struct client_row *, enum client_act);
 bool clients_refused(struct clients *, struct client_row *, uint64_t now);
 /* A connect for this client to a server begins, or is over; false: there are too many. */
 bool clients_connecting(struct clients *, struct client_row *);
+/* Connects that have begun and are not over. */
+unsigned clients_pending(const struct clients *);
 void clients_connected(struct clients *, struct client_row *);
 
 #endif

@@ -27,6 +27,21 @@ protocol_name(enum protocol p)
 	return names[p];
 }
 
+const unsigned *
+config_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	const struct {
+		const unsigned *ports;
+		size_t n;
+	} rows[PROTOCOL_COUNT] = {[PROTOCOL_FTP] = {c->ftp.ports, c->ftp.n_ports},
+	    [PROTOCOL_SMTP] = {c->smtp.ports, c->smtp.n_ports},
+	    [PROTOCOL_POP3] = {c->pop3.ports, c->pop3.n_ports},
+	    [PROTOCOL_IMAP] = {c->imap.ports, c->imap.n_ports}};
+
+	*n = rows[p].n;
+	return rows[p].ports;
+}
+
 /* ---- values ---- */
 
 static void
@@ -236,20 +251,18 @@ check_listen_from(struct reading *r)
 {
 	const struct config *c = r->config;
 	unsigned line = setting_line(r, SECTION_INTERCEPT, "listen_from");
-	const struct {
-		const unsigned *ports;
-		size_t n;
-	} all[] = {{c->smtp.ports, c->smtp.n_ports}, {c->ftp.ports, c->ftp.n_ports},
-	    {c->pop3.ports, c->pop3.n_ports}, {c->imap.ports, c->imap.n_ports}};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		for (size_t k = 0; k < all[i].n; k++)
-			if (listens_here(&c->intercept, all[i].ports[k]))
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n;
+		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
+
+		for (size_t k = 0; k < n; k++)
+			if (listens_here(&c->intercept, ports[k]))
 				faults_add(&r->faults, line != 0 ? line : 1,
 				    "intercept.listen_from: port %u is taken off the wire, and one "
 				    "of the %d ports from %u on, where the gateway itself listens",
-				    all[i].ports[k], INTERCEPT_LISTEN_PORTS,
-				    c->intercept.listen_from);
+				    ports[k], INTERCEPT_LISTEN_PORTS, c->intercept.listen_from);
+	}
 }
 
 static void

@@ -18,7 +18,8 @@ is_roots_own(const struct config *c, FILE *err)
 	    (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0))
 		return true;
 	fprintf(err,
-	    "%s: others than root may change it (owner %u, mode %04o); it must be root's, and nobody "
+	    "%s: others than root may change it (owner %u, mode %04o); it must be root's, and "
+	    "nobody "
 	    "else may write it\n",
 	    c->path, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777u);
 	return false;

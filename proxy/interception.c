@@ -51,26 +51,7 @@ service(const struct config *c, enum protocol protocol)
 	struct firewall_service s = {.name = protocol_name(protocol),
 	    .listen = c->intercept.listen_from + (unsigned)protocol};
 
-	switch (protocol) {
-	case PROTOCOL_FTP:
-		s.ports = c->ftp.ports;
-		s.n_ports = c->ftp.n_ports;
-		break;
-	case PROTOCOL_SMTP:
-		s.ports = c->smtp.ports;
-		s.n_ports = c->smtp.n_ports;
-		break;
-	case PROTOCOL_POP3:
-		s.ports = c->pop3.ports;
-		s.n_ports = c->pop3.n_ports;
-		break;
-	case PROTOCOL_IMAP:
-		s.ports = c->imap.ports;
-		s.n_ports = c->imap.n_ports;
-		break;
-	case PROTOCOL_COUNT:
-		break;
-	}
+	s.ports = config_ports(c, protocol, &s.n_ports);
 	return s;
 }
 

@@ -20,6 +20,7 @@ struct log_pipe {
 	bool broken; /* nobody can read any more */
 	struct evbuffer *queue;
 	struct event *writable;
+	uint64_t given;		/* lines */
 	uint64_t dropped, said; /* lines; said: in a stats record */
 };
 
@@ -141,6 +142,7 @@ log_pipe_write(void *log_pipe, const char *line, size_t n)
 	struct log_pipe *log = log_pipe;
 	size_t sent;
 
+	log->given++;
 	/* A pipe takes part of a long line; the rest must have its place then, even without memory.
 	 */
 	if (log->broken || evbuffer_get_length(log->queue) + n > LOG_RING_MAX ||
@@ -156,6 +158,12 @@ log_pipe_write(void *log_pipe, const char *line, size_t n)
 		return;
 	}
 	event_add(log->writable, NULL);
+}
+
+uint64_t
+log_pipe_written(const struct log_pipe *log)
+{
+	return log->given - log->dropped;
 }
 
 uint64_t

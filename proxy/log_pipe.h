@@ -34,6 +34,8 @@ struct log_pipe *log_pipe_new(struct event_base *, int fd);
 void log_pipe_free(struct log_pipe *, int wait_ms);
 /* One whole line with its newline. Never blocks. Of the type record_sink. */
 void log_pipe_write(void *log_pipe, const char *line, size_t n);
+/* Lines that went into the pipe or its queue so far. */
+uint64_t log_pipe_written(const struct log_pipe *);
 /* Lines that were dropped so far: the queue was full, or nobody can read any more. */
 uint64_t log_pipe_dropped(const struct log_pipe *);
 /*

@@ -33,6 +33,8 @@ struct log_service {
 	pid_t pid; /* of the logger; 0: there is none at the moment */
 	int control, file;
 	int state, state_reader;
+	struct log_state *page; /* what the logger says of itself */
+	uint64_t restarts;
 	struct event *readable, *sweep, *restart;
 	struct source pipes[PIPES_MAX];
 	size_t n_pipes;
@@ -153,6 +155,7 @@ log_service_reap(struct log_service *l, pid_t pid, int status)
 		start_logger(l);
 		return true;
 	}
+	l->restarts++;
 	fputs("postern: the logger died; another one takes its place\n", stderr);
 	record_stats("logger_restarted", 1, "what it had read and not written is lost",
 	    log_service_write, l);
@@ -287,6 +290,15 @@ log_service_state(const struct log_service *l)
 }
 
 void
+log_service_stats(const struct log_service *l, struct log_service_stats *out)
+{
+	*out = (struct log_service_stats){.lost = log_state_lost(l->page),
+	    .rotations = l->page->rotations,
+	    .restarts = l->restarts,
+	    .trouble = log_state_trouble(l->page) || log_pipe_in_trouble(l->own)};
+}
+
+void
 log_service_write(void *log_service, const char *line, size_t n)
 {
 	struct log_service *l = log_service;
@@ -316,7 +328,8 @@ set_up(struct log_service *l, const struct config *c)
 		return explain(l->path, fault);
 	l->state = log_state_new();
 	l->state_reader = l->state < 0 ? -1 : log_state_reader(l->state);
-	if (l->state_reader < 0)
+	l->page = l->state_reader < 0 ? NULL : log_state_map(l->state_reader, false);
+	if (l->page == NULL)
 		return explain(l->path, strerror(errno));
 	start_logger(l);
 	own = add_pipe(l, OWN_SLOT);
@@ -378,6 +391,7 @@ log_service_free(struct log_service *l, int wait_ms)
 		event_free(l->restart);
 	if (l->file >= 0)
 		close(l->file);
+	log_state_unmap(l->page);
 	if (l->state >= 0)
 		close(l->state);
 	if (l->state_reader >= 0)

@@ -26,7 +26,8 @@ void log_service_free(struct log_service *, int wait_ms);
 
 /* A new pipe for a worker: its writing end, non-blocking, the caller's. -1: errno. */
 int log_service_pipe(struct log_service *, unsigned slot);
-/* A reader's descriptor of the page that says whether records are being lost (log_state.h); stays ours. */
+/* A reader's descriptor of the page that says whether records are being lost (log_state.h); stays
+ * ours. */
 int log_service_state(const struct log_service *);
 /* Of the type record_sink: the supervisor's own records. */
 void log_service_write(void *log_service, const char *line, size_t n);
@@ -38,6 +39,12 @@ void log_service_reopen(struct log_service *);
  * opened, *why, and all stays as it was.
  */
 bool log_service_change(struct log_service *, const struct config *, const char **why);
+
+struct log_service_stats {
+	uint64_t lost, rotations, restarts;
+	bool trouble;
+};
+void log_service_stats(const struct log_service *, struct log_service_stats *);
 
 /* waitpid() gave this. False: no logger of ours. One that died is replaced. */
 bool log_service_reap(struct log_service *, pid_t, int status);

@@ -30,10 +30,10 @@
 #define LOGGER_STALL_MS 10000
 
 /*
- * argv: "logger", a name of the log for messages, the user to become, octets and seconds after which it asks for a new
- * file (0: not by this). PROCESS_FD: the control end of an ipc pair; PROCESS_FD + 1: a page of
- * log_state_new(). Returns the exit code: 1 when lines were lost that no record says, or when it
- * cannot work.
+ * argv: "logger", a name of the log for messages, the user to become, octets and seconds after
+ * which it asks for a new file (0: not by this). PROCESS_FD: the control end of an ipc pair;
+ * PROCESS_FD + 1: a page of log_state_new(). Returns the exit code: 1 when lines were lost that no
+ * record says, or when it cannot work.
  */
 int logger_main(int argc, char **argv);
 

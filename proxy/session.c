@@ -400,9 +400,11 @@ count_refusal(void *arg, struct relay *r)
 	struct session *s = r->owner;
 	char text[IP_TEXT_MAX];
 
-	if (clients_refused(all->clients, s->client, session_now(NULL)))
-		record_stats("client_blocked", all->config->limits.block,
-		    ip_text(&r->session.client.ip, text), all->env.sink, all->env.sink_arg);
+	if (!clients_refused(all->clients, s->client, session_now(NULL)))
+		return;
+	board_add(all->board, BOARD_CLIENTS_BLOCKED, 1);
+	record_stats("client_blocked", all->config->limits.block,
+	    ip_text(&r->session.client.ip, text), all->env.sink, all->env.sink_arg);
 }
 
 static bool
@@ -436,6 +438,7 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 {
 	all->env = (struct relay_env){
 	    .config = all->config,
+	    .board = all->board,
 	    .sink = log_pipe_write,
 	    .sink_arg = log,
 	    .now = session_now,

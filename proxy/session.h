@@ -27,6 +27,7 @@ struct sessions {
 	bool (*unaudited)(void *arg);
 	struct socket_stock *stock; /* of sockets to servers; NULL: nothing is taken off the wire */
 	const struct config *config;
+	struct board *board; /* where sessions are counted */
 	unsigned max, count;
 	uint64_t pressed; /* when idle sessions were last told that there are too many */
 	struct session *first;
@@ -35,7 +36,8 @@ struct sessions {
 	void *arg;
 };
 
-/* base, resolver, clients, stock, config, max, unaudited, ended and arg are set; log is where records go. */
+/* base, resolver, clients, stock, config, board, max, unaudited, ended and arg are set; log is
+ * where records go. */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* Ends them all, with their records. */
 void sessions_end(struct sessions *);

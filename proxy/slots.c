@@ -66,16 +66,32 @@ tell_later(struct slots *s)
 static struct worker_process *
 start_worker(struct slots *s, const struct config *c, int text, unsigned slot, unsigned generation)
 {
-	int log = s->events->log_pipe(s->events->arg, slot);
+	const struct slots_events *e = s->events;
+	unsigned number = 0;
+	int log = e->log_pipe(e->arg, slot);
+	int board = log < 0 ? -1 : e->board(e->arg, slot, c, &number);
 	struct worker_process *w = NULL;
 
-	if (log >= 0) {
+	if (board >= 0)
 		w = worker_process_start(s->base, &s->worker_events, c,
-		    (const int[]){text, log, s->events->log_state(s->events->arg)}, slot,
-		    generation);
+		    (const int[]){text, log, e->log_state(e->arg), board}, slot, generation);
+	if (w != NULL)
+		w->board = number;
+	else if (board >= 0)
+		e->board_gone(e->arg, number);
+	if (board >= 0)
+		close(board);
+	if (log >= 0)
 		close(log);
-	}
 	return w;
+}
+
+/* Nothing of it is left but what it counted. */
+static void
+bury(struct slots *s, struct worker_process *w)
+{
+	s->events->board_gone(s->events->arg, w->board);
+	worker_process_free(w);
 }
 
 static void
@@ -356,7 +372,7 @@ reap_retired(struct slots *s, pid_t pid)
 			struct worker_process *gone = *w;
 
 			*w = gone->next;
-			worker_process_free(gone);
+			bury(s, gone);
 			return true;
 		}
 	return false;
@@ -374,11 +390,11 @@ mourn(struct slots *s, struct slot *slot, struct worker_process *w, int status)
 		slot->next = NULL;
 		snprintf(why, sizeof(why), "a new worker could not start: it was %s%s",
 		    WIFSIGNALED(status) ? "" : "", text);
-		worker_process_free(w);
+		bury(s, w);
 		abandon(s, why);
 		return;
 	}
-	worker_process_free(w);
+	bury(s, w);
 	replace(s, slot);
 }
 
@@ -466,13 +482,13 @@ slots_new(struct event_base *base, const struct slots_events *events)
 }
 
 static void
-end_worker(struct worker_process *w)
+end_worker(struct slots *s, struct worker_process *w)
 {
 	if (w == NULL)
 		return;
 	kill(w->pid, SIGKILL);
 	waitpid(w->pid, NULL, 0);
-	worker_process_free(w);
+	bury(s, w);
 }
 
 void
@@ -483,8 +499,8 @@ slots_free(struct slots *s)
 	for (unsigned i = 0; i < WORKERS_MAX; i++) {
 		struct slot *slot = &s->slot[i];
 
-		end_worker(slot->now);
-		end_worker(slot->next);
+		end_worker(s, slot->now);
+		end_worker(s, slot->next);
 		listening_close(&slot->set);
 		listening_close(&slot->next_set);
 		if (slot->rest != NULL)
@@ -494,7 +510,7 @@ slots_free(struct slots *s)
 		struct worker_process *w = s->retiring;
 
 		s->retiring = w->next;
-		end_worker(w);
+		end_worker(s, w);
 	}
 	if (s->killer != NULL)
 		event_free(s->killer);

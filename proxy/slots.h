@@ -40,6 +40,10 @@ struct slots_events {
 	int (*log_pipe)(void *arg, unsigned slot);
 	/* A page to read (log_state.h), which stays open. */
 	int (*log_state)(void *arg);
+	/* A page to write (board.h), the caller's to close, and its number; -1: errno. */
+	int (*board)(void *arg, unsigned slot, const struct config *, unsigned *number);
+	/* Its worker is gone. */
+	void (*board_gone)(void *arg, unsigned number);
 	/* For the log: what happened to a worker. event is a constant. */
 	void (*note)(void *arg, const char *event, unsigned slot, const char *text);
 	void *arg;

@@ -12,6 +12,7 @@ struct stock_shelf {
 	int fds[SHELF_ROOM];
 	size_t n;
 	size_t asked; /* that have not come yet */
+	uint64_t waited;
 	TAILQ_HEAD(, stock_waiter) waiters;
 };
 
@@ -19,7 +20,6 @@ struct socket_stock {
 	struct stock_shelf v4, v6;
 	void (*more)(void *, enum ip_family, unsigned);
 	void *arg;
-	uint64_t taken, waited;
 };
 
 static struct stock_shelf *
@@ -100,7 +100,6 @@ stock_add(struct socket_stock *s, enum ip_family family, const int fds[], size_t
 
 		if (w != NULL) {
 			stock_leave(w);
-			s->taken++;
 			w->ready(w->arg, fds[i]);
 		} else if (shelf->n < SHELF_ROOM) {
 			shelf->fds[shelf->n++] = fds[i];
@@ -117,10 +116,8 @@ stock_take(struct socket_stock *s, enum ip_family family)
 	struct stock_shelf *shelf = shelf_of(s, family);
 	int fd = -1;
 
-	if (shelf->n > 0) {
+	if (shelf->n > 0)
 		fd = shelf->fds[--shelf->n];
-		s->taken++;
-	}
 	ask(s, family);
 	return fd;
 }
@@ -130,7 +127,7 @@ stock_wait(struct socket_stock *s, enum ip_family family, struct stock_waiter *w
 {
 	struct stock_shelf *shelf = shelf_of(s, family);
 
-	s->waited++;
+	shelf->waited++;
 	w->shelf = shelf;
 	TAILQ_INSERT_TAIL(&shelf->waiters, w, line);
 	ask(s, family);
@@ -141,6 +138,6 @@ stock_stats(const struct socket_stock *s, struct stock_stats *out)
 {
 	*out = (struct stock_stats){.in_stock4 = (unsigned)s->v4.n,
 	    .in_stock6 = (unsigned)s->v6.n,
-	    .taken = s->taken,
-	    .waited = s->waited};
+	    .waited4 = s->v4.waited,
+	    .waited6 = s->v6.waited};
 }

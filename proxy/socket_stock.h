@@ -31,7 +31,7 @@ struct stock_waiter {
 
 struct stock_stats {
 	unsigned in_stock4, in_stock6;
-	uint64_t taken, waited; /* sockets; those among them that were waited for */
+	uint64_t waited4, waited6; /* sessions that found none */
 };
 
 /*

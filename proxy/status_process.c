@@ -8,6 +8,7 @@
 
 #include "ipc.h"
 #include "process.h"
+#include "sandbox.h"
 #include "shared_page.h"
 #include "status_render.h"
 
@@ -230,13 +231,16 @@ start(struct status *s, char **argv)
 	if (!span_u64(span_str(argv[2]), UINT32_MAX, &uid))
 		return "this is no command for people";
 	s->may_ask = (uid_t)uid;
-	/* SANDBOX: sandbox_drop(argv[1], &why), then process_follow_parent() once more */
+	if (!sandbox_drop(argv[1], &why))
+		return why;
+	process_follow_parent(); /* the kernel forgot it with the user */
 	if (!record_init())
 		return "cannot set up records";
 	why = open_pages(s);
 	if (why == NULL)
 		why = open_doors(s, argv[3]);
-	/* SANDBOX: sandbox_close(SANDBOX_STATUS, &why) */
+	if (why == NULL && !sandbox_close(SANDBOX_STATUS, &why))
+		return why;
 	return why;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "faults.h"
 #include "firewall_advice.h"
 #include "interception.h"
 #include "log_service.h"
@@ -17,6 +18,7 @@
 #include "relay.h"
 #include "sandbox.h"
 #include "slots.h"
+#include "status_link.h"
 
 #define LOG_WAIT_MS  5000
 #define SIGNALS	     5
@@ -29,6 +31,8 @@ struct supervisor {
 	struct log_service *log;
 	struct slots *slots;
 	struct slots_events slots_events;
+	struct status_link *status;
+	pid_t status_pid;		   /* 0: there is none */
 	struct interception *interception; /* NULL: nothing is taken off the wire */
 	struct event *firewall_news;	   /* somebody changed the firewall */
 	struct event *tick;		   /* every second */
@@ -71,6 +75,24 @@ log_state_page(void *arg)
 	return log_service_state(s->log);
 }
 
+static int
+new_board(void *arg, unsigned slot, const struct config *c, unsigned *number)
+{
+	struct supervisor *s = arg;
+	struct budget budget;
+
+	budget_compute(c, &budget);
+	return status_link_board(s->status, slot, budget.sessions, number);
+}
+
+static void
+on_board_gone(void *arg, unsigned number)
+{
+	struct supervisor *s = arg;
+
+	status_link_board_gone(s->status, number);
+}
+
 static void
 on_note(void *arg, const char *event, unsigned slot, const char *text)
 {
@@ -101,6 +123,26 @@ look_at_other_chains(struct supervisor *s, const struct config *c)
 	firewall_advice(&marks, on_advice, s);
 }
 
+static struct gateway_page *
+page(const struct supervisor *s)
+{
+	return status_link_gateway(s->status);
+}
+
+static void
+show_guard(struct supervisor *s, bool intact)
+{
+	enum guard_state state = GUARD_MISSING;
+
+	if (s->config == NULL || s->config->mode == INTERCEPT_OFF)
+		state = GUARD_NONE;
+	else if (s->config->intercept.on_exit_bypass)
+		state = GUARD_BYPASS;
+	else if (intact)
+		state = GUARD_BLOCK;
+	gateway_set(page(s), GATEWAY_GUARD, state);
+}
+
 static void
 watch_firewall(struct supervisor *s, bool all)
 {
@@ -108,12 +150,16 @@ watch_firewall(struct supervisor *s, bool all)
 
 	switch (interception_watch(s->interception, all, why)) {
 	case INTERCEPTION_INTACT:
+		show_guard(s, true);
 		break;
 	case INTERCEPTION_MENDED:
+		show_guard(s, true);
+		gateway_add(page(s), GATEWAY_MENDED, 1);
 		tell("firewall mended", why);
 		note(s, "firewall_mended", 1, why);
 		break;
 	case INTERCEPTION_BROKEN:
+		show_guard(s, false);
 		tell("firewall broken", why);
 		note(s, "firewall_broken", 1, why);
 		break;
@@ -195,6 +241,61 @@ say_if_open(struct supervisor *s)
 		note(s, "uninspected", s->open_for, "no worker serves: connections pass by");
 }
 
+/* ---- status ---- */
+
+static void
+show_numbers(struct supervisor *s)
+{
+	struct slots_stats slots;
+	struct log_service_stats log;
+
+	slots_stats(s->slots, &slots);
+	log_service_stats(s->log, &log);
+	gateway_set(page(s), GATEWAY_RESTARTS, slots.deaths);
+	gateway_set(page(s), GATEWAY_BACKING_OFF, slots.resting);
+	gateway_set(page(s), GATEWAY_LOG_LOST, log.lost);
+	gateway_set(page(s), GATEWAY_LOG_ROTATIONS, log.rotations);
+	gateway_set(page(s), GATEWAY_LOG_RESTARTS, log.restarts);
+	gateway_log_trouble(page(s), log.trouble ? "records are being lost" : NULL);
+}
+
+/* One that could not be started is tried again with the next tick. */
+static void
+start_status(struct supervisor *s, const struct config *c)
+{
+	pid_t pid = status_link_start(s->status, c->user);
+
+	if (pid < 0)
+		tell("status", strerror(errno));
+	else
+		s->status_pid = pid;
+}
+
+/* False: the listeners that the configuration wants cannot be had. */
+static bool
+change_status(struct supervisor *s, const struct config *c, const char **why)
+{
+	static char text[STATUS_WHY_MAX];
+	bool changed = false;
+
+	*why = text;
+	if (!status_link_listen(s->status, c, &changed, text))
+		return false;
+	if (changed && s->status_pid > 0)
+		kill(s->status_pid, SIGTERM);
+	return true;
+}
+
+static bool
+reap_status(struct supervisor *s, pid_t pid)
+{
+	if (pid != s->status_pid)
+		return false;
+	s->status_pid = 0;
+	status_link_lost(s->status);
+	return true;
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -206,6 +307,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		watch_firewall(s, true);
 	if (s->up && !s->stopping)
 		say_if_open(s);
+	show_numbers(s);
+	status_link_flush(s->status);
+	if (s->status_pid == 0 && s->up && !s->stopping)
+		start_status(s, s->config);
 }
 
 /* ---- a configuration comes into force ---- */
@@ -218,10 +323,19 @@ on_serving(void *arg)
 	struct supervisor *s = arg;
 	bool first = !s->up;
 
+	struct slots_stats slots;
+
 	config_free(s->config);
 	s->config = s->next;
 	s->next = NULL;
 	s->up = true;
+	slots_stats(s->slots, &slots);
+	gateway_config(page(s), s->config, slots.generation);
+	show_guard(s, true);
+	if (s->status_pid == 0)
+		start_status(s, s->config);
+	if (!first)
+		gateway_add(page(s), GATEWAY_RELOADS, 1);
 	tell("", first ? "ready" : "reloaded");
 	note(s, first ? "started" : "reloaded", 1, s->config->path);
 	notify_send(&s->notify, "READY=1\nSTATUS=serving");
@@ -243,6 +357,7 @@ on_refused(void *arg, const char *why)
 		return;
 	}
 	tell("reload refused", why);
+	gateway_reload_refused(page(s), why);
 	note(s, "reload_refused", 1, why);
 	notify_send(&s->notify, "READY=1\nSTATUS=serving; the last reload was refused");
 	if (s->reload_again)
@@ -268,7 +383,7 @@ begin(struct supervisor *s, struct config *c)
 		on_refused(s, why);
 		return false;
 	}
-	if (s->up && !log_service_change(s->log, c, &why)) {
+	if (!change_status(s, c, &why) || (s->up && !log_service_change(s->log, c, &why))) {
 		on_refused(s, why);
 		return false;
 	}
@@ -279,9 +394,32 @@ begin(struct supervisor *s, struct config *c)
 	return true;
 }
 
+/* NULL: fault has the first line of what was said about it. */
+static struct config *
+read_again(const struct supervisor *s, char fault[FAULT_TEXT_MAX])
+{
+	char *told = NULL;
+	size_t n = 0;
+	FILE *err = open_memstream(&told, &n);
+	struct config *c = err == NULL ? NULL : config_read(s->config->path, err);
+
+	if (c != NULL && !config_can_run(c, err)) {
+		config_free(c);
+		c = NULL;
+	}
+	if (err != NULL)
+		fclose(err);
+	fputs(told != NULL ? told : "", stderr);
+	snprintf(fault, FAULT_TEXT_MAX, "%.*s", told != NULL ? (int)strcspn(told, "\n") : 0,
+	    told != NULL ? told : "");
+	free(told);
+	return c;
+}
+
 static void
 reload(struct supervisor *s)
 {
+	char fault[FAULT_TEXT_MAX];
 	struct config *c;
 
 	s->reload_again = slots_busy(s->slots);
@@ -292,14 +430,11 @@ reload(struct supervisor *s)
 		return;
 	}
 	notify_reloading(&s->notify);
-	/* faults are told there, line by line */
-	c = config_read(s->config->path, stderr);
-	if (c == NULL || !config_can_run(c, stderr)) {
-		config_free(c);
-		on_refused(s, "the configuration has faults; the one before stays in force");
-		return;
-	}
-	begin(s, c);
+	c = read_again(s, fault);
+	if (c != NULL)
+		begin(s, c);
+	else
+		on_refused(s, fault);
 }
 
 /* ---- signals ---- */
@@ -321,7 +456,7 @@ reap(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!slots_reap(s->slots, pid, status))
+		if (!slots_reap(s->slots, pid, status) && !reap_status(s, pid))
 			log_service_reap(s->log, pid, status);
 }
 
@@ -379,6 +514,9 @@ start(struct supervisor *s, const struct config *c)
 	s->log = log_service_new(s->base, c, &why);
 	if (s->log == NULL)
 		return why;
+	s->status = status_link_new();
+	if (s->status == NULL)
+		return strerror(errno);
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
 	if (s->tick == NULL || event_add(s->tick, &second) != 0)
 		return "out of memory";
@@ -388,6 +526,8 @@ start(struct supervisor *s, const struct config *c)
 	    .gone = on_gone,
 	    .log_pipe = new_log_pipe,
 	    .log_state = log_state_page,
+	    .board = new_board,
+	    .board_gone = on_board_gone,
 	    .note = on_note,
 	    .arg = s};
 	s->slots = slots_new(s->base, &s->slots_events);
@@ -408,6 +548,9 @@ stop(struct supervisor *s)
 		event_free(s->tick);
 	if (s->up)
 		note(s, "stopped", 1, "by a signal");
+	if (s->status_pid > 0)
+		kill(s->status_pid, SIGKILL);
+	status_link_free(s->status);
 	log_service_free(s->log, LOG_WAIT_MS);
 	for (size_t i = 0; i < SIGNALS; i++)
 		if (s->signals[i] != NULL)

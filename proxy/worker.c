@@ -26,7 +26,8 @@ struct worker {
 	struct log_state *log_state;
 	struct listener **listeners;
 	size_t n_listeners;
-	struct event *control, *drain;
+	struct event *control, *drain, *tick;
+	struct board *board;
 	bool serving, retiring;
 	int code;
 };
@@ -147,6 +148,7 @@ static void
 serve(struct worker *w)
 {
 	w->serving = true;
+	board_state(w->board, BOARD_SERVING);
 	accept_more(w, true);
 	say(w, IPC_SERVING, 0, 0);
 }
@@ -157,6 +159,7 @@ retire(struct worker *w, uint32_t seconds)
 	struct timeval tv = {(time_t)seconds, 0};
 
 	w->retiring = true;
+	board_state(w->board, BOARD_DRAINING);
 	for (size_t i = 0; i < w->n_listeners; i++)
 		listener_close(w->listeners[i]);
 	if (w->sessions.count == 0)
@@ -224,6 +227,26 @@ on_drained(evutil_socket_t fd, short what, void *arg)
 	end_loop(arg, 0);
 }
 
+/* What others keep count of goes on the board from time to time. */
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct stock_stats stock = {0};
+
+	(void)fd;
+	(void)what;
+	if (w->sessions.stock != NULL)
+		stock_stats(w->sessions.stock, &stock);
+	board_set(w->board, BOARD_STOCK4, stock.in_stock4);
+	board_set(w->board, BOARD_STOCK6, stock.in_stock6);
+	board_count(w->board, BOARD_STOCK_WAITS4, stock.waited4);
+	board_count(w->board, BOARD_STOCK_WAITS6, stock.waited6);
+	board_set(w->board, BOARD_PENDING_CONNECTS, clients_pending(w->sessions.clients));
+	board_count(w->board, BOARD_LOG_WRITTEN, log_pipe_written(w->log));
+	board_count(w->board, BOARD_LOG_DROPPED, log_pipe_dropped(w->log));
+}
+
 /* ---- starting: everything that needs a file or a privilege ---- */
 
 static struct config *
@@ -267,6 +290,7 @@ start_sessions(struct worker *w)
 	budget_compute(w->config, &budget);
 	*s = (struct sessions){.base = w->base,
 	    .config = w->config,
+	    .board = w->board,
 	    .max = budget.sessions,
 	    .unaudited = is_unaudited,
 	    .ended = on_session_ended,
@@ -278,6 +302,7 @@ start_sessions(struct worker *w)
 	if (s->clients == NULL || s->resolver == NULL ||
 	    (s->stock == NULL && w->config->mode != INTERCEPT_OFF))
 		return why;
+	resolver_board(s->resolver, w->board);
 	sessions_init(s, w->log);
 	return NULL;
 }
@@ -285,6 +310,8 @@ start_sessions(struct worker *w)
 static const char *
 start_loop(struct worker *w)
 {
+	const struct timeval second = {1, 0};
+
 	w->log_state = log_state_map(WORKER_LOG_STATE, false);
 	close(WORKER_LOG_STATE);
 	if (w->log_state == NULL)
@@ -295,17 +322,26 @@ start_loop(struct worker *w)
 		return "cannot make an event loop";
 	w->control = event_new(w->base, WORKER_CONTROL, EV_READ | EV_PERSIST, on_control, w);
 	w->drain = evtimer_new(w->base, on_drained, w);
-	if (w->control == NULL || w->drain == NULL || event_add(w->control, NULL) != 0)
+	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
+	if (w->control == NULL || w->drain == NULL || w->tick == NULL ||
+	    event_add(w->control, NULL) != 0 || event_add(w->tick, &second) != 0)
 		return "out of memory";
 	return NULL;
 }
 
 static const char *
-start(struct worker *w, const char *name)
+start(struct worker *w, char **argv)
 {
 	const char *why = NULL;
+	uint64_t slot, generation;
 
-	w->config = inherited_config(name);
+	if (!span_u64(span_str(argv[2]), WORKERS_MAX, &slot) ||
+	    !span_u64(span_str(argv[3]), UINT32_MAX, &generation))
+		return "its arguments are not the supervisor's";
+	w->board = board_open(WORKER_BOARD, (unsigned)slot, (unsigned)generation);
+	if (w->board == NULL)
+		return "cannot map its board";
+	w->config = inherited_config(argv[1]);
 	if (w->config == NULL)
 		return "cannot read the configuration that was handed over";
 	budget_raise_limit();
@@ -326,6 +362,8 @@ static void
 stop(struct worker *w)
 {
 	sessions_end(&w->sessions);
+	if (w->sessions.clients != NULL)
+		on_tick(-1, 0, w);
 	for (size_t i = 0; i < w->n_listeners; i++)
 		listener_free(w->listeners[i]);
 	free(w->listeners);
@@ -336,10 +374,13 @@ stop(struct worker *w)
 		event_free(w->control);
 	if (w->drain != NULL)
 		event_free(w->drain);
+	if (w->tick != NULL)
+		event_free(w->tick);
 	log_pipe_free(w->log, LOG_WAIT_MS);
 	log_state_unmap(w->log_state);
 	if (w->base != NULL)
 		event_base_free(w->base);
+	board_close(w->board);
 	config_free(w->config);
 }
 
@@ -353,7 +394,7 @@ worker_main(int argc, char **argv)
 	process_name("postern-worker");
 	/* the supervisor says when to end */
 	signal(SIGTERM, SIG_IGN);
-	why = argc == 2 ? start(&w, argv[1]) : "not to be started by hand";
+	why = argc == 4 ? start(&w, argv) : "is started by the supervisor, not by hand";
 	if (why != NULL) {
 		fail(why);
 	} else {

@@ -16,12 +16,13 @@ enum worker_fd {
 	WORKER_CONFIG,		     /* the text of the configuration, a sealed file in memory */
 	WORKER_LOG,		     /* the writing end of its log pipe */
 	WORKER_LOG_STATE,	     /* log_state.h, to read */
+	WORKER_BOARD,		     /* board.h, its own page, to write */
 	WORKER_FD_END
 };
 
 /*
- * argv: "worker", what messages call the configuration file. Returns the exit code: 0 retired
- * and done, 1 could not start or was given garbage (one line on standard error).
+ * argv: "worker", what messages call the configuration file, slot, generation. Returns the exit
+ * code: 0 retired and done, 1 could not start or was given garbage (one line on standard error).
  */
 int worker_main(int argc, char **argv);
 

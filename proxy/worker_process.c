@@ -124,14 +124,17 @@ static bool
 launch(struct worker_process *w, const char *name, const int fds[WORKER_INHERITS])
 {
 	int ends[2], all[1 + WORKER_INHERITS];
+	char slot[16], generation[16];
+	const char *const args[] = {name, slot, generation};
 
+	snprintf(slot, sizeof(slot), "%u", w->slot);
+	snprintf(generation, sizeof(generation), "%u", w->generation);
 	if (!ipc_pair(ends))
 		return false;
 	w->control = ends[0];
 	all[0] = ends[1];
 	memcpy(all + 1, fds, WORKER_INHERITS * sizeof(int));
-	w->pid = process_start("worker", (const char *const[]){name}, 1, all, 1 + WORKER_INHERITS,
-	    false);
+	w->pid = process_start("worker", args, 3, all, 1 + WORKER_INHERITS, false);
 	close(ends[1]);
 	return w->pid > 0;
 }

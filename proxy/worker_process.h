@@ -34,6 +34,7 @@ struct worker_process {
 	pid_t pid;
 	unsigned slot;
 	unsigned generation;
+	unsigned board; /* the number of its page: status_link.h */
 	enum worker_state state;
 	/* the rest belongs to the module */
 	const struct worker_events *events;

@@ -71,14 +71,14 @@ put_table(struct transaction *t, uint16_t type, const char *name, uint16_t flags
 }
 
 static uint32_t
-put_chain(struct transaction *t, const char *table, uint16_t flags)
+put_chain(struct transaction *t, uint16_t type, const char *table, const char *name, uint16_t flags)
 {
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 	struct nlmsghdr *m =
-	    nftnl_nlmsg_build_hdr((char *)here(t), NFT_MSG_NEWCHAIN, NFPROTO_INET, flags, t->next);
+	    nftnl_nlmsg_build_hdr((char *)here(t), type, NFPROTO_INET, flags, t->next);
 
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, table);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, "some");
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
 	nftnl_chain_nlmsg_build_payload(m, chain);
 	nftnl_chain_free(chain);
 	t->n += m->nlmsg_len;
@@ -96,14 +96,14 @@ make_table(struct netlink *nl, const char *name, struct netlink_error *err)
 	return netlink_batch(nl, t.octets, t.n, err);
 }
 
-struct tables {
+struct found {
 	size_t n, twins; /* of them with a name that begins with "twin" */
 };
 
 static void
 on_table(void *arg, const struct nlmsghdr *m)
 {
-	struct tables *found = arg;
+	struct found *found = arg;
 	struct nftnl_table *t = nftnl_table_alloc();
 
 	assert_int_equal(nftnl_table_nlmsg_parse(m, t), 0);
@@ -112,17 +112,23 @@ on_table(void *arg, const struct nlmsghdr *m)
 	nftnl_table_free(t);
 }
 
-static struct tables
-dump_tables(struct netlink *nl)
+static struct found
+dump(struct netlink *nl, uint16_t type, netlink_message *each)
 {
 	_Alignas(struct nlmsghdr) char room[256];
-	struct nlmsghdr *m = nftnl_nlmsg_build_hdr(room, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
-	struct tables found = {0};
+	struct nlmsghdr *m = nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, 0, 0);
+	struct found found = {0};
 	struct netlink_error err;
 
-	if (!netlink_dump(nl, m, on_table, &found, &err))
+	if (!netlink_dump(nl, m, each, &found, &err))
 		fail_msg("%s", err.text);
 	return found;
+}
+
+static struct found
+dump_tables(struct netlink *nl)
+{
+	return dump(nl, NFT_MSG_GETTABLE, on_table);
 }
 
 static struct netlink *
@@ -185,7 +191,7 @@ transaction_is_done(void **state)
 	begin(&t, nl, 3);
 	put_table(&t, NFT_MSG_NEWTABLE, "one", NLM_F_CREATE);
 	put_table(&t, NFT_MSG_NEWTABLE, "two", NLM_F_CREATE | NLM_F_ACK);
-	put_chain(&t, "two", NLM_F_CREATE | NLM_F_ACK);
+	put_chain(&t, NFT_MSG_NEWCHAIN, "two", "some", NLM_F_CREATE | NLM_F_ACK);
 	end(&t);
 	assert_true(netlink_batch(nl, t.octets, t.n, &err));
 	assert_int_equal(err.seq, 0);
@@ -206,8 +212,8 @@ refused_transaction_names_the_message(void **state)
 	(void)state;
 	begin(&t, nl, 4);
 	put_table(&t, NFT_MSG_NEWTABLE, "one", NLM_F_CREATE | NLM_F_ACK);
-	bad = put_chain(&t, "nowhere", NLM_F_CREATE);
-	put_chain(&t, "neither", NLM_F_CREATE);
+	bad = put_chain(&t, NFT_MSG_NEWCHAIN, "nowhere", "some", NLM_F_CREATE);
+	put_chain(&t, NFT_MSG_NEWCHAIN, "neither", "some", NLM_F_CREATE);
 	put_table(&t, NFT_MSG_NEWTABLE, "two", NLM_F_CREATE | NLM_F_ACK);
 	end(&t);
 	assert_false(netlink_batch(nl, t.octets, t.n, &err));
@@ -331,7 +337,7 @@ request_gives_what_it_asked_for(void **state)
 	_Alignas(struct nlmsghdr) char room[256];
 	struct netlink *nl = open_tables();
 	struct nlmsghdr *m = nftnl_nlmsg_build_hdr(room, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
-	struct tables found = {0};
+	struct found found = {0};
 	struct netlink_error err;
 
 	(void)state;
@@ -348,19 +354,23 @@ request_gives_what_it_asked_for(void **state)
 
 /* ---- dumps ---- */
 
-#define MANY 800
+#define MANY  800
+#define FIRST "t0"
+#define LAST  "t799"
 
+/* Tables, with a chain in each. */
 static void
 make_many(struct netlink *nl)
 {
 	static struct transaction t;
 	struct netlink_error err;
 
-	begin(&t, nl, MANY);
+	begin(&t, nl, 2 * MANY);
 	for (unsigned i = 0; i < MANY; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "t%u", i);
-		put_table(&t, NFT_MSG_NEWTABLE, name, NLM_F_CREATE | NLM_F_ACK);
+		put_table(&t, NFT_MSG_NEWTABLE, name, NLM_F_CREATE);
+		put_chain(&t, NFT_MSG_NEWCHAIN, name, "some", NLM_F_CREATE | NLM_F_ACK);
 	}
 	end(&t);
 	if (!netlink_batch(nl, t.octets, t.n, &err))
@@ -382,32 +392,44 @@ long_dump_is_whole(void **state)
 struct changer {
 	struct netlink *nl;
 	atomic_bool stop;
-	unsigned changes;
-	struct netlink_error err;
+	atomic_uint changes;
 };
 
-/* Two tables that are only ever made together and deleted together. */
+/* Two chains, in the first table and in the last, are only ever made and deleted together. */
 static void *
 change(void *arg)
 {
 	static struct transaction t;
-	static const struct timespec pause = {0, 3000000};
+	static const struct timespec pause = {0, 10000000};
 	struct changer *c = arg;
-	uint16_t type = NFT_MSG_NEWTABLE;
+	uint16_t type = NFT_MSG_NEWCHAIN;
+	struct netlink_error err;
 
 	while (!atomic_load(&c->stop)) {
-		uint16_t flags = type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0;
+		uint16_t flags = type == NFT_MSG_NEWCHAIN ? NLM_F_CREATE : 0;
 		begin(&t, c->nl, 2);
-		put_table(&t, type, "twin-a", flags);
-		put_table(&t, type, "twin-b", flags | NLM_F_ACK);
+		put_chain(&t, type, FIRST, "twin", flags);
+		put_chain(&t, type, LAST, "twin", flags | NLM_F_ACK);
 		end(&t);
-		if (!netlink_batch(c->nl, t.octets, t.n, &c->err))
+		if (!netlink_batch(c->nl, t.octets, t.n, &err))
 			break;
-		c->changes++;
-		type = type == NFT_MSG_NEWTABLE ? NFT_MSG_DELTABLE : NFT_MSG_NEWTABLE;
+		atomic_fetch_add(&c->changes, 1);
+		type = type == NFT_MSG_NEWCHAIN ? NFT_MSG_DELCHAIN : NFT_MSG_NEWCHAIN;
 		nanosleep(&pause, NULL);
 	}
 	return NULL;
+}
+
+static void
+on_chain(void *arg, const struct nlmsghdr *m)
+{
+	struct found *found = arg;
+	struct nftnl_chain *c = nftnl_chain_alloc();
+
+	assert_int_equal(nftnl_chain_nlmsg_parse(m, c), 0);
+	found->n++;
+	found->twins += strcmp(nftnl_chain_get_str(c, NFTNL_CHAIN_NAME), "twin") == 0;
+	nftnl_chain_free(c);
 }
 
 static void
@@ -415,23 +437,23 @@ dump_is_never_half_of_a_change(void **state)
 {
 	struct changer c = {.nl = open_tables()};
 	struct netlink *nl = open_tables();
-	unsigned with = 0, without = 0;
+	unsigned with = 0, without = 0, seen = 0;
 	pthread_t thread;
 
 	(void)state;
 	make_many(nl);
 	assert_int_equal(pthread_create(&thread, NULL, change, &c), 0);
-	for (int i = 0; i < 300; i++) {
-		struct tables found = dump_tables(nl);
+	for (unsigned i = 0; seen < 100 && i < 100000; i++) {
+		struct found found = dump(nl, NFT_MSG_GETCHAIN, on_chain);
 		assert_int_equal(found.n, MANY + found.twins);
 		assert_true(found.twins == 0 || found.twins == 2);
 		with += found.twins == 2;
 		without += found.twins == 0;
+		seen = atomic_load(&c.changes);
 	}
 	atomic_store(&c.stop, true);
 	pthread_join(thread, NULL);
-	assert_int_equal(c.err.code, 0);
-	assert_true(with > 0 && without > 0 && c.changes > 10);
+	assert_true(seen >= 100 && with > 0 && without > 0);
 	netlink_close(nl);
 	netlink_close(c.nl);
 }

@@ -68,7 +68,6 @@ test_low_water(void **state)
 	stock_stats(s, &stats);
 	assert_int_equal(stats.in_stock4, STOCK_LOW - 1);
 	assert_int_equal(stats.in_stock6, 0);
-	assert_int_equal(stats.taken, STOCK_FULL - STOCK_LOW + 1);
 	stock_free(s);
 }
 
@@ -108,8 +107,8 @@ test_waiting(void **state)
 	assert_true(one >= 0);
 	assert_int_equal(stock_take(s, IP_V6), -1);
 	stock_stats(s, &stats);
-	assert_int_equal(stats.waited, 3);
-	assert_int_equal(stats.taken, 3);
+	assert_int_equal(stats.waited6, 3);
+	assert_int_equal(stats.waited4, 0);
 	/* one that still waits when the stock goes may leave afterwards */
 	stock_wait(s, IP_V6, &w[1]);
 	stock_free(s);
