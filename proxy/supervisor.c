@@ -559,6 +559,7 @@ stop(struct supervisor *s)
 		event_base_free(s->base);
 	config_free(s->next);
 	config_free(s->config);
+	notify_free(&s->notify);
 }
 
 int
