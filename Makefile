@@ -30,7 +30,12 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstric
 	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wswitch-enum -Werror
 SANITIZE := $(if $(SAN)$(FUZZ),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
 OPT      := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer,-O2)
-HARD     := $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
+# takes: the options, where this compiler has them for this machine (clang 14 wants two of them for one)
+takes = $(shell echo 'int x;' | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>/dev/null && echo '$(1)')
+ZERO     := -ftrivial-auto-var-init=zero
+HARD     := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 \
+	$(call takes,-fstack-clash-protection) $(call takes,-fcf-protection) $(or $(call takes,$(ZERO)), \
+	$(call takes,$(ZERO) -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)))
 
 # A room sees only the rooms to its left: an include against the arrows does not compile.
 SEES = -I. -Ianalyzers -Irules -Iproxy
@@ -40,7 +45,7 @@ $(BUILD)/obj/rules/%.o: SEES = -Ianalyzers -Irules
 CPPFLAGS += -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"'
 CFLAGS   += -std=c17 -g $(OPT) $(HARD) $(WARN) $(SANITIZE)
 CFLAGS   += $(if $(FUZZ),-fsanitize=fuzzer-no-link)
-LDFLAGS  += -pie -Wl,-z,relro,-z,now,--as-needed $(SANITIZE)
+LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANITIZE)
 libs = $(shell pkg-config --libs $(1))
 
 SRC_ANALYZERS := $(sort $(wildcard analyzers/*/*.c))
@@ -153,7 +158,7 @@ test: deps-test deps-lab
 	+@$(PARALLEL) all units replays vectors helpers
 	+@$(PARALLEL) SAN=1 all units replays vectors
 	+@$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
-	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check lint \
+	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check hardening --check lint \
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
@@ -197,6 +202,11 @@ demo: deps deps-lab
 .PHONY: purity
 purity: $(LIB_ANALYZERS) $(LIB_RULES)
 	tests/purity.sh $(LIB_ANALYZERS) $(LIB_RULES)
+
+## hardening: what the compiler and the linker put into the binary against its own faults
+.PHONY: hardening
+hardening: $(BUILD)/postern
+	tests/hardening.sh $< $(call obj,proxy/main.c) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 
 ## lint: clang-format, clang-tidy, cppcheck, shellcheck, mandoc; the tree must be clean
 .PHONY: lint lint-all

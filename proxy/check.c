@@ -215,6 +215,9 @@ print_other_rules(const struct config *c)
 
 /* ---- check --rules ---- */
 
+/* Octets of the text: more than the networks of the largest configuration take. */
+#define RULES_TEXT_MAX (8 * CONFIG_FILE_MAX)
+
 /* What belongs to the tables and is no part of them, as comments. */
 static void
 print_policy_route(const struct intercept_config *i)
@@ -242,7 +245,7 @@ print_rules(const struct config *c)
 	if (c->mode == INTERCEPT_TPROXY)
 		print_policy_route(&c->intercept);
 	print_marks(&c->intercept);
-	buf_init(&text, FIREWALL_BATCH_MAX);
+	buf_init(&text, RULES_TEXT_MAX);
 	f = interception_firewall(c, served, n);
 	made = f != NULL && firewall_text(f, &text);
 	if (made)

@@ -180,7 +180,9 @@ fail(char why[INTERCEPTION_TEXT_MAX], const char *line)
 static bool
 no_plan(char why[INTERCEPTION_TEXT_MAX])
 {
-	return fail(why, "no memory for the firewall rules, or too many networks");
+	return fail(why,
+	    "intercept.bypass and bypass_servers have more networks than fit into one transaction "
+	    "(some 30,000), or there is no memory");
 }
 
 static bool

@@ -1,6 +1,7 @@
 #include "logger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,7 +19,8 @@
 
 #define RETRY_MS     1000  /* a file that could not be written is tried again */
 #define ASK_AGAIN_MS 60000 /* for a new file, when none came */
-#define ORPHAN_MS    1000  /* what is left to do without a supervisor */
+#define ORPHAN_MS    1000  /* for what is left to do without a supervisor ... */
+#define HALF_MS	     1000  /* ... and for the ends of lines that have begun */
 #define SOURCES_MAX  4096  /* pipes; 256 workers in many generations */
 
 struct file {
@@ -311,14 +313,19 @@ forget_torn(struct logger *l)
 	l->saying = false;
 }
 
-/* A line that a dead logger or a dead machine has left half has its end put behind it. */
+/*
+ * A line that a dead logger or a dead machine has left half has its end put behind it. Standard
+ * output that can only be written keeps its secret, and its place.
+ */
 static void
 end_last_line(struct logger *l)
 {
+	const struct file *f = &l->file;
 	uint8_t last;
 
-	if (l->file.size > 0 && pread(l->file.fd, &last, 1, (off_t)l->file.size - 1) == 1 &&
-	    last != '\n') {
+	if (f->size == 0 || (fcntl(f->fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+		return;
+	if (lseek(f->fd, -1, SEEK_END) >= 0 && read(f->fd, &last, 1) == 1 && last != '\n') {
 		log_source_put(l->own, "\n", 1);
 		l->torn = l->own;
 	}
@@ -438,6 +445,22 @@ remove_ended(struct logger *l)
 
 /* ---- the loop ---- */
 
+/* There is no supervisor, and no time for anything new. */
+static bool
+late(const struct logger *l)
+{
+	return l->deadline != 0 && now_ms() >= l->deadline;
+}
+
+static bool
+any_half(const struct logger *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->sources[i]->fd >= 0 && l->sources[i]->n > 0)
+			return true;
+	return false;
+}
+
 static void
 orphan(struct logger *l)
 {
@@ -471,24 +494,32 @@ receive(struct logger *l)
 	return false;
 }
 
-/* While the file takes nothing no pipe is read: what is in it is not lost yet. */
+/*
+ * While the file takes nothing no pipe is read: what is in it is not lost yet. In the end only
+ * lines that have begun are: what stays in the pipes is the next logger's, if there will be one.
+ */
+static bool
+wanted(const struct logger *l, const struct log_source *s)
+{
+	return l->file.fd >= 0 && !holding(l) && (!late(l) || s->n > 0);
+}
+
 static nfds_t
 watch(struct logger *l)
 {
-	bool readable = l->file.fd >= 0 && !holding(l);
 
 	l->fds[0] = (struct pollfd){.fd = l->control, .events = POLLIN};
 	l->fds[1] = (struct pollfd){.fd = holding(l) ? l->file.fd : -1, .events = POLLOUT};
 	for (size_t i = 0; i < l->n; i++)
-		l->fds[2 + i] =
-		    (struct pollfd){.fd = readable ? l->sources[i]->fd : -1, .events = POLLIN};
+		l->fds[2 + i] = (struct pollfd){
+		    .fd = wanted(l, l->sources[i]) ? l->sources[i]->fd : -1, .events = POLLIN};
 	return 2 + l->n;
 }
 
 static int
 patience(const struct logger *l)
 {
-	int64_t left = l->deadline - now_ms();
+	int64_t left = l->deadline + (late(l) ? HALF_MS : 0) - now_ms();
 
 	if (l->deadline != 0)
 		return left < 0 ? 0 : (int)left;
@@ -533,7 +564,7 @@ turn(struct logger *l)
 static bool
 over(const struct logger *l)
 {
-	if (l->deadline != 0 && now_ms() >= l->deadline)
+	if (late(l) && (!any_half(l) || now_ms() >= l->deadline + HALF_MS))
 		return true;
 	return l->n == 0 && (l->had_pipes || l->control < 0) && !holding(l);
 }
@@ -565,18 +596,12 @@ ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-/* NULL: all is there. */
+/* NULL: all is there, and everything else is out of reach. */
 static const char *
-set_up(struct logger *l, int argc, char **argv)
+set_up(struct logger *l, const char *user)
 {
-	const char *why = NULL;
-	uint64_t seconds;
+	const char *why;
 
-	if (argc != 5 || !span_u64(span_str(argv[3]), INT64_MAX, &l->size_max) ||
-	    !span_u64(span_str(argv[4]), UINT32_MAX, &seconds))
-		return "is started by the supervisor, not by hand";
-	l->name = argv[1];
-	l->age_max = (int64_t)seconds * 1000;
 	ignore_signals();
 	process_name("postern-log");
 	process_follow_parent();
@@ -587,7 +612,7 @@ set_up(struct logger *l, int argc, char **argv)
 	l->own = log_source_new(-1, LOG_SLOT_SUPERVISOR);
 	if (l->own == NULL || !grow(l) || !record_init())
 		return "cannot set up records";
-	if (!sandbox_drop(argv[2], &why))
+	if (!sandbox_drop(user, &why))
 		return why;
 	process_follow_parent(); /* the kernel forgot it with the user */
 	return sandbox_close(SANDBOX_LOGGER, &why) ? NULL : why;
@@ -615,13 +640,29 @@ free_all(struct logger *l)
 		close(l->file.fd);
 }
 
+/* False: no supervisor gives such ones. */
+static bool
+read_arguments(struct logger *l, int argc, char **argv)
+{
+	uint64_t seconds;
+
+	if (argc != 5 || !span_u64(span_str(argv[3]), INT64_MAX, &l->size_max) ||
+	    !span_u64(span_str(argv[4]), UINT32_MAX, &seconds))
+		return false;
+	l->name = argv[1];
+	l->age_max = (int64_t)seconds * 1000;
+	return true;
+}
+
 int
 logger_main(int argc, char **argv)
 {
 	struct logger l = {.control = PROCESS_FD, .file = {.fd = -1}};
-	const char *why = set_up(&l, argc, argv);
+	const char *why = "is started by the supervisor, not by hand";
 	int code = 1;
 
+	if (read_arguments(&l, argc, argv))
+		why = set_up(&l, argv[2]);
 	if (why == NULL)
 		code = run(&l);
 	else

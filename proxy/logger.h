@@ -22,7 +22,8 @@
  * else is, but the last one at the end.
  *
  * It ends when at least one pipe was given and all were read to their ends: IPC_LOG_CLOSED. When
- * the supervisor is gone it ends so too, or after a second. A signal does not end it.
+ * the supervisor is gone, or has taken leave of it to start another one, it ends so too, or after a
+ * second with the last line that has begun. A signal does not end it.
  */
 #ifndef POSTERN_LOGGER_H
 #define POSTERN_LOGGER_H

@@ -62,7 +62,10 @@ bool netlink_request(struct netlink *, struct nlmsghdr *, netlink_message *each,
 /*
  * A dump; sequence number and flags are set here. Whole and consistent or not at all: each is
  * called only when all messages are there, and a dump that was overtaken by a change
- * (NLM_F_DUMP_INTR) is tried again, at most NETLINK_TRIES times (then EINTR).
+ * (NLM_F_DUMP_INTR) is tried again, at most NETLINK_TRIES times (then EINTR). What the kernel does
+ * not call a change is no reason: while somebody else's transaction is prepared or given up, it may
+ * show an object of nftables twice, or leave one out. A dump of one table has that only where that
+ * very table is being changed.
  */
 bool netlink_dump(struct netlink *, struct nlmsghdr *, netlink_message *each, void *arg,
     struct netlink_error *err);

@@ -85,7 +85,7 @@ can_come_back(void)
 static bool
 become(const char *user, const char **why)
 {
-	struct ids ids;
+	struct ids ids = {0};
 
 	if (!look_up(user, &ids, why))
 		return false;

@@ -89,6 +89,8 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(exit_group)},
     /* qsort() asks how much memory there is */
     {EVERYBODY, SCMP_SYS(sysinfo)},
+    /* dprintf() asks where in a file it is */
+    {EVERYBODY, SCMP_SYS(lseek)},
 
     /* clients come in over listeners that were handed over */
     {WORKER | STATUS, SCMP_SYS(accept4)},
@@ -105,8 +107,8 @@ static const struct call calls[] = {
 
     {LOGGER, SCMP_SYS(fsync)},
     {LOGGER, SCMP_SYS(fdatasync)},
-    {LOGGER, SCMP_SYS(lseek)},
-    {LOGGER, SCMP_SYS(fstat)},
+    {LOGGER, SCMP_SYS(pread64)},
+    {LOGGER | STATUS, SCMP_SYS(fstat)},
 #ifdef SANITIZED
     /* LeakSanitizer at the end: a thread of its own stops the others and reads what they hold */
     {EVERYBODY, SCMP_SYS(clone)},
@@ -116,6 +118,7 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(wait4)},
     {EVERYBODY, SCMP_SYS(sigaltstack)},
     {EVERYBODY, SCMP_SYS(sched_getaffinity)},
+    {EVERYBODY, SCMP_SYS(getdents)},
     {EVERYBODY, SCMP_SYS(getdents64)},
     {EVERYBODY, SCMP_SYS(getppid)},
     /* reports: which program, which line, where to */
@@ -124,7 +127,6 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(stat)},
     {EVERYBODY, SCMP_SYS(fstat)},
     {EVERYBODY, SCMP_SYS(newfstatat)},
-    {EVERYBODY, SCMP_SYS(lseek)},
     {EVERYBODY, SCMP_SYS(dup)},
 #endif
 };
@@ -151,6 +153,7 @@ static const struct rule rules[] = {
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_GETFD)}},
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_SETFD)}},
     {WORKER, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_SETPIPE_SZ)}},
+    {STATUS, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_GET_SEALS)}},
     {WORKER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, FIONREAD)}},
     {WORKER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, FIONBIO)}},
     {WORKER, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, SIOCGIFNAME)}},
@@ -158,14 +161,15 @@ static const struct rule rules[] = {
     {EVERYBODY, FAILS(ENOTTY), SCMP_SYS(ioctl), {IS(1, TCGETS)}},
 
     /*
-     * stdio asks what it writes to, and goes on without an answer. fstat() is a newfstatat() with
-     * an empty path, and the filter cannot see whether it is empty: the logger, which must know
-     * how large its file is, could thus learn that some file exists and how large it is.
+     * Logger and status must know how large the files and pages are that they are handed. fstat()
+     * is a newfstatat() with an empty path, and the filter cannot see whether it is empty: taken
+     * over, they could learn that some file exists, whose it is and how large. In a worker only
+     * stdio asks what it writes to, and goes on without an answer.
      */
-    {LOGGER, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    {LOGGER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
 #ifndef SANITIZED
-    {WORKER | STATUS, FAILS(EPERM), SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
-    {WORKER | STATUS, FAILS(EPERM), SCMP_SYS(fstat), {0}},
+    {WORKER, FAILS(EPERM), SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    {WORKER, FAILS(EPERM), SCMP_SYS(fstat), {0}},
 #else
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(open), {LACKS(1, O_ACCMODE | O_CREAT)}},
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(openat), {LACKS(2, O_ACCMODE | O_CREAT)}},

@@ -19,6 +19,7 @@
 #include "sandbox.h"
 #include "slots.h"
 #include "status_link.h"
+#include "sysctl.h"
 
 #define LOG_WAIT_MS  5000
 #define SIGNALS	     5
@@ -119,8 +120,11 @@ look_at_other_chains(struct supervisor *s, const struct config *c)
 	const struct firewall_marks marks = {.mark = c->intercept.mark,
 	    .own_mark = c->intercept.own_mark,
 	    .mask = c->intercept.mark_mask};
+	char line[SYSCTL_TEXT_MAX];
 
 	firewall_advice(&marks, on_advice, s);
+	if (c->mode == INTERCEPT_TPROXY && !c->intercept.sysctl && !early_demux_is_off(line))
+		on_advice(s, line);
 }
 
 static struct gateway_page *
@@ -307,6 +311,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		watch_firewall(s, true);
 	if (s->up && !s->stopping)
 		say_if_open(s);
+	notify_watchdog(&s->notify);
 	show_numbers(s);
 	status_link_flush(s->status);
 	if (s->status_pid == 0 && s->up && !s->stopping)
@@ -505,7 +510,10 @@ start(struct supervisor *s, const struct config *c)
 	const char *why = "out of memory";
 
 	budget_raise_limit();
-	notify_init(&s->notify);
+	why = notify_init(&s->notify);
+	if (why != NULL)
+		tell("NOTIFY_SOCKET", why);
+	why = "out of memory";
 	if (!record_init())
 		return "cannot set up records";
 	s->base = event_base_new();
@@ -557,9 +565,9 @@ stop(struct supervisor *s)
 			event_free(s->signals[i]);
 	if (s->base != NULL)
 		event_base_free(s->base);
+	notify_end(&s->notify);
 	config_free(s->next);
 	config_free(s->config);
-	notify_free(&s->notify);
 }
 
 int

@@ -41,8 +41,8 @@ struct facts {
 	bool failed;
 };
 
-/* Octets of all that is said; a batch is larger than that. */
-#define FACTS_MAX      FIREWALL_BATCH_MAX
+/* Octets of all that is said of a kernel's dump, whatever others have put into our tables. */
+#define FACTS_MAX      (64u << 20)
 /* Octets of one expression's message; the largest of ours takes some 100. */
 #define EXPRESSION_MAX 4096
 

@@ -9,8 +9,8 @@
 
 #include "firewall.h"
 
-/* Octets that a batch may take: room for some 500,000 networks. */
-#define FIREWALL_BATCH_MAX (64u << 20)
+/* Octets that a batch may take, which one message buffer has to hold: some 30,000 networks. */
+#define FIREWALL_BATCH_MAX (4u << 20)
 #define FIREWALL_TEXT_MAX  256 /* octets of a text with its NUL */
 
 /*

@@ -16,6 +16,12 @@
 
 #include "interception.h"
 
+static unsigned
+number(const char *text)
+{
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
 static void
 answer(bool done, const char *why)
 {
@@ -61,7 +67,7 @@ flow(struct interception *i, const char *const words[8])
 {
 	size_t at = strcmp(words[0], "forget") == 0 ? 2 : 1;
 	char why[INTERCEPTION_TEXT_MAX] = "";
-	struct firewall_flow f = {.port = (uint16_t)atoi(words[at + 2])};
+	struct firewall_flow f = {.port = (uint16_t)number(words[at + 2])};
 	bool done;
 
 	if (!ip_parse(span_str(words[at]), &f.source) ||
@@ -71,10 +77,9 @@ flow(struct interception *i, const char *const words[8])
 		done = interception_forget(
 		    i, strcmp(words[1], "data") == 0 ? FIREWALL_DATA : FIREWALL_PASSED, &f, why);
 	else if (strcmp(words[0], "expect") == 0)
-		done = interception_expect(
-		    i, &f, (unsigned)atoi(words[4]), (unsigned)atoi(words[5]), why);
+		done = interception_expect(i, &f, number(words[4]), number(words[5]), why);
 	else
-		done = interception_pass(i, &f, (unsigned)atoi(words[4]), why);
+		done = interception_pass(i, &f, number(words[4]), why);
 	answer(done, why);
 }
 
@@ -89,7 +94,7 @@ obey(struct interception *i, char *line)
 	if (strcmp(words[0], "watch") == 0 || strcmp(words[0], "news") == 0)
 		watch(i, words[0][0] == 'w');
 	else if (strcmp(words[0], "wait") == 0)
-		wait_for(i, atoi(words[1]));
+		wait_for(i, (int)number(words[1]));
 	else if (strcmp(words[0], "reload") == 0)
 		reload(i, words[1]);
 	else

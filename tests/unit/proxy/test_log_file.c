@@ -70,10 +70,11 @@ assert_contents(const char *path, const char *want)
 	char text[256] = "";
 	FILE *f = fopen(path, "r");
 
-	if (f == NULL)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(fread(text, 1, sizeof(text) - 1, f) < sizeof(text));
-	fclose(f);
+	assert_non_null(f);
+	if (f != NULL) {
+		assert_true(fread(text, 1, sizeof(text) - 1, f) < sizeof(text));
+		fclose(f);
+	}
 	assert_string_equal(text, want);
 }
 
@@ -299,7 +300,6 @@ test_a021_folder(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir("disk", 0700), 0);
-	own_mounts();
 	assert_int_equal(mount("none", "disk", "tmpfs", 0, "size=64k,nr_inodes=2"), 0);
 	put("disk/log", "0");
 	fd = log_file_open("disk/log", why);
@@ -321,13 +321,19 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_opens), TEST(test_standard_output), TEST(test_refuses),
-	    TEST(test_fifo_and_device), TEST(test_l14_rotates), TEST(test_l14_gap),
-	    TEST(test_l14_keep_one), TEST(test_l14_gone), TEST(test_l14_rename_fails),
+	    TEST(test_opens),
+	    TEST(test_standard_output),
+	    TEST(test_refuses),
+	    TEST(test_fifo_and_device),
+	    TEST(test_l14_rotates),
+	    TEST(test_l14_gap),
+	    TEST(test_l14_keep_one),
+	    TEST(test_l14_gone),
+	    TEST(test_l14_rename_fails),
 	    TEST(test_l14_not_a_file),
-	    TEST(test_a021_folder), /* the last one: it stays in its namespace */
+	    TEST(test_a021_folder),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("log_file", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("log_file", tests, own_mounts, NULL);
 }

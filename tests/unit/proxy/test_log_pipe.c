@@ -148,7 +148,9 @@ test_overflow(void **state)
 	for (unsigned i = 0; i < written; i++)
 		write_line(b, i);
 	assert_in_range(log_pipe_dropped(b->log), written / 3, written / 2 + 1);
+	assert_true(log_pipe_in_trouble(b->log));
 	drain(b);
+	assert_false(log_pipe_in_trouble(b->log));
 	write_line(b, written);
 	drain(b);
 	assert_int_equal(check_lines(b->got, &lines, &said, &said_dropped), written);
@@ -193,6 +195,85 @@ test_reader_gone(void **state)
 	log_pipe_write(b->log, "x\n", 2);
 	assert_in_range(log_pipe_dropped(b->log), 1001 - 65536 / FILL - 1, 1001);
 	assert_int_equal(event_base_get_num_events(b->base, EVENT_BASE_COUNT_ADDED), 0);
+	assert_true(log_pipe_in_trouble(b->log));
+}
+
+/* A-021: whoever would rather serve nobody than lose records has time to stop before one is lost.
+ */
+static void
+test_a021_trouble_before_loss(void **state)
+{
+	struct bench *b = *state;
+	unsigned i = 0;
+
+	assert_false(log_pipe_in_trouble(b->log));
+	for (; !log_pipe_in_trouble(b->log); i++)
+		write_line(b, i);
+	assert_in_range(i * FILL, LOG_RING_MAX / 2, LOG_RING_MAX / 2 + 70000);
+	assert_int_equal(log_pipe_dropped(b->log), 0);
+	drain(b);
+	assert_false(log_pipe_in_trouble(b->log));
+}
+
+/* A line that had no place ends the trouble by itself, also when no other one ever comes. */
+static void
+test_a021_trouble_passes(void **state)
+{
+	static char line[LOG_RING_MAX + 1];
+	unsigned lines, said;
+	struct bench *b = *state;
+	uint64_t said_dropped;
+
+	log_pipe_write(b->log, line, sizeof(line));
+	assert_int_equal(log_pipe_dropped(b->log), 1);
+	assert_true(log_pipe_in_trouble(b->log));
+	drain(b);
+	assert_false(log_pipe_in_trouble(b->log));
+	check_lines(b->got, &lines, &said, &said_dropped);
+	assert_int_equal(said, 1);
+	assert_int_equal(said_dropped, 1);
+	assert_int_equal(event_base_get_num_events(b->base, EVENT_BASE_COUNT_ADDED), 0);
+}
+
+/* The logger dies, and the next one reads on: a pause, and no line less. */
+static void
+test_reader_replaced(void **state)
+{
+	unsigned lines, said;
+	struct bench *b = *state;
+	uint64_t said_dropped;
+	int kept = fcntl(b->out, F_DUPFD_CLOEXEC, 3);
+
+	for (unsigned i = 0; i < 1000; i++)
+		write_line(b, i);
+	close(b->out);
+	event_base_loop(b->base, EVLOOP_NONBLOCK);
+	b->out = kept;
+	drain(b);
+	assert_int_equal(check_lines(b->got, &lines, &said, &said_dropped), 999);
+	assert_int_equal(lines, 1000);
+	assert_int_equal(log_pipe_dropped(b->log), 0);
+}
+
+static void
+test_pair(void **state)
+{
+	int ends[2];
+	char c;
+
+	(void)state;
+	assert_true(log_pipe_pair(ends));
+	for (int i = 0; i < 2; i++) {
+		assert_true((fcntl(ends[i], F_GETFD) & FD_CLOEXEC) != 0);
+		assert_true((fcntl(ends[i], F_GETFL) & O_NONBLOCK) != 0);
+	}
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_false(log_pipe_drained(ends[0]));
+	close(ends[1]);
+	assert_false(log_pipe_drained(ends[0]));
+	assert_int_equal(read(ends[0], &c, 1), 1);
+	assert_true(log_pipe_drained(ends[0]));
+	close(ends[0]);
 }
 
 static void *
@@ -255,6 +336,10 @@ main(void)
 	    TEST(test_overflow),
 	    TEST(test_long_line),
 	    TEST(test_reader_gone),
+	    TEST(test_reader_replaced),
+	    TEST(test_a021_trouble_before_loss),
+	    TEST(test_a021_trouble_passes),
+	    TEST(test_pair),
 	    TEST(test_free_writes_rest),
 	    TEST(test_free_gives_up),
 	};

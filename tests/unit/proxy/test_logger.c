@@ -16,7 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -96,6 +96,7 @@ tear_down(void **state)
 		waitpid(b->pid, NULL, 0);
 	log_state_unmap(b->state);
 	close(b->page);
+	umount("disk"); /* where there is one */
 	assert_int_equal(chdir("/"), 0);
 	assert_int_equal(nftw(b->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 	free(b);
@@ -107,8 +108,8 @@ tear_down(void **state)
 static _Noreturn void
 be_logger(int control, int page, const char *size, const char *age)
 {
-	char role[] = "logger", name[] = "log", limits[2][24];
-	char *argv[] = {role, name, limits[0], limits[1], NULL};
+	char role[] = "logger", name[] = "log", user[] = "nobody", limits[2][24];
+	char *argv[] = {role, name, user, limits[0], limits[1], NULL};
 
 	snprintf(limits[0], sizeof(limits[0]), "%s", size);
 	snprintf(limits[1], sizeof(limits[1]), "%s", age);
@@ -117,7 +118,7 @@ be_logger(int control, int page, const char *size, const char *age)
 	if (dup2(control, PROCESS_FD) < 0 || dup2(page, PROCESS_FD + 1) < 0)
 		_exit(9);
 	close_range(PROCESS_FD + 2, ~0u, 0);
-	_exit(logger_main(4, argv));
+	_exit(logger_main(5, argv));
 }
 
 static void
@@ -168,10 +169,10 @@ give_pipe(struct bench *b, int i, uint32_t slot)
 
 /* A logger with a log and one pipe, of slot 0. */
 static void
-start(struct bench *b)
+start(struct bench *b, const char *path)
 {
 	start_with(b, "0", "0");
-	give_file(b, "log");
+	give_file(b, path);
 	give_pipe(b, 0, 0);
 }
 
@@ -261,26 +262,35 @@ assert_contents(const char *path, const char *want)
 	free(text);
 }
 
+static unsigned
+lines_of(const char *text, const char *with)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, with)) != NULL; text++)
+		n++;
+	return n;
+}
+
 /* The stats of the only record in text that has this counter; the caller frees. */
 static json_t *
 stats_of(const char *text, const char *counter)
 {
-	char key[64];
-	const char *at, *from;
-	json_t *record, *stats;
+	char key[64], *line, *copy = strdup(text), *rest = copy;
+	json_t *record, *stats = NULL;
 
 	snprintf(key, sizeof(key), "\"stats\":{\"%s\":", counter);
-	at = strstr(text, key);
-	if (at == NULL)
-		fail_msg("no %s in:\n%.2000s", counter, text);
-	assert_null(strstr(at + 1, key));
-	for (from = at; from > text && from[-1] != '\n'; from--)
-		;
-	record = json_loadb(from, (size_t)(strchr(at, '\n') - from), 0, NULL);
-	assert_non_null(record);
-	assert_string_equal(json_string_value(json_object_get(record, "event_type")), "stats");
-	stats = json_incref(json_object_get(record, "stats"));
-	json_decref(record);
+	assert_int_equal(lines_of(copy, key), 1);
+	while ((line = strsep(&rest, "\n")) != NULL && stats == NULL) {
+		if (strstr(line, key) == NULL)
+			continue;
+		record = json_loads(line, 0, NULL);
+		assert_string_equal(
+		    json_string_value(json_object_get(record, "event_type")), "stats");
+		stats = json_incref(json_object_get(record, "stats"));
+		json_decref(record);
+	}
+	free(copy);
 	return stats;
 }
 
@@ -311,14 +321,17 @@ pause_ms(long ms)
 }
 
 /* Thirty seconds at most, which only a fault needs. */
+static void
+wait_more(int *tries, const char *condition)
+{
+	if (++*tries > 3000)
+		fail_msg("never: %s", condition);
+	pause_ms(10);
+}
+
 #define WAIT_FOR(condition)                                                                        \
-	do {                                                                                       \
-		for (int tries_ = 0; !(condition); tries_++) {                                     \
-			if (tries_ == 3000)                                                        \
-				fail_msg("never: %s", #condition);                                 \
-			pause_ms(10);                                                              \
-		}                                                                                  \
-	} while (0)
+	for (int tries_ = 0; !(condition);)                                                        \
+	wait_more(&tries_, #condition)
 
 static off_t
 size_of(const char *path)
@@ -344,10 +357,10 @@ test_appends(void **state)
 {
 	struct bench *b = *state;
 
-	start(b);
+	start(b, "log");
 	put(b, 0, LINE("one") "two\n");
 	assert_int_equal(stop(b), 0);
-	start(b);
+	start(b, "log");
 	put(b, 0, LINE("three"));
 	assert_int_equal(stop(b), 0);
 	assert_contents("log", LINE("one") "two\n" LINE("three"));
@@ -385,7 +398,7 @@ test_signals(void **state)
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 	struct bench *b = *state;
 
-	start(b);
+	start(b, "log");
 	put(b, 0, LINE("one"));
 	WAIT_FOR(size_of("log") > 0);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -490,7 +503,7 @@ test_floods(void **state)
 	struct seen s;
 	char *text;
 
-	start(b);
+	start(b, "log");
 	give_pipe(b, 1, 1);
 	give_pipe(b, 2, 0);
 	for (int i = 0; i < 3; i++)
@@ -545,6 +558,36 @@ test_fair(void **state)
 }
 
 /* ---- A-021: a disk that does not take it ---- */
+
+#define DISK_OCTETS 65536
+
+/* A disk of its own at "disk", and one that has more room. */
+static void
+mount_disk(void)
+{
+	assert_int_equal(mkdir("disk", 0700), 0);
+	assert_int_equal(mount("none", "disk", "tmpfs", 0, "size=64k"), 0);
+}
+
+static void
+resize_disk(const char *size)
+{
+	assert_int_equal(mount("none", "disk", "tmpfs", MS_REMOUNT, size), 0);
+}
+
+/* A log of one line that leaves so much room on the disk. */
+static void
+fill_disk(size_t room)
+{
+	char *line = malloc(DISK_OCTETS);
+	int fd = open("disk/log", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_non_null(line);
+	make_wide(line, DISK_OCTETS - room);
+	assert_int_equal(write(fd, line, DISK_OCTETS - room), DISK_OCTETS - room);
+	close(fd);
+	free(line);
+}
 
 /* What is lost is counted by slot, also over several pipes of one slot, and said in one record. */
 static void
@@ -611,9 +654,7 @@ test_a021_real_disk(void **state)
 	char *text;
 	int filler;
 
-	own_mounts();
-	assert_int_equal(mkdir("disk", 0700), 0);
-	assert_int_equal(mount("none", "disk", "tmpfs", 0, "size=64k"), 0);
+	mount_disk();
 	filler = open("disk/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(posix_fallocate(filler, 0, 32768), 0);
 	close(filler);
@@ -634,15 +675,6 @@ test_a021_real_disk(void **state)
 	assert_int_equal(s.lines[0] + log_state_lost(b->state), 100);
 	assert_int_equal(s.cut, 0);
 	free(text);
-	assert_int_equal(umount("disk"), 0);
-}
-
-static void
-limit_file(struct bench *b, rlim_t octets)
-{
-	struct rlimit limit = {.rlim_cur = octets, .rlim_max = RLIM_INFINITY};
-
-	assert_int_equal(prlimit(b->pid, RLIMIT_FSIZE, &limit, NULL), 0);
 }
 
 /* A disk that fills up inside a line, wherever: it is completed before anything else is written. */
@@ -653,33 +685,34 @@ test_a021_torn_at_every_cut(void **state)
 	size_t first = sizeof(LINE("first")) - 1, total = sizeof(all) - 1;
 	struct bench *b = *state;
 
+	mount_disk();
 	for (size_t cut = 1; cut < total; cut++) {
-		uint64_t before = log_state_lost(b->state), lost;
-		char *text;
+		uint64_t before = log_state_lost(b->state), lost = cut <= first ? 2 : 1;
+		char *text, *added;
 
-		start(b);
+		fill_disk(cut);
+		start(b, "disk/log");
 		give_pipe(b, 1, 1);
-		limit_file(b, cut);
 		put(b, 0, all);
-		WAIT_FOR(size_of("log") == (off_t)cut);
+		WAIT_FOR(size_of("disk/log") == DISK_OCTETS);
 		WAIT_FOR(log_state_trouble(b->state));
 		put(b, 1, LINE("other"));
 		/* "other", and what stood behind the torn line */
-		WAIT_FOR(log_state_lost(b->state) == before + (cut <= first ? 2 : 1));
-		limit_file(b, RLIM_INFINITY);
+		WAIT_FOR(log_state_lost(b->state) == before + lost);
+		resize_disk("size=128k");
 		put(b, 1, LINE("third"));
 		assert_int_equal(stop(b), 0);
-		text = contents("log");
-		lost = log_state_lost(b->state) - before;
+		text = contents("disk/log");
+		added = text + DISK_OCTETS - cut;
+		assert_memory_equal(added, all, cut <= first ? first : total);
+		assert_non_null(strstr(added, LINE("third")));
+		assert_null(strstr(added, "other"));
 		assert_int_equal(said_lost(text), lost);
-		assert_int_equal(lost, cut <= first ? 2 : 1);
-		assert_memory_equal(text, all, cut <= first ? first : total);
-		assert_non_null(strstr(text, LINE("third")));
-		assert_null(strstr(text, "other"));
 		for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
 			assert_memory_equal(line, RECORD_LINE_START, 14);
 		free(text);
-		assert_int_equal(unlink("log"), 0);
+		assert_int_equal(unlink("disk/log"), 0);
+		resize_disk("size=64k");
 	}
 }
 
@@ -690,17 +723,16 @@ test_torn_and_rotated(void **state)
 	struct bench *b = *state;
 	char *text;
 
-	start(b);
-	limit_file(b, 20);
+	mount_disk();
+	fill_disk(20);
+	start(b, "disk/log");
 	put(b, 0, LINE("first") LINE("second"));
 	WAIT_FOR(log_state_lost(b->state) == 1);
-	assert_int_equal(rename("log", "log.1"), 0);
-	limit_file(b, RLIM_INFINITY);
 	give_file(b, "log");
 	WAIT_FOR(!log_state_trouble(b->state));
 	assert_int_equal(stop(b), 0);
 	text = contents("log");
-	assert_null(strstr(text, "first"));
+	assert_null(strstr(text, "st\"}"));
 	assert_int_equal(said_lost(text), 2);
 	free(text);
 }
@@ -714,7 +746,7 @@ test_half_line_in_file(void **state)
 
 	assert_int_equal(write(fd, LINE("one") "{\"time", 24), 24);
 	close(fd);
-	start(b);
+	start(b, "log");
 	put(b, 0, LINE("two"));
 	assert_int_equal(stop(b), 0);
 	assert_contents("log", LINE("one") "{\"ti\n" LINE("two"));
@@ -769,16 +801,6 @@ start_drain(struct drain *d, int fd)
 	fcntl(fd, F_SETFL, 0);
 	*d = (struct drain){.fd = fd};
 	assert_int_equal(pthread_create(&d->thread, NULL, drain, d), 0);
-}
-
-static unsigned
-lines_of(const char *text, const char *with)
-{
-	unsigned n = 0;
-
-	for (; (text = strstr(text, with)) != NULL; text++)
-		n++;
-	return n;
 }
 
 /* The log is a FIFO whose reader stalls for so long; then it reads on. Returns what it got. */
@@ -930,7 +952,7 @@ test_half_line_at_every_cut(void **state)
 	for (size_t cut = 1; cut < sizeof(half) - 1; cut++) {
 		char *text;
 
-		start(b);
+		start(b, "log");
 		put(b, 0, LINE("one"));
 		put_octets(b, 0, half, cut);
 		assert_int_equal(stop(b), 0);
@@ -950,7 +972,7 @@ test_endless_line(void **state)
 	struct bench *b = *state;
 	char junk[4096], *text;
 
-	start(b);
+	start(b, "log");
 	give_pipe(b, 1, 1);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(fcntl(b->in[i], F_SETFL, 0), 0);
@@ -977,7 +999,7 @@ test_longest_line(void **state)
 
 	assert_non_null(line);
 	make_wide(line, RECORD_LINE_MAX);
-	start(b);
+	start(b, "log");
 	for (int i = 0; i < 3; i++)
 		put_octets(b, 0, line, RECORD_LINE_MAX);
 	assert_int_equal(stop(b), 0);
@@ -1026,7 +1048,7 @@ test_killed_under_flood(void **state)
 	struct seen s;
 	char *text;
 
-	start(b);
+	start(b, "log");
 	start_flood(&f, b->in[0], 0, 0);
 	for (int i = 0; i < 10; i++) {
 		octets = atomic_load(&b->state->octets);
@@ -1091,13 +1113,39 @@ test_orphan(void **state)
 	assert_contents("log", LINE("one"));
 }
 
+/* The supervisor takes leave of it: a line that has begun is not torn, the rest is the next one's.
+ */
+static void
+test_taken_leave_of(void **state)
+{
+	struct bench *b = *state;
+	int status;
+
+	start(b, "log");
+	put(b, 0, LINE("one") RECORD_LINE_START);
+	WAIT_FOR(size_of("log") > 0);
+	close_end(&b->control);
+	pause_ms(1300);
+	put(b, 0, "two\"}\n");
+	assert_int_equal(waitpid(b->pid, &status, 0), b->pid);
+	b->pid = -1;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_contents("log", LINE("one") LINE("two"));
+	put(b, 0, LINE("three"));
+	start_with(b, "0", "0");
+	give_file(b, "log");
+	give(b, IPC_LOG_PIPE, 0, b->out[0]);
+	assert_int_equal(stop(b), 0);
+	assert_contents("log", LINE("one") LINE("two") LINE("three"));
+}
+
 static void
 test_garbage(void **state)
 {
 	struct bench *b = *state;
 	struct ipc_message m = {.type = IPC_RETIRE};
 
-	start(b);
+	start(b, "log");
 	assert_int_equal(ipc_send(b->control, &m, NULL, 0), IPC_OK);
 	assert_int_equal(exit_code(b), 1);
 }
@@ -1106,11 +1154,11 @@ static void
 test_by_hand(void **state)
 {
 	char role[] = "logger", odd[] = "-1";
-	char *argv[] = {role, role, odd, odd, NULL};
+	char *argv[] = {role, role, role, odd, odd, NULL};
 
 	(void)state;
 	assert_int_equal(logger_main(1, argv), 1);
-	assert_int_equal(logger_main(4, argv), 1);
+	assert_int_equal(logger_main(5, argv), 1);
 }
 
 /* ---- L14: rotation ---- */
@@ -1144,7 +1192,7 @@ test_l14_reopened(void **state)
 	struct bench *b = *state;
 	char *text;
 
-	start(b);
+	start(b, "log");
 	put(b, 0, LINE("one"));
 	WAIT_FOR(size_of("log") > 0);
 	assert_int_equal(rename("log", "log.1"), 0);
@@ -1250,20 +1298,39 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_appends), TEST(test_order), TEST(test_signals), TEST(test_floods),
-	    TEST(test_fair), TEST(test_a021_lost_by_slot), TEST(test_a021_full_to_the_end),
-	    TEST(test_a021_torn_at_every_cut), TEST(test_torn_and_rotated),
-	    TEST(test_half_line_in_file), TEST(test_a021_stall), TEST(test_a021_long_stall),
-	    TEST(test_stalled_file_replaced), TEST(test_a021_reader_gone),
-	    TEST(test_a021_blocking_output), TEST(test_half_line_at_every_cut),
-	    TEST(test_endless_line), TEST(test_longest_line), TEST(test_restart_inside_a_line),
-	    TEST(test_killed_under_flood), TEST(test_a021_restart_says_losses), TEST(test_orphan),
-	    TEST(test_garbage), TEST(test_by_hand), TEST(test_l14_reopened), TEST(test_l14_by_size),
-	    TEST(test_l14_size_from_before), TEST(test_l14_by_age),
+	    TEST(test_appends),
+	    TEST(test_order),
+	    TEST(test_signals),
+	    TEST(test_floods),
+	    TEST(test_fair),
+	    TEST(test_a021_lost_by_slot),
+	    TEST(test_a021_full_to_the_end),
+	    TEST(test_a021_real_disk),
+	    TEST(test_a021_torn_at_every_cut),
+	    TEST(test_torn_and_rotated),
+	    TEST(test_half_line_in_file),
+	    TEST(test_a021_stall),
+	    TEST(test_a021_long_stall),
+	    TEST(test_stalled_file_replaced),
+	    TEST(test_a021_reader_gone),
+	    TEST(test_a021_blocking_output),
+	    TEST(test_half_line_at_every_cut),
+	    TEST(test_endless_line),
+	    TEST(test_longest_line),
+	    TEST(test_restart_inside_a_line),
+	    TEST(test_killed_under_flood),
+	    TEST(test_a021_restart_says_losses),
+	    TEST(test_orphan),
+	    TEST(test_taken_leave_of),
+	    TEST(test_garbage),
+	    TEST(test_by_hand),
+	    TEST(test_l14_reopened),
+	    TEST(test_l14_by_size),
+	    TEST(test_l14_size_from_before),
+	    TEST(test_l14_by_age),
 	    TEST(test_l14_output_is_not_rotated),
-	    TEST(test_a021_real_disk), /* the last one: it stays in its namespace */
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests_name("logger", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("logger", tests, own_mounts, NULL);
 }

@@ -445,7 +445,8 @@ dump_is_never_half_of_a_change(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, change, &c), 0);
 	for (unsigned i = 0; seen < 100 && i < 100000; i++) {
 		struct found found = dump(nl, NFT_MSG_GETCHAIN, on_chain);
-		assert_int_equal(found.n, MANY + found.twins);
+		/* one that was put in, ahead of the commit, shifts others into view again */
+		assert_in_range(found.n, MANY + found.twins, MANY + found.twins + 2);
 		assert_true(found.twins == 0 || found.twins == 2);
 		with += found.twins == 2;
 		without += found.twins == 0;

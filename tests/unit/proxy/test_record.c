@@ -536,12 +536,44 @@ test_stats(void **state)
 
 	(void)state;
 	init_sunk(&sunk);
-	record_stats("log_lines_lost", 12, "No space left on device", sink, &sunk);
+	record_stats("log_lines_dropped", 12, "No space left on device", sink, &sunk);
 	json = only_line(&sunk);
 	assert_string_equal(text_at(json, "event_type"), "stats");
-	assert_int_equal(int_at(json, "stats", "log_lines_lost"), 12);
+	assert_int_equal(int_at(json, "stats", "log_lines_dropped"), 12);
 	assert_string_equal(text_at(json, "stats.text"), "No space left on device");
 	assert_null(json_object_get(json, "src_ip"));
+	json_decref(json);
+}
+
+/* What the log has lost, by worker; all records begin as the logger expects it of a whole line. */
+static void
+test_log_lost(void **state)
+{
+	static const struct record_lost lost[] = {{0, 12}, {255, UINT64_C(1) << 40}};
+	struct sunk sunk;
+	json_t *json, *workers;
+
+	(void)state;
+	init_sunk(&sunk);
+	record_log_lost(lost, 2, 3, sink, &sunk);
+	assert_true(span_starts(buf_span(&sunk.line), span_str(RECORD_LINE_START)));
+	json = only_line(&sunk);
+	assert_int_equal(int_at(json, "stats", "log_lines_lost"), (UINT64_C(1) << 40) + 15);
+	assert_int_equal(int_at(json, "stats", "supervisor"), 3);
+	workers = json_object_get(json_object_get(json, "stats"), "workers");
+	assert_int_equal(json_array_size(workers), 2);
+	for (size_t i = 0; i < 2; i++) {
+		json_t *worker = json_array_get(workers, i);
+
+		assert_int_equal(json_integer_value(json_object_get(worker, "slot")), lost[i].slot);
+		assert_int_equal(
+		    json_integer_value(json_object_get(worker, "lost")), lost[i].lines);
+	}
+	json_decref(json);
+	init_sunk(&sunk);
+	record_log_lost(lost, 1, 0, sink, &sunk);
+	json = only_line(&sunk);
+	assert_null(json_object_get(json_object_get(json, "stats"), "supervisor"));
 	json_decref(json);
 }
 
@@ -571,6 +603,7 @@ main(void)
 	    cmocka_unit_test(test_flow),
 	    cmocka_unit_test(test_timestamp),
 	    cmocka_unit_test(test_stats),
+	    cmocka_unit_test(test_log_lost),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, set_up, NULL);

@@ -147,6 +147,43 @@ test_faults(void **state)
 }
 
 static void
+assert_range(const struct networks *set, size_t i, const char *first, const char *last)
+{
+	char text[IP_TEXT_MAX];
+	struct ip a, b;
+
+	assert_true(networks_range(set, i, &a, &b));
+	assert_string_equal(ip_text(&a, text), first);
+	assert_string_equal(ip_text(&b, text), last);
+}
+
+/* What lies within or right beside another network is no range of its own. */
+static void
+test_ranges(void **state)
+{
+	static const char *const texts[] = {"10.128.0.0/9", "10.0.0.0/9", "10.1.0.0/16", "11.0.0.1",
+	    "255.255.255.255", "255.255.255.254", "::", "::1", "ffff::/16", "ffff:8000::/17"};
+	struct networks *set = networks_new();
+	struct ip first, last;
+	const char *why;
+
+	(void)state;
+	assert_false(networks_range(NULL, 0, &first, &last));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_true(networks_add(set, texts[i], &why));
+	networks_seal(set);
+	assert_range(set, 0, "10.0.0.0", "10.255.255.255");
+	assert_range(set, 1, "11.0.0.1", "11.0.0.1");
+	assert_range(set, 2, "255.255.255.254", "255.255.255.255");
+	assert_range(set, 3, "::", "::1");
+	assert_range(set, 4, "ffff::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	assert_false(networks_range(set, 5, &first, &last));
+	assert_true(has(set, "10.200.0.1"));
+	assert_false(has(set, "11.0.0.0"));
+	networks_free(set);
+}
+
+static void
 test_many(void **state)
 {
 	struct networks *set = networks_new();
@@ -178,6 +215,7 @@ main(void)
 	    cmocka_unit_test(test_families),
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_ranges),
 	    cmocka_unit_test(test_many),
 	};
 
