@@ -246,11 +246,11 @@ set_sysctl(struct interception *i, const struct config *c, char why[INTERCEPTION
 {
 	char line[SYSCTL_TEXT_MAX];
 
-	if (c->mode == INTERCEPT_TPROXY && !sysctl_forwards(false, line))
+	if (c->mode != INTERCEPT_TPROXY)
+		return true;
+	if (!sysctl_forwards(false, line) || !sysctl_source_check(line))
 		return fail(why, line);
-	if (c->mode == INTERCEPT_TPROXY && c->intercept.sysctl && !early_demux_off(&i->demux, line))
-		return fail(why, line);
-	return true;
+	return !c->intercept.sysctl || early_demux_off(&i->demux, line) || fail(why, line);
 }
 
 static bool

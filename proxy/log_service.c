@@ -18,7 +18,11 @@
 #define PIPE_OCTETS (1 << 20)
 #define PIPES_MAX   (4 * WORKERS_MAX) /* workers of several generations, and our own */
 #define SWEEP_MS    1000	      /* between two looks for pipes that are done with */
-#define RESTART_MS  200		      /* until a logger that died is replaced */
+#define RESTART_MS  200		      /* until a logger that died is replaced ... */
+#define RESTART_MAX 10000	      /* ... and one that keeps dying */
+#define STEADY_MS   10000	      /* one that lived so long had no trouble starting */
+#define GIVE_TRIES  5
+#define GIVE_MS	    50
 #define OWN_SLOT    IPC_SLOT_SUPERVISOR
 
 struct source {
@@ -39,18 +43,29 @@ struct log_service {
 	struct source pipes[PIPES_MAX];
 	size_t n_pipes;
 	struct log_pipe *own;
-	bool closed;   /* it has said that all is written */
-	bool replaced; /* it was told to end, for another one with other bounds */
+	unsigned patience; /* milliseconds before the next one is started */
+	uint64_t began;	   /* when the last one was */
+	bool closed;	   /* it has said that all is written */
+	bool replaced;	   /* it was told to end, for another one with other bounds */
 };
 
 /* ---- the process ---- */
 
+/* A logger that is given many pipes at once takes a moment to read of them. */
 static bool
 give(const struct log_service *l, enum ipc_type type, uint32_t a, int fd)
 {
 	const struct ipc_message m = {.type = type, .a = a};
+	struct pollfd room = {.fd = l->control, .events = POLLOUT};
+	enum ipc_result result = IPC_CLOSED;
 
-	return l->control >= 0 && ipc_send(l->control, &m, &fd, 1) == IPC_OK;
+	for (int i = 0; l->control >= 0 && i < GIVE_TRIES; i++) {
+		result = ipc_send(l->control, &m, &fd, 1);
+		if (result != IPC_AGAIN)
+			break;
+		poll(&room, 1, GIVE_MS);
+	}
+	return result == IPC_OK;
 }
 
 static void
@@ -89,6 +104,30 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		l->closed = true;
 }
 
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+/* Another one, at once where the last one had lived; one that keeps dying has less and less of it.
+ */
+static void
+start_again(struct log_service *l)
+{
+	struct timeval tv;
+
+	if (l->patience == 0 || now_ms() - l->began > STEADY_MS)
+		l->patience = RESTART_MS;
+	else
+		l->patience = 2 * l->patience < RESTART_MAX ? 2 * l->patience : RESTART_MAX;
+	tv = (struct timeval){l->patience / 1000, (suseconds_t)(l->patience % 1000) * 1000};
+	event_add(l->restart, &tv);
+}
+
 static bool
 launch(struct log_service *l)
 {
@@ -102,7 +141,7 @@ launch(struct log_service *l)
 		return false;
 	l->control = ends[0];
 	l->pid = process_start("logger", args, sizeof(args) / sizeof(args[0]),
-	    (const int[]){ends[1], l->state}, 2, strcmp(l->path, "-") == 0);
+	    (const int[]){ends[1], l->state}, 2, false);
 	close(ends[1]);
 	if (l->pid < 0) {
 		l->pid = 0;
@@ -116,9 +155,10 @@ launch(struct log_service *l)
 static void
 start_logger(struct log_service *l)
 {
-	struct timeval tv = {0, RESTART_MS * 1000};
-	bool started = launch(l) && give(l, IPC_LOG_FILE, 0, l->file);
+	bool started;
 
+	l->began = now_ms();
+	started = launch(l) && give(l, IPC_LOG_FILE, 0, l->file);
 	for (size_t i = 0; started && i < l->n_pipes; i++)
 		started = give(l, IPC_LOG_PIPE, l->pipes[i].slot, l->pipes[i].in);
 	if (started)
@@ -127,7 +167,7 @@ start_logger(struct log_service *l)
 	if (l->pid > 0)
 		kill(l->pid, SIGKILL); /* it will be reaped, and tried again */
 	else
-		event_add(l->restart, &tv);
+		start_again(l);
 }
 
 static void
@@ -141,8 +181,6 @@ on_restart(evutil_socket_t fd, short what, void *arg)
 bool
 log_service_reap(struct log_service *l, pid_t pid, int status)
 {
-	struct timeval tv = {0, RESTART_MS * 1000};
-
 	(void)status;
 	if (pid != l->pid)
 		return false;
@@ -159,7 +197,7 @@ log_service_reap(struct log_service *l, pid_t pid, int status)
 	fputs("postern: the logger died; another one takes its place\n", stderr);
 	record_stats("logger_restarted", 1, "what it had read and not written is lost",
 	    log_service_write, l);
-	event_add(l->restart, &tv);
+	start_again(l);
 	return true;
 }
 
