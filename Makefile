@@ -291,7 +291,7 @@ install: all
 	! $(LIVE) || systemctl daemon-reload
 # A gateway that is gone must leave no guard that keeps the ports closed.
 uninstall:
-	! $(LIVE) || ! systemctl --quiet is-enabled postern.service || systemctl disable --now postern.service
+	! $(LIVE) || ! systemctl cat postern.service >/dev/null 2>&1 || systemctl disable --now postern.service
 	$(if $(DESTDIR),,! test -x $(PREFIX)/sbin/postern || $(PREFIX)/sbin/postern release)
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 	rm -rf $(DOC)
