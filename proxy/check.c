@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "address.h"
 #include "budget.h"
@@ -11,6 +12,7 @@
 #include "firewall_advice.h"
 #include "interception.h"
 #include "relay.h"
+#include "sandbox.h"
 
 /*
  * Octets of one session at most, whatever its peers send: per channel two blocks of input, the
@@ -28,11 +30,15 @@ static void
 print_processes(const struct config *c)
 {
 	struct budget budget;
+	const char *why;
 
 	budget_compute(c, &budget);
 	printf("# Processes: %u worker%s, as user %s when root starts the gateway, which root must "
 	       "to intercept;\n#   and one that writes the log.\n",
 	    budget.workers, budget.workers == 1 ? "" : "s", c->user);
+	/* somebody else's gateway stays who it is */
+	if (geteuid() == 0 && !sandbox_check_user(c->user, &why))
+		printf("# Warning: %s; \"postern run\" refuses to start.\n", why);
 }
 
 static void

@@ -434,6 +434,15 @@ def test_the_budget_is_said_by_check_A_016(gateway):
     assert 20 < sessions() < 550 < many
 
 
+@pytest.mark.parametrize("user", ["nobody", "root", "no-such-user"])
+def test_a_user_that_cannot_be_is_named_by_check_too(gateway, user):
+    gate = gateway()
+    gate.configure(user=user)
+    said = subprocess.run(gate.command("check", "-c", gate.file), capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert (f'# Warning: user "{user}"' in said.stdout) == (user != "nobody")
+
+
 def test_a_thousand_idle_sessions(lab, gateway):
     """The small version of tests/soak's ten thousand."""
     with Crowd(lab.server, "serve", L.FAKE, 25) as server:
