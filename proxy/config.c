@@ -4,10 +4,12 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "address.h"
 #include "config_scan.h"
 #include "config_text.h"
 #include "config_tree.h"
 #include "config_value.h"
+#include "relay.h"
 
 /* A configuration while it is read. */
 struct reading {
@@ -188,6 +190,40 @@ same_endpoint(const struct sockaddr_storage *a, const struct sockaddr_storage *b
 	return a->ss_family != AF_UNSPEC && memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* Every protocol that this version takes off the wire is one that it speaks. */
+static bool
+is_taken(const struct config *c, unsigned port)
+{
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n;
+		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
+
+		for (size_t k = 0; relay_ops_of((enum protocol)p) != NULL && k < n; k++)
+			if (ports[k] == port)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * What comes for one of this host's own addresses at such a port is taken for a loop, and reset,
+ * before anybody who listens there hears of it; but for what comes from this host.
+ */
+static void
+check_forward_port(struct reading *r, size_t i)
+{
+	const struct config *c = r->config;
+	struct endpoint at = address_endpoint((const struct sockaddr *)&c->forwards[i].listen);
+
+	if (c->mode == INTERCEPT_OFF || !is_taken(c, at.port) || ip_is_loopback(&at.ip) ||
+	    (!ip_is_unspecified(&at.ip) && networks_has(c->intercept.bypass_servers, &at.ip)))
+		return;
+	faults_add(&r->faults, r->scan.forward_line[i],
+	    "forward.listen: port %u is taken off the wire, and who connects to it here is reset; "
+	    "listen on an address that stands in intercept.bypass_servers, or on another port",
+	    at.port);
+}
+
 static void
 check_forward(struct reading *r, size_t i)
 {
@@ -210,6 +246,7 @@ check_forward(struct reading *r, size_t i)
 			    "forward.%s: missing; ADDRESS:PORT must be given", row->name);
 	if (same_endpoint(&me->listen, &me->to))
 		faults_add(&r->faults, line, "forward.to: the address that it listens on");
+	check_forward_port(r, i);
 	for (size_t k = 0; k < i; k++)
 		if (same_endpoint(&f[k].listen, &me->listen))
 			faults_add(&r->faults, line,

@@ -83,6 +83,10 @@ must_read(const char *text)
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
+#define TAKEN                                                                                      \
+	" is taken off the wire, and who connects to it here is reset; listen on an address that " \
+	"stands in intercept.bypass_servers, or on another port\n"
+
 static const struct {
 	const char *name, *text, *want;
 } faulty[] = {
@@ -190,6 +194,17 @@ static const struct {
 	"3: forward.listen: \"a\" on line 2 listens there already; one address, one forward\n"},
     {"to itself", NETWORK FORWARD("a", "127.0.0.1:25", "127.0.0.1:25"),
 	"2: forward.to: the address that it listens on\n"},
+    {"where connections are taken off the wire",
+	NETWORK "intercept { }\n" FORWARD("a", "192.0.2.1:25", "10.0.0.1:25"),
+	"3: forward.listen: port 25" TAKEN},
+    {"at any address, which is no single one",
+	NETWORK "intercept { mode = redirect bypass_servers = {'::/0'} }\n" FORWARD(
+	    "a", "[::]:587", "10.0.0.1:25"),
+	"3: forward.listen: port 587" TAKEN},
+    {"at another address than the one that is left alone",
+	NETWORK "intercept { bypass_servers = {'192.0.2.2'} }\nsmtp { ports = {2525} }\n" FORWARD(
+	    "a", "192.0.2.1:2525", "10.0.0.1:25"),
+	"4: forward.listen: port 2525" TAKEN},
     {"name", NETWORK FORWARD("a b", "127.0.0.1:25", "192.0.2.1:25"),
 	"2: forward: \"a b\" is not a name of 1 to 64 letters, digits, \"-\", \"_\", \".\"\n"},
     {"two of one name",
@@ -465,6 +480,20 @@ test_lists(void **state)
 	assert_false(lists(p->recipients.deny, "r1_x@a.example"));
 	assert_true(lists(p->recipients.allow, "r2@a.example"));
 	config_free(c);
+}
+
+/* Where the wire leaves a port alone, a forward section may have it. */
+static void
+test_forwards_beside_interception(void **state)
+{
+	(void)state;
+	config_free(must_read(
+	    NETWORK "intercept { bypass_servers = {'192.0.2.0/24', '2001:db8::1'} }\n" FORWARD(
+		"a", "192.0.2.1:25", "10.0.0.1:25") FORWARD("b", "[2001:db8::1]:587", "10.0.0.1:25")
+		FORWARD("c", "127.0.0.1:25", "10.0.0.1:25") FORWARD("d", "[::1]:25", "10.0.0.1:25")
+		    FORWARD("e", "192.0.3.1:2525", "10.0.0.1:25")
+	    /* nobody here speaks it, so it passes by */
+	    FORWARD("f", "192.0.3.1:110", "10.0.0.1:25")));
 }
 
 static void
@@ -804,6 +833,7 @@ main(void)
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_forwards),
+	    cmocka_unit_test(test_forwards_beside_interception),
 	    cmocka_unit_test(test_mode),
 	    cmocka_unit_test(test_endpoints),
 	    cmocka_unit_test(test_round_trip_of_everything),
