@@ -263,7 +263,7 @@ deps-root:
 ## install: binary, man pages, unit, user, sample configuration; never over an existing postern.conf
 ## uninstall: takes all of that away but the configuration, the records and the user
 INSTALLED := $(PREFIX)/sbin/postern $(PREFIX)/share/man/man8/postern.8 $(PREFIX)/share/man/man5/postern.conf.5 \
-	$(UNITDIR)/postern.service $(PREFIX)/lib/sysusers.d/postern.conf $(PREFIX)/lib/tmpfiles.d/postern.conf \
+	$(UNITDIR)/postern.service $(UNITDIR)/postern-guard.service $(PREFIX)/lib/sysusers.d/postern.conf $(PREFIX)/lib/tmpfiles.d/postern.conf \
 	$(PREFIX)/share/bash-completion/completions/postern /etc/logrotate.d/postern
 DOC := $(DESTDIR)$(PREFIX)/share/doc/postern
 # the running system is spoken to only where there is one, and never for a folder that others unpack
@@ -276,8 +276,9 @@ install: all
 	install -d $(DOC)/docs $(DESTDIR)$(UNITDIR)
 	install -m 644 packaging/postern.conf README.md LICENSE $(DOC)
 	install -m 644 docs/*.md $(DOC)/docs
-	sed 's,/usr/sbin/postern,$(PREFIX)/sbin/postern,' packaging/postern.service >$(DESTDIR)$(UNITDIR)/postern.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/postern.service
+	for unit in postern.service postern-guard.service; do \
+	    sed 's,/usr/sbin/postern,$(PREFIX)/sbin/postern,' packaging/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
+	    chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -D -m 644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -D -m 644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 	install -D -m 644 packaging/postern.logrotate $(DESTDIR)/etc/logrotate.d/postern
@@ -291,7 +292,8 @@ install: all
 	! $(LIVE) || systemctl daemon-reload
 # A gateway that is gone must leave no guard that keeps the ports closed.
 uninstall:
-	! $(LIVE) || ! systemctl cat postern.service >/dev/null 2>&1 || systemctl disable --now postern.service
+	! $(LIVE) || ! systemctl cat postern.service >/dev/null 2>&1 || \
+	    systemctl disable --now postern.service postern-guard.service
 	$(if $(DESTDIR),,! test -x $(PREFIX)/sbin/postern || $(PREFIX)/sbin/postern release)
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
 	rm -rf $(DOC)

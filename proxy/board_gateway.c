@@ -166,7 +166,6 @@ guard_name(enum guard_state state)
 	static const char *const names[GUARD_STATES] = {[GUARD_NONE] = "none",
 	    [GUARD_BLOCK] = "block",
 	    [GUARD_BYPASS] = "bypass",
-	    [GUARD_RELEASED] = "released",
 	    [GUARD_MISSING] = "missing"};
 
 	return state < GUARD_STATES ? names[state] : "none";

@@ -14,11 +14,10 @@
 #define GATEWAY_PATH_MAX 1024
 
 enum guard_state {
-	GUARD_NONE,	/* nothing is intercepted, so there is nothing to guard */
-	GUARD_BLOCK,	/* the ports are closed while nobody inspects them */
-	GUARD_BYPASS,	/* on_exit = bypass: a dead gateway is an open gate */
-	GUARD_RELEASED, /* somebody has said "postern release" */
-	GUARD_MISSING,	/* it should be there and is not */
+	GUARD_NONE,    /* nothing is intercepted, so there is nothing to guard */
+	GUARD_BLOCK,   /* the ports are closed while nobody inspects them */
+	GUARD_BYPASS,  /* on_exit = bypass: a dead gateway is an open gate */
+	GUARD_MISSING, /* it should be there and is not */
 	GUARD_STATES
 };
 

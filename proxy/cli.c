@@ -6,6 +6,7 @@
 #include "check.h"
 #include "config.h"
 #include "explain.h"
+#include "guard.h"
 #include "release.h"
 #include "status_command.h"
 #include "supervisor.h"
@@ -15,6 +16,7 @@ static int run(int argc, char **argv);
 static const struct command commands[] = {
     {"run", "[-c FILE]", run},
     {"check", "[-c FILE] [--rules]", check},
+    {"guard", "[-c FILE]", guard},
     {"release", "", release},
     {"explain",
 	"--client IP --server IP[:PORT] --from ADDR --to ADDR\n"

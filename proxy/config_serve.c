@@ -5,12 +5,8 @@
 #include "config_text.h"
 #include "relay.h"
 
-/*
- * Whoever can change the file decides what root's firewall does. That others may read it is no
- * fault: nothing in it is a secret.
- */
-static bool
-is_roots_own(const struct config *c, FILE *err)
+bool
+config_is_roots_own(const struct config *c, FILE *err)
 {
 	struct stat st;
 
@@ -30,7 +26,7 @@ config_can_run(const struct config *c, FILE *err)
 {
 	const char *file = config_text_name(c->path);
 
-	if (!is_roots_own(c, err))
+	if (!config_is_roots_own(c, err))
 		return false;
 	if (c->n_forwards == 0 && c->mode == INTERCEPT_OFF) {
 		fprintf(err,

@@ -491,6 +491,58 @@ interception_forget(struct interception *i, enum firewall_flows flows,
 	return send_flow(i, made, &batch, &code, why) || code == ENOENT;
 }
 
+/* ---- the guard without a gateway ---- */
+
+static enum guard_up_result
+guard_up(struct interception *i, const struct config *c, const enum protocol served[],
+    size_t n_served, char why[INTERCEPTION_TEXT_MAX])
+{
+	struct kernel_tables_present present;
+	char line[KERNEL_TABLES_TEXT_MAX];
+
+	if (!kernel_tables_present(i->tables, &present, line)) {
+		fail(why, line);
+		return GUARD_UP_FAILED;
+	}
+	if (present.owned)
+		return GUARD_UP_RUNNING;
+	buf_init(&i->plan.batch, FIREWALL_BATCH_MAX);
+	i->plan.firewall = interception_firewall(c, served, n_served);
+	if (i->plan.firewall == NULL || !firewall_guard_batch(i->plan.firewall, &i->plan.batch)) {
+		no_plan(why);
+		return GUARD_UP_FAILED;
+	}
+	return install_tables(i, why) ? GUARD_UP_DONE : GUARD_UP_FAILED;
+}
+
+enum guard_up_result
+interception_guard_up(const struct config *c, const enum protocol served[], size_t n_served,
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	struct interception *i = interception_new(why);
+	enum guard_up_result result = GUARD_UP_FAILED;
+
+	if (i == NULL)
+		return result;
+	result = guard_up(i, c, served, n_served, why);
+	interception_free(i);
+	return result;
+}
+
+enum guard_presence
+interception_guard_present(void)
+{
+	struct netlink *nl = netlink_open(NETLINK_NETFILTER);
+	enum guard_presence presence = GUARD_UNKNOWN;
+	struct kernel_tables_present present;
+	char unheard[KERNEL_TABLES_TEXT_MAX];
+
+	if (nl != NULL && kernel_tables_present(nl, &present, unheard))
+		presence = present.guard ? GUARD_PRESENT : GUARD_ABSENT;
+	netlink_close(nl);
+	return presence;
+}
+
 /* ---- postern release ---- */
 
 static enum release_result

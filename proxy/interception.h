@@ -80,6 +80,27 @@ bool interception_pass(struct interception *, const struct firewall_flow *, unsi
 bool interception_forget(struct interception *, enum firewall_flows, const struct firewall_flow *,
     char why[INTERCEPTION_TEXT_MAX]);
 
+/* ---- the guard without a gateway ---- */
+
+enum guard_up_result {
+	GUARD_UP_DONE,	  /* it stands, as the configuration says, in place of one that stood */
+	GUARD_UP_RUNNING, /* a gateway runs here, whose own affair it is; nothing was done */
+	GUARD_UP_FAILED,
+};
+/*
+ * Puts up the guard alone, and looks whether the kernel has it. Of a configuration whose mode is
+ * not "off" and that has on_exit = block.
+ */
+enum guard_up_result interception_guard_up(const struct config *, const enum protocol served[],
+    size_t n_served, char why[INTERCEPTION_TEXT_MAX]);
+
+enum guard_presence {
+	GUARD_PRESENT,
+	GUARD_ABSENT,
+	GUARD_UNKNOWN, /* the kernel does not tell: no privilege to see tables, no nftables */
+};
+enum guard_presence interception_guard_present(void);
+
 /* ---- postern release ---- */
 
 enum release_result {

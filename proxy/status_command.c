@@ -13,6 +13,7 @@
 #include "config.h"
 #include "config_text.h"
 #include "core/buf.h"
+#include "interception.h"
 #include "status_socket.h"
 
 #define ANSWER_MAX (64u << 20) /* octets */
@@ -116,25 +117,23 @@ ask(int fd, const char *line, struct buf *answer)
 	return n == 0 && answer->n > 0;
 }
 
-/*
- * GUARD: whether the guard of a gateway that does not run stands, as far as we may see it:
- * interception_guard_present() belongs here.
- */
-static const char *
-guard_without_gateway(void)
-{
-	return "unknown";
-}
-
 static int
 not_running(const struct asked *a, const char *why)
 {
-	const char *guard = guard_without_gateway();
+	static const struct {
+		const char *state, *words;
+	} guards[] = {
+	    [GUARD_PRESENT] = {"present",
+		"in place: intercepted ports are closed; \"postern release\" opens them"},
+	    [GUARD_ABSENT] = {"absent", "NONE: traffic passes uninspected"},
+	    [GUARD_UNKNOWN] = {"unknown", "unknown: only root (CAP_NET_ADMIN) can see it"},
+	};
+	enum guard_presence guard = interception_guard_present();
 
 	if (a->json)
-		printf("{\"running\":false,\"guard\":{\"state\":\"%s\"}}\n", guard);
+		printf("{\"running\":false,\"guard\":{\"state\":\"%s\"}}\n", guards[guard].state);
 	else
-		printf("postern is not running (%s)\nguard: %s\n", why, guard);
+		printf("postern is not running (%s)\nguard: %s\n", why, guards[guard].words);
 	return EXIT_FAILED;
 }
 

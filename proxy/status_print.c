@@ -66,7 +66,6 @@ guard_words(const char *state)
 	    {"none", "nothing is intercepted"},
 	    {"block", "in place: the ports are closed while the gateway is down"},
 	    {"bypass", "OPEN: while the gateway is down traffic passes uninspected"},
-	    {"released", "RELEASED: traffic passes uninspected while the gateway is down"},
 	    {"missing", "MISSING: it should be there"},
 	};
 

@@ -452,6 +452,26 @@ sayings_compare(const struct saying *want, size_t n_want, const struct saying *h
 	return FIREWALL_SAME;
 }
 
+static bool
+is_of_guard_alone(const struct facts *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (!f->list[i].guard)
+			return false;
+	return f->n > 0;
+}
+
+static void
+keep_guard(struct facts *f)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (f->list[i].guard)
+			f->list[kept++] = f->list[i];
+	f->n = kept;
+}
+
 enum firewall_difference
 firewall_compare(struct span batch, struct span dump, char text[FIREWALL_TEXT_MAX])
 {
@@ -462,6 +482,8 @@ firewall_compare(struct span batch, struct span dump, char text[FIREWALL_TEXT_MA
 	struct saying *a, *b;
 
 	read &= facts_read(&have, dump);
+	if (is_of_guard_alone(&want))
+		keep_guard(&have);
 	a = read ? sayings_new(&want) : NULL;
 	b = read ? sayings_new(&have) : NULL;
 	if (a != NULL && b != NULL)

@@ -62,7 +62,7 @@ const char *firewall_refusal(
  * Whether the kernel has what a batch makes: tables, chains, rules and their expressions, sets and
  * their elements (but for those of sets that are filled while the gateway runs).
  *
- * batch  of firewall_batch() or firewall_guard_batch()
+ * batch  of firewall_batch(), or of firewall_guard_batch(): then the guard alone counts
  * dump   the kernel's messages about these tables, one behind the other: NFT_MSG_NEWTABLE,
  *        NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM; those about other tables are passed over
  *

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import lab as L
-from gateway import BLOCKED, INTERCEPTED
+from gateway import BINARY, BLOCKED, INTERCEPTED, render
 from lab import wait_for
 from peers import Closed, RawClient, knock
 from test_transparent import passed_by
@@ -55,6 +55,26 @@ def through(lab, servers, expected):
 def test_never_started_and_never_installed_A_001(lab, both):
     tables = lab.gateway.output("nft", "list", "tables")
     assert "postern" not in tables
+    through(lab, both, "direct")
+
+
+@pytest.mark.parametrize("mode", ["tproxy", "redirect"])
+def test_never_started_and_guarded_A_001(lab, both, gateway, mode):
+    """As a host that boots: closed by "postern guard" before there ever was a gateway."""
+    file = lab.dir / "guard.conf"
+    file.write_text(render({"inside": ["10.0.0.0/8"], "intercept": {"mode": mode}}))
+    through(lab, both, "direct")
+    try:
+        done = lab.gateway.run(BINARY, "guard", "-c", file)
+        assert done.returncode == 0 and not done.stderr, done
+        through(lab, both, "refused")
+        gate = gateway()
+        through(lab, both, "gateway")
+        gate.stop(keep_guard=True)
+        through(lab, both, "refused")
+    finally:
+        done = lab.gateway.run(BINARY, "release")
+    assert done.returncode == 0 and not done.stderr, done
     through(lab, both, "direct")
 
 

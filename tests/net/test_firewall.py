@@ -1,5 +1,6 @@
 """The tables of the firewall in the kernel: text and netlink give the same, and who may do what."""
 
+import json
 import re
 import subprocess
 
@@ -274,6 +275,92 @@ def test_release(spaces, config, hold):
     assert code == 0 and "uninspected" in out and err == ""
     assert tables(box) == {"table inet other"}
     assert "25025" not in box.run("ip", "rule").stdout
+
+
+def guard(box, path, *before):
+    done = box.run(*before, BINARY, "guard", "-c", "-", input=path.read_text())
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("mode", ["tproxy", "redirect"])
+def test_guard_is_that_of_the_gateway(spaces, config, hold, mode):
+    """D4, A-001: what stands before a gateway runs is what stands behind it, and nothing else."""
+    path = config(mode=mode, devices=["eth0"], bypass=MANY)
+    alone, behind = spaces("alone"), spaces("behind")
+    nft(alone, "add", "table", "inet", "other")
+    for _ in range(2):
+        code, out, err = guard(alone, path)
+        assert (code, err) == (0, "") and "stands" in out and out.count("\n") == 1
+        assert tables(alone) == {"table inet other", GUARD}
+    assert "25025" not in alone.run("ip", "rule").stdout
+    assert hold(behind, path).ask("stop") == "done"
+    assert bytecode(alone, "postern_guard") == bytecode(behind, "postern_guard")
+
+
+def test_guard_takes_the_place_of_another(spaces, config):
+    """Also beside a leftover of the other table, which belongs to nobody and is none of it."""
+    box = spaces()
+    nft(box, "add table inet postern; add chain inet postern old; add rule inet postern old drop; "
+             "add table inet postern_guard; add set inet postern_guard x { type inet_service; }")
+    assert guard(box, config())[0] == 0
+    assert "set x" not in nft(box, "list", "table", "inet", "postern_guard")
+    assert "chain old" in nft(box, "list", "table", "inet", "postern")
+
+
+@pytest.mark.parametrize("settings", [{"mode": "off"}, {"on_exit": "bypass"}])
+def test_nothing_to_guard(spaces, config, settings):
+    """It puts nothing up, and takes nothing away."""
+    box = spaces()
+    code, out, err = guard(box, config(**settings))
+    assert (code, err) == (0, "") and out.startswith("There is nothing to guard: ")
+    assert tables(box) == set()
+    assert guard(box, config())[0] == 0
+    assert guard(box, config(**settings))[0] == 0
+    assert tables(box) == {GUARD}
+
+
+def test_guard_beside_a_gateway(spaces, config, hold):
+    box = spaces()
+    holder = hold(box, config(devices=["eth0"]))
+    before = bytecode(box, "postern_guard")
+    code, out, err = guard(box, config())
+    assert (code, err) == (0, "") and out.startswith("A gateway runs here")
+    assert bytecode(box, "postern_guard") == before and holder.ask("watch") == "intact"
+
+
+def test_guard_that_cannot_be(spaces, config, tmp_path):
+    """Each has one clear line, and leaves nothing behind."""
+    box = spaces()
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
+    code, out, err = guard(box, config(), *nobody)
+    assert (code, out) == (1, "") and "no privilege" in err and err.count("\n") == 1
+    fault = tmp_path / "fault.conf"
+    fault.write_text('inside = {"10.0.0.0/8"}\nworkers = many\n')
+    code, out, err = guard(box, fault)
+    assert (code, out) == (2, "") and ":2: workers: " in err and err.count("\n") == 1
+    theirs = config()
+    theirs.chmod(0o666)
+    done = box.run(BINARY, "guard", "-c", theirs)
+    assert done.returncode == 2 and "others than root may change it" in done.stderr
+    assert box.run(BINARY, "guard", "more").returncode == 2
+    assert tables(box) == set()
+
+
+def test_status_without_a_gateway(spaces, config, tmp_path):
+    """Whether the ports are closed, as far as he who asks may see it."""
+    box = spaces()
+    text = f'inside = {{"10.0.0.0/8"}}\nstatus = "{tmp_path}/none.sock"\n'
+
+    def status(*before):
+        done = box.run(*before, BINARY, "status", "--json", "-c", "-", input=text)
+        assert done.returncode == 1
+        return json.loads(done.stdout)
+
+    assert status() == {"running": False, "guard": {"state": "absent"}}
+    assert guard(box, config())[0] == 0
+    assert status() == {"running": False, "guard": {"state": "present"}}
+    nobody = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    assert status(*nobody) == {"running": False, "guard": {"state": "unknown"}}
 
 
 def test_start_with_bypass_takes_the_guard_away(spaces, config, hold):

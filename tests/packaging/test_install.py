@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILES = {
     "etc/logrotate.d/postern",
     "etc/postern/postern.conf",
+    "usr/lib/systemd/system/postern-guard.service",
     "usr/lib/systemd/system/postern.service",
     "usr/lib/sysusers.d/postern.conf",
     "usr/lib/tmpfiles.d/postern.conf",
@@ -74,9 +75,10 @@ def test_uninstall_leaves_the_configuration_and_what_is_not_ours(installed):
 
 def test_another_prefix_is_the_one_in_the_unit(tmp_path):
     make("install", tmp_path, "PREFIX=/usr/local")
-    unit = (tmp_path / "usr/local/lib/systemd/system/postern.service").read_text()
-    assert "ExecStart=/usr/local/sbin/postern run" in unit
-    assert "/usr/sbin/postern" not in unit
+    for name, command in (("postern", "run"), ("postern-guard", "guard")):
+        unit = (tmp_path / f"usr/local/lib/systemd/system/{name}.service").read_text()
+        assert f"ExecStart=/usr/local/sbin/postern {command}" in unit
+        assert "/usr/sbin/postern" not in unit
 
 
 def test_the_installed_sample_is_a_good_configuration(installed):

@@ -65,29 +65,33 @@ class Machine:
         self.remove()
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([ROOT / "tests/root/bare.sh", "systemd", self.folder], check=True)
+        try:
+            self.power_on()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def power_on(self):
         for folder in self.cgroups:
             folder.mkdir(exist_ok=True)
-        self.console = open(f"{self.folder}.console", "wb")
+        self.console = open(f"{self.folder}.console", "ab")
         self.boot = subprocess.Popen(
             ["sh", "-c", ENTER, "sh", *self.cgroups, "--",
              "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--fork",
              "--kill-child", "sh", "-c", BOOT, "sh", self.folder],
             stdin=subprocess.DEVNULL, stdout=self.console, stderr=subprocess.STDOUT,
             start_new_session=True)
-        try:
-            self.init = until(self.find_init)
-            state = until(self.state, 60)
-            assert state == "running", self.run("systemctl --failed; journalctl -b -p err").stdout
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        self.init = until(self.find_init)
+        state = until(self.state, 60)
+        assert state == "running", self.run("systemctl --failed; journalctl -b -p err").stdout
 
     def __exit__(self, *_):
         if self.boot is not None:
             # with the first process of its namespace everything ends that is in there
-            for pid in children(self.boot.pid) or [self.boot.pid]:
-                os.kill(pid, signal.SIGKILL)
+            if self.boot.poll() is None:
+                for pid in children(self.boot.pid) or [self.boot.pid]:
+                    os.kill(pid, signal.SIGKILL)
             self.boot.wait()
             self.console.close()
             pathlib.Path(self.console.name).unlink()
@@ -96,6 +100,9 @@ class Machine:
     def remove(self):
         """Also what a run that was cut off has left. Who was just killed may still be on his way out."""
         until(lambda: [shutil.rmtree(self.folder, ignore_errors=True)] and not self.folder.exists())
+        self.remove_cgroups()
+
+    def remove_cgroups(self):
         for folder in self.cgroups:
             until(lambda f=folder: [subprocess.run(
                 ["find", f, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"],
@@ -111,6 +118,14 @@ class Machine:
                 return pid
             todo += children(pid)
         return None
+
+    def reboot(self):
+        """The same folder, and all else as new: no process, no network, no table is left."""
+        self.run("systemctl poweroff")
+        self.boot.wait(60)
+        self.console.close()
+        self.remove_cgroups()
+        self.power_on()
 
     def state(self):
         text = self.run("systemctl is-system-running").stdout.strip()

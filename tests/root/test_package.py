@@ -140,6 +140,46 @@ def test_transparent_in_its_sandbox(machine):
     machine.run("systemctl start postern", ok=True)
 
 
+def entered(machine, unit):
+    """When it was done, in microseconds since boot."""
+    return int(machine.says(f"systemctl show --value --property ActiveEnterTimestampMonotonic {unit}"))
+
+
+def test_a_boot_has_the_guard_before_the_network(machine):
+    """A-001: never started, since the gateway is masked, and closed all the same."""
+    configure(machine, TRANSPARENT)
+    machine.run("systemctl mask postern", ok=True)
+    try:
+        machine.reboot()
+        assert machine.says(TABLES) == "table inet postern_guard"
+        assert machine.run(ACTIVE).returncode != 0
+        assert 0 < entered(machine, "postern-guard") <= entered(machine, "network-pre.target")
+        machine.run("systemctl stop postern-guard", ok=True)
+        assert machine.says(TABLES) == "table inet postern_guard"
+    finally:
+        machine.run("systemctl unmask postern", ok=True)
+    machine.run("echo 1 >/proc/sys/net/ipv4/ip_forward; systemctl start postern", ok=True)
+    assert machine.says(TABLES).splitlines() == ["table inet postern", "table inet postern_guard"]
+    machine.run("systemctl start postern-guard", ok=True)
+    assert "A gateway runs here" in machine.says("journalctl -b -u postern-guard --no-pager")
+
+
+def test_the_guard_goes_with_the_gateway_when_it_is_disabled(machine):
+    """Else the ports would be closed by the next boot, and nobody would open them."""
+    enabled = "systemctl is-enabled postern postern-guard"
+    assert machine.says(enabled).split() == ["enabled", "enabled"]
+    machine.run("systemctl disable postern", ok=True)
+    assert machine.run(enabled).stdout.split() == ["disabled", "disabled"]
+
+
+def test_an_upgrade_closes_nothing_that_was_released(machine):
+    configure(machine, TRANSPARENT)
+    machine.run("systemctl stop postern; systemctl mask postern; postern release", ok=True)
+    machine.run("apt-get -q -y install --reinstall /postern.deb", ok=True)
+    assert machine.says(TABLES) == ""
+    machine.run("systemctl unmask postern", ok=True)
+
+
 def test_an_upgrade_keeps_the_guard_and_removal_takes_it(machine):
     machine.run("echo 1 >/proc/sys/net/ipv4/ip_forward", ok=True)
     configure(machine, TRANSPARENT)

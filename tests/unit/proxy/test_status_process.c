@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "interception.h"
 #include "prometheus.h"
 #include "status_command.h"
 #include "status_door.h"
@@ -567,6 +568,9 @@ static void
 test_a_003_command(void **state)
 {
 	struct bench *b = *state;
+	static const char *const guard[] = {[GUARD_PRESENT] = "guard: in place",
+	    [GUARD_ABSENT] = "guard: NONE",
+	    [GUARD_UNKNOWN] = "guard: unknown"};
 	char line[160], other[160];
 	json_t *o;
 
@@ -586,7 +590,7 @@ test_a_003_command(void **state)
 	assert_int_equal(command(b, "--what", line), 2);
 	assert_int_equal(command(b, NULL, other), 1);
 	assert_non_null(strstr(b->answer, "postern is not running"));
-	assert_non_null(strstr(b->answer, "guard: "));
+	assert_non_null(strstr(b->answer, guard[interception_guard_present()]));
 	assert_int_equal(command(b, "--json", other), 1);
 	assert_non_null(strstr(b->answer, "{\"running\":false"));
 	assert_int_equal(command(b, NULL, "status = \"-\"\n"), 1);

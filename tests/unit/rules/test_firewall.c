@@ -649,6 +649,35 @@ test_unwanted_guard(void **state)
 	buf_free(&dump);
 }
 
+/* With the guard's own batch, nothing but the guard counts. */
+static void
+test_guard_alone(void **state)
+{
+	struct firewall_config c = config(FIREWALL_TPROXY);
+	struct firewall *f = firewall(&c);
+	struct buf both = batch(&c), dump = dump_of(&both), alone, none;
+	char text[FIREWALL_TEXT_MAX];
+
+	(void)state;
+	buf_init(&alone, FIREWALL_BATCH_MAX);
+	assert_true(firewall_guard_batch(f, &alone));
+	assert_int_equal(firewall_compare(buf_span(&alone), buf_span(&dump), text), FIREWALL_SAME);
+	buf_free(&dump);
+	dump = dump_of(&alone);
+	assert_int_equal(firewall_compare(buf_span(&alone), buf_span(&dump), text), FIREWALL_SAME);
+	c.guard = false;
+	none = batch(&c);
+	buf_free(&dump);
+	dump = dump_of(&none);
+	assert_difference(
+	    &alone, &dump, FIREWALL_GUARD_DIFFERS, "table inet postern_guard is missing");
+	buf_free(&none);
+	buf_free(&both);
+	buf_free(&alone);
+	buf_free(&dump);
+	firewall_free(f);
+}
+
 /* ---- refusals ---- */
 
 static int
@@ -745,6 +774,7 @@ main(void)
 	    cmocka_unit_test(test_everything_counts),
 	    cmocka_unit_test(test_no_messages),
 	    cmocka_unit_test(test_unwanted_guard),
+	    cmocka_unit_test(test_guard_alone),
 	    cmocka_unit_test(test_refusals),
 	};
 
