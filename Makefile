@@ -6,6 +6,7 @@ FUZZ    ?=
 BUILD   ?= build$(if $(SAN),/san)$(if $(FUZZ),/fuzz)
 PREFIX  ?= /usr
 DESTDIR ?=
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CASES   ?=
 PYTHON  ?= /usr/bin/python3
 VERSION := 0.1
@@ -14,7 +15,10 @@ VERSION := 0.1
 DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev libconfuse-dev \
 	libjansson-dev libunbound-dev libnftnl-dev libmnl-dev libseccomp-dev libcap-ng-dev
 DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
-	mandoc python3 python3-pytest python3-pytest-xdist
+	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
+# deps-deb: what makes the package. deps-root: what makes and boots a bare Debian.
+DEPS_DEB  := debhelper dpkg-dev lintian
+DEPS_ROOT := git debootstrap systemd-container util-linux
 
 PKGS_ANALYZERS := libcrypto
 PKGS_RULES     := $(PKGS_ANALYZERS) libidn2 libnftnl libmnl
@@ -54,7 +58,8 @@ SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NE
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
-SCRIPTS       := $(wildcard .ci/run tests/*.sh tests/*/*.sh)
+SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
+	packaging/postern.bash-completion)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_ANALYZERS := $(BUILD)/libanalyzers.a
@@ -156,7 +161,8 @@ test: deps-test deps-lab
 	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check hardening --check lint \
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
-	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net
+	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
+	    --pytest tests/packaging
 
 ## test-cases: CASES=folder with captures, attacks and dialogues that others made
 .PHONY: test-cases
@@ -167,7 +173,7 @@ test-cases: deps-test
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases
 
-## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), then a soak (SOAK_TIME=seconds)
+## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), test-root
 FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
@@ -176,6 +182,15 @@ test-long: deps-test
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
 	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
+	+@$(MAKE) --no-print-directory test-root
+
+## test-package: the package on a bare Debian 12 booted by systemd (a minute)
+## test-root: that, and README.md's two commands in another (PATTERN=demo: one of them)
+.PHONY: test-package test-root
+test-package: deps-test deps-root deb
+	tests/run --jobs 1 --pytest tests/root
+test-root: test-package
+	tests/root/readme.sh
 
 ## demo: a lab of namespaces with a real mail server behind the gateway; KEEP=1 leaves it up
 .PHONY: demo
@@ -230,7 +245,8 @@ format:
 
 ## deps: installs what the build needs (Debian packages) and nothing else
 ## deps-test: and what checks it; deps-lab: and the clients and servers of the lab
-.PHONY: deps deps-test deps-lab
+## deps-deb: what makes the package; deps-root: what makes and boots a bare Debian
+.PHONY: deps deps-test deps-lab deps-deb deps-root
 # apt takes one caller at a time, make -j has several
 ONE_APT := flock Makefile
 deps:
@@ -239,21 +255,52 @@ deps-test:
 	@$(ONE_APT) tests/deps.sh $(DEPS) $(DEPS_TEST)
 deps-lab:
 	@$(ONE_APT) tests/deps-lab.sh
+deps-deb:
+	@$(ONE_APT) tests/deps.sh $(DEPS) $(DEPS_DEB)
+deps-root:
+	@$(ONE_APT) tests/deps.sh $(DEPS_ROOT)
 
-## install: binary, man pages, user, sample configuration; never over an existing postern.conf
-.PHONY: install
+## install: binary, man pages, unit, user, sample configuration; never over an existing postern.conf
+## uninstall: takes all of that away but the configuration, the records and the user
+INSTALLED := $(PREFIX)/sbin/postern $(PREFIX)/share/man/man8/postern.8 $(PREFIX)/share/man/man5/postern.conf.5 \
+	$(UNITDIR)/postern.service $(PREFIX)/lib/sysusers.d/postern.conf $(PREFIX)/lib/tmpfiles.d/postern.conf \
+	$(PREFIX)/share/bash-completion/completions/postern /etc/logrotate.d/postern
+DOC := $(DESTDIR)$(PREFIX)/share/doc/postern
+# the running system is spoken to only where there is one, and never for a folder that others unpack
+LIVE = $(if $(DESTDIR),false,test -d /run/systemd/system)
+.PHONY: install uninstall
 install: all
 	install -D -m 755 $(BUILD)/postern $(DESTDIR)$(PREFIX)/sbin/postern
 	install -D -m 644 packaging/man/postern.8 $(DESTDIR)$(PREFIX)/share/man/man8/postern.8
 	install -D -m 644 packaging/man/postern.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
-	install -D -m 644 packaging/postern.conf $(DESTDIR)$(PREFIX)/share/doc/postern/postern.conf
+	install -d $(DOC)/docs $(DESTDIR)$(UNITDIR)
+	install -m 644 packaging/postern.conf README.md LICENSE $(DOC)
+	install -m 644 docs/*.md $(DOC)/docs
+	sed 's,/usr/sbin/postern,$(PREFIX)/sbin/postern,' packaging/postern.service >$(DESTDIR)$(UNITDIR)/postern.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/postern.service
 	install -D -m 644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -D -m 644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+	install -D -m 644 packaging/postern.logrotate $(DESTDIR)/etc/logrotate.d/postern
+	install -D -m 644 packaging/postern.bash-completion \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/postern
 	test -e $(DESTDIR)/etc/postern/postern.conf || \
 	    install -D -m 644 packaging/postern.conf $(DESTDIR)/etc/postern/postern.conf
 # into a folder: whoever unpacks it makes the user
 	$(if $(DESTDIR),,systemd-sysusers $(PREFIX)/lib/sysusers.d/postern.conf)
 	$(if $(DESTDIR),,systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/postern.conf)
+	! $(LIVE) || systemctl daemon-reload
+# A gateway that is gone must leave no guard that keeps the ports closed.
+uninstall:
+	! $(LIVE) || ! systemctl cat postern.service >/dev/null 2>&1 || systemctl disable --now postern.service
+	$(if $(DESTDIR),,! test -x $(PREFIX)/sbin/postern || $(PREFIX)/sbin/postern release)
+	rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	rm -rf $(DOC)
+	! $(LIVE) || systemctl daemon-reload
+
+## deb: the Debian package, build/deb/postern_*.deb, checked by lintian
+.PHONY: deb
+deb: deps-deb
+	packaging/deb.sh $(VERSION)
 
 ## clean: removes build/
 .PHONY: clean

@@ -232,7 +232,6 @@ board_session_opened(struct board *b, enum protocol protocol, const struct recor
 	if (b == NULL)
 		return;
 	grow(&b->page->counts.protocol[protocol].opened, 1);
-	grow(&b->page->gauge[BOARD_PENDING_CONNECTS], 1);
 	seat->row = take_row(b);
 	if (seat->row == NO_ROW)
 		return;
@@ -269,13 +268,8 @@ board_session_octets(struct board_seat *seat, const uint64_t octets[BOARD_LEGS])
 void
 board_session_phase(struct board_seat *seat, enum board_phase phase)
 {
-	struct board *b = seat->board;
-
-	if (b == NULL || phase == seat->phase)
+	if (seat->board == NULL || phase == seat->phase)
 		return;
-	if (seat->phase == BOARD_CONNECTING)
-		put(&b->page->gauge[BOARD_PENDING_CONNECTS],
-		    b->page->gauge[BOARD_PENDING_CONNECTS] - 1);
 	seat->phase = phase;
 	if (row_of(seat) != NULL)
 		put(&row_of(seat)->phase, phase);
@@ -289,7 +283,6 @@ board_session_ended(struct board_seat *seat, const char *reason)
 
 	if (b == NULL)
 		return;
-	board_session_phase(seat, BOARD_CLOSING);
 	row = row_of(seat);
 	if (row != NULL) {
 		/* odd from here on: whoever copies it just now throws the copy away */

@@ -68,12 +68,11 @@ enum board_counter {
 
 /* What goes up and down. */
 enum board_gauge {
-	BOARD_PENDING_CONNECTS, /* sessions that wait for their servers */
-	BOARD_STOCK4,		/* transparent sockets that wait for a session */
+	BOARD_PENDING_CONNECTS,
+	BOARD_STOCK4, /* transparent sockets that wait for a session */
 	BOARD_STOCK6,
 	BOARD_DNS_OUTSTANDING,
-	BOARD_DNS_DEAD,	 /* 1: the resolver is taken for dead */
-	BOARD_LOG_QUEUE, /* octets that wait for the logger */
+	BOARD_DNS_DEAD, /* 1: the resolver is taken for dead */
 	BOARD_GAUGES
 };
 

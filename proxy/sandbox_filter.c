@@ -154,6 +154,7 @@ static const struct rule rules[] = {
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_GETFD)}},
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_SETFD)}},
     {WORKER, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_SETPIPE_SZ)}},
+    /* pages of new workers come in at any time; one that could shrink would be a trap */
     {STATUS, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_GET_SEALS)}},
     {WORKER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, FIONREAD)}},
     {WORKER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, FIONBIO)}},

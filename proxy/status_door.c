@@ -220,5 +220,7 @@ status_door_free(struct status_door *door)
 struct door_stats
 status_door_stats(const struct status_door *door)
 {
-	return door == NULL ? (struct door_stats){0} : door->stats;
+	struct door_stats none = {0};
+
+	return door == NULL ? none : door->stats;
 }

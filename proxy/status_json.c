@@ -249,7 +249,6 @@ put_rest(json_t *o, const struct gateway_page *g, const struct board_counts *c,
 	record_put_int(log, "lines", c->counter[BOARD_LOG_WRITTEN]);
 	record_put_int(log, "dropped_by_workers", c->counter[BOARD_LOG_DROPPED]);
 	record_put_int(log, "lost_by_logger", g->number[GATEWAY_LOG_LOST]);
-	record_put_int(log, "queued_octets", gauge[BOARD_LOG_QUEUE]);
 	record_put_int(log, "rotations", g->number[GATEWAY_LOG_ROTATIONS]);
 	record_put_int(log, "restarts", g->number[GATEWAY_LOG_RESTARTS]);
 	record_put_int(connects, "done", c->counter[BOARD_CONNECTS]);

@@ -1,8 +1,11 @@
 #include "status_link.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/queue.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "board.h"
@@ -11,6 +14,12 @@
 #include "shared_page.h"
 #include "status_process.h"
 #include "status_totals.h"
+
+#define DEATHS	  3 /* within so many milliseconds ... */
+#define WINDOW_MS 10000
+#define REST_MS	  10000 /* ... and it rests that long */
+#define PAUSE_MS  1000	/* after any other death */
+#define END_MS	  2000	/* for one that was told to end */
 
 /* A page, until the process was told that its worker is gone. */
 struct link_page {
@@ -26,10 +35,24 @@ struct status_link {
 	int unix_fd, metrics_fd; /* listening; -1: not wanted */
 	char *path;		 /* of unix_fd */
 	struct sockaddr_storage metrics;
-	int ipc; /* our end; -1: no process */
+	pid_t pid;	      /* of the process; 0: none */
+	int ipc;	      /* our end; -1: no process, or it was told to end */
+	uint64_t ends_by;     /* milliseconds: one that was told to end has ended, or is killed */
+	uint64_t rests_until; /* it is not started earlier */
+	uint64_t deaths[DEATHS]; /* when it died last, in a ring */
+	unsigned n_deaths;
 	unsigned serial, n_pages;
 	TAILQ_HEAD(, link_page) pages;
 };
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
 
 static void
 drop(int *fd)
@@ -86,6 +109,8 @@ status_link_free(struct status_link *l)
 		return;
 	while ((p = TAILQ_FIRST(&l->pages)) != NULL)
 		page_free(l, p);
+	if (l->pid > 0 && kill(l->pid, SIGKILL) == 0)
+		waitpid(l->pid, NULL, 0);
 	forget_path(l);
 	drop(&l->metrics_fd);
 	drop(&l->ipc);
@@ -104,6 +129,14 @@ status_link_gateway(struct status_link *l)
 }
 
 /* ---- listeners ---- */
+
+/* It sees that nobody is there any more, and ends. */
+static void
+end_process(struct status_link *l)
+{
+	drop(&l->ipc);
+	l->ends_by = now_ms() + END_MS;
+}
 
 static bool
 same_path(const struct status_link *l, const struct config *c)
@@ -139,8 +172,7 @@ listen_unix(const struct config *c, char why[STATUS_WHY_MAX])
 }
 
 bool
-status_link_listen(
-    struct status_link *l, const struct config *c, bool *changed, char why[STATUS_WHY_MAX])
+status_link_listen(struct status_link *l, const struct config *c, char why[STATUS_WHY_MAX])
 {
 	bool new_metrics = !same_metrics(l, c), new_path = !same_path(l, c);
 	int metrics = new_metrics ? listen_metrics(c, why) : -2;
@@ -154,7 +186,8 @@ status_link_listen(
 		drop(&fd);
 		return false;
 	}
-	*changed = new_metrics || new_path;
+	if (new_metrics || new_path)
+		end_process(l);
 	if (new_metrics) {
 		drop(&l->metrics_fd);
 		l->metrics_fd = metrics < 0 ? -1 : metrics;
@@ -263,48 +296,79 @@ status_link_board_gone(struct status_link *l, unsigned serial)
 
 /* ---- the process ---- */
 
-pid_t
-status_link_start(struct status_link *l, const char *user)
+static bool
+start(struct status_link *l, const char *user)
 {
 	int fds[STATUS_FD_LISTENERS + 2], ends[2];
 	size_t n = STATUS_FD_LISTENERS;
-	char uid[16], listeners[3] = "";
+	char uid[16], listeners[3];
 	const char *args[] = {user, uid, listeners};
-	struct link_page *p;
-	pid_t pid;
 
-	if (!wanted(l))
-		return 0;
 	if (!ipc_pair(ends))
-		return -1;
+		return false;
 	fds[STATUS_FD_IPC] = ends[1];
 	fds[STATUS_FD_GATEWAY] = l->gateway_fd;
 	fds[STATUS_FD_BASE] = l->base;
-	if (l->unix_fd >= 0) {
+	if (l->unix_fd >= 0)
 		fds[n++] = l->unix_fd;
-		strcat(listeners, "s");
-	}
-	if (l->metrics_fd >= 0) {
+	if (l->metrics_fd >= 0)
 		fds[n++] = l->metrics_fd;
-		strcat(listeners, "m");
-	}
+	snprintf(listeners, sizeof(listeners), "%s%s", l->unix_fd >= 0 ? "s" : "",
+	    l->metrics_fd >= 0 ? "m" : "");
 	snprintf(uid, sizeof(uid), "%u", (unsigned)getuid());
-	pid = process_start(STATUS_ROLE, args, 3, fds, n, false);
+	l->pid = process_start(STATUS_ROLE, args, 3, fds, n, false);
 	close(ends[1]);
-	if (pid < 0) {
+	if (l->pid < 0) {
+		l->pid = 0;
 		close(ends[0]);
-		return -1;
+		return false;
 	}
-	drop(&l->ipc);
 	l->ipc = ends[0];
-	TAILQ_FOREACH(p, &l->pages, all)
-	p->told = false;
-	status_link_flush(l);
-	return pid;
+	return true;
 }
 
-void
-status_link_lost(struct status_link *l)
+bool
+status_link_run(struct status_link *l, const char *user)
 {
+	struct link_page *p;
+
+	if (l->pid > 0 && l->ipc < 0 && now_ms() >= l->ends_by)
+		kill(l->pid, SIGKILL);
+	/* one at a time: they share the page with what the workers that are gone have counted */
+	if (!wanted(l) || l->pid > 0 || now_ms() < l->rests_until)
+		return true;
+	if (!start(l, user)) {
+		l->rests_until = now_ms() + PAUSE_MS;
+		return false;
+	}
+	TAILQ_FOREACH(p, &l->pages, all)
+	{
+		p->told = false;
+	}
+	status_link_flush(l);
+	return true;
+}
+
+pid_t
+status_link_pid(const struct status_link *l)
+{
+	return l->pid;
+}
+
+bool
+status_link_reap(struct status_link *l, pid_t pid)
+{
+	bool wished = l->ipc < 0;
+	uint64_t now = now_ms(), *oldest;
+
+	if (pid <= 0 || pid != l->pid)
+		return false;
+	l->pid = 0;
 	drop(&l->ipc);
+	if (wished)
+		return true;
+	oldest = &l->deaths[l->n_deaths++ % DEATHS];
+	l->rests_until = now + (*oldest != 0 && now - *oldest < WINDOW_MS ? REST_MS : PAUSE_MS);
+	*oldest = now;
+	return true;
 }

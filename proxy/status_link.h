@@ -16,7 +16,7 @@ struct status_link;
 
 /* NULL: errno. */
 struct status_link *status_link_new(void);
-/* The socket's path is removed. NULL is fine. Does not end the process. */
+/* The process is ended, the socket's path removed. NULL is fine. */
 void status_link_free(struct status_link *);
 
 /* The supervisor's own page; good until status_link_free(). */
@@ -24,19 +24,21 @@ struct gateway_page *status_link_gateway(struct status_link *);
 
 /*
  * Makes the listeners that the configuration wants; those that are there already and are still
- * wanted stay. False: why says so in one line; nothing was changed. True and *changed: a process
- * that runs has to be ended, the next one gets the new ones.
+ * wanted stay. A process that has other ones is ended; status_link_run() starts the next. False:
+ * why says so in one line, and nothing was changed.
  */
-bool status_link_listen(
-    struct status_link *, const struct config *, bool *changed, char why[STATUS_WHY_MAX]);
+bool status_link_listen(struct status_link *, const struct config *, char why[STATUS_WHY_MAX]);
 
 /*
- * Starts the process; the pages of all workers are sent to it. user: to become, where we are root.
- * 0: the configuration has no listener for it. -1: errno.
+ * Starts the process where there is none and a listener is wanted, as this user where we are root;
+ * the pages of all workers are sent to it. After a death it rests for a second, after three within
+ * ten seconds for ten. False: it should have been started, errno says why it was not.
  */
-pid_t status_link_start(struct status_link *, const char *user);
-/* It has ended. What workers count goes on being counted. */
-void status_link_lost(struct status_link *);
+bool status_link_run(struct status_link *, const char *user);
+/* 0: there is none. */
+pid_t status_link_pid(const struct status_link *);
+/* waitpid() gave this pid; false: it is not ours. What workers count goes on being counted. */
+bool status_link_reap(struct status_link *, pid_t);
 
 /*
  * A page for a worker that is about to be started: *serial names it from here on. Returns the
@@ -46,7 +48,7 @@ int status_link_board(struct status_link *, unsigned slot, unsigned sessions_max
 /* That worker has ended, or was never started. */
 void status_link_board_gone(struct status_link *, unsigned serial);
 
-/* Once a second. */
+/* What could not be sent yet; once a second, with status_link_run(). */
 void status_link_flush(struct status_link *);
 
 #endif

@@ -287,8 +287,6 @@ say_log(struct text *t)
 	    t->all.counter[BOARD_LOG_DROPPED]);
 	say(t, "postern_log_lines_dropped_total{by=\"logger\"} %" PRIu64 "\n",
 	    number[GATEWAY_LOG_LOST]);
-	single(t, "postern_log_queue_octets", "gauge", "Octets that wait for the logger.",
-	    t->gauge[BOARD_LOG_QUEUE]);
 	single(t, "postern_log_trouble", "gauge", "1: the log cannot be written.",
 	    number[GATEWAY_LOG_TROUBLE] != 0);
 	single(t, "postern_log_rotations_total", "counter", "New log files that were begun.",
@@ -300,7 +298,7 @@ say_sockets(struct text *t)
 {
 	single(t, "postern_connects_total", "counter", "Connects to servers that succeeded.",
 	    t->all.counter[BOARD_CONNECTS]);
-	single(t, "postern_connects_pending", "gauge", "Sessions that wait for their servers.",
+	single(t, "postern_connects_pending", "gauge", "Connects to servers under way.",
 	    t->gauge[BOARD_PENDING_CONNECTS]);
 	family(t, "postern_transparent_sockets", "gauge",
 	    "Transparent sockets that wait for a session.");

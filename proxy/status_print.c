@@ -4,7 +4,7 @@
 
 #include "status_command.h"
 
-#define KEY_WIDTH 14
+#define KEY_WIDTH 15
 
 /* ---- reading; what is missing is nothing ---- */
 
@@ -46,11 +46,12 @@ line(FILE *out, const char *key, const char *format, ...)
 static const char *
 second(const json_t *o, const char *key, char shown[32])
 {
-	snprintf(shown, 32, "%.19s", text(o, key));
-	if (shown[0] != '\0' && strlen(shown) == 19) {
-		shown[10] = ' ';
-		strcat(shown, " UTC");
-	}
+	const char *t = text(o, key);
+
+	if (strlen(t) < 19)
+		snprintf(shown, 32, "-");
+	else
+		snprintf(shown, 32, "%.10s %.8s UTC", t, t + 11);
 	return shown;
 }
 

@@ -9,6 +9,8 @@ set -eu
 
 packages="postfix nsd unbound swaks libio-socket-inet6-perl curl openssl iproute2 nftables util-linux procps ca-certificates
 	python3 python3-pytest python3-pytest-xdist"
+# what the unpacked Exim is linked with
+packages="$packages libdb5.3 libgnutls-dane0 libnsl2 libpcre2-8-0"
 unpacked="exim4-daemon-light libidn12"
 policy=/usr/sbin/policy-rc.d
 root=$(cd "$(dirname "$0")/.." && pwd)

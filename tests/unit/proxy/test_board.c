@@ -146,10 +146,8 @@ test_session_is_on_the_page_while_it_runs(void **state)
 	assert_int_equal(row->client.port, 1024);
 	assert_int_equal(row->server.port, 25);
 	assert_int_equal(row->phase, BOARD_CONNECTING);
-	assert_int_equal(b->page->gauge[BOARD_PENDING_CONNECTS], 1);
 	board_session_phase(&seat, BOARD_DIALOGUE);
 	assert_int_equal(row->phase, BOARD_DIALOGUE);
-	assert_int_equal(b->page->gauge[BOARD_PENDING_CONNECTS], 0);
 	board_session_octets(&seat, (const uint64_t[]){10, 20, 30, 40});
 	board_session_octets(&seat, (const uint64_t[]){11, 22, 33, 44});
 	assert_int_equal(row->octets[BOARD_FROM_SERVER], 44);
@@ -198,7 +196,6 @@ test_more_sessions_than_rows_are_counted_all_the_same(void **state)
 	assert_int_equal(b->page->counts.protocol[PROTOCOL_SMTP].opened, SESSIONS + 2);
 	assert_int_equal(b->page->counts.protocol[PROTOCOL_SMTP].ended, SESSIONS + 2);
 	assert_int_equal(b->page->counts.protocol[PROTOCOL_SMTP].octets[0], 1);
-	assert_int_equal(b->page->gauge[BOARD_PENDING_CONNECTS], 0);
 	assert_int_equal(rows_taken(b), 0);
 }
 

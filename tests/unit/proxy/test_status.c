@@ -216,7 +216,7 @@ test_totals_of_all_workers(void **state)
 
 /* R4: what a dead worker has counted stays, its sessions have ended, and nothing goes back. */
 static void
-test_counts_outlive_their_worker(void **state)
+test_r4_counts_outlive_their_worker(void **state)
 {
 	struct bench *b = *state;
 	struct worker w = start_worker(b, 2);
@@ -273,7 +273,7 @@ test_same_names_of_several_workers_are_one(void **state)
 }
 
 static void
-test_live_sessions_are_listed(void **state)
+test_r5_live_sessions_are_listed(void **state)
 {
 	struct bench *b = *state;
 	struct worker w = start_worker(b, 0);
@@ -295,7 +295,7 @@ test_live_sessions_are_listed(void **state)
 
 /* whether a dead gateway is an open gate, and what nobody looks at. */
 static void
-test_gateway_facts(void **state)
+test_a_003_a_005_gateway_facts(void **state)
 {
 	struct bench *b = *state;
 	struct prometheus m;
@@ -361,7 +361,7 @@ scribble(struct worker *w, unsigned seed)
 
 /* V-011: a worker that was taken over writes anything. */
 static void
-test_garbage_harms_nobody(void **state)
+test_v_011_garbage_harms_nobody(void **state)
 {
 	struct bench *b = *state;
 
@@ -502,12 +502,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_totals_of_all_workers),
-	    TEST(test_counts_outlive_their_worker),
+	    TEST(test_r4_counts_outlive_their_worker),
 	    TEST(test_counts_outlive_the_process_that_adds_up),
 	    TEST(test_same_names_of_several_workers_are_one),
-	    TEST(test_live_sessions_are_listed),
-	    TEST(test_gateway_facts),
-	    TEST(test_garbage_harms_nobody),
+	    TEST(test_r5_live_sessions_are_listed),
+	    TEST(test_a_003_a_005_gateway_facts),
+	    TEST(test_v_011_garbage_harms_nobody),
 	    TEST(test_names_that_are_none_of_ours_do_not_come_out),
 	    TEST(test_counters_of_a_liar_do_not_go_back),
 	    TEST(test_garbage_while_it_is_read),
