@@ -198,6 +198,7 @@ class Gateway:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=env,
                                             stdout=subprocess.DEVNULL, stderr=stderr,
                                             start_new_session=True)
+        self.clean = False  # nothing is left of it
         if ready:
             self.wait_ready()
 
@@ -365,6 +366,7 @@ class Gateway:
         if self.process.returncode is not None:
             self._after_death()
             return
+        self.clean = not keep_guard
         self.process.terminate()
         try:
             code = self.process.wait(15 + self.settings["drain"])
@@ -380,7 +382,7 @@ class Gateway:
 
     def _after_death(self):
         """Killed by the test, or ended by it: what a dead gateway leaves is no fault, and goes."""
-        if not self.transparent:
+        if not self.transparent or self.clean:
             return
         self.release()
         table = str(self.settings["intercept"].get("route_table", 25025))

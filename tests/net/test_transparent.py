@@ -183,7 +183,7 @@ def test_beside_address_translation(perimeter, guarded, dnat, masquerade, v6):
             assert not passed_by(client, server)
         hidden = (L.OUTSIDE6_TWO if v6 else L.OUTSIDE4_TWO) + "1"
         assert server.ended().peer[0] == (hidden if masquerade else mx)
-    assert len(gate.records("flow")) == 2
+    wait_for(lambda: len(gate.records("flow")) == 2, what="two records")
 
 
 def test_a_firewall_that_does_not_know_of_us_is_named(perimeter, guarded):
