@@ -351,9 +351,8 @@ loop_guard(const struct firewall_table *t, struct firewall_chain *chain)
 }
 
 static void
-take_one(const struct firewall_table *t, struct firewall_chain *chain,
-    const struct firewall_config *c, const struct firewall_service *s,
-    enum firewall_term_kind packets)
+take_by_tproxy(const struct firewall_table *t, struct firewall_chain *chain,
+    const struct firewall_config *c, const struct firewall_service *s)
 {
 	for (uint32_t family = 4; family <= 6; family += 2) {
 		struct firewall_rule *rule = rule_add(chain, s->name);
@@ -361,25 +360,10 @@ take_one(const struct firewall_table *t, struct firewall_chain *chain,
 		term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
 		is_tcp(rule);
 		term_add(rule, TERM(FIREWALL_IS_PORT, .set = set_find(t, s->name, "_ports")));
-		term_plain(rule, packets);
+		term_plain(rule, FIREWALL_IS_OPENING);
 		term_add(rule, TERM(FIREWALL_TO_SOCKET, .a = family, .b = s->listen));
 		mark_and_accept(rule, c);
 	}
-}
-
-/*
- * What opens a connection. In a flood of such packets the kernel answers with cookies and remembers
- * nothing, so that the third packet of a handshake belongs to no socket: it must find its listener
- * too. It looks like one of a session that is older than the gateway, though, and only where those
- * are cut anyhow can both be sent there.
- */
-static void
-take_by_tproxy(const struct firewall_table *t, struct firewall_chain *chain,
-    const struct firewall_config *c, const struct firewall_service *s)
-{
-	take_one(t, chain, c, s, FIREWALL_IS_OPENING);
-	if (c->guard)
-		take_one(t, chain, c, s, FIREWALL_IS_PLAIN);
 }
 
 static void

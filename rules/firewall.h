@@ -90,7 +90,6 @@ enum firewall_term_kind {
 	FIREWALL_IS_IP,		  /* a: 4 or 6 */
 	FIREWALL_IS_PROTOCOL,	  /* a: IPPROTO_... */
 	FIREWALL_IS_OPENING,	  /* TCP: SYN without FIN, RST, ACK */
-	FIREWALL_IS_PLAIN,	  /* TCP: ACK without FIN, SYN, RST */
 	FIREWALL_IS_NOT_SYN,	  /* TCP: anything but SYN without ACK */
 	FIREWALL_IS_TRANSPARENT,  /* belongs to a transparent socket of this host */
 	FIREWALL_IS_LOOPBACK,	  /* arrives on lo */

@@ -604,9 +604,6 @@ condition(struct rule_maker *r, const struct firewall_term *t)
 	case FIREWALL_IS_OPENING:
 		tcp_flags(r, TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, NFT_CMP_EQ, TCP_SYN);
 		break;
-	case FIREWALL_IS_PLAIN:
-		tcp_flags(r, TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, NFT_CMP_EQ, TCP_ACK);
-		break;
 	case FIREWALL_IS_NOT_SYN:
 		tcp_flags(r, TCP_SYN | TCP_ACK, NFT_CMP_NEQ, TCP_SYN);
 		break;

@@ -144,9 +144,6 @@ condition_text(struct buf *out, const struct firewall_term *t)
 	case FIREWALL_IS_OPENING:
 		buf_str(out, "tcp flags & (fin | syn | rst | ack) == syn");
 		break;
-	case FIREWALL_IS_PLAIN:
-		buf_str(out, "tcp flags & (fin | syn | rst | ack) == ack");
-		break;
 	case FIREWALL_IS_NOT_SYN:
 		buf_str(out, "tcp flags & (syn | ack) != syn");
 		break;
