@@ -88,8 +88,9 @@ void record_anomaly(const struct record_session *, const char *event, enum an_di
 struct record_flow {
 	uint64_t bytes_toserver, bytes_toclient;       /* client leg */
 	uint64_t up_bytes_toserver, up_bytes_toclient; /* server leg */
-	const char *state;  /* "closed", "new" (the server was never reached) */
-	const char *reason; /* "client_quit", "server_closed", "timeout_command", ... */
+	const char *state;    /* "closed", "new" (the server was never reached) */
+	const char *reason;   /* "client_quit", "server_closed", "timeout_command", ... */
+	uint64_t duration_ms; /* by a clock that nobody sets */
 	unsigned tx_count;
 	bool opaque; /* ended as a relay behind STARTTLS that nobody looked into */
 };
