@@ -323,10 +323,12 @@ class Gateway:
         return {r["anomaly"]["event"] for r in self.records("anomaly")}
 
     def kill(self):
-        """kill -9, for tests of sudden death."""
+        """kill -9, for tests of sudden death; waits for the others, which it takes along."""
+        others = self.supervisor().children()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        wait_for(lambda: not any(p.alive() for p in others), 5, "the end of all processes", 0.001)
 
     def tables(self):
         """The tables of packet filter rules where this gateway runs."""
