@@ -267,8 +267,8 @@ class Gateway:
         wait_for(lambda: self.stderr.count("postern: reloaded") > before, 20, "postern: reloaded")
 
     def memory(self, what="VmHWM"):
-        """Octets of resident memory of all: the most it ever was (VmHWM) or now (VmRSS)."""
-        return sum(process.memory(what) for process in self.processes())
+        """Octets of resident memory of the workers: the most it ever was (VmHWM) or now (VmRSS)."""
+        return sum(process.memory(what) for process in self.workers())
 
     def grew(self, since):
         """

@@ -444,7 +444,8 @@ def test_early_demux_is_off_while_it_runs(lab, fake, gateway, setting, running):
     assert early_demux(lab) == "1"
 
 
-def test_connections_pass_at_once_when_it_was_killed(lab, fake, gateway):
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_connections_pass_at_once_when_it_has_gone(lab, fake, gateway, how):
     """What is left of ended sessions must not swallow connections that pass by."""
     server = fake(port=25)
     gate = gateway(server, intercept={"on_exit": "bypass"})
@@ -455,7 +456,7 @@ def test_connections_pass_at_once_when_it_was_killed(lab, fake, gateway):
             client.cmd("QUIT")
             assert client.closed()  # the gateway ended first, and has to remember the connection
             port = client.sock.getsockname()[1]
-    gate.kill()
+    getattr(gate, how)()
     sock = lab.client.tcp()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((L.CLIENT, port))

@@ -395,6 +395,8 @@ test_verdict_order(void **state)
 	static const struct verdict refuse2 = {
 	    .action = VERDICT_REFUSE, .rule = "e", .reason = "r"};
 	static const struct verdict ask = {.action = VERDICT_ASK, .rule = "f", .reason = "r"};
+	static const struct verdict tls = {
+	    .action = VERDICT_REFUSE, .rule = "starttls", .reason = "r"};
 	static const struct {
 		const struct verdict *verdicts[4];
 		const char *rule, *action;
@@ -404,6 +406,8 @@ test_verdict_order(void **state)
 	    {{&would, &refuse, &refuse2, &pass}, "d", "refuse"},
 	    {{&refuse, &would}, "d", "refuse"},
 	    {{&pass, &ask}, "a", "pass"},
+	    {{&tls, &pass}, "starttls", "refuse"},
+	    {{&tls, &refuse, &tls}, "d", "refuse"},
 	};
 
 	(void)state;
