@@ -21,6 +21,7 @@ struct plan {
 	enum intercept_mode mode;
 	struct policy_route route;
 	unsigned data_port;
+	bool guarded; /* the guard stays when the gateway stops */
 };
 
 struct interception {
@@ -93,6 +94,7 @@ plan_make(struct plan *p, const struct config *c, const enum protocol served[], 
 
 	*p = (struct plan){
 	    .mode = c->mode,
+	    .guarded = !i->on_exit_bypass,
 	    .route = {.mark = i->mark,
 		.mask = i->mark_mask,
 		.table = i->route_table,
@@ -331,7 +333,8 @@ interception_stop(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
 		done = fail(why, line);
 	buf_free(&batch);
 	done &= remove_route(i, why);
-	if (!early_demux_restore(&i->demux, demux))
+	/* where connections pass by from now on, sockets in TIME_WAIT must not swallow them */
+	if (i->plan.guarded && !early_demux_restore(&i->demux, demux))
 		done = fail(why, demux);
 	interception_free(i);
 	return done;

@@ -21,14 +21,6 @@ record_anomaly(const struct record_session *s, const char *event, enum an_dir di
 	record_close(record, sink, arg);
 }
 
-static uint64_t
-milliseconds(const struct timeval *from, const struct timeval *to)
-{
-	int64_t ms = (to->tv_sec - from->tv_sec) * 1000 + (to->tv_usec - from->tv_usec) / 1000;
-
-	return ms < 0 ? 0 : (uint64_t)ms; /* the wall clock may have been set back */
-}
-
 void
 record_flow(
     const struct record_session *s, const struct record_flow *f, record_sink *sink, void *arg)
@@ -36,16 +28,14 @@ record_flow(
 	json_t *record = record_open(s, "flow", RECORD_NO_TX);
 	json_t *flow = record_put_object(record, "flow"), *upstream;
 	struct timeval end;
-	uint64_t ms;
 
 	gettimeofday(&end, NULL);
-	ms = milliseconds(&s->started, &end);
 	record_put_int(flow, "bytes_toserver", f->bytes_toserver);
 	record_put_int(flow, "bytes_toclient", f->bytes_toclient);
 	record_put_time(flow, "start", &s->started);
 	record_put_time(flow, "end", &end);
-	record_put_int(flow, "age", ms / 1000);
-	record_put_int(flow, "duration_ms", ms);
+	record_put_int(flow, "age", f->duration_ms / 1000);
+	record_put_int(flow, "duration_ms", f->duration_ms);
 	record_put(flow, "state", f->state);
 	record_put(flow, "reason", f->reason);
 	record_put_int(flow, "tx_cnt", f->tx_count);

@@ -67,8 +67,8 @@ void record_smtp_auth(struct record_smtp *, struct span mechanism, struct span u
 void record_smtp_reply(struct record_smtp *, const char *command, struct span rcpt, unsigned code,
     struct span reply, enum record_source);
 /*
- * The first verdict that refused stays; one that only would have is replaced by one that did, one
- * that let pass by any later one.
+ * The first verdict that refused stays, unless it refused STARTTLS and nothing of the mail; one that
+ * only would have is replaced by one that did, one that let pass by any later one.
  */
 void record_smtp_verdict(struct record_smtp *, const struct verdict *);
 /* size: octets of the message as forwarded. state: "accepted", "refused", "aborted", "in_doubt" ...
@@ -88,8 +88,9 @@ void record_anomaly(const struct record_session *, const char *event, enum an_di
 struct record_flow {
 	uint64_t bytes_toserver, bytes_toclient;       /* client leg */
 	uint64_t up_bytes_toserver, up_bytes_toclient; /* server leg */
-	const char *state;  /* "closed", "new" (the server was never reached) */
-	const char *reason; /* "client_quit", "server_closed", "timeout_command", ... */
+	const char *state;    /* "closed", "new" (the server was never reached) */
+	const char *reason;   /* "client_quit", "server_closed", "timeout_command", ... */
+	uint64_t duration_ms; /* by a clock that nobody sets */
 	unsigned tx_count;
 	bool opaque; /* ended as a relay behind STARTTLS that nobody looked into */
 };

@@ -248,6 +248,13 @@ record_smtp_reply(struct record_smtp *r, const char *command, struct span rcpt, 
 	new->text = keep_reply_text(r, reply, enhanced);
 }
 
+/* A refused STARTTLS is no word on the mail: one that is stays, whichever came first. */
+static bool
+is_about_mail(const char *rule)
+{
+	return strcmp(rule, "starttls") != 0;
+}
+
 void
 record_smtp_verdict(struct record_smtp *r, const struct verdict *v)
 {
@@ -256,7 +263,7 @@ record_smtp_verdict(struct record_smtp *r, const struct verdict *v)
 						 : JUDGED_PASS;
 
 	if (r == NULL || v->action == VERDICT_ASK || judged < (int)r->judged ||
-	    (judged == (int)r->judged && judged != JUDGED_PASS))
+	    (judged == (int)r->judged && judged != JUDGED_PASS && is_about_mail(r->rule)))
 		return;
 	r->judged = (unsigned)judged;
 	r->rule = v->rule;

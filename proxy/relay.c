@@ -25,7 +25,8 @@ relay_new(const struct relay_ops *ops, const struct relay_env *env,
 	r->facts = *facts;
 	r->peer[AN_C2S] = PEER_OPEN;
 	r->peer[AN_S2C] = PEER_CONNECTING;
-	r->active[AN_C2S] = r->active[AN_S2C] = env->now(env->arg);
+	r->began = env->now(env->arg);
+	r->active[AN_C2S] = r->active[AN_S2C] = r->began;
 	r->wrote[AN_C2S] = r->wrote[AN_S2C] = r->active[AN_C2S];
 	channel_init(&r->client);
 	channel_init(&r->server);
@@ -73,6 +74,7 @@ record_end(struct relay *r)
 	    .up_bytes_toclient = r->server.received,
 	    .state = r->reached ? "closed" : "new",
 	    .reason = r->reason == NULL ? "stopped" : r->reason,
+	    .duration_ms = r->env->now(r->env->arg) - r->began,
 	    .tx_count = r->tx_count,
 	    .opaque = r->opaque,
 	};

@@ -107,6 +107,7 @@ struct relay {
 	enum relay_peer peer[2];       /* by the direction that it sends: AN_C2S is the client */
 	enum relay_wish wish[2];
 	unsigned pause[2];  /* enum relay_pause bits */
+	uint64_t began;	    /* env->now() */
 	uint64_t active[2]; /* env->now() when octets last came, by direction */
 	uint64_t full[2];   /* when PAUSE_FULL last held a direction */
 	uint64_t wrote[2];  /* when octets last went out to the peer that sends in it */

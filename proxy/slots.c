@@ -255,12 +255,6 @@ slots_begin(struct slots *s, const struct config *c, const char **why)
 	return true;
 }
 
-bool
-slots_busy(const struct slots *s)
-{
-	return s->next != NULL;
-}
-
 /* ---- what workers do ---- */
 
 static void
@@ -388,8 +382,7 @@ mourn(struct slots *s, struct slot *slot, struct worker_process *w, int status)
 	s->events->note(s->events->arg, "worker_died", slot->number, text);
 	if (w == slot->next) {
 		slot->next = NULL;
-		snprintf(why, sizeof(why), "a new worker could not start: it was %s%s",
-		    WIFSIGNALED(status) ? "" : "", text);
+		snprintf(why, sizeof(why), "a new worker could not start: %s", text);
 		bury(s, w);
 		abandon(s, why);
 		return;

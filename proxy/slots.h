@@ -60,7 +60,6 @@ void slots_free(struct slots *);
  * False: it cannot even begin, *why (good until the next call), and nothing has changed.
  */
 bool slots_begin(struct slots *, const struct config *, const char **why);
-bool slots_busy(const struct slots *); /* one is under way */
 
 /* waitpid() gave this. False: no worker of these slots. */
 bool slots_reap(struct slots *, pid_t, int status);

@@ -11,19 +11,16 @@
 
 #include "budget.h"
 #include "faults.h"
-#include "firewall_advice.h"
-#include "interception.h"
+#include "interception_service.h"
 #include "log_service.h"
 #include "notify.h"
 #include "relay.h"
 #include "sandbox.h"
 #include "slots.h"
 #include "status_link.h"
-#include "sysctl.h"
 
-#define LOG_WAIT_MS  5000
-#define SIGNALS	     5
-#define OPEN_EVERY_S 60 /* between two records that say that traffic passes uninspected */
+#define LOG_WAIT_MS 5000
+#define SIGNALS	    5
 
 struct supervisor {
 	struct event_base *base;
@@ -33,10 +30,9 @@ struct supervisor {
 	struct slots *slots;
 	struct slots_events slots_events;
 	struct status_link *status;
-	struct interception *interception; /* NULL: nothing is taken off the wire */
-	struct event *firewall_news;	   /* somebody changed the firewall */
-	struct event *tick;		   /* every second */
-	unsigned open_for;		   /* seconds in which no worker served, under bypass */
+	struct interception_service *interception;
+	struct event *tick;	  /* every second */
+	struct event *reload_due; /* from the loop, when nothing else is going on */
 	struct notify notify;
 	struct event *signals[SIGNALS];
 	bool up; /* clients were served once */
@@ -102,149 +98,20 @@ on_note(void *arg, const char *event, unsigned slot, const char *text)
 	note(s, event, slot, text);
 }
 
-/* ---- the firewall ---- */
-
 static void
-on_advice(void *arg, const char *line)
+on_firewall_note(void *arg, const char *event, const char *text)
 {
-	struct supervisor *s = arg;
-
-	tell("firewall", line);
-	note(s, "firewall_advice", 1, line);
+	tell(event, text);
+	note(arg, event, 1, text);
 }
 
-static void
-look_at_other_chains(struct supervisor *s, const struct config *c)
-{
-	const struct firewall_marks marks = {.mark = c->intercept.mark,
-	    .own_mark = c->intercept.own_mark,
-	    .mask = c->intercept.mark_mask};
-	char line[SYSCTL_TEXT_MAX];
-
-	firewall_advice(&marks, on_advice, s);
-	if (c->mode == INTERCEPT_TPROXY && !c->intercept.sysctl && !early_demux_is_off(line))
-		on_advice(s, line);
-}
+/* ---- status ---- */
 
 static struct gateway_page *
 page(const struct supervisor *s)
 {
 	return status_link_gateway(s->status);
 }
-
-static void
-show_guard(struct supervisor *s, bool intact)
-{
-	enum guard_state state = GUARD_MISSING;
-
-	if (s->config == NULL || s->config->mode == INTERCEPT_OFF)
-		state = GUARD_NONE;
-	else if (s->config->intercept.on_exit_bypass)
-		state = GUARD_BYPASS;
-	else if (intact)
-		state = GUARD_BLOCK;
-	gateway_set(page(s), GATEWAY_GUARD, state);
-}
-
-static void
-watch_firewall(struct supervisor *s, bool all)
-{
-	char why[INTERCEPTION_TEXT_MAX];
-
-	switch (interception_watch(s->interception, all, why)) {
-	case INTERCEPTION_INTACT:
-		show_guard(s, true);
-		break;
-	case INTERCEPTION_MENDED:
-		show_guard(s, true);
-		gateway_add(page(s), GATEWAY_MENDED, 1);
-		tell("firewall mended", why);
-		note(s, "firewall_mended", 1, why);
-		break;
-	case INTERCEPTION_BROKEN:
-		show_guard(s, false);
-		tell("firewall broken", why);
-		note(s, "firewall_broken", 1, why);
-		break;
-	}
-}
-
-static void
-on_firewall_news(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	watch_firewall(arg, false);
-}
-
-static bool
-start_interception(struct supervisor *s, char why[INTERCEPTION_TEXT_MAX])
-{
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
-
-	s->interception = interception_start(s->next, served, n, why);
-	if (s->interception == NULL)
-		return false;
-	s->firewall_news = event_new(
-	    s->base, interception_fd(s->interception), EV_READ | EV_PERSIST, on_firewall_news, s);
-	if (s->firewall_news != NULL && event_add(s->firewall_news, NULL) == 0)
-		return true;
-	snprintf(why, INTERCEPTION_TEXT_MAX, "out of memory");
-	return false;
-}
-
-static bool
-stop_interception(struct supervisor *s, char why[INTERCEPTION_TEXT_MAX])
-{
-	bool stopped;
-
-	if (s->firewall_news != NULL)
-		event_free(s->firewall_news);
-	s->firewall_news = NULL;
-	stopped = s->interception == NULL || interception_stop(s->interception, why);
-	s->interception = NULL;
-	return stopped;
-}
-
-/* The workers of s->next serve: now connections may be sent to them. */
-static bool
-on_take_over(void *arg, const char **why)
-{
-	static char text[INTERCEPTION_TEXT_MAX];
-	struct supervisor *s = arg;
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
-	bool done;
-
-	if (s->next->mode == INTERCEPT_OFF)
-		done = stop_interception(s, text);
-	else if (s->interception == NULL)
-		done = start_interception(s, text);
-	else
-		done = interception_reload(s->interception, s->next, served, n, text);
-	*why = text;
-	if (done && s->next->mode != INTERCEPT_OFF)
-		look_at_other_chains(s, s->next);
-	return done;
-}
-
-/* Whoever chose bypass is told again and again that it is one at the moment. */
-static void
-say_if_open(struct supervisor *s)
-{
-	struct slots_stats stats;
-
-	slots_stats(s->slots, &stats);
-	if (s->interception == NULL || !s->config->intercept.on_exit_bypass || stats.serving > 0) {
-		s->open_for = 0;
-		return;
-	}
-	if (s->open_for++ % OPEN_EVERY_S == 0)
-		note(s, "uninspected", s->open_for, "no worker serves: connections pass by");
-}
-
-/* ---- status ---- */
 
 /* Which ports of the configuration are looked into, and which nobody here speaks. */
 static void
@@ -262,15 +129,13 @@ show_ports(struct supervisor *s)
 }
 
 static void
-show_numbers(struct supervisor *s)
+show_numbers(struct supervisor *s, const struct slots_stats *slots)
 {
-	struct slots_stats slots;
 	struct log_service_stats log;
 
-	slots_stats(s->slots, &slots);
 	log_service_stats(s->log, &log);
-	gateway_set(page(s), GATEWAY_RESTARTS, slots.deaths);
-	gateway_set(page(s), GATEWAY_BACKING_OFF, slots.resting);
+	gateway_set(page(s), GATEWAY_RESTARTS, slots->deaths);
+	gateway_set(page(s), GATEWAY_BACKING_OFF, slots->resting);
 	gateway_set(page(s), GATEWAY_LOG_LOST, log.lost);
 	gateway_set(page(s), GATEWAY_LOG_ROTATIONS, log.rotations);
 	gateway_set(page(s), GATEWAY_LOG_RESTARTS, log.restarts);
@@ -285,29 +150,18 @@ run_status(struct supervisor *s)
 		tell("status", strerror(errno));
 }
 
-/* False: the listeners that the configuration wants cannot be had. */
-static bool
-change_status(struct supervisor *s, const struct config *c, const char **why)
-{
-	static char text[STATUS_WHY_MAX];
-
-	*why = text;
-	return status_link_listen(s->status, c, text);
-}
-
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct supervisor *s = arg;
+	struct slots_stats slots;
 
 	(void)fd;
 	(void)what;
-	if (s->interception != NULL)
-		watch_firewall(s, true);
-	if (s->up && !s->stopping)
-		say_if_open(s);
+	slots_stats(s->slots, &slots);
+	interception_service_tick(s->interception, slots.serving);
 	notify_watchdog(&s->notify);
-	show_numbers(s);
+	show_numbers(s, &slots);
 	status_link_flush(s->status);
 	if (s->up && !s->stopping)
 		run_status(s);
@@ -315,14 +169,45 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- a configuration comes into force ---- */
 
-static void reload(struct supervisor *);
+/* A reload is over, one way or the other; another one may have been asked for meanwhile. */
+static void
+reload_over(struct supervisor *s, const char *status)
+{
+	notify_send(&s->notify, status);
+	if (s->reload_again)
+		event_active(s->reload_due, EV_TIMEOUT, 0);
+}
+
+/*
+ * All workers of the next configuration serve. What it wants of the rest of this machine is taken
+ * in the order in which it can be given back: the log, the listeners for status, the firewall.
+ */
+static bool
+on_take_over(void *arg, const char **why)
+{
+	static char text[INTERCEPTION_TEXT_MAX];
+	char ignored[STATUS_WHY_MAX];
+	struct supervisor *s = arg;
+	const char *unused;
+
+	*why = text;
+	if (!log_service_change(s->log, s->next, why))
+		return false;
+	if (status_link_listen(s->status, s->next, text) &&
+	    interception_service_apply(s->interception, s->next, text))
+		return true;
+	if (s->config != NULL) {
+		log_service_change(s->log, s->config, &unused);
+		status_link_listen(s->status, s->config, ignored);
+	}
+	return false;
+}
 
 static void
 on_serving(void *arg)
 {
 	struct supervisor *s = arg;
 	bool first = !s->up;
-
 	struct slots_stats slots;
 
 	config_free(s->config);
@@ -332,15 +217,12 @@ on_serving(void *arg)
 	slots_stats(s->slots, &slots);
 	gateway_config(page(s), s->config, slots.generation);
 	show_ports(s);
-	show_guard(s, true);
 	run_status(s);
 	if (!first)
 		gateway_add(page(s), GATEWAY_RELOADS, 1);
 	tell("", first ? "ready" : "reloaded");
 	note(s, first ? "started" : "reloaded", 1, s->config->path);
-	notify_send(&s->notify, "READY=1\nSTATUS=serving");
-	if (s->reload_again)
-		reload(s);
+	reload_over(s, "READY=1\nSTATUS=serving");
 }
 
 static void
@@ -359,9 +241,7 @@ on_refused(void *arg, const char *why)
 	tell("reload refused", why);
 	gateway_reload_refused(page(s), why);
 	note(s, "reload_refused", 1, why);
-	notify_send(&s->notify, "READY=1\nSTATUS=serving; the last reload was refused");
-	if (s->reload_again)
-		reload(s);
+	reload_over(s, "READY=1\nSTATUS=serving; the last reload was refused");
 }
 
 static void
@@ -372,26 +252,15 @@ on_gone(void *arg)
 	event_base_loopbreak(s->base);
 }
 
-/* Everything that one configuration may want of this machine, tried before anything changes. */
-static bool
+static void
 begin(struct supervisor *s, struct config *c)
 {
 	const char *why = NULL;
 
 	s->next = c;
-	if (geteuid() == 0 && !sandbox_check_user(c->user, &why)) {
+	if ((geteuid() == 0 && !sandbox_check_user(c->user, &why)) ||
+	    !slots_begin(s->slots, c, &why))
 		on_refused(s, why);
-		return false;
-	}
-	if (!change_status(s, c, &why) || (s->up && !log_service_change(s->log, c, &why))) {
-		on_refused(s, why);
-		return false;
-	}
-	if (!slots_begin(s->slots, c, &why)) {
-		on_refused(s, why);
-		return false;
-	}
-	return true;
 }
 
 /* NULL: fault has the first line of what was said about it. */
@@ -417,12 +286,15 @@ read_again(const struct supervisor *s, char fault[FAULT_TEXT_MAX])
 }
 
 static void
-reload(struct supervisor *s)
+on_reload_due(evutil_socket_t fd, short what, void *arg)
 {
+	struct supervisor *s = arg;
 	char fault[FAULT_TEXT_MAX];
 	struct config *c;
 
-	s->reload_again = slots_busy(s->slots);
+	(void)fd;
+	(void)what;
+	s->reload_again = s->next != NULL;
 	if (s->reload_again || s->stopping)
 		return;
 	if (strcmp(s->config->path, "-") == 0) {
@@ -471,7 +343,7 @@ on_signal(evutil_socket_t number, short what, void *arg)
 		reap(s);
 		break;
 	case SIGHUP:
-		reload(s);
+		event_active(s->reload_due, EV_TIMEOUT, 0);
 		break;
 	case SIGUSR1:
 		log_service_reopen(s->log);
@@ -502,7 +374,7 @@ static const char *
 start(struct supervisor *s, const struct config *c)
 {
 	const struct timeval second = {1, 0};
-	const char *why = "out of memory";
+	const char *why;
 
 	budget_raise_limit();
 	why = notify_init(&s->notify);
@@ -520,8 +392,11 @@ start(struct supervisor *s, const struct config *c)
 	s->status = status_link_new();
 	if (s->status == NULL)
 		return strerror(errno);
+	s->interception = interception_service_new(s->base, page(s), on_firewall_note, s);
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
-	if (s->tick == NULL || event_add(s->tick, &second) != 0)
+	s->reload_due = evtimer_new(s->base, on_reload_due, s);
+	if (s->interception == NULL || s->tick == NULL || s->reload_due == NULL ||
+	    event_add(s->tick, &second) != 0)
 		return "out of memory";
 	s->slots_events = (struct slots_events){.take_over = on_take_over,
 	    .serving = on_serving,
@@ -543,12 +418,14 @@ stop(struct supervisor *s)
 	char why[INTERCEPTION_TEXT_MAX];
 
 	slots_free(s->slots);
-	if (!stop_interception(s, why)) {
+	if (!interception_service_free(s->interception, why)) {
 		tell("firewall", why);
 		s->code = 1;
 	}
 	if (s->tick != NULL)
 		event_free(s->tick);
+	if (s->reload_due != NULL)
+		event_free(s->reload_due);
 	if (s->up)
 		note(s, "stopped", 1, "by a signal");
 	status_link_free(s->status);

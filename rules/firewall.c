@@ -350,6 +350,12 @@ loop_guard(const struct firewall_table *t, struct firewall_chain *chain)
 	term_plain(rule, FIREWALL_RESET);
 }
 
+/*
+ * Where the guard stands, whatever comes to a port that is served belongs here, not SYNs alone:
+ * under a flood of them the kernel remembers no half-open connection (SYN cookies), and then the
+ * ACK that opens one finds no socket but the listener. Without a guard, sessions older than the
+ * gateway are let by, and no rule can tell their ACKs from such a one.
+ */
 static void
 take_by_tproxy(const struct firewall_table *t, struct firewall_chain *chain,
     const struct firewall_config *c, const struct firewall_service *s)
@@ -360,7 +366,8 @@ take_by_tproxy(const struct firewall_table *t, struct firewall_chain *chain,
 		term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
 		is_tcp(rule);
 		term_add(rule, TERM(FIREWALL_IS_PORT, .set = set_find(t, s->name, "_ports")));
-		term_plain(rule, FIREWALL_IS_OPENING);
+		if (!c->guard)
+			term_plain(rule, FIREWALL_IS_OPENING);
 		term_add(rule, TERM(FIREWALL_TO_SOCKET, .a = family, .b = s->listen));
 		mark_and_accept(rule, c);
 	}

@@ -102,7 +102,7 @@ def gateways(lab, mode):
 
     yield make
     faults = []
-    for one in made:
+    for one in reversed(made):
         try:
             one.stop()
         except AssertionError as fault:

@@ -198,6 +198,7 @@ class Gateway:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=env,
                                             stdout=subprocess.DEVNULL, stderr=stderr,
                                             start_new_session=True)
+        self.clean = False  # nothing is left of it
         if ready:
             self.wait_ready()
 
@@ -266,8 +267,8 @@ class Gateway:
         wait_for(lambda: self.stderr.count("postern: reloaded") > before, 20, "postern: reloaded")
 
     def memory(self, what="VmHWM"):
-        """Octets of resident memory of all: the most it ever was (VmHWM) or now (VmRSS)."""
-        return sum(process.memory(what) for process in self.processes())
+        """Octets of resident memory of the workers: the most it ever was (VmHWM) or now (VmRSS)."""
+        return sum(process.memory(what) for process in self.workers())
 
     def grew(self, since):
         """
@@ -322,10 +323,12 @@ class Gateway:
         return {r["anomaly"]["event"] for r in self.records("anomaly")}
 
     def kill(self):
-        """kill -9, for tests of sudden death."""
+        """kill -9, for tests of sudden death; waits for the others, which it takes along."""
+        others = self.supervisor().children()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        wait_for(lambda: not any(p.alive() for p in others), 5, "the end of all processes", 0.001)
 
     def tables(self):
         """The tables of packet filter rules where this gateway runs."""
@@ -365,6 +368,7 @@ class Gateway:
         if self.process.returncode is not None:
             self._after_death()
             return
+        self.clean = not keep_guard
         self.process.terminate()
         try:
             code = self.process.wait(15 + self.settings["drain"])
@@ -380,7 +384,7 @@ class Gateway:
 
     def _after_death(self):
         """Killed by the test, or ended by it: what a dead gateway leaves is no fault, and goes."""
-        if not self.transparent:
+        if not self.transparent or self.clean:
             return
         self.release()
         table = str(self.settings["intercept"].get("route_table", 25025))

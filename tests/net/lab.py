@@ -207,6 +207,7 @@ MX, MX6 = INSIDE4 + "25", INSIDE6 + "25"                 # Postfix for campus.ex
 OPEN_RELAY, OPEN_RELAY6 = INSIDE4 + "26", INSIDE6 + "26" # Postfix that relays for everybody
 EXIM, EXIM6 = INSIDE4 + "27", INSIDE6 + "27"
 FAKE, FAKE6 = INSIDE4 + "28", INSIDE6 + "28"             # scripted servers
+FAKE_TWO, FAKE6_TWO = INSIDE4 + "30", INSIDE6 + "30"
 SINK = INSIDE4 + "29"           # where the open relay sends everything
 UNBOUND, NSD = INSIDE4 + "53", INSIDE4 + "54"
 SILENT_DNS = INSIDE4 + "55"     # takes questions, never answers
@@ -312,8 +313,9 @@ class Lab:
                        f"addr add {CLIENT_INSIDE}/32 dev eth0", "link set eth0 up",
                        f"route add default via {GATEWAY}", f"route add default via {GATEWAY6}")
         servers4 = [f"addr add {a}/24 dev eth0" for a in
-                    (MX, OPEN_RELAY, EXIM, FAKE, SINK, UNBOUND, NSD, SILENT_DNS)]
-        servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in (MX6, OPEN_RELAY6, EXIM6, FAKE6)]
+                    (MX, OPEN_RELAY, EXIM, FAKE, FAKE_TWO, SINK, UNBOUND, NSD, SILENT_DNS)]
+        servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in
+                    (MX6, OPEN_RELAY6, EXIM6, FAKE6, FAKE6_TWO)]
         self.server.ip(*servers4, *servers6, "link set eth0 up",
                        f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
         self.gateway.sysctl("ipv4/ip_forward", 1)

@@ -318,6 +318,7 @@ server:
   database: ""
   pidfile: "{dir}/nsd.pid"
   xfrdfile: "{dir}/xfrd.state"
+  xfrdir: "{dir}"
   zonelistfile: "{dir}/zone.list"
   cookie-secret-file: "{dir}/cookies"
   server-count: 1

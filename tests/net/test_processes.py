@@ -53,13 +53,22 @@ def settled(gate, workers=2):
     wait_for(lambda: len(gate.workers()) == workers and gate.logger(), 20, f"{workers} workers")
 
 
+def confined(process):
+    """Waits until the sandbox has closed: "postern: ready" does not wait for every process."""
+    wait_for(lambda: process.status().get("Seccomp") == "2", 5, f"the sandbox of {process}")
+
+
 # ---- what each may ---------------------------------------------------------------------------------
 
 
 def test_who_there_is_V_001(fake, gateway):
     gate = gateway(fake(port=25), workers=2)
-    roles = sorted(process.role for process in gate.supervisor().children())
-    assert roles == ["logger", "status-process", "worker", "worker"]
+
+    def all_there():
+        roles = sorted(process.role for process in gate.supervisor().children())
+        return roles == ["logger", "status-process", "worker", "worker"]
+
+    wait_for(all_there, 5, "the four processes")
     assert all(not process.children() for process in gate.supervisor().children())
 
 
@@ -67,11 +76,14 @@ def test_who_there_is_V_001(fake, gateway):
 def test_what_they_may_V_001_V_006_D11(fake, gateway, role):
     """As the kernel sees it: a user of its own, no capability, no way to gain one, a filter."""
     gate = gateway(fake(port=25), workers=2)
-    processes = [p for p in gate.supervisor().children() if p.role == role]
+
+    def found():
+        return [p for p in gate.supervisor().children() if p.role == role]
+
+    processes = wait_for(found, 5, role)
     assert len(processes) == (2 if role == "worker" else 1)
     for process in processes:
-        # the first thing that each does, and "ready" does not wait for all of them
-        wait_for(lambda p=process: p.status().get("Seccomp") == "2", 5, "the sandbox to close")
+        confined(process)
         status = process.status()
         assert set(status["Uid"].split()) == {str(NOBODY)}, status["Uid"]
         assert set(status["Gid"].split()) == {str(NOBODY)}, status["Gid"]
@@ -107,6 +119,8 @@ def test_what_they_have_open_V_001(fake, gateway):
     gate = gateway(fake(port=25), workers=2)
     netlink, files = netlink_sockets(gate), [str(gate.log)]
     for process in gate.processes():
+        if process != gate.supervisor():
+            confined(process)
         assert set(descriptors_that_stay_open(process)) <= {0, 1, 2}, process
         opened = {fd: what for fd, what in process.descriptors().items() if fd > 2}
         paths = [what for what in opened.values() if what.startswith("/")
@@ -209,8 +223,8 @@ def test_a_slot_that_rests_takes_no_share_of_the_clients_A_019(fake, gateway):
 def test_the_supervisor_dies(fake, gateway):
     """Nobody goes on without it."""
     gate = gateway(fake(port=25), workers=2)
+    wait_for(lambda: len(gate.supervisor().children()) == 4, 5, "the four processes")
     others = gate.supervisor().children()
-    assert len(others) == 4
     gate.process.send_signal(signal.SIGKILL)
     began = time.monotonic()
     wait_for(lambda: not any(p.alive() for p in others), 5, "the end of all", 0.001)
