@@ -10,13 +10,13 @@ config_is_roots_own(const struct config *c, FILE *err)
 {
 	struct stat st;
 
-	if (geteuid() != 0 || stat(c->path, &st) != 0 || !S_ISREG(st.st_mode) ||
+	/* one that has no name any more is nobody's to open */
+	if (geteuid() != 0 || stat(c->path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink == 0 ||
 	    (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0))
 		return true;
 	fprintf(err,
 	    "%s: others than root may change it (owner %u, mode %04o); it must be root's, and "
-	    "nobody "
-	    "else may write it\n",
+	    "nobody else may write it\n",
 	    c->path, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777u);
 	return false;
 }

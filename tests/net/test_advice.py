@@ -25,7 +25,7 @@ table inet filter {
 	}
 }
 """
-CONFIG = 'inside = {"10.25.0.0/24"}\nintercept { mark = "0x10" own_mark = "0x20" mark_mask = "0xf0" }\n'
+CONFIG = 'user = nobody\ninside = {"10.25.0.0/24"}\nintercept { mark = "0x10" own_mark = "0x20" mark_mask = "0xf0" }\n'
 
 
 @pytest.fixture

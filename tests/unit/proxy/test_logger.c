@@ -241,13 +241,16 @@ put(struct bench *b, int i, const char *text)
 static char *
 contents(const char *path)
 {
-	static const size_t max = 64 << 20;
-	char *text = calloc(1, max);
 	FILE *f = fopen(path, "r");
+	struct stat st = {.st_size = 0};
+	char *text;
 
+	if (f != NULL)
+		assert_int_equal(fstat(fileno(f), &st), 0);
+	text = calloc(1, (size_t)st.st_size + 1);
 	assert_non_null(text);
 	if (f != NULL) {
-		assert_true(fread(text, 1, max - 1, f) < max - 1);
+		assert_int_equal(fread(text, 1, (size_t)st.st_size, f), st.st_size);
 		fclose(f);
 	}
 	return text;
