@@ -19,6 +19,7 @@
 
 /* No DNS is needed for what these decide. */
 #define OFFLINE                                                                                    \
+	"user = nobody\n"                                                                          \
 	"inside = {\"10.0.0.0/8\"}\n"                                                              \
 	"inside_devices = {\"lan0\"}\n"                                                            \
 	"forward \"dmz\" { listen = \"127.0.0.1:2525\" to = \"192.0.2.25:2526\" }\n"               \
@@ -218,6 +219,7 @@ test_check_warns(void **state)
 	free(said);
 	assert_int_equal(
 	    run_with("forward a { listen = \"127.0.0.1:1\" to = \"127.0.0.1:2\" send_proxy = v2 }\n"
+		     "user = nobody\n"
 		     "smtp { relay { check = off } }",
 		"check", none, &said),
 	    EXIT_FINE);
