@@ -215,6 +215,8 @@ lint:
 	+@$(PARALLEL) --keep-going --output-sync lint-all
 LINTED := $(patsubst %,$(BUILD)/lint/%.ok,$(SRC) $(HEADERS) $(SCRIPTS) $(wildcard packaging/man/*))
 lint-all: $(LINTED)
+# Named here, so that make believes in the object of a file that nothing else is built from.
+$(call obj,$(SRC)): Makefile
 # The object stands for the headers: a file is looked at again when anything that it includes changed.
 $(BUILD)/lint/%.c.ok: %.c $(BUILD)/obj/%.o .clang-tidy .clang-format
 	@mkdir -p $(@D)

@@ -67,8 +67,8 @@ void record_smtp_auth(struct record_smtp *, struct span mechanism, struct span u
 void record_smtp_reply(struct record_smtp *, const char *command, struct span rcpt, unsigned code,
     struct span reply, enum record_source);
 /*
- * The first verdict that refused stays, unless it refused STARTTLS and nothing of the mail; one that
- * only would have is replaced by one that did, one that let pass by any later one.
+ * The first verdict that refused stays, unless it refused STARTTLS and nothing of the mail; one
+ * that only would have is replaced by one that did, one that let pass by any later one.
  */
 void record_smtp_verdict(struct record_smtp *, const struct verdict *);
 /* size: octets of the message as forwarded. state: "accepted", "refused", "aborted", "in_doubt" ...
