@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -29,13 +30,15 @@ session_octets(const struct smtp_limits *l)
 static void
 print_processes(const struct config *c)
 {
+	bool answers = strcmp(c->status, "-") != 0 || c->metrics.ss_family != AF_UNSPEC;
 	struct budget budget;
 	const char *why;
 
 	budget_compute(c, &budget);
 	printf("# Processes: %u worker%s, as user %s when root starts the gateway, which root must "
-	       "to intercept;\n#   and one that writes the log.\n",
-	    budget.workers, budget.workers == 1 ? "" : "s", c->user);
+	       "to intercept;\n#   one that writes the log%s.\n",
+	    budget.workers, budget.workers == 1 ? "" : "s", c->user,
+	    answers ? ", and one that answers who asks for the status" : "");
 	/* somebody else's gateway stays who it is */
 	if (geteuid() == 0 && !sandbox_check_user(c->user, &why))
 		printf("# Warning: %s; \"postern run\" refuses to start.\n", why);

@@ -38,8 +38,8 @@ void
 commands_usage(FILE *out)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "%s postern %-7s %s\n", i == 0 ? "usage:" : "      ", commands[i].name,
-		    commands[i].usage);
+		fprintf(out, "%s postern %-*s%s\n", i == 0 ? "usage:" : "      ",
+		    commands[i].usage[0] != '\0' ? 8 : 0, commands[i].name, commands[i].usage);
 	fputs("       postern --version | --help\n", out);
 }
 

@@ -111,13 +111,22 @@ setting_line(const struct reading *r, enum config_section section, const char *n
 	return r->scan.setting_line[i];
 }
 
+/* The file names networks, right or wrong; those that are wrong were told. */
+static bool
+names_inside(const struct reading *r)
+{
+	size_t i;
+
+	return config_tree_count(config_tree_section(r->config->tree, SECTION_ROOT, 0),
+		   config_setting_find(SECTION_ROOT, span_str("inside"), &i)) > 0;
+}
+
 static void
 check_inside(struct reading *r)
 {
-	const struct policy *p = r->config->policy;
 	unsigned line = setting_line(r, SECTION_ROOT, "inside");
 
-	if (p->relay.check == CHECK_OFF || !networks_empty(p->inside))
+	if (r->config->policy->relay.check == CHECK_OFF || names_inside(r))
 		return;
 	if (line == 0)
 		line = setting_line(r, SECTION_RELAY, "check");

@@ -134,16 +134,20 @@ explain(const struct listening *l, const struct config *c)
 	struct endpoint e = address_endpoint((const struct sockaddr *)&l->at);
 	char address[ADDRESS_TEXT_MAX];
 	const char *why = errno == EADDRINUSE ? "somebody listens there already" : strerror(errno);
+	const char *missing = "";
 
+	if (errno == EACCES)
+		missing = " (a port below 1024 needs CAP_NET_BIND_SERVICE)";
+	else if (errno == EPERM)
+		missing = " (transparent sockets need CAP_NET_ADMIN)";
 	address_text(&e, address);
 	if (l->kind == IPC_LISTEN_FORWARD)
-		snprintf(text, sizeof(text), "forward \"%s\": cannot listen on %s: %s",
-		    c->forwards[l->b].name, address, why);
+		snprintf(text, sizeof(text), "forward \"%s\": cannot listen on %s: %s%s",
+		    c->forwards[l->b].name, address, why, missing);
 	else
 		snprintf(text, sizeof(text),
 		    "intercept.listen_from: cannot listen on %s for %s: %s%s", address,
-		    protocol_name((enum protocol)l->b), why,
-		    errno == EPERM ? " (transparent sockets need CAP_NET_ADMIN)" : "");
+		    protocol_name((enum protocol)l->b), why, missing);
 	return text;
 }
 

@@ -108,7 +108,6 @@ static const struct call calls[] = {
 
     {LOGGER, SCMP_SYS(fsync)},
     {LOGGER, SCMP_SYS(fdatasync)},
-    {LOGGER, SCMP_SYS(pread64)},
     {LOGGER | STATUS, SCMP_SYS(fstat)},
 #ifdef SANITIZED
     /* LeakSanitizer at the end: a thread of its own stops the others and reads what they hold */

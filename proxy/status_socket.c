@@ -62,7 +62,7 @@ status_socket_connect(const char *path)
 static int
 fail(char why[STATUS_WHY_MAX], const char *path, const char *what)
 {
-	snprintf(why, STATUS_WHY_MAX, "%s: %s", path, what);
+	snprintf(why, STATUS_WHY_MAX, "status: %s: %s", path, what);
 	return -1;
 }
 

@@ -21,6 +21,7 @@
 
 #define LOG_WAIT_MS 5000
 #define SIGNALS	    5
+#define EVENT_MAX   32 /* octets of the name of an event with its NUL */
 
 struct supervisor {
 	struct event_base *base;
@@ -89,19 +90,33 @@ on_board_gone(void *arg, unsigned number)
 	status_link_board_gone(s->status, number);
 }
 
+/* "worker died" for worker_died. */
+static const char *
+in_words(const char *event, char words[EVENT_MAX])
+{
+	snprintf(words, EVENT_MAX, "%s", event);
+	for (char *c = words; *c != '\0'; c++)
+		if (*c == '_')
+			*c = ' ';
+	return words;
+}
+
 static void
 on_note(void *arg, const char *event, unsigned slot, const char *text)
 {
 	struct supervisor *s = arg;
+	char words[EVENT_MAX];
 
-	fprintf(stderr, "postern: worker %u: %s: %s\n", slot, event, text);
+	fprintf(stderr, "postern: %s (slot %u): %s\n", in_words(event, words), slot, text);
 	note(s, event, slot, text);
 }
 
 static void
 on_firewall_note(void *arg, const char *event, const char *text)
 {
-	tell(event, text);
+	char words[EVENT_MAX];
+
+	tell(in_words(event, words), text);
 	note(arg, event, 1, text);
 }
 
@@ -226,6 +241,14 @@ on_serving(void *arg)
 }
 
 static void
+keep_what_serves(struct supervisor *s, const char *why)
+{
+	gateway_reload_refused(page(s), why);
+	note(s, "reload_refused", 1, why);
+	reload_over(s, "READY=1\nSTATUS=serving; the last reload was refused");
+}
+
+static void
 on_refused(void *arg, const char *why)
 {
 	struct supervisor *s = arg;
@@ -239,9 +262,7 @@ on_refused(void *arg, const char *why)
 		return;
 	}
 	tell("reload refused", why);
-	gateway_reload_refused(page(s), why);
-	note(s, "reload_refused", 1, why);
-	reload_over(s, "READY=1\nSTATUS=serving; the last reload was refused");
+	keep_what_serves(s, why);
 }
 
 static void
@@ -252,14 +273,19 @@ on_gone(void *arg)
 	event_base_loopbreak(s->base);
 }
 
+static bool
+user_will_do(const struct config *c, const char **why)
+{
+	return geteuid() != 0 || sandbox_check_user(c->user, why);
+}
+
 static void
 begin(struct supervisor *s, struct config *c)
 {
 	const char *why = NULL;
 
 	s->next = c;
-	if ((geteuid() == 0 && !sandbox_check_user(c->user, &why)) ||
-	    !slots_begin(s->slots, c, &why))
+	if (!user_will_do(c, &why) || !slots_begin(s->slots, c, &why))
 		on_refused(s, why);
 }
 
@@ -303,10 +329,12 @@ on_reload_due(evutil_socket_t fd, short what, void *arg)
 	}
 	notify_reloading(&s->notify);
 	c = read_again(s, fault);
-	if (c != NULL)
+	if (c != NULL) {
 		begin(s, c);
-	else
-		on_refused(s, fault);
+		return;
+	}
+	tell("reload refused", "the configuration in force stays");
+	keep_what_serves(s, fault);
 }
 
 /* ---- signals ---- */
@@ -380,6 +408,8 @@ start(struct supervisor *s, const struct config *c)
 	why = notify_init(&s->notify);
 	if (why != NULL)
 		tell("NOTIFY_SOCKET", why);
+	if (!user_will_do(c, &why))
+		return why;
 	why = "out of memory";
 	if (!record_init())
 		return "cannot set up records";

@@ -34,6 +34,8 @@ COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 WIDTH = 118  # longer lines of a record are cut for the eye; the log has all of it
 IN_FIRST_LINE = ("event_type", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto",
                  "upstream", "tx_id")
+ONCE = ("timestamp", "flow_id", "community_id")  # shown of the first record only, like
+COMMON = ("", "EHLO", "QUIT")                    # what servers reply to these
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -135,7 +137,7 @@ def decoded(value, indent):
             yield from (f"{indent}  {reply_line(reply)}" for reply in item)
         elif isinstance(item, dict):
             short = "  ".join(f"{k} {v}" for k, v in item.items())
-            if len(short) <= WIDTH - 16 and not any(isinstance(v, (dict, list))
+            if len(f"{indent}{key}: {short}") <= WIDTH and not any(isinstance(v, (dict, list))
                                                     for v in item.values()):
                 yield f"{indent}{key}: {short}"
             else:
@@ -145,6 +147,16 @@ def decoded(value, indent):
             yield f"{indent}{key}: {', '.join(map(str, item))}"
         else:
             yield f"{indent}{key}: {item}"
+
+
+def shortened(record):
+    """Without what is much the same in every record."""
+    shown = {k: v for k, v in record.items() if k not in ONCE}
+    if "replies" in shown.get("smtp", {}):
+        replies = [r for r in shown["smtp"]["replies"]
+                   if r["source"] == "gateway" or r["command"] not in COMMON]
+        shown["smtp"] = {**shown["smtp"], "replies": replies}
+    return shown
 
 
 def show_record(record):
@@ -166,10 +178,12 @@ class Demo:
     def __init__(self, lab):
         self.lab, self.gate = lab, None
         self.began = time.monotonic()
-        self.number = self.right = 0
-        print(f"Starting Postfix (two), nsd and unbound on three hosts: {L.CLIENT} outside, "
-              f"{L.MX} and {L.OPEN_RELAY}\ninside, between them a firewall that drops all but mail "
-              "and the two marks of the gateway ...", flush=True)
+        self.number = self.right = self.shown = 0
+        print(f"""Three hosts, each a network namespace of this machine:
+    outside   {L.CLIENT}, who tries things, and {WORLD}, a scripted mail server of the world's
+    router    its firewall drops all but mail, and what carries the two marks of the gateway
+    inside    {L.MX}, a Postfix for campus.example, and {L.OPEN_RELAY}, one that relays for everybody
+DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flush=True)
         lab.server.ip(f"addr add {PERSON}/24 dev eth0")
         servers.Dns(lab)
         self.campus = servers.campus_mx(lab)
@@ -186,7 +200,8 @@ class Demo:
     def judge(self, what, answer, right, promised):
         """Prints one answer, and whether it was the one that we promise."""
         self.right += right
-        style = RED if not right else GREEN if answer[0] == "2" else YELLOW
+        no = answer[0] in "45" or answer.endswith("refused")
+        style = RED if not right else YELLOW if no else GREEN
         print(f"    {what:7} " + paint(style, answer) + ("" if right else f"  (not {promised})"))
 
     def run(self, session):
@@ -208,7 +223,10 @@ class Demo:
         records = wait_for(written, 10, "the record of the session")
         wanted = [r for r in records if r["event_type"] in ("smtp", "anomaly")]
         for record in wanted or records:
-            show_record(record)
+            show_record(record if not self.shown else shortened(record))
+            self.shown += 1
+            if self.shown == 1:
+                print(paint(DIM, "    (shorter from here on; the log has all of it, as JSON)"))
 
     def start(self):
         self.gate = Gateway(self.lab, L.MX, mode="tproxy", workers=2)
@@ -222,9 +240,10 @@ class Demo:
         peer = re.search(r"Connected to (\S+)", done.stderr)
         seen = re.findall(r"connect from unknown\[([^]]*)\]", self.campus.log())
         self.title("Both ends see each other, and nobody in between")
-        self.judge("client", peer.group(1) if peer else "(nothing)",
+        self.judge("client", f"is connected to {peer.group(1) if peer else 'nobody'}, says curl",
                    bool(peer) and peer.group(1) == L.MX, L.MX)
-        self.judge("server", seen[-1] if seen else "(nothing)", seen[-1:] == [L.CLIENT], L.CLIENT)
+        self.judge("server", f"was connected from {seen[-1] if seen else 'nowhere'}, says its log",
+                   seen[-1:] == [L.CLIENT], L.CLIENT)
 
     def death(self):
         """Killed with -9: what stands in the way now, and what comes of a connect."""
@@ -232,9 +251,10 @@ class Demo:
         self.title("The gateway is killed with -9: the port is closed, from that moment on")
         for family, server in (("IPv4", L.MX), ("IPv6", L.MX6)):
             told_now = knock(self.lab.client, server)
-            self.judge(family, told_now, told_now == "refused", "refused")
+            self.judge(family, f"{server} port 25: {told_now}", told_now == "refused", "refused")
         tables = self.lab.gateway.output("nft", "list", "tables").split("\n")
-        print(paint(DIM, "    tables  " + ", ".join(t.removeprefix("table ") for t in tables if t)))
+        print(paint(DIM, "    tables  " + ", ".join(t.removeprefix("table ") for t in tables if t)
+                    + "  (what is left: the router's own, and the guard)"))
         self.gate.start()
 
     def summary(self):
@@ -249,6 +269,8 @@ class Demo:
                 f"the world got {sent} of our own ({time.monotonic() - self.began:.0f} s)")
         print()
         print(paint(BOLD + ";" + (GREEN if good else RED), line))
+        if os.environ.get("KEEP") != "1":
+            print("All of it is taken down again; \"make demo KEEP=1\" leaves it up to be tried.")
         return good
 
 

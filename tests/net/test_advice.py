@@ -25,7 +25,12 @@ table inet filter {
 	}
 }
 """
-CONFIG = 'user = nobody\ninside = {"10.25.0.0/24"}\nintercept { mark = "0x10" own_mark = "0x20" mark_mask = "0xf0" }\n'
+# a user that every host has
+CONFIG = """
+user = "nobody"
+inside = {"10.25.0.0/24"}
+intercept { mark = "0x10" own_mark = "0x20" mark_mask = "0xf0" }
+"""
 
 
 @pytest.fixture

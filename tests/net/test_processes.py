@@ -201,7 +201,7 @@ def test_three_deaths_in_ten_seconds_A_019(fake, gateway):
         settled(gate, 1)
         gate.kill_worker()
     died = time.monotonic()
-    wait_for(lambda: "worker_rests" in gate.stderr, 5, "the slot to rest")
+    wait_for(lambda: "worker rests" in gate.stderr, 5, "the slot to rest")
     assert knock(gate.lab.client, L.FAKE) == "refused"
     wait_for(lambda: knock(gate.lab.client, L.FAKE, timeout=2) == "220", 40, "service again", 0.2)
     print(f"service again after {time.monotonic() - died:.1f} s")
@@ -211,11 +211,11 @@ def test_a_slot_that_rests_takes_no_share_of_the_clients_A_019(fake, gateway):
     gate = gateway(fake(port=25), workers=2, limits={"sessions_per_client": 100,
                                                      "pending_connects_per_client": 100})
     for n in range(20):  # the first that dies is replaced at the other end of the list
-        if "worker_rests" in gate.stderr:
+        if "worker rests" in gate.stderr:
             break
         settled(gate)
         gate.kill_worker(-1)
-    wait_for(lambda: "worker_rests" in gate.stderr, 5, "the slot to rest")
+    wait_for(lambda: "worker rests" in gate.stderr, 5, "the slot to rest")
     for client in open_clients(gate, 40):
         client.close()
 

@@ -121,6 +121,8 @@ static const struct {
 	"(RFC 5321 s4.5.3.1.7)\n"},
     {"host bits", "inside = {\n\"10.0.0.0/8\",\n\"10.0.0.1/8\"\n}",
 	"3: inside: \"10.0.0.1/8\" has bits set behind the prefix\n"},
+    {"networks of ours that are none: said once", "inside = {\"10.0.0.0/33\"}",
+	"1: inside: \"10.0.0.0/33\" needs a prefix length from 0 to 32\n"},
     {"no network", NETWORK "smtp { servers = {mail.example.edu} }",
 	"2: smtp.servers: \"mail.example.edu\" is no IPv4 or IPv6 address\n"},
     {"no domain", NETWORK "smtp { sender_domain { exempt = {\"a..b\"} } }",

@@ -19,7 +19,7 @@
 
 /* No DNS is needed for what these decide. */
 #define OFFLINE                                                                                    \
-	"user = \"nobody\"\n"                                                                      \
+	"user = nobody\n"                                                                          \
 	"inside = {\"10.0.0.0/8\"}\n"                                                              \
 	"inside_devices = {\"lan0\"}\n"                                                            \
 	"forward \"dmz\" { listen = \"127.0.0.1:2525\" to = \"192.0.2.25:2526\" }\n"               \
@@ -211,16 +211,15 @@ test_check_warns(void **state)
 	char *said;
 
 	(void)state;
-	assert_int_equal(run_with("user = nobody\n"
-				  "forward a { listen = \"127.0.0.1:1\" to = \"127.0.0.1:2\" }\n"
+	assert_int_equal(run_with("forward a { listen = \"127.0.0.1:1\" to = \"127.0.0.1:2\" }\n"
 				  "smtp { relay { check = off } }",
 			     "check", none, &said),
 	    EXIT_FINE);
 	assert_non_null(strstr(said, "# Warning: the server sees the gateway's address"));
 	free(said);
 	assert_int_equal(
-	    run_with("user = nobody\n"
-		     "forward a { listen = \"127.0.0.1:1\" to = \"127.0.0.1:2\" send_proxy = v2 }\n"
+	    run_with("forward a { listen = \"127.0.0.1:1\" to = \"127.0.0.1:2\" send_proxy = v2 }\n"
+		     "user = nobody\n"
 		     "smtp { relay { check = off } }",
 		"check", none, &said),
 	    EXIT_FINE);
