@@ -85,8 +85,12 @@ static void
 print_marks(const struct intercept_config *i)
 {
 	printf("# Chains of your own that drop what they do not know need one rule more each:\n"
-	       "#   hook input:           meta mark & 0x%08x == 0x%08x accept\n"
-	       "#   hook forward, output: meta mark & 0x%08x == 0x%08x accept\n",
+	       "#   hook input, what is taken off the wire:\n"
+	       "#     meta mark & 0x%08x == 0x%08x accept\n"
+	       "#   hook output, what the gateway sends to servers, and hook forward, FTP data "
+	       "connections that it lets by:\n"
+	       "#     meta mark & 0x%08x == 0x%08x accept\n"
+	       "#   What is never touched (bypass, bypass_servers, other ports) has no mark.\n",
 	    i->mark_mask, i->mark, i->mark_mask, i->own_mark);
 }
 

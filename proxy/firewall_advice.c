@@ -401,7 +401,7 @@ struct hook {
 static const struct hook hooks[] = {
     [NF_INET_PRE_ROUTING] = {"prerouting", "intercepted sessions", false},
     [NF_INET_LOCAL_IN] = {"input", "intercepted sessions", false},
-    [NF_INET_FORWARD] = {"forward", "what the gateway lets by", true},
+    [NF_INET_FORWARD] = {"forward", "FTP data connections that the gateway lets by", true},
     [NF_INET_LOCAL_OUT] = {"output", "what the gateway sends", true},
     [NF_INET_POST_ROUTING] = {"postrouting", "what the gateway sends or lets by", true},
 };

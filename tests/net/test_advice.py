@@ -67,3 +67,12 @@ def test_check_without_privilege_says_that_it_cannot_look(host):
     said = warnings(host, "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
     assert said == ["cannot look whether other firewall rules would drop intercepted sessions: "
                     "Operation not permitted (needs root)"]
+
+
+def test_check_says_whose_the_marks_are(host):
+    """What is never touched has no mark; only FTP data that is let by has the gateway's own."""
+    done = host.run(BINARY, "check", "-c", "-", input=CONFIG)
+    assert ("hook output, what the gateway sends to servers, and hook forward, FTP data "
+            "connections that it lets by:\n#     meta mark & 0x000000f0 == 0x00000020 accept"
+            ) in done.stdout
+    assert "What is never touched (bypass, bypass_servers, other ports) has no mark." in done.stdout

@@ -129,8 +129,9 @@ default_drop_firewall_needs_three_rules(void **state)
 	    "to that firewall: nft insert rule inet filter input meta mark and 0x03000000 == "
 	    "0x01000000 accept");
 	assert_string_equal(l->text[1],
-	    "table inet filter, chain forward (hook forward) drops what the gateway lets by; run, "
-	    "and add to that firewall: nft insert rule inet filter forward meta mark and "
+	    "table inet filter, chain forward (hook forward) drops FTP data connections that the "
+	    "gateway lets by; run, and add to that firewall: nft insert rule inet filter forward "
+	    "meta mark and "
 	    "0x03000000 == 0x02000000 accept");
 	assert_string_equal(l->text[2],
 	    "table inet filter, chain output (hook output) drops what the gateway sends; run, and "
