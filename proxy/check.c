@@ -236,8 +236,8 @@ print_policy_route(const struct intercept_config *i)
 static int
 print_rules(const struct config *c)
 {
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
+	enum protocol served[PROTOCOL_COUNT];
+	size_t n = interception_protocols(served);
 	struct firewall *f;
 	struct buf text;
 	bool made;

@@ -19,8 +19,8 @@
 
 struct interception;
 
-/* Protocols that this version takes off the wire; *list is constant. */
-size_t interception_protocols(const enum protocol **list);
+/* Protocols that this version takes off the wire: those with a relay. Returns how many. */
+size_t interception_protocols(enum protocol list[PROTOCOL_COUNT]);
 
 /*
  * The tables of a configuration whose mode is not "off"; served: n_served protocols, each once.
@@ -55,6 +55,8 @@ int interception_fd(const struct interception *);
 
 enum interception_state {
 	INTERCEPTION_INTACT,
+	INTERCEPTION_UNSEEN, /* why: it could not be looked at; nothing was done, the next call
+				tries */
 	INTERCEPTION_MENDED, /* why: what others had changed, for a record */
 	INTERCEPTION_BROKEN, /* why: and why it cannot be mended; the next call tries again */
 };
@@ -64,6 +66,8 @@ enum interception_state {
  */
 enum interception_state interception_watch(
     struct interception *, bool all, char why[INTERCEPTION_TEXT_MAX]);
+/* The tables were as they should be when they were looked at last. */
+bool interception_tables_intact(const struct interception *);
 
 /* ---- single connections ---- */
 

@@ -53,8 +53,12 @@ watch(struct interception_service *i, bool all)
 	char why[INTERCEPTION_TEXT_MAX];
 	enum interception_state state = interception_watch(i->interception, all, why);
 
-	show_guard(i, state != INTERCEPTION_BROKEN);
-	if (state == INTERCEPTION_MENDED) {
+	/* of what nobody could look at the last word stays */
+	if (state != INTERCEPTION_UNSEEN)
+		show_guard(i, interception_tables_intact(i->interception));
+	if (state == INTERCEPTION_UNSEEN) {
+		i->note(i->arg, "firewall_unseen", why);
+	} else if (state == INTERCEPTION_MENDED) {
 		gateway_add(i->page, GATEWAY_MENDED, 1);
 		i->note(i->arg, "firewall_mended", why);
 	} else if (state == INTERCEPTION_BROKEN) {
@@ -146,8 +150,8 @@ bool
 interception_service_apply(
     struct interception_service *i, const struct config *c, char why[INTERCEPTION_TEXT_MAX])
 {
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
+	enum protocol served[PROTOCOL_COUNT];
+	size_t n = interception_protocols(served);
 	bool done;
 
 	if (c->mode == INTERCEPT_OFF)
