@@ -474,39 +474,15 @@ send_flow(struct interception *i, bool made, struct buf *batch, int *code,
 	bool sent = made && kernel_tables_send(i->tables, batch, code, line);
 
 	buf_free(batch);
-	/* one more change, which is ours; 0 is left out by the kernel too */
+	/*
+	 * One more change, which is ours: what changes nothing is refused, or somebody else's
+	 * change would be taken for it. 0 is left out by the kernel too.
+	 */
 	if (sent && i->generation != 0 && ++i->generation == 0)
 		i->generation = 1;
 	if (!made)
 		return fail(why, "no memory, or addresses of two families");
 	return sent || fail(why, line);
-}
-
-bool
-interception_expect(struct interception *i, const struct firewall_flow *flow, unsigned worker,
-    unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
-{
-	struct buf batch;
-	bool made;
-
-	if (worker >= WORKERS_MAX)
-		return fail(why, "no such worker");
-	buf_init(&batch, FIREWALL_BATCH_MAX);
-	made = firewall_flow_add_batch(
-	    FIREWALL_DATA, flow, (uint16_t)(i->plan.data_port + worker), seconds, &batch);
-	return send_flow(i, made, &batch, NULL, why);
-}
-
-bool
-interception_pass(struct interception *i, const struct firewall_flow *flow, unsigned seconds,
-    char why[INTERCEPTION_TEXT_MAX])
-{
-	struct buf batch;
-	bool made;
-
-	buf_init(&batch, FIREWALL_BATCH_MAX);
-	made = firewall_flow_add_batch(FIREWALL_PASSED, flow, 0, seconds, &batch);
-	return send_flow(i, made, &batch, NULL, why);
 }
 
 bool
@@ -519,6 +495,44 @@ interception_forget(struct interception *i, enum firewall_flows flows,
 	buf_init(&batch, FIREWALL_BATCH_MAX);
 	bool made = firewall_flow_delete_batch(flows, flow, &batch);
 	return send_flow(i, made, &batch, &code, why) || code == ENOENT;
+}
+
+/* One that is there already begins anew. */
+static bool
+add_flow(struct interception *i, enum firewall_flows flows, const struct firewall_flow *flow,
+    uint16_t port, unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
+{
+	int code = 0;
+
+	for (unsigned tries = 0; tries < 2; tries++) {
+		struct buf batch;
+		bool made;
+
+		buf_init(&batch, FIREWALL_BATCH_MAX);
+		made = firewall_flow_add_batch(flows, flow, port, seconds, &batch);
+		if (send_flow(i, made, &batch, &code, why))
+			return true;
+		if (code != EEXIST || !interception_forget(i, flows, flow, why))
+			return false;
+	}
+	return false;
+}
+
+bool
+interception_expect(struct interception *i, const struct firewall_flow *flow, unsigned worker,
+    unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
+{
+	if (worker >= WORKERS_MAX)
+		return fail(why, "no such worker");
+	return add_flow(
+	    i, FIREWALL_DATA, flow, (uint16_t)(i->plan.data_port + worker), seconds, why);
+}
+
+bool
+interception_pass(struct interception *i, const struct firewall_flow *flow, unsigned seconds,
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	return add_flow(i, FIREWALL_PASSED, flow, 0, seconds, why);
 }
 
 /* ---- postern release ---- */

@@ -73,7 +73,8 @@ bool interception_tables_intact(const struct interception *);
 
 /*
  * A connection that is going to come from flow->source to flow->destination and its port ends at
- * the worker's data port, for "seconds". True: the kernel has said that it knows.
+ * the worker's data port, for "seconds" from now on, also if it was expected already. True: the
+ * kernel has said that it knows.
  */
 bool interception_expect(struct interception *, const struct firewall_flow *, unsigned worker,
     unsigned seconds, char why[INTERCEPTION_TEXT_MAX]);

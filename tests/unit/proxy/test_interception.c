@@ -117,6 +117,61 @@ early_demux_comes_back_after_a_reload(void **state)
 	config_free(c);
 }
 
+static struct firewall_flow
+flow_to(uint16_t port)
+{
+	struct firewall_flow flow = {.port = port};
+
+	assert_true(ip_parse(span_str("10.0.0.1"), &flow.source));
+	assert_true(ip_parse(span_str("192.0.2.9"), &flow.destination));
+	return flow;
+}
+
+static void
+remove_guard(void)
+{
+	struct netlink *nl = netlink_open(NETLINK_NETFILTER);
+	char why[KERNEL_TABLES_TEXT_MAX];
+	struct buf batch;
+
+	assert_non_null(nl);
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	assert_true(firewall_remove_batch(FIREWALL_GUARD, &batch));
+	assert_true(kernel_tables_send(nl, &batch, NULL, why));
+	buf_free(&batch);
+	netlink_close(nl);
+}
+
+/*
+ * A flow that is there already begins anew, at whatever worker; and the changes that are the
+ * gateway's own are counted right, so that somebody else's is not taken for one of them.
+ */
+static void
+flows_that_are_there_already(void **state)
+{
+	const struct firewall_flow flow = flow_to(2000);
+	struct config *c = config(plain);
+	struct interception *i = start(c);
+	char why[INTERCEPTION_TEXT_MAX] = "";
+
+	(void)state;
+	for (unsigned worker = 0; worker < 3; worker++) {
+		if (!interception_expect(i, &flow, worker / 2, 60, why) ||
+		    !interception_pass(i, &flow, 60, why))
+			fail_msg("%s", why);
+	}
+	remove_guard();
+	assert_int_equal(interception_watch(i, false, why), INTERCEPTION_MENDED);
+	assert_true(interception_expect(i, &flow, 0, 60, why));
+	remove_guard();
+	assert_int_equal(interception_watch(i, false, why), INTERCEPTION_MENDED);
+	assert_true(interception_forget(i, FIREWALL_DATA, &flow, why));
+	assert_true(interception_forget(i, FIREWALL_DATA, &flow, why));
+	assert_int_equal(interception_watch(i, true, why), INTERCEPTION_INTACT);
+	assert_true(interception_stop(i, why));
+	config_free(c);
+}
+
 /* ---- somebody who changes tables all the time ---- */
 
 struct busy {
@@ -145,7 +200,7 @@ change_tables(void *arg)
 static void
 tables_that_others_change_all_the_time(void **state)
 {
-	struct firewall_flow flow = {.port = 2000};
+	const struct firewall_flow flow = flow_to(2000);
 	struct config *c = large_config();
 	struct interception *i = start(c);
 	struct busy busy = {.nl = netlink_open(NETLINK_NETFILTER)};
@@ -154,8 +209,6 @@ tables_that_others_change_all_the_time(void **state)
 	pthread_t thread;
 
 	(void)state;
-	assert_true(ip_parse(span_str("10.0.0.1"), &flow.source));
-	assert_true(ip_parse(span_str("192.0.2.9"), &flow.destination));
 	assert_true(interception_expect(i, &flow, 0, 60, why));
 	assert_non_null(busy.nl);
 	assert_int_equal(pthread_create(&thread, NULL, change_tables, &busy), 0);
@@ -182,6 +235,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(protocols_are_those_that_have_a_relay),
 	    cmocka_unit_test_setup(early_demux_comes_back_after_a_reload, own_router),
+	    cmocka_unit_test_setup(flows_that_are_there_already, own_router),
 	    cmocka_unit_test_setup(tables_that_others_change_all_the_time, own_router),
 	};
 
