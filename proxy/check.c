@@ -211,10 +211,14 @@ static void
 print_other_rules(const struct config *c)
 {
 	const struct intercept_config *i = &c->intercept;
+	char why[INTERCEPTION_TEXT_MAX];
 
-	if (c->mode != INTERCEPT_OFF)
-		firewall_advice(&(struct firewall_marks){i->mark, i->own_mark, i->mark_mask},
-		    print_advice, NULL);
+	if (c->mode == INTERCEPT_OFF)
+		return;
+	firewall_advice(
+	    &(struct firewall_marks){i->mark, i->own_mark, i->mark_mask}, print_advice, NULL);
+	if (!interception_route_is_first(c, why))
+		print_advice(NULL, why);
 }
 
 /* ---- check --rules ---- */

@@ -83,6 +83,31 @@ interception_firewall(const struct config *c, const enum protocol served[], size
 	return firewall_new(&f);
 }
 
+static struct policy_route
+route_of(const struct config *c)
+{
+	const struct intercept_config *i = &c->intercept;
+
+	return (struct policy_route){
+	    .mark = i->mark, .mask = i->mark_mask, .table = i->route_table, .ipv6 = sysctl_ipv6()};
+}
+
+bool
+interception_route_is_first(const struct config *c, char why[INTERCEPTION_TEXT_MAX])
+{
+	const struct policy_route want = route_of(c);
+	struct netlink *route = netlink_open(NETLINK_ROUTE);
+	char line[POLICY_ROUTE_TEXT_MAX];
+	bool is_first = true;
+
+	if (c->mode == INTERCEPT_TPROXY && route != NULL)
+		is_first = policy_route_is_first(route, &want, line);
+	if (!is_first)
+		snprintf(why, INTERCEPTION_TEXT_MAX, "%s", line);
+	netlink_close(route);
+	return is_first;
+}
+
 static void
 plan_free(struct plan *p)
 {
@@ -100,10 +125,7 @@ plan_make(struct plan *p, const struct config *c, const enum protocol served[], 
 	*p = (struct plan){
 	    .mode = c->mode,
 	    .guarded = !i->on_exit_bypass,
-	    .route = {.mark = i->mark,
-		.mask = i->mark_mask,
-		.table = i->route_table,
-		.ipv6 = sysctl_ipv6()},
+	    .route = route_of(c),
 	    .data_port = i->listen_from + INTERCEPT_DATA_PORT,
 	};
 	buf_init(&p->batch, FIREWALL_BATCH_MAX);

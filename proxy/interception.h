@@ -30,6 +30,12 @@ struct firewall *interception_firewall(
     const struct config *, const enum protocol served[], size_t n_served);
 
 /*
+ * Whether rules of routing of somebody else leave what is intercepted to us, in tproxy mode. False:
+ * why says which does not. Changes nothing.
+ */
+bool interception_route_is_first(const struct config *, char why[INTERCEPTION_TEXT_MAX]);
+
+/*
  * Installs everything and looks whether the kernel has what was sent. To be called when the
  * listeners are there: before, what it takes is refused (or goes by, with on_exit = bypass).
  * NULL: nothing is left behind but the guard, where it stood already or where what follows its

@@ -109,9 +109,11 @@ advise(struct interception_service *i, const struct config *c)
 	const struct firewall_marks marks = {.mark = c->intercept.mark,
 	    .own_mark = c->intercept.own_mark,
 	    .mask = c->intercept.mark_mask};
-	char line[SYSCTL_TEXT_MAX];
+	char line[SYSCTL_TEXT_MAX], why[INTERCEPTION_TEXT_MAX];
 
 	firewall_advice(&marks, on_advice, i);
+	if (!interception_route_is_first(c, why))
+		on_advice(i, why);
 	if (c->mode == INTERCEPT_TPROXY && !c->intercept.sysctl && !early_demux_is_off(line))
 		on_advice(i, line);
 }

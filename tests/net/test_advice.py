@@ -62,6 +62,16 @@ def test_check_names_the_commands_and_they_work(host):
     assert warnings(host) == []
 
 
+def test_check_names_a_rule_of_routing_that_is_asked_first(host):
+    """Several providers, a VPN: what it leads elsewhere never reaches the gateway."""
+    host.run("ip", "rule", "add", "from", "10.25.0.0/24", "lookup", "main", "priority", "100")
+    host.run("ip", "rule", "add", "from", "all", "iif", "lo", "lookup", "main", "priority", "50")
+    said = warnings(host)
+    assert len(said) == 1 and "IPv4 rule 100 is asked before the gateway's" in said[0]
+    host.run("ip", "rule", "del", "priority", "100")
+    assert warnings(host) == []
+
+
 def test_check_without_privilege_says_that_it_cannot_look(host):
     nft(host, DEFAULT_DROP)
     said = warnings(host, "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
