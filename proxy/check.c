@@ -8,8 +8,8 @@
 #include "channel.h"
 #include "cli.h"
 #include "config_text.h"
-#include "firewall_advice.h"
 #include "interception.h"
+#include "interception_advice.h"
 #include "relay.h"
 
 /*
@@ -206,21 +206,6 @@ print_advice(void *arg, const char *line)
 	printf("# Warning: %s\n", line);
 }
 
-/* What other people's firewall rules on this host, as they are now, would do to our sessions. */
-static void
-print_other_rules(const struct config *c)
-{
-	const struct intercept_config *i = &c->intercept;
-	char why[INTERCEPTION_TEXT_MAX];
-
-	if (c->mode == INTERCEPT_OFF)
-		return;
-	firewall_advice(
-	    &(struct firewall_marks){i->mark, i->own_mark, i->mark_mask}, print_advice, NULL);
-	if (!interception_route_is_first(c, why))
-		print_advice(NULL, why);
-}
-
 /* ---- check --rules ---- */
 
 /* Octets of the text: more than the networks of the largest configuration take. */
@@ -270,7 +255,7 @@ print_all(const struct config *c)
 {
 	printf("# %s, with its defaults filled in. What it means:\n#\n", config_text_name(c->path));
 	print_mode(c);
-	print_other_rules(c);
+	interception_advice(c, print_advice, NULL);
 	print_forwards(c);
 	print_checks(c);
 	print_processes(c);

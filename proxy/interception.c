@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "kernel_tables.h"
-#include "policy_route.h"
 #include "relay.h"
 #include "sysctl.h"
 
@@ -83,29 +82,13 @@ interception_firewall(const struct config *c, const enum protocol served[], size
 	return firewall_new(&f);
 }
 
-static struct policy_route
-route_of(const struct config *c)
+struct policy_route
+interception_route(const struct config *c)
 {
 	const struct intercept_config *i = &c->intercept;
 
 	return (struct policy_route){
 	    .mark = i->mark, .mask = i->mark_mask, .table = i->route_table, .ipv6 = sysctl_ipv6()};
-}
-
-bool
-interception_route_is_first(const struct config *c, char why[INTERCEPTION_TEXT_MAX])
-{
-	const struct policy_route want = route_of(c);
-	struct netlink *route = netlink_open(NETLINK_ROUTE);
-	char line[POLICY_ROUTE_TEXT_MAX];
-	bool is_first = true;
-
-	if (c->mode == INTERCEPT_TPROXY && route != NULL)
-		is_first = policy_route_is_first(route, &want, line);
-	if (!is_first)
-		snprintf(why, INTERCEPTION_TEXT_MAX, "%s", line);
-	netlink_close(route);
-	return is_first;
 }
 
 static void
@@ -125,7 +108,7 @@ plan_make(struct plan *p, const struct config *c, const enum protocol served[], 
 	*p = (struct plan){
 	    .mode = c->mode,
 	    .guarded = !i->on_exit_bypass,
-	    .route = route_of(c),
+	    .route = interception_route(c),
 	    .data_port = i->listen_from + INTERCEPT_DATA_PORT,
 	};
 	buf_init(&p->batch, FIREWALL_BATCH_MAX);

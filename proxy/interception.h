@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "firewall_nftnl.h"
+#include "policy_route.h"
 
 #define INTERCEPTION_TEXT_MAX 1024 /* octets of a line with its NUL */
 
@@ -29,11 +30,8 @@ size_t interception_protocols(enum protocol list[PROTOCOL_COUNT]);
 struct firewall *interception_firewall(
     const struct config *, const enum protocol served[], size_t n_served);
 
-/*
- * Whether rules of routing of somebody else leave what is intercepted to us, in tproxy mode. False:
- * why says which does not. Changes nothing.
- */
-bool interception_route_is_first(const struct config *, char why[INTERCEPTION_TEXT_MAX]);
+/* The policy route of a configuration. */
+struct policy_route interception_route(const struct config *);
 
 /*
  * Installs everything and looks whether the kernel has what was sent. To be called when the

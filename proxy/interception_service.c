@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "firewall_advice.h"
-#include "sysctl.h"
+#include "interception_advice.h"
 
 #define OPEN_EVERY_S 60 /* between two records that say that connections pass uninspected */
 
@@ -103,21 +102,6 @@ on_advice(void *arg, const char *line)
 	i->note(i->arg, "firewall_advice", line);
 }
 
-static void
-advise(struct interception_service *i, const struct config *c)
-{
-	const struct firewall_marks marks = {.mark = c->intercept.mark,
-	    .own_mark = c->intercept.own_mark,
-	    .mask = c->intercept.mark_mask};
-	char line[SYSCTL_TEXT_MAX], why[INTERCEPTION_TEXT_MAX];
-
-	firewall_advice(&marks, on_advice, i);
-	if (!interception_route_is_first(c, why))
-		on_advice(i, why);
-	if (c->mode == INTERCEPT_TPROXY && !c->intercept.sysctl && !early_demux_is_off(line))
-		on_advice(i, line);
-}
-
 static bool
 stop(struct interception_service *i, char why[INTERCEPTION_TEXT_MAX])
 {
@@ -167,8 +151,7 @@ interception_service_apply(
 	i->config = c;
 	i->open_for = 0;
 	show_guard(i, true);
-	if (c->mode != INTERCEPT_OFF)
-		advise(i, c);
+	interception_advice(c, on_advice, i);
 	return true;
 }
 

@@ -412,7 +412,7 @@ first(struct netlink *route, struct survey *s, char why[POLICY_ROUTE_TEXT_MAX])
 	if (s->ahead)
 		snprintf(why, POLICY_ROUTE_TEXT_MAX,
 		    "policy route: %s rule %u is asked before the gateway's, and what is "
-		    "intercepted and matches it is lost: give it a priority above %u (ip rule)",
+		    "intercepted and matches it is lost: give it a priority above %d (ip rule)",
 		    family_name(s->family), s->ahead_priority, POLICY_ROUTE_PRIORITY);
 	return !s->ahead;
 }

@@ -72,6 +72,14 @@ def test_check_names_a_rule_of_routing_that_is_asked_first(host):
     assert warnings(host) == []
 
 
+def test_check_names_interfaces_that_are_not_there(host):
+    """A name that is misspelt would leave everything uninspected, and nobody would know."""
+    text = CONFIG.replace("{ mark", '{ devices = {"lo", "eth00"} mark')
+    done = host.run(BINARY, "check", "-c", "-", input=text)
+    said = re.findall(r"^# Warning: (.*)$", done.stdout, re.M)
+    assert len(said) == 1 and 'there is no interface "eth00"' in said[0]
+
+
 def test_check_without_privilege_says_that_it_cannot_look(host):
     nft(host, DEFAULT_DROP)
     said = warnings(host, "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
