@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "interception.h"
+#include "kernel_tables.h"
 #include "policy_route.h"
 #include "sysctl.h"
 
@@ -37,6 +38,21 @@ route(const struct config *c, firewall_advice_line *say, void *arg)
 	netlink_close(nl);
 }
 
+/* Of an earlier configuration: nothing takes it away but "postern release". */
+static void
+guard(firewall_advice_line *say, void *arg)
+{
+	struct netlink *nl = netlink_open(NETLINK_NETFILTER);
+	struct kernel_tables_present present = {0};
+	char unseen[KERNEL_TABLES_TEXT_MAX];
+
+	if (nl != NULL && kernel_tables_present(nl, &present, unseen) && present.guard)
+		say(arg, "intercept.mode is off, but the guard of an earlier configuration stands "
+			 "(table inet " FIREWALL_GUARD "), and its ports stay closed: \"postern "
+			 "release\" opens them");
+	netlink_close(nl);
+}
+
 void
 interception_advice(const struct config *c, firewall_advice_line *say, void *arg)
 {
@@ -45,8 +61,10 @@ interception_advice(const struct config *c, firewall_advice_line *say, void *arg
 	    .mask = c->intercept.mark_mask};
 	char line[SYSCTL_TEXT_MAX];
 
-	if (c->mode == INTERCEPT_OFF)
+	if (c->mode == INTERCEPT_OFF) {
+		guard(say, arg);
 		return;
+	}
 	firewall_advice(&marks, say, arg);
 	devices(c, say, arg);
 	if (c->mode != INTERCEPT_TPROXY)

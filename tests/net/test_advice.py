@@ -80,6 +80,21 @@ def test_check_names_interfaces_that_are_not_there(host):
     assert len(said) == 1 and 'there is no interface "eth00"' in said[0]
 
 
+def test_check_names_a_guard_that_the_mode_has_left_behind(host):
+    """off takes nothing off the wire, and opens nothing either."""
+    off = ('intercept { mode = off }\nforward "a" { listen = "127.0.0.1:2525" to = "192.0.2.1:25" }\n'
+           'inside = {"10.25.0.0/24"}\n')
+
+    def said():
+        done = host.run(BINARY, "check", "-c", "-", input=off)
+        assert done.returncode == 0, done.stderr
+        return re.findall(r"^# Warning: (.*)$", done.stdout, re.M)
+
+    assert said() == []
+    nft(host, "add table inet postern_guard")
+    assert len(said()) == 1 and '"postern release" opens them' in said()[0]
+
+
 def test_check_without_privilege_says_that_it_cannot_look(host):
     nft(host, DEFAULT_DROP)
     said = warnings(host, "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
