@@ -25,7 +25,7 @@ table inet filter {
 	}
 }
 """
-CONFIG = 'inside = {"10.25.0.0/24"}\nintercept { mark = "0x10" own_mark = "0x20" mark_mask = "0xf0" }\n'
+CONFIG = 'user = "nobody"\ninside = {"10.25.0.0/24"}\nintercept { mark = "0x10" own_mark = "0x20" mark_mask = "0xf0" }\n'
 
 
 @pytest.fixture
@@ -82,7 +82,8 @@ def test_check_names_interfaces_that_are_not_there(host):
 
 def test_check_names_a_guard_that_the_mode_has_left_behind(host):
     """off takes nothing off the wire, and opens nothing either."""
-    off = ('intercept { mode = off }\nforward "a" { listen = "127.0.0.1:2525" to = "192.0.2.1:25" }\n'
+    off = ('user = "nobody"\nintercept { mode = off }\n'
+           'forward "a" { listen = "127.0.0.1:2525" to = "192.0.2.1:25" }\n'
            'inside = {"10.25.0.0/24"}\n')
 
     def said():
