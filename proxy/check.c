@@ -10,8 +10,8 @@
 #include "channel.h"
 #include "cli.h"
 #include "config_text.h"
-#include "firewall_advice.h"
 #include "interception.h"
+#include "interception_advice.h"
 #include "relay.h"
 #include "sandbox.h"
 
@@ -94,8 +94,12 @@ static void
 print_marks(const struct intercept_config *i)
 {
 	printf("# Chains of your own that drop what they do not know need one rule more each:\n"
-	       "#   hook input:           meta mark & 0x%08x == 0x%08x accept\n"
-	       "#   hook forward, output: meta mark & 0x%08x == 0x%08x accept\n",
+	       "#   hook input, what is taken off the wire:\n"
+	       "#     meta mark & 0x%08x == 0x%08x accept\n"
+	       "#   hook output, what the gateway sends to servers, and hook forward, FTP data "
+	       "connections that it lets by:\n"
+	       "#     meta mark & 0x%08x == 0x%08x accept\n"
+	       "#   What is never touched (bypass, bypass_servers, other ports) has no mark.\n",
 	    i->mark_mask, i->mark, i->mark_mask, i->own_mark);
 }
 
@@ -211,17 +215,6 @@ print_advice(void *arg, const char *line)
 	printf("# Warning: %s\n", line);
 }
 
-/* What other people's firewall rules on this host, as they are now, would do to our sessions. */
-static void
-print_other_rules(const struct config *c)
-{
-	const struct intercept_config *i = &c->intercept;
-
-	if (c->mode != INTERCEPT_OFF)
-		firewall_advice(&(struct firewall_marks){i->mark, i->own_mark, i->mark_mask},
-		    print_advice, NULL);
-}
-
 /* ---- check --rules ---- */
 
 /* Octets of the text: more than the networks of the largest configuration take. */
@@ -241,8 +234,8 @@ print_policy_route(const struct intercept_config *i)
 static int
 print_rules(const struct config *c)
 {
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
+	enum protocol served[PROTOCOL_COUNT];
+	size_t n = interception_protocols(served);
 	struct firewall *f;
 	struct buf text;
 	bool made;
@@ -271,7 +264,7 @@ print_all(const struct config *c)
 {
 	printf("# %s, with its defaults filled in. What it means:\n#\n", config_text_name(c->path));
 	print_mode(c);
-	print_other_rules(c);
+	interception_advice(c, print_advice, NULL);
 	print_forwards(c);
 	print_checks(c);
 	print_processes(c);

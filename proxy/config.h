@@ -123,7 +123,7 @@ struct intercept_config {
 	 */
 	unsigned listen_from;
 	uint32_t mark;	   /* of packets that are taken off their way, under mark_mask */
-	uint32_t own_mark; /* of what the gateway sends to servers, and of what passes unproxied */
+	uint32_t own_mark; /* of what the gateway sends to servers, and of data that it lets by */
 	uint32_t mark_mask;
 	unsigned route_table; /* number of the routing table behind mark */
 	bool sysctl;	      /* net.ipv4.tcp_early_demux is set to 0 while the gateway runs */

@@ -217,6 +217,9 @@ device_fault(const struct taking *t)
 {
 	size_t n = strlen(t->text);
 
+	/* nft would take a name with "*" for any that begins so, and the kernel would not */
+	if (strpbrk(t->text, "*\"\\") != NULL)
+		return "is no single name: patterns and quotes are not taken";
 	if (n > 0 && n < IFNAMSIZ && strpbrk(t->text, "/: \t") == NULL)
 		return NULL;
 	return "is not the name of a network interface (1 to 15 octets, no blank, \"/\" or \":\")";

@@ -202,6 +202,7 @@ struct effect {
 	bool loaded;
 	bool tests_mark, matches; /* some test of the mark alone; all of them came out true */
 	bool conditional;	  /* it tests anything, the mark included */
+	bool looks_back;	  /* it asks how the source is reached, with the mark */
 	bool decides;
 	uint32_t verdict;   /* NF_*, NFT_*; a reject is NF_DROP */
 	const char *target; /* of a jump */
@@ -278,6 +279,20 @@ on_match(struct nftnl_expr *e, uint32_t mark, struct effect *f)
 	f->matches &= ((mark & info.mask) == info.mark) != (info.invert != 0);
 }
 
+/*
+ * With our mark every address is reached by lo: a check of the source ("fib saddr . mark . iif oif
+ * missing drop", as firewalld has it for IPv6) fails for all that is taken.
+ */
+static void
+on_fib(struct nftnl_expr *e, struct effect *f)
+{
+	const uint32_t back = NFTA_FIB_F_SADDR | NFTA_FIB_F_MARK;
+
+	f->conditional = true;
+	f->loaded = false;
+	f->looks_back |= (nftnl_expr_get_u32(e, NFTNL_EXPR_FIB_FLAGS) & back) == back;
+}
+
 static void
 on_verdict(struct effect *f, uint32_t verdict, const char *target)
 {
@@ -295,6 +310,8 @@ on_expression(struct nftnl_expr *e, uint32_t mark, struct effect *f)
 		on_bitwise(e, f);
 	} else if (is_named(e, "cmp")) {
 		on_cmp(e, f);
+	} else if (is_named(e, "fib")) {
+		on_fib(e, f);
 	} else if (is_named(e, "match")) {
 		on_match(e, mark, f);
 	} else if (is_named(e, "immediate")) {
@@ -360,7 +377,7 @@ walk_chain(struct search *s, size_t *n_todo, uint32_t mark, size_t at, enum way 
 			    nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE), f.target);
 			if (to < s->n)
 				visit(s, n_todo, to, marked ? WAY_MARKED : WAY_ANY);
-		} else if (!f.conditional) {
+		} else if (!f.conditional || (f.looks_back && f.verdict == NF_DROP)) {
 			over = true;
 			*ends =
 			    f.verdict == NF_ACCEPT || f.verdict == NF_DROP ? (int)f.verdict : -1;
@@ -401,7 +418,7 @@ struct hook {
 static const struct hook hooks[] = {
     [NF_INET_PRE_ROUTING] = {"prerouting", "intercepted sessions", false},
     [NF_INET_LOCAL_IN] = {"input", "intercepted sessions", false},
-    [NF_INET_FORWARD] = {"forward", "what the gateway lets by", true},
+    [NF_INET_FORWARD] = {"forward", "FTP data connections that the gateway lets by", true},
     [NF_INET_LOCAL_OUT] = {"output", "what the gateway sends", true},
     [NF_INET_POST_ROUTING] = {"postrouting", "what the gateway sends or lets by", true},
 };

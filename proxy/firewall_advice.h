@@ -4,9 +4,10 @@
  *
  * An "accept" in our tables is not final: every other chain of the same hook still has its say.
  * Looked at are filter chains of nftables that drop what they do not know (policy drop, or an
- * unconditional drop or reject), and have no rule, here or in a chain that they jump to, that
- * accepts the mark. A rule that tests our mark and something else besides is taken for one: whoever
- * wrote it knows of us. Nothing is changed.
+ * unconditional drop or reject) or whose source is not reached with its mark (fib saddr . mark),
+ * and have no rule, here or in a chain that they jump to, that accepts the mark. A rule that tests
+ * our mark and something else besides is taken for one: whoever wrote it knows of us. Nothing is
+ * changed.
  */
 #ifndef POSTERN_FIREWALL_ADVICE_H
 #define POSTERN_FIREWALL_ADVICE_H

@@ -9,8 +9,8 @@ static int
 put_up(const struct config *c)
 {
 	char why[INTERCEPTION_TEXT_MAX];
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
+	enum protocol served[PROTOCOL_COUNT];
+	size_t n = interception_protocols(served);
 
 	switch (interception_guard_up(c, served, n, why)) {
 	case GUARD_UP_DONE:

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "kernel_tables.h"
-#include "policy_route.h"
+#include "relay.h"
 #include "sysctl.h"
 
 /* What one configuration makes of the kernel. */
@@ -37,13 +37,17 @@ struct interception {
 
 /* ---- the plan ---- */
 
-size_t
-interception_protocols(const enum protocol **list)
-{
-	static const enum protocol protocols[] = {PROTOCOL_SMTP};
+_Static_assert(FIREWALL_SERVICES_MAX >= PROTOCOL_COUNT, "there is room for every protocol");
 
-	*list = protocols;
-	return sizeof(protocols) / sizeof(protocols[0]);
+size_t
+interception_protocols(enum protocol list[PROTOCOL_COUNT])
+{
+	size_t n = 0;
+
+	for (enum protocol p = 0; p < PROTOCOL_COUNT; p++)
+		if (relay_ops_of(p) != NULL)
+			list[n++] = p;
+	return n;
 }
 
 static struct firewall_service
@@ -78,6 +82,15 @@ interception_firewall(const struct config *c, const enum protocol served[], size
 	return firewall_new(&f);
 }
 
+struct policy_route
+interception_route(const struct config *c)
+{
+	const struct intercept_config *i = &c->intercept;
+
+	return (struct policy_route){
+	    .mark = i->mark, .mask = i->mark_mask, .table = i->route_table, .ipv6 = sysctl_ipv6()};
+}
+
 static void
 plan_free(struct plan *p)
 {
@@ -95,10 +108,7 @@ plan_make(struct plan *p, const struct config *c, const enum protocol served[], 
 	*p = (struct plan){
 	    .mode = c->mode,
 	    .guarded = !i->on_exit_bypass,
-	    .route = {.mark = i->mark,
-		.mask = i->mark_mask,
-		.table = i->route_table,
-		.ipv6 = sysctl_ipv6()},
+	    .route = interception_route(c),
 	    .data_port = i->listen_from + INTERCEPT_DATA_PORT,
 	};
 	buf_init(&p->batch, FIREWALL_BATCH_MAX);
@@ -198,38 +208,50 @@ set_route(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
 	return done || fail(why, line);
 }
 
-/* What the kernel has against what was sent. False: *difference and line say what is different. */
-static bool
-verify(
-    struct interception *i, enum firewall_difference *difference, char line[KERNEL_TABLES_TEXT_MAX])
+/* What the kernel has against what was sent; of anything but VERIFIED_SAME line says why. */
+enum verified {
+	VERIFIED_SAME,
+	VERIFIED_DIFFERS,
+	VERIFIED_GUARD_DIFFERS, /* and nothing else */
+	VERIFIED_UNREAD,	/* it could not be read, and may be as it should */
+};
+
+static enum verified
+verify(struct interception *i, char line[KERNEL_TABLES_TEXT_MAX])
 {
+	static const enum verified verified[] = {[FIREWALL_SAME] = VERIFIED_SAME,
+	    [FIREWALL_DIFFERS] = VERIFIED_DIFFERS,
+	    [FIREWALL_GUARD_DIFFERS] = VERIFIED_GUARD_DIFFERS};
+	enum verified found = VERIFIED_UNREAD;
 	char words[FIREWALL_TEXT_MAX];
 	struct buf dump;
-	bool read;
 
-	*difference = FIREWALL_DIFFERS;
 	buf_init(&dump, NETLINK_DUMP_MAX);
-	read = kernel_tables_dump(i->tables, i->plan.firewall, &dump, &i->generation, line);
-	if (read)
-		*difference = firewall_compare(buf_span(&i->plan.batch), buf_span(&dump), words);
+	if (kernel_tables_dump(i->tables, i->plan.firewall, &dump, &i->generation, line)) {
+		found =
+		    verified[firewall_compare(buf_span(&i->plan.batch), buf_span(&dump), words)];
+		if (found != VERIFIED_SAME)
+			snprintf(line, KERNEL_TABLES_TEXT_MAX, "%s", words);
+	}
 	buf_free(&dump);
-	if (read && *difference != FIREWALL_SAME)
-		snprintf(line, KERNEL_TABLES_TEXT_MAX, "%s", words);
-	if (*difference != FIREWALL_SAME)
+	if (found != VERIFIED_SAME)
 		i->generation = 0;
-	return *difference == FIREWALL_SAME;
+	return found;
 }
 
 static bool
 install_tables(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
 {
 	char line[KERNEL_TABLES_TEXT_MAX];
-	enum firewall_difference difference;
+	enum verified found;
 
 	if (!kernel_tables_send(i->tables, &i->plan.batch, NULL, line))
 		return fail(why, line);
-	if (verify(i, &difference, line))
+	found = verify(i, line);
+	if (found == VERIFIED_SAME)
 		return true;
+	if (found == VERIFIED_UNREAD)
+		return fail(why, line);
 	snprintf(why, INTERCEPTION_TEXT_MAX,
 	    "interception: the kernel does not have what was sent: %s", line);
 	return false;
@@ -362,40 +384,39 @@ hear(struct netlink *nl)
 	return netlink_news(nl, unread, NULL) != NETLINK_NOTHING;
 }
 
-/* Puts the tables in order again, of which "difference" is wrong. */
+/* Puts the tables in order again. */
 static bool
-mend_tables(
-    struct interception *i, enum firewall_difference difference, char why[INTERCEPTION_TEXT_MAX])
+mend_tables(struct interception *i, enum verified found, char why[INTERCEPTION_TEXT_MAX])
 {
 	char line[KERNEL_TABLES_TEXT_MAX];
 	struct buf batch;
 	bool sent;
 
-	if (difference == FIREWALL_DIFFERS)
+	if (found == VERIFIED_DIFFERS)
 		return install_tables(i, why);
 	buf_init(&batch, FIREWALL_BATCH_MAX);
 	sent = firewall_guard_batch(i->plan.firewall, &batch) &&
 	       kernel_tables_send(i->tables, &batch, NULL, line);
 	buf_free(&batch);
-	if (!sent || !verify(i, &difference, line))
-		return fail(why, line);
-	return true;
+	return (sent && verify(i, line) == VERIFIED_SAME) || fail(why, line);
 }
 
 static enum interception_state
 watch_tables(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
 {
 	char line[KERNEL_TABLES_TEXT_MAX], trouble[INTERCEPTION_TEXT_MAX];
-	enum firewall_difference difference;
+	enum verified found = VERIFIED_UNREAD;
 	uint32_t generation;
 
-	if (!kernel_tables_generation(i->tables, &generation, line)) {
-		fail(why, line);
-		return INTERCEPTION_BROKEN;
-	}
-	if (generation == i->generation || verify(i, &difference, line))
+	if (kernel_tables_generation(i->tables, &generation, line))
+		found = generation == i->generation ? VERIFIED_SAME : verify(i, line);
+	if (found == VERIFIED_SAME)
 		return INTERCEPTION_INTACT;
-	if (mend_tables(i, difference, trouble)) {
+	if (found == VERIFIED_UNREAD) {
+		fail(why, line);
+		return INTERCEPTION_UNSEEN;
+	}
+	if (mend_tables(i, found, trouble)) {
 		snprintf(why, INTERCEPTION_TEXT_MAX, "%s; mended", line);
 		return INTERCEPTION_MENDED;
 	}
@@ -407,10 +428,15 @@ static enum interception_state
 watch_route(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
 {
 	char line[POLICY_ROUTE_TEXT_MAX], trouble[POLICY_ROUTE_TEXT_MAX];
+	enum policy_route_state state = policy_route_check(i->routes, &i->plan.route, line);
 
-	if (policy_route_check(i->routes, &i->plan.route, line) == POLICY_ROUTE_COMPLETE) {
+	if (state == POLICY_ROUTE_COMPLETE) {
 		i->routes_changed = false;
 		return INTERCEPTION_INTACT;
+	}
+	if (state == POLICY_ROUTE_UNKNOWN) {
+		snprintf(why, INTERCEPTION_TEXT_MAX, "%s", line);
+		return INTERCEPTION_UNSEEN;
 	}
 	if (policy_route_install(i->routes, &i->plan.route, trouble)) {
 		snprintf(why, INTERCEPTION_TEXT_MAX, "%s; mended", line);
@@ -436,6 +462,12 @@ interception_watch(struct interception *i, bool all, char why[INTERCEPTION_TEXT_
 	return route > tables ? route : tables;
 }
 
+bool
+interception_tables_intact(const struct interception *i)
+{
+	return i->generation != 0;
+}
+
 /* ---- single connections ---- */
 
 /* Takes the batch. */
@@ -447,39 +479,15 @@ send_flow(struct interception *i, bool made, struct buf *batch, int *code,
 	bool sent = made && kernel_tables_send(i->tables, batch, code, line);
 
 	buf_free(batch);
-	/* one more change, which is ours; 0 is left out by the kernel too */
+	/*
+	 * One more change, which is ours: what changes nothing is refused, or somebody else's
+	 * change would be taken for it. 0 is left out by the kernel too.
+	 */
 	if (sent && i->generation != 0 && ++i->generation == 0)
 		i->generation = 1;
 	if (!made)
 		return fail(why, "no memory, or addresses of two families");
 	return sent || fail(why, line);
-}
-
-bool
-interception_expect(struct interception *i, const struct firewall_flow *flow, unsigned worker,
-    unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
-{
-	struct buf batch;
-	bool made;
-
-	if (worker >= WORKERS_MAX)
-		return fail(why, "no such worker");
-	buf_init(&batch, FIREWALL_BATCH_MAX);
-	made = firewall_flow_add_batch(
-	    FIREWALL_DATA, flow, (uint16_t)(i->plan.data_port + worker), seconds, &batch);
-	return send_flow(i, made, &batch, NULL, why);
-}
-
-bool
-interception_pass(struct interception *i, const struct firewall_flow *flow, unsigned seconds,
-    char why[INTERCEPTION_TEXT_MAX])
-{
-	struct buf batch;
-	bool made;
-
-	buf_init(&batch, FIREWALL_BATCH_MAX);
-	made = firewall_flow_add_batch(FIREWALL_PASSED, flow, 0, seconds, &batch);
-	return send_flow(i, made, &batch, NULL, why);
 }
 
 bool
@@ -492,6 +500,44 @@ interception_forget(struct interception *i, enum firewall_flows flows,
 	buf_init(&batch, FIREWALL_BATCH_MAX);
 	bool made = firewall_flow_delete_batch(flows, flow, &batch);
 	return send_flow(i, made, &batch, &code, why) || code == ENOENT;
+}
+
+/* One that is there already begins anew. */
+static bool
+add_flow(struct interception *i, enum firewall_flows flows, const struct firewall_flow *flow,
+    uint16_t port, unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
+{
+	int code = 0;
+
+	for (unsigned tries = 0; tries < 2; tries++) {
+		struct buf batch;
+		bool made;
+
+		buf_init(&batch, FIREWALL_BATCH_MAX);
+		made = firewall_flow_add_batch(flows, flow, port, seconds, &batch);
+		if (send_flow(i, made, &batch, &code, why))
+			return true;
+		if (code != EEXIST || !interception_forget(i, flows, flow, why))
+			return false;
+	}
+	return false;
+}
+
+bool
+interception_expect(struct interception *i, const struct firewall_flow *flow, unsigned worker,
+    unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
+{
+	if (worker >= WORKERS_MAX)
+		return fail(why, "no such worker");
+	return add_flow(
+	    i, FIREWALL_DATA, flow, (uint16_t)(i->plan.data_port + worker), seconds, why);
+}
+
+bool
+interception_pass(struct interception *i, const struct firewall_flow *flow, unsigned seconds,
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	return add_flow(i, FIREWALL_PASSED, flow, 0, seconds, why);
 }
 
 /* ---- the guard without a gateway ---- */

@@ -14,13 +14,14 @@
 
 #include "config.h"
 #include "firewall_nftnl.h"
+#include "policy_route.h"
 
 #define INTERCEPTION_TEXT_MAX 1024 /* octets of a line with its NUL */
 
 struct interception;
 
-/* Protocols that this version takes off the wire; *list is constant. */
-size_t interception_protocols(const enum protocol **list);
+/* Protocols that this version takes off the wire: those with a relay. Returns how many. */
+size_t interception_protocols(enum protocol list[PROTOCOL_COUNT]);
 
 /*
  * The tables of a configuration whose mode is not "off"; served: n_served protocols, each once.
@@ -28,6 +29,9 @@ size_t interception_protocols(const enum protocol **list);
  */
 struct firewall *interception_firewall(
     const struct config *, const enum protocol served[], size_t n_served);
+
+/* The policy route of a configuration. */
+struct policy_route interception_route(const struct config *);
 
 /*
  * Installs everything and looks whether the kernel has what was sent. To be called when the
@@ -55,6 +59,8 @@ int interception_fd(const struct interception *);
 
 enum interception_state {
 	INTERCEPTION_INTACT,
+	INTERCEPTION_UNSEEN, /* why: it could not be looked at; nothing was done, the next call
+				tries */
 	INTERCEPTION_MENDED, /* why: what others had changed, for a record */
 	INTERCEPTION_BROKEN, /* why: and why it cannot be mended; the next call tries again */
 };
@@ -64,12 +70,15 @@ enum interception_state {
  */
 enum interception_state interception_watch(
     struct interception *, bool all, char why[INTERCEPTION_TEXT_MAX]);
+/* The tables were as they should be when they were looked at last. */
+bool interception_tables_intact(const struct interception *);
 
 /* ---- single connections ---- */
 
 /*
  * A connection that is going to come from flow->source to flow->destination and its port ends at
- * the worker's data port, for "seconds". True: the kernel has said that it knows.
+ * the worker's data port, for "seconds" from now on, also if it was expected already. True: the
+ * kernel has said that it knows.
  */
 bool interception_expect(struct interception *, const struct firewall_flow *, unsigned worker,
     unsigned seconds, char why[INTERCEPTION_TEXT_MAX]);

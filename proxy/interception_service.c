@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "firewall_advice.h"
-#include "sysctl.h"
+#include "interception_advice.h"
 
 #define OPEN_EVERY_S 60 /* between two records that say that connections pass uninspected */
 
@@ -53,8 +52,12 @@ watch(struct interception_service *i, bool all)
 	char why[INTERCEPTION_TEXT_MAX];
 	enum interception_state state = interception_watch(i->interception, all, why);
 
-	show_guard(i, state != INTERCEPTION_BROKEN);
-	if (state == INTERCEPTION_MENDED) {
+	/* of what nobody could look at the last word stays */
+	if (state != INTERCEPTION_UNSEEN)
+		show_guard(i, interception_tables_intact(i->interception));
+	if (state == INTERCEPTION_UNSEEN) {
+		i->note(i->arg, "firewall_unseen", why);
+	} else if (state == INTERCEPTION_MENDED) {
 		gateway_add(i->page, GATEWAY_MENDED, 1);
 		i->note(i->arg, "firewall_mended", why);
 	} else if (state == INTERCEPTION_BROKEN) {
@@ -99,19 +102,6 @@ on_advice(void *arg, const char *line)
 	i->note(i->arg, "firewall_advice", line);
 }
 
-static void
-advise(struct interception_service *i, const struct config *c)
-{
-	const struct firewall_marks marks = {.mark = c->intercept.mark,
-	    .own_mark = c->intercept.own_mark,
-	    .mask = c->intercept.mark_mask};
-	char line[SYSCTL_TEXT_MAX];
-
-	firewall_advice(&marks, on_advice, i);
-	if (c->mode == INTERCEPT_TPROXY && !c->intercept.sysctl && !early_demux_is_off(line))
-		on_advice(i, line);
-}
-
 static bool
 stop(struct interception_service *i, char why[INTERCEPTION_TEXT_MAX])
 {
@@ -146,8 +136,8 @@ bool
 interception_service_apply(
     struct interception_service *i, const struct config *c, char why[INTERCEPTION_TEXT_MAX])
 {
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
+	enum protocol served[PROTOCOL_COUNT];
+	size_t n = interception_protocols(served);
 	bool done;
 
 	if (c->mode == INTERCEPT_OFF)
@@ -161,8 +151,7 @@ interception_service_apply(
 	i->config = c;
 	i->open_for = 0;
 	show_guard(i, true);
-	if (c->mode != INTERCEPT_OFF)
-		advise(i, c);
+	interception_advice(c, on_advice, i);
 	return true;
 }
 

@@ -23,6 +23,8 @@ struct survey {
 	unsigned rules, routes; /* as they should be */
 	bool rule_taken, route_taken;
 	uint32_t taken_priority;
+	bool ahead; /* a rule of somebody else that our packets can match is asked before ours */
+	uint32_t ahead_priority;
 	struct buf stale; /* messages of ours that are not as they should be */
 	struct buf good;  /* the others */
 };
@@ -38,6 +40,8 @@ family_name(uint8_t family)
 struct fields {
 	uint32_t table, priority, mark, mask, oif;
 	uint8_t protocol;
+	bool from_lo; /* of packets of this host alone */
+	bool of_vrf;  /* of packets of the devices of a VRF alone */
 };
 
 /* Attributes with the same number mean different things in rules and in routes. */
@@ -49,6 +53,11 @@ on_rule_attribute(const struct nlattr *a, void *arg)
 
 	if (mnl_attr_get_type(a) == FRA_PROTOCOL && n >= sizeof(uint8_t))
 		f->protocol = mnl_attr_get_u8(a);
+	if (mnl_attr_get_type(a) == FRA_L3MDEV && n >= sizeof(uint8_t))
+		f->of_vrf = mnl_attr_get_u8(a) != 0;
+	if (mnl_attr_get_type(a) == FRA_IIFNAME)
+		f->from_lo =
+		    n == sizeof(LOOPBACK) && memcmp(mnl_attr_get_payload(a), LOOPBACK, n) == 0;
 	if (n < sizeof(uint32_t))
 		return MNL_CB_OK;
 	if (mnl_attr_get_type(a) == FRA_TABLE)
@@ -82,6 +91,18 @@ keep(struct buf *b, const struct nlmsghdr *m)
 	buf_add(b, span_of(m, NLMSG_ALIGN(m->nlmsg_len)));
 }
 
+/*
+ * Whether a packet that has our mark can match such a rule. The bits outside of our mask may have
+ * any value; a rule that says "not" is taken for one that matches.
+ */
+static bool
+can_match(const struct policy_route *want, const struct fib_rule_hdr *h, const struct fields *f)
+{
+	bool other_mark = ((f->mark ^ want->mark) & f->mask & want->mask) != 0;
+
+	return !f->from_lo && !f->of_vrf && ((h->flags & FIB_RULE_INVERT) != 0 || !other_mark);
+}
+
 static void
 on_rule(void *arg, const struct nlmsghdr *m)
 {
@@ -99,6 +120,11 @@ on_rule(void *arg, const struct nlmsghdr *m)
 		if (h->action == FR_ACT_TO_TBL && f.table == s->want->table) {
 			s->rule_taken = true;
 			s->taken_priority = f.priority;
+		}
+		if (f.priority > 0 && f.priority <= POLICY_ROUTE_PRIORITY &&
+		    can_match(s->want, h, &f)) {
+			s->ahead = true;
+			s->ahead_priority = f.priority;
 		}
 		return;
 	}
@@ -377,4 +403,23 @@ policy_route_check(
 		survey_free(&s);
 	}
 	return state;
+}
+
+static bool
+first(struct netlink *route, struct survey *s, char why[POLICY_ROUTE_TEXT_MAX])
+{
+	(void)route;
+	if (s->ahead)
+		snprintf(why, POLICY_ROUTE_TEXT_MAX,
+		    "policy route: %s rule %u is asked before the gateway's, and what is "
+		    "intercepted and matches it is lost: give it a priority above %d (ip rule)",
+		    family_name(s->family), s->ahead_priority, POLICY_ROUTE_PRIORITY);
+	return !s->ahead;
+}
+
+bool
+policy_route_is_first(
+    struct netlink *route, const struct policy_route *want, char why[POLICY_ROUTE_TEXT_MAX])
+{
+	return each_family(route, want, first, why);
 }

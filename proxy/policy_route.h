@@ -45,5 +45,11 @@ bool policy_route_install(
 /* Removes every rule and route that is ours, whatever its mark and table. */
 bool policy_route_remove(
     struct netlink *route, const struct policy_route *, char why[POLICY_ROUTE_TEXT_MAX]);
+/*
+ * No rule of somebody else that packets with our mark can match is asked before ours, but for
+ * "local". False: why names the last one, or says that nobody could look.
+ */
+bool policy_route_is_first(
+    struct netlink *route, const struct policy_route *, char why[POLICY_ROUTE_TEXT_MAX]);
 
 #endif

@@ -117,7 +117,6 @@ early_demux_is_off(char why[SYSCTL_TEXT_MAX])
 bool
 early_demux_off(struct early_demux *d, char why[SYSCTL_TEXT_MAX])
 {
-	d->changed = false;
 	if (early_demux_is_off(why))
 		return true;
 	if (!write_setting(EARLY_DEMUX, "0")) {

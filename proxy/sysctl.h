@@ -36,7 +36,10 @@ struct early_demux {
 	bool changed; /* it was 1, and is 0 now by us */
 };
 
-/* False: is not 0, and could not be set to 0. */
+/*
+ * All zero before the first call; once more does no harm, and forgets nothing. False: is not 0, and
+ * could not be set to 0.
+ */
 bool early_demux_off(struct early_demux *, char why[SYSCTL_TEXT_MAX]);
 /* False: is not 0; for who may not set it. */
 bool early_demux_is_off(char why[SYSCTL_TEXT_MAX]);

@@ -469,6 +469,22 @@ interception(struct firewall_table *t, const struct firewall_config *c)
 	return true;
 }
 
+/*
+ * A mark that a packet comes with is nobody's word that it was taken: who keeps marks by connection
+ * (ct mark) gives ours back long after the gateway is gone.
+ */
+static void
+unmark_chain(struct firewall_table *t, const struct firewall_config *c)
+{
+	struct firewall_chain *chain =
+	    chain_add(t, "unmark", "filter", FIREWALL_PREROUTING, FIREWALL_PRIORITY_UNMARK);
+	struct firewall_rule *rule = rule_add(chain, "that come with a mark");
+
+	is_tcp(rule);
+	term_add(rule, TERM(FIREWALL_IS_PORT, .set = set_find(t, "intercepted", "")));
+	term_add(rule, TERM(FIREWALL_MARK, .a = c->mask, .b = 0));
+}
+
 /* What comes here without the mark is what no living gateway took. */
 static bool
 guard(struct firewall_table *t, const struct firewall_config *c)
@@ -479,6 +495,7 @@ guard(struct firewall_table *t, const struct firewall_config *c)
 	t->name = FIREWALL_GUARD;
 	if (!add_common_sets(t, c))
 		return false;
+	unmark_chain(t, c);
 	chain = chain_add(t, "guard", "filter", FIREWALL_PREROUTING, FIREWALL_PRIORITY_GUARD);
 	not_ours(t, chain);
 	rule = rule_add(chain, "that no gateway took");

@@ -27,6 +27,7 @@
  */
 #define FIREWALL_PRIORITY_LOCAL	    (-105) /* redirect: the loop guard, ahead of translation */
 #define FIREWALL_PRIORITY_REDIRECT  (-101)
+#define FIREWALL_PRIORITY_UNMARK    (-96) /* of the guard: nobody but we give the mark */
 #define FIREWALL_PRIORITY_INTERCEPT (-95)
 #define FIREWALL_PRIORITY_GUARD	    (-50)
 #define FIREWALL_PRIORITY_PASSED    (-150) /* of the forward hook: ahead of all filters */

@@ -173,6 +173,7 @@ struct element_maker {
 	struct maker *m;
 	const char *table, *set;
 	uint16_t type;	     /* NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM */
+	bool fresh;	     /* one that is there already is refused */
 	struct nlmsghdr *h;  /* the message that is being made; NULL: none */
 	struct nlattr *list; /* in it */
 	unsigned n;
@@ -193,11 +194,12 @@ static void
 elements_begin(struct element_maker *e)
 {
 	uint16_t create = e->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
+	uint16_t fresh = e->fresh ? NLM_F_EXCL : 0;
 	struct nftnl_set *s = set_named(e->table, e->set);
 
 	if (s == NULL)
 		return;
-	e->h = message_new(e->m, e->type, create | NLM_F_ACK);
+	e->h = message_new(e->m, e->type, create | fresh | NLM_F_ACK);
 	nftnl_set_elems_nlmsg_build_payload(e->h, s);
 	nftnl_set_free(s);
 	e->list = mnl_attr_nest_start(e->h, NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -864,7 +866,8 @@ flow_batch(uint16_t type, enum firewall_flows flows, const struct firewall_flow 
 	    [FIREWALL_DATA] = {"data4", "data6"}, [FIREWALL_PASSED] = {"passed4", "passed6"}};
 	struct element_maker e = {.table = FIREWALL_TABLE,
 	    .set = names[flows][f->source.family == IP_V4 ? 0 : 1],
-	    .type = type};
+	    .type = type,
+	    .fresh = type == NFT_MSG_NEWSETELEM};
 	struct maker m;
 
 	if (!maker_begin(&m, out)) {

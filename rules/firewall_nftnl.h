@@ -39,7 +39,8 @@ enum firewall_flows {
 
 /*
  * A transaction that adds a flow for "seconds" (at least 1); port: the local one, of FIREWALL_DATA.
- * False also when the addresses are not of one family.
+ * False also when the addresses are not of one family. The kernel refuses with EEXIST a flow that
+ * is there already, whose time and port would stay as they are.
  */
 bool firewall_flow_add_batch(enum firewall_flows, const struct firewall_flow *, uint16_t port,
     unsigned seconds, struct buf *out);

@@ -2,7 +2,8 @@
  * firewall_holder FILE - installs the interception of a configuration and holds it, for tests of
  * the firewall alone. Reads one command a line, answers each with one line on standard output.
  *
- *	watch			"intact", "mended TEXT", "broken TEXT": as interception_watch(all)
+ *	watch			"intact", "unseen TEXT", "mended TEXT", "broken TEXT": as
+ *				interception_watch(all)
  *	news			the same, of what was told alone
  *	wait SECONDS		"ready" or "silent": whether interception_fd() becomes readable
  *	reload FILE		"done" or "failed TEXT"
@@ -34,7 +35,7 @@ answer(bool done, const char *why)
 static void
 watch(struct interception *i, bool all)
 {
-	static const char *const words[] = {"intact", "mended", "broken"};
+	static const char *const words[] = {"intact", "unseen", "mended", "broken"};
 	char why[INTERCEPTION_TEXT_MAX] = "";
 
 	enum interception_state state = interception_watch(i, all, why);
@@ -52,8 +53,8 @@ wait_for(const struct interception *i, int seconds)
 static void
 reload(struct interception *i, const char *file)
 {
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
+	enum protocol served[PROTOCOL_COUNT];
+	size_t n = interception_protocols(served);
 	struct config *c = config_read(file, stderr);
 	char why[INTERCEPTION_TEXT_MAX] = "configuration";
 	bool done = c != NULL && interception_reload(i, c, served, n, why);
@@ -105,8 +106,8 @@ int
 main(int argc, char **argv)
 {
 	char why[INTERCEPTION_TEXT_MAX], line[1024];
-	const enum protocol *served;
-	size_t n = interception_protocols(&served);
+	enum protocol served[PROTOCOL_COUNT];
+	size_t n = interception_protocols(served);
 	struct config *c = argc == 2 ? config_read(argv[1], stderr) : NULL;
 
 	if (c == NULL)

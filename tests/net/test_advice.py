@@ -67,8 +67,51 @@ def test_check_names_the_commands_and_they_work(host):
     assert warnings(host) == []
 
 
+def test_check_names_a_rule_of_routing_that_is_asked_first(host):
+    """Several providers, a VPN: what it leads elsewhere never reaches the gateway."""
+    host.run("ip", "rule", "add", "from", "10.25.0.0/24", "lookup", "main", "priority", "100")
+    host.run("ip", "rule", "add", "from", "all", "iif", "lo", "lookup", "main", "priority", "50")
+    said = warnings(host)
+    assert len(said) == 1 and "IPv4 rule 100 is asked before the gateway's" in said[0]
+    host.run("ip", "rule", "del", "priority", "100")
+    assert warnings(host) == []
+
+
+def test_check_names_interfaces_that_are_not_there(host):
+    """A name that is misspelt would leave everything uninspected, and nobody would know."""
+    text = CONFIG.replace("{ mark", '{ devices = {"lo", "eth00"} mark')
+    done = host.run(BINARY, "check", "-c", "-", input=text)
+    said = re.findall(r"^# Warning: (.*)$", done.stdout, re.M)
+    assert len(said) == 1 and 'there is no interface "eth00"' in said[0]
+
+
+def test_check_names_a_guard_that_the_mode_has_left_behind(host):
+    """off takes nothing off the wire, and opens nothing either."""
+    off = ('user = "nobody"\nintercept { mode = off }\n'
+           'forward "a" { listen = "127.0.0.1:2525" to = "192.0.2.1:25" }\n'
+           'inside = {"10.25.0.0/24"}\n')
+
+    def said():
+        done = host.run(BINARY, "check", "-c", "-", input=off)
+        assert done.returncode == 0, done.stderr
+        return re.findall(r"^# Warning: (.*)$", done.stdout, re.M)
+
+    assert said() == []
+    nft(host, "add table inet postern_guard")
+    assert len(said()) == 1 and '"postern release" opens them' in said()[0]
+
+
 def test_check_without_privilege_says_that_it_cannot_look(host):
     nft(host, DEFAULT_DROP)
     said = warnings(host, "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
     assert said == ["cannot look whether other firewall rules would drop intercepted sessions: "
                     "Operation not permitted (needs root)"]
+
+
+def test_check_says_whose_the_marks_are(host):
+    """What is never touched has no mark; only FTP data that is let by has the gateway's own."""
+    done = host.run(BINARY, "check", "-c", "-", input=CONFIG)
+    assert ("hook output, what the gateway sends to servers, and hook forward, FTP data "
+            "connections that it lets by:\n#     meta mark & 0x000000f0 == 0x00000020 accept"
+            ) in done.stdout
+    assert "What is never touched (bypass, bypass_servers, other ports) has no mark." in done.stdout

@@ -308,6 +308,68 @@ def test_default_drop(path, ends):
     assert path.seen(client, server, 2000) == client
 
 
+SOURCE_CHECK = """
+flush ruleset
+table inet firewalld {
+	chain filter_PREROUTING { type filter hook prerouting priority filter + 10;
+		%s
+		fib saddr . mark . iif oif missing drop
+	}
+}
+"""
+
+
+def test_source_check_with_the_mark(path, ends):
+    """As firewalld has it for IPv6: it finds every client at lo, unless the mark is let by."""
+    client, server, _, _ = ends
+    path.relay()
+    path.hold()
+    path.nft(SOURCE_CHECK % "")
+    with pytest.raises(TimeoutError):
+        path.open(client, server)
+    path.nft(SOURCE_CHECK % MARKED)
+    assert path.seen(client, server) == client
+
+
+RESTORE = """
+table inet admin {
+	chain restore { type filter hook prerouting priority mangle;
+		ct mark != 0 meta mark set ct mark
+	}
+	chain save { type filter hook prerouting priority filter;
+		meta mark != 0 ct mark set meta mark
+	}
+}
+"""
+
+
+# A client that is switched off: its connections stay in the gateway's connection tracking.
+SILENT = """
+table inet silent {
+	chain output { type filter hook output priority 0; policy drop;
+	}
+}
+"""
+
+
+def test_marks_of_connections_open_nothing(path, ends):
+    """An administrator who keeps marks by connection: ours comes back when no gateway gives it."""
+    client, server, _, _ = ends
+    relay = path.relay()
+    holder = path.hold()
+    path.nft(RESTORE)
+    with path.open(client, server, source_port=4444) as sock:
+        assert sock.recv(64).decode().strip() == client
+        assert holder.ask("stop") == "done"
+        relay.close()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert path.client.run("nft", "-f", "-", input=SILENT).returncode == 0
+    assert path.client.run("nft", "flush", "ruleset").returncode == 0
+    assert relay.destinations == [(server, 25)]
+    with pytest.raises(ConnectionRefusedError):
+        path.open(client, server, source_port=4444)
+
+
 def test_killed(path, ends):
     """A-001: killed: refused at once, whoever listens; started again: through. Never a way by."""
     client, server, _, _ = ends

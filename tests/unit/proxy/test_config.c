@@ -141,9 +141,10 @@ static const struct {
 	"2: resolvers: \"192.0.2.53@0\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
 	"2: resolvers: \"dns.example.edu\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
 	"2: resolvers: \"recurse\" must stand alone: it asks the roots, and no other resolver\n"},
-    {"devices", NETWORK "inside_devices = {\"a name of 16 oct\", \"a/b\"}",
+    {"devices", NETWORK "inside_devices = {\"a name of 16 oct\", \"eth*\", \"a/b\"}",
 	"2: inside_devices: \"a name of 16 oct\" is not the name of a network interface (1 to 15 "
 	"octets, no blank, \"/\" or \":\")\n"
+	"2: inside_devices: \"eth*\" is no single name: patterns and quotes are not taken\n"
 	"2: inside_devices: \"a/b\" is not the name of a network interface (1 to 15 octets, no "
 	"blank, \"/\" or \":\")\n"},
     {"commands", NETWORK "ftp { deny = {SITE, \"DE LE\"} }",

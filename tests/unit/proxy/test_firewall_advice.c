@@ -129,8 +129,9 @@ default_drop_firewall_needs_three_rules(void **state)
 	    "to that firewall: nft insert rule inet filter input meta mark and 0x03000000 == "
 	    "0x01000000 accept");
 	assert_string_equal(l->text[1],
-	    "table inet filter, chain forward (hook forward) drops what the gateway lets by; run, "
-	    "and add to that firewall: nft insert rule inet filter forward meta mark and "
+	    "table inet filter, chain forward (hook forward) drops FTP data connections that the "
+	    "gateway lets by; run, and add to that firewall: nft insert rule inet filter forward "
+	    "meta mark and "
 	    "0x03000000 == 0x02000000 accept");
 	assert_string_equal(l->text[2],
 	    "table inet filter, chain output (hook output) drops what the gateway sends; run, and "
@@ -211,6 +212,25 @@ chains_are_understood(void **state)
 		if (cases[i].warns)
 			follow(1);
 	}
+}
+
+/* firewalld's check of IPv6 sources, which finds every one of them at lo under our mark. */
+static void
+source_checks_with_the_mark(void **state)
+{
+	(void)state;
+	nft("table inet firewalld {\n"
+	    " chain filter_PREROUTING { type filter hook prerouting priority filter + 10;\n"
+	    "  icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept\n"
+	    "  meta nfproto ipv6 fib saddr . mark . iif oif missing drop\n }\n"
+	    " chain early { type filter hook prerouting priority raw;\n"
+	    "  meta nfproto ipv6 fib saddr . mark . iif oif missing drop\n }\n"
+	    " chain plain { type filter hook prerouting priority filter;\n"
+	    "  fib saddr . iif oif missing drop\n }\n"
+	    " chain counts { type filter hook prerouting priority filter;\n"
+	    "  fib saddr . mark . iif oif missing counter\n }\n"
+	    "}");
+	follow(1);
 }
 
 /* Before our chain nothing has the mark; behind it everything that is taken has it. */
@@ -310,6 +330,7 @@ main(void)
 	    TEST(default_drop_firewall_needs_three_rules),
 	    TEST(each_family_has_its_own),
 	    TEST(chains_are_understood),
+	    TEST(source_checks_with_the_mark),
 	    TEST(prerouting_counts_behind_ours),
 	    TEST(our_own_tables_and_other_kinds_are_left_out),
 	    TEST(large_rule_sets_are_read_whole),

@@ -327,6 +327,27 @@ privilege_is_needed_but_not_to_look(void **state)
 	install(&both);
 }
 
+/* As "ip rule add" without a priority makes one; and those that our packets cannot match. */
+static void
+rules_ahead_of_ours_are_named(void **state)
+{
+	(void)state;
+	assert_true(policy_route_is_first(route, &both, why));
+	assert_true(policy_route_install(route, &both, why));
+	rule(RTM_NEWRULE, AF_INET, 0, 1000, 30000, RTPROT_BOOT);       /* behind */
+	rule(RTM_NEWRULE, AF_INET, MARK << 1, 1000, 100, RTPROT_BOOT); /* of another mark */
+	assert_true(policy_route_is_first(route, &both, why));
+	rule(RTM_NEWRULE, AF_INET6, 0, 1000, POLICY_ROUTE_PRIORITY - 1, RTPROT_BOOT);
+	assert_false(policy_route_is_first(route, &both, why));
+	assert_string_equal(why,
+	    "policy route: IPv6 rule 25024 is asked before the gateway's, and what is intercepted "
+	    "and matches it is lost: give it a priority above 25025 (ip rule)");
+	rule(RTM_NEWRULE, AF_INET, MARK, 1000, 101, RTPROT_BOOT);
+	assert_false(policy_route_is_first(route, &both, why));
+	assert_non_null(strstr(why, "IPv4 rule 101"));
+	assert_int_equal(policy_route_check(route, &both, why), POLICY_ROUTE_COMPLETE);
+}
+
 static void
 lo_that_is_down_is_an_error(void **state)
 {
@@ -351,6 +372,7 @@ main(void)
 	    TEST(somebody_elses_route_in_the_table_is_an_error),
 	    TEST(other_rules_stay),
 	    TEST(privilege_is_needed_but_not_to_look),
+	    TEST(rules_ahead_of_ours_are_named),
 	    TEST(lo_that_is_down_is_an_error),
 	};
 

@@ -334,8 +334,8 @@ test_messages(void **state)
 	}
 	assert_int_equal(seq - 100, firewall_messages(&b));
 	assert_int_equal(at(&b, 0)->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
-	/* 3 + 2 + lo + bypass + loop + 2, 2 passed; lo + bypass + the guard */
-	assert_int_equal(rules, 12 + 3);
+	/* 3 + 2 + lo + bypass + loop + 2, 2 passed; unmark, lo + bypass + the guard */
+	assert_int_equal(rules, 12 + 4);
 	assert_true(expressions > 8 * rules);
 	/* in both: 25, 587; 0.0.0.0, 1.0.0.0 end, 192.0.2.1, .2 end, 255.255.255.0; once more the
 	 * ports
@@ -505,11 +505,11 @@ test_missing_and_more(void **state)
 	    {NFT_MSG_NEWSETELEM, 2, TWICE, FIREWALL_GUARD_DIFFERS,
 		"postern_guard, set intercepted, element 0x0019 was put there by somebody else"},
 	    {NFT_MSG_NEWCHAIN, 1, WITHOUT, FIREWALL_DIFFERS, "chain passed is missing"},
-	    {NFT_MSG_NEWCHAIN, 2, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard was put there by"},
+	    {NFT_MSG_NEWCHAIN, 3, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard was put there by"},
 	    {NFT_MSG_NEWRULE, 0, WITHOUT, FIREWALL_DIFFERS, "chain intercept, rule 1, expression"},
 	    {NFT_MSG_NEWRULE, 9, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
-	    {NFT_MSG_NEWRULE, 11, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
-	    {NFT_MSG_NEWRULE, 12, TWICE, FIREWALL_GUARD_DIFFERS,
+	    {NFT_MSG_NEWRULE, 12, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
+	    {NFT_MSG_NEWRULE, 13, TWICE, FIREWALL_GUARD_DIFFERS,
 		"chain guard, rule 3 was put there by somebody else"},
 	};
 	struct firewall_config c = config(FIREWALL_TPROXY);
