@@ -5,7 +5,7 @@
 
 #include "interception_advice.h"
 
-#define OPEN_EVERY_S 60 /* between two records that say that connections pass uninspected */
+#define SAY_EVERY 60 /* seconds between two records about something that lasts */
 
 struct interception_service {
 	struct event_base *base;
@@ -15,7 +15,8 @@ struct interception_service {
 	const struct config *config;	   /* in force; NULL: none is */
 	struct interception *interception; /* NULL: nothing is taken off the wire */
 	struct event *news;		   /* somebody changed the firewall */
-	unsigned open_for;		   /* seconds in which no worker served, under bypass */
+	unsigned trouble_for; /* looks at a firewall that was broken, or could not be seen */
+	unsigned open_for;    /* seconds in which no worker served, under bypass */
 };
 
 struct interception_service *
@@ -55,14 +56,15 @@ watch(struct interception_service *i, bool all)
 	/* of what nobody could look at the last word stays */
 	if (state != INTERCEPTION_UNSEEN)
 		show_guard(i, interception_tables_intact(i->interception));
-	if (state == INTERCEPTION_UNSEEN) {
-		i->note(i->arg, "firewall_unseen", why);
-	} else if (state == INTERCEPTION_MENDED) {
+	if (state == INTERCEPTION_MENDED) {
 		gateway_add(i->page, GATEWAY_MENDED, 1);
 		i->note(i->arg, "firewall_mended", why);
-	} else if (state == INTERCEPTION_BROKEN) {
-		i->note(i->arg, "firewall_broken", why);
 	}
+	if (state == INTERCEPTION_INTACT || state == INTERCEPTION_MENDED)
+		i->trouble_for = 0;
+	else if (i->trouble_for++ % SAY_EVERY == 0)
+		i->note(i->arg,
+		    state == INTERCEPTION_UNSEEN ? "firewall_unseen" : "firewall_broken", why);
 }
 
 static void
@@ -79,7 +81,7 @@ say_if_open(struct interception_service *i, unsigned serving)
 {
 	if (!i->config->intercept.on_exit_bypass || serving > 0)
 		i->open_for = 0;
-	else if (i->open_for++ % OPEN_EVERY_S == 0)
+	else if (i->open_for++ % SAY_EVERY == 0)
 		i->note(i->arg, "uninspected", "no worker serves: connections pass by");
 }
 
