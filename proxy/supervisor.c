@@ -235,6 +235,7 @@ on_refused(void *arg, const char *why)
 	if (!s->up) {
 		tell("", why);
 		s->code = 1;
+		s->stopping = true; /* a SIGHUP that comes now finds nothing to reload */
 		slots_stop(s->slots, 0);
 		return;
 	}
