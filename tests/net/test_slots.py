@@ -3,19 +3,18 @@ Workers that do not do what they are told, and reloads that meet each other: SEC
 rows R1, R3.
 """
 
-import ctypes
 import os
 import signal
 import socket
+import struct
 import time
 from pathlib import Path
 
 import pytest
 
 import lab as L
+from gateway import pidfd_getfd
 from lab import wait_for
-
-PIDFD_OPEN, PIDFD_GETFD = 434, 438  # Python has no names for them
 
 
 @pytest.fixture
@@ -148,16 +147,54 @@ def test_a_listener_that_a_worker_has_shut_down_is_made_anew_A_019(fake, gateway
 
 def shut_listeners(process):
     """As a process that was taken over would."""
-    libc = ctypes.CDLL(None)
-    pidfd = libc.syscall(PIDFD_OPEN, process.pid, 0)
-    assert pidfd >= 0
     for fd, what in process.descriptors().items():
         if not what.startswith("socket:"):
             continue
-        copy = libc.syscall(PIDFD_GETFD, pidfd, fd, 0)
-        assert copy >= 0
-        with socket.socket(fileno=copy) as sock:
+        with socket.socket(fileno=pidfd_getfd(process.pid, fd)) as sock:
             if sock.family in (socket.AF_INET, socket.AF_INET6) and \
                     sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 sock.shutdown(socket.SHUT_RDWR)
-    os.close(pidfd)
+
+
+CONTROL = 3
+GARBAGE = {
+    "short": b"\5\0\0\0",
+    "of no type": struct.pack("=III", 99, 0, 0),
+    "not its to send": struct.pack("=III", 4, 0, 0),
+    "sockets of no family": struct.pack("=III", 7, 5, 1),
+    "too many sockets": struct.pack("=III", 7, 4, 100000),
+    "ready twice": struct.pack("=III", 5, 0, 0),
+}
+
+
+@pytest.mark.parametrize("message", GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_from_a_worker_ends_that_worker_V_001(fake, gateway, message):
+    gate = gateway(fake(port=25), workers=2)
+    wait_for(lambda: len(gate.workers()) == 2, 5, "two workers")
+    taken, other = gate.workers()
+    with socket.socket(fileno=pidfd_getfd(taken.pid, CONTROL)) as sock:
+        sock.send(message)
+    wait_for(lambda: not taken.alive(), 5, "its end")
+    gate.record("stats", lambda r: "worker_garbage" in r["stats"])
+    wait_for(lambda: len(gate.workers()) == 2, 5, "another one in its place")
+    assert other in gate.workers()
+
+
+def test_garbage_from_the_logger_ends_it_V_001(fake, gateway):
+    gate = gateway(fake(port=25))
+    taken = gate.logger()
+    with socket.socket(fileno=pidfd_getfd(taken.pid, CONTROL)) as sock:
+        sock.send(struct.pack("=III", 5, 0, 0))
+    wait_for(lambda: not taken.alive(), 5, "its end")
+    gate.record("stats", lambda r: "logger_restarted" in r["stats"])
+
+
+def test_the_logger_alone_does_not_say_when_the_log_is_rotated_L14(fake, gateway):
+    """One that was taken over would be rid of all old records so."""
+    gate = gateway(fake(port=25), rotation={"size": 1048576, "keep": 2})
+    gate.record("stats")
+    with socket.socket(fileno=pidfd_getfd(gate.logger().pid, CONTROL)) as sock:
+        for _ in range(3):
+            sock.send(struct.pack("=III", 10, 0, 0))
+    gate.reload()  # the supervisor has read them
+    assert not list(gate.log.parent.glob(gate.log.name + ".*"))
