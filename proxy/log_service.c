@@ -377,9 +377,8 @@ set_up(struct log_service *l, const struct config *c)
 	if (l->file < 0)
 		return explain(l->path, fault);
 	l->opened = now_ms();
-	l->state = log_state_new();
-	l->state_reader = l->state < 0 ? -1 : log_state_reader(l->state);
-	l->page = l->state_reader < 0 ? NULL : log_state_map(l->state_reader, false);
+	if (log_state_new(&l->state, &l->state_reader))
+		l->page = log_state_map(l->state_reader, false);
 	if (l->page == NULL)
 		return explain(l->path, strerror(errno));
 	start_logger(l);
