@@ -280,6 +280,14 @@ on_garbage(void *arg, struct worker_process *w, const char *why)
 }
 
 static void
+on_missing(void *arg, struct worker_process *w, const char *why)
+{
+	struct slots *s = arg;
+
+	s->events->note(s->events->arg, "sockets_missing", w->slot, why);
+}
+
+static void
 on_stuck(void *arg, struct worker_process *w, const char *why)
 {
 	struct slots *s = arg;
@@ -469,6 +477,7 @@ slots_new(struct event_base *base, const struct slots_events *events)
 	    .serving = on_serving,
 	    .garbage = on_garbage,
 	    .stuck = on_stuck,
+	    .missing = on_missing,
 	    .arg = s};
 	s->text = s->next_text = -1;
 	s->later = evtimer_new(base, on_later, s);

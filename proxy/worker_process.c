@@ -77,6 +77,17 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- sockets ---- */
 
+/* A kernel without IPv6 takes no such session off the wire either: nobody waits for these. */
+static void
+cannot_make(struct worker_process *w, unsigned *owed)
+{
+	if (errno == EAFNOSUPPORT)
+		*owed = 0;
+	else if (!w->missing)
+		w->events->missing(w->events->arg, w, strerror(errno));
+	w->missing = *owed > 0;
+}
+
 /* One message full of sockets. True: they went, and more may. */
 static bool
 deliver_some(struct worker_process *w, enum ip_family family, unsigned *owed)
@@ -92,11 +103,14 @@ deliver_some(struct worker_process *w, enum ip_family family, unsigned *owed)
 			break;
 		n++;
 	}
+	if (n == 0)
+		cannot_make(w, owed);
 	sent = n > 0 && ipc_send(w->control, &m, fds, n) == IPC_OK;
 	for (size_t i = 0; i < n; i++)
 		close(fds[i]);
 	if (sent)
 		*owed -= (unsigned)n;
+	w->missing = w->missing && !sent;
 	return sent;
 }
 

@@ -32,6 +32,8 @@ struct worker_events {
 	void (*garbage)(void *arg, struct worker_process *, const char *why);
 	/* It did not do in time what it was told, and has been killed for it. */
 	void (*stuck)(void *arg, struct worker_process *, const char *why);
+	/* Sockets that it asked for cannot be made; they are tried again, and this is said once. */
+	void (*missing)(void *arg, struct worker_process *, const char *why);
 	void *arg;
 };
 
@@ -49,6 +51,7 @@ struct worker_process {
 	enum intercept_mode mode;
 	uint32_t own_mark;
 	unsigned owed[2];	     /* sockets asked for and not yet given: IPv4, IPv6 */
+	bool missing;		     /* some could not be made, and that was said */
 	struct worker_process *next; /* of the caller's list */
 };
 

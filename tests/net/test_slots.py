@@ -4,6 +4,7 @@ rows R1, R3.
 """
 
 import os
+import resource
 import signal
 import socket
 import struct
@@ -139,6 +140,7 @@ def test_a_listener_that_a_worker_has_shut_down_is_made_anew_A_019(fake, gateway
     shut_listeners(worker)
     if then == "crash":
         gate.kill_worker()
+        wait_for(gate.workers, 5, "another worker")
     else:
         gate.reload()
     with gate.client() as client:
@@ -154,6 +156,21 @@ def shut_listeners(process):
             if sock.family in (socket.AF_INET, socket.AF_INET6) and \
                     sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
+    """Sessions wait for them, and go on when they can be made again."""
+    gate = gateway(fake(port=25), workers=1, limits={"sessions_per_client": 400,
+                                                     "pending_connects_per_client": 400})
+    before = resource.prlimit(gate.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (4, before[1]))
+    clients = [gate.client() for _ in range(250)]
+    gate.record("stats", lambda r: "sockets_missing" in r["stats"])
+    assert gate.stderr.count("sockets_missing") == 1
+    resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, before)
+    for client in clients:
+        client.hello()
+        client.close()
 
 
 CONTROL = 3
