@@ -86,7 +86,7 @@ def test_a_retiring_worker_that_dies_is_said_A_019(fake, gateway):
         client.hello()
         worker = gate.owner(client)
         gate.reload()
-        worker.signal(signal.SIGSEGV)
+        worker.signal(signal.SIGKILL)
         gate.record("stats", lambda r: "worker_died" in r["stats"])
 
 
