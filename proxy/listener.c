@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <event2/util.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -89,6 +90,8 @@ listener_new(struct event_base *base, int fd, const struct arrival *arrival,
 		close(fd);
 		return NULL;
 	}
+	/* a flag of the socket, not of the descriptor: others who have it could have changed it */
+	evutil_make_socket_nonblocking(fd);
 	*l = (struct listener){.fd = fd, .arrival = *arrival, .accepted = accepted, .arg = arg};
 	event_assign(&l->readable, base, fd, EV_READ | EV_PERSIST, on_client, l);
 	event_assign(&l->rest, base, -1, 0, on_rested, l);

@@ -10,7 +10,7 @@ struct event_base;
 struct listener;
 
 /*
- * Accepts on fd (non-blocking; owned from here on) while it is not paused; accepted gets every
+ * Accepts on fd (made non-blocking; owned from here on) while it is not paused; accepted gets every
  * client with *arrival, which is copied and lives as long as the listener's memory does: until
  * listener_free(), which must not come before the last session has ended.
  * When descriptors run out it rests for a moment, so that nothing spins and nothing exits.

@@ -136,8 +136,8 @@ def test_a_retired_worker_is_not_woken_by_new_clients_A_024(fake, gateway):
 def test_a_listener_that_a_worker_has_shut_down_is_made_anew_A_019(fake, gateway, then):
     """It shares the socket with the supervisor, and so what shutdown() does to it."""
     gate = gateway(fake(port=25), workers=1)
-    worker = gate.workers()[0]
-    shut_listeners(worker)
+    for sock in listeners(gate.workers()[0]):
+        sock.shutdown(socket.SHUT_RDWR)
     if then == "crash":
         gate.kill_worker()
         wait_for(gate.workers, 5, "another worker")
@@ -147,15 +147,28 @@ def test_a_listener_that_a_worker_has_shut_down_is_made_anew_A_019(fake, gateway
         client.hello()
 
 
-def shut_listeners(process):
-    """As a process that was taken over would."""
+def listeners(process):
+    """Copies of the sockets on which process listens, as it could use them if it was taken over."""
     for fd, what in process.descriptors().items():
         if not what.startswith("socket:"):
             continue
         with socket.socket(fileno=pidfd_getfd(process.pid, fd)) as sock:
             if sock.family in (socket.AF_INET, socket.AF_INET6) and \
                     sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                sock.shutdown(socket.SHUT_RDWR)
+                yield sock
+
+
+def test_a_listener_that_a_worker_has_made_blocking_blocks_no_other_A_019(fake, gateway):
+    gate = gateway(fake(port=25), workers=1)
+    for sock in listeners(gate.workers()[0]):
+        sock.setblocking(True)
+    gate.kill_worker()
+    first = gate.client()
+    first.hello()
+    with gate.client() as second:
+        second.hello()
+        assert first.cmd("NOOP").code == 250
+    first.close()
 
 
 def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
