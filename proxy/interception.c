@@ -27,6 +27,7 @@ struct plan {
 struct interception {
 	struct plan plan;
 	struct early_demux demux;
+	bool migrates;		 /* tcp_migrate_req is 1 by us */
 	struct netlink *tables;	 /* the owner */
 	struct netlink *routes;	 /* requests about routes */
 	struct netlink *news[2]; /* what others do to tables, to rules of routing */
@@ -274,6 +275,8 @@ set_sysctl(struct interception *i, const struct config *c, char why[INTERCEPTION
 		return true;
 	if (!sysctl_forwards(false, line) || !sysctl_source_check(line))
 		return fail(why, line);
+	if (c->intercept.sysctl && !i->migrates)
+		i->migrates = migrate_requests_on();
 	return !c->intercept.sysctl || early_demux_off(&i->demux, line) || fail(why, line);
 }
 
@@ -297,6 +300,8 @@ start(struct interception *i, const struct config *c, const enum protocol served
 		return true;
 	remove_route(i, unheard);
 	early_demux_restore(&i->demux, line);
+	if (i->migrates)
+		migrate_requests_off();
 	return false;
 }
 
@@ -355,6 +360,8 @@ interception_stop(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
 		done = fail(why, line);
 	buf_free(&batch);
 	done &= remove_route(i, why);
+	if (i->migrates)
+		migrate_requests_off();
 	/* where connections pass by from now on, sockets in TIME_WAIT must not swallow them */
 	if (i->plan.guarded && !early_demux_restore(&i->demux, demux))
 		done = fail(why, demux);

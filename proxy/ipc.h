@@ -33,7 +33,7 @@ enum ipc_type {
 
 	/* logger to supervisor */
 	IPC_LOG_ROTATE, /* the file is large or old enough (a: why, enum ipc_rotate) */
-	IPC_LOG_CLOSED, /* the last pipe was read to its end, all is written: may end */
+	IPC_LOG_CLOSED, /* the last pipe was read to its end, all is written; it ends */
 
 	/* supervisor to status */
 	IPC_BOARD,	/* 1 fd, a worker's page, to read; a: its slot, b: the number of the page */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <event2/util.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ struct listener {
 	int fd;
 	struct arrival arrival;
 	struct event readable, rest;
-	bool added, paused, resting;
+	bool added, paused, resting, closing;
 	void (*accepted)(void *, int, const struct sockaddr *, const struct arrival *);
 	void *arg;
 };
@@ -22,7 +23,7 @@ struct listener {
 static void
 update(struct listener *l)
 {
-	bool wanted = l->fd >= 0 && !l->paused && !l->resting;
+	bool wanted = l->fd >= 0 && !l->paused && !l->resting && !l->closing;
 
 	if (wanted && !l->added)
 		event_add(&l->readable, NULL);
@@ -39,6 +40,10 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	l->resting = false;
+	if (l->closing && l->fd >= 0) {
+		close(l->fd);
+		l->fd = -1;
+	}
 	update(l);
 }
 
@@ -58,7 +63,7 @@ on_client(evutil_socket_t listening, short what, void *arg)
 	struct listener *l = arg;
 
 	(void)what;
-	for (int i = 0; i < AT_ONCE && l->fd >= 0 && !l->paused; i++) {
+	for (int i = 0; i < AT_ONCE && !l->closing && !l->paused; i++) {
 		struct sockaddr_storage sa;
 		socklen_t n = sizeof(sa);
 		int fd =
@@ -85,6 +90,8 @@ listener_new(struct event_base *base, int fd, const struct arrival *arrival,
 		close(fd);
 		return NULL;
 	}
+	/* a flag of the socket, not of the descriptor: others who have it could have changed it */
+	evutil_make_socket_nonblocking(fd);
 	*l = (struct listener){.fd = fd, .arrival = *arrival, .accepted = accepted, .arg = arg};
 	event_assign(&l->readable, base, fd, EV_READ | EV_PERSIST, on_client, l);
 	event_assign(&l->rest, base, -1, 0, on_rested, l);
@@ -95,14 +102,13 @@ listener_new(struct event_base *base, int fd, const struct arrival *arrival,
 void
 listener_close(struct listener *l)
 {
-	if (l->fd < 0)
+	struct timeval now = {0, 0};
+
+	if (l->closing)
 		return;
-	if (l->added)
-		event_del(&l->readable);
-	l->added = false;
-	event_del(&l->rest);
-	close(l->fd);
-	l->fd = -1;
+	l->closing = true;
+	update(l);
+	event_add(&l->rest, &now);
 }
 
 void
@@ -111,6 +117,9 @@ listener_free(struct listener *l)
 	if (l == NULL)
 		return;
 	listener_close(l);
+	event_del(&l->rest);
+	if (l->fd >= 0)
+		close(l->fd);
 	free(l);
 }
 

@@ -10,7 +10,7 @@ struct event_base;
 struct listener;
 
 /*
- * Accepts on fd (non-blocking; owned from here on) while it is not paused; accepted gets every
+ * Accepts on fd (made non-blocking; owned from here on) while it is not paused; accepted gets every
  * client with *arrival, which is copied and lives as long as the listener's memory does: until
  * listener_free(), which must not come before the last session has ended.
  * When descriptors run out it rests for a moment, so that nothing spins and nothing exits.
@@ -19,7 +19,11 @@ struct listener;
 struct listener *listener_new(struct event_base *, int fd, const struct arrival *,
     void (*accepted)(void *arg, int fd, const struct sockaddr *client, const struct arrival *),
     void *arg);
-/* Accepts no more; the socket is closed. */
+/*
+ * Accepts no more. The socket is closed by the loop, once it does not watch it any more: others
+ * have descriptors of the same socket, and a loop that batches what it watches (epoll) would be
+ * woken by their clients for ever.
+ */
 void listener_close(struct listener *);
 void listener_free(struct listener *); /* NULL is fine */
 void listener_pause(struct listener *, bool pause);

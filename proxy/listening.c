@@ -81,6 +81,17 @@ set_up(int fd, const struct listening *l, const struct config *c)
 		  : setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) == 0;
 }
 
+/* Whoever has a descriptor of it, a worker too, could have ended that with shutdown(). */
+static bool
+still_listens(int fd)
+{
+	int listens = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof(listens)}) ==
+		   0 &&
+	       listens != 0;
+}
+
 /* A listening socket, with shared or without SO_REUSEPORT; -1: errno. */
 static int
 listen_at(const struct listening *l, const struct config *c, bool shared)
@@ -121,10 +132,25 @@ same_place(const struct listening_set *old, const struct listening *l)
 
 		/* all are made from zeroes */
 		if (memcmp(&o->at, &l->at, sizeof(o->at)) == 0 &&
-		    transparent == (l->kind != IPC_LISTEN_FORWARD))
+		    transparent == (l->kind != IPC_LISTEN_FORWARD) && still_listens(o->fd))
 			return o;
 	}
 	return NULL;
+}
+
+/* Ours is in the way of a bind without SO_REUSEPORT, also where only one of both is a wildcard. */
+static bool
+ours_on_port(const struct listening_set *old, const struct listening *l)
+{
+	struct endpoint wanted = address_endpoint((const struct sockaddr *)&l->at);
+
+	for (size_t i = 0; i < old->n; i++) {
+		const struct sockaddr *at = (const struct sockaddr *)&old->all[i].at;
+
+		if (at->sa_family == l->at.ss_family && address_endpoint(at).port == wanted.port)
+			return true;
+	}
+	return false;
 }
 
 static const char *
@@ -158,7 +184,7 @@ open_one(struct listening *l, const struct config *c, const struct listening_set
 
 	if (o != NULL)
 		l->fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
-	else if (mine || is_free(l, c))
+	else if (mine || ours_on_port(old, l) || is_free(l, c))
 		l->fd = listen_at(l, c, true);
 	return l->fd >= 0;
 }

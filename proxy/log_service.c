@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,7 +46,7 @@ struct log_service {
 	struct log_pipe *own;
 	unsigned patience; /* milliseconds before the next one is started */
 	uint64_t began;	   /* when the last one was */
-	bool closed;	   /* it has said that all is written */
+	uint64_t opened;   /* when the file was */
 	bool replaced;	   /* it was told to end, for another one with other bounds */
 };
 
@@ -80,6 +81,7 @@ hear_no_more(struct log_service *l)
 }
 
 static void rotate(struct log_service *);
+static bool rotation_is_due(const struct log_service *);
 
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
@@ -98,10 +100,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (got == IPC_GARBAGE || got == IPC_CLOSED)
 		hear_no_more(l);
-	else if (got == IPC_OK && m.type == IPC_LOG_ROTATE)
+	else if (got == IPC_OK && m.type == IPC_LOG_ROTATE && rotation_is_due(l))
 		rotate(l);
-	else if (got == IPC_OK && m.type == IPC_LOG_CLOSED)
-		l->closed = true;
 }
 
 static uint64_t
@@ -186,8 +186,6 @@ log_service_reap(struct log_service *l, pid_t pid, int status)
 		return false;
 	l->pid = 0;
 	hear_no_more(l);
-	if (l->closed)
-		return true;
 	if (l->replaced) {
 		l->replaced = false;
 		start_logger(l);
@@ -208,7 +206,20 @@ take_file(struct log_service *l, int file)
 {
 	close(l->file);
 	l->file = file;
+	l->opened = now_ms();
 	give(l, IPC_LOG_FILE, 0, file);
+}
+
+/* Old files are given up for new ones: one logger that was taken over could be rid of them all. */
+static bool
+rotation_is_due(const struct log_service *l)
+{
+	const struct rotation_config *r = &l->rotation;
+	struct stat st;
+
+	if (r->size > 0 && fstat(l->file, &st) == 0 && (uint64_t)st.st_size >= r->size)
+		return true;
+	return r->interval > 0 && now_ms() - l->opened >= (uint64_t)r->interval * 1000u;
 }
 
 static void
@@ -266,9 +277,10 @@ log_service_change(struct log_service *l, const struct config *c, const char **w
 	if (other)
 		take_file(l, file);
 	/* a logger learns its bounds at its start; the one that ends writes all it has read */
-	l->replaced = bounds && l->pid > 0;
-	if (l->replaced)
+	if (bounds && l->pid > 0) {
+		l->replaced = true;
 		hear_no_more(l);
+	}
 	return true;
 }
 
@@ -309,8 +321,8 @@ add_pipe(struct log_service *l, uint32_t slot)
 	if (!log_pipe_pair(ends))
 		return -1;
 	l->pipes[l->n_pipes++] = (struct source){.in = ends[0], .slot = slot};
-	/* without a logger at the moment, the next one is given all of them */
-	if (l->pid > 0 && !give(l, IPC_LOG_PIPE, slot, ends[0]))
+	/* without a logger that listens at the moment, the next one is given all of them */
+	if (l->control >= 0 && !give(l, IPC_LOG_PIPE, slot, ends[0]))
 		kill(l->pid, SIGKILL);
 	return ends[1];
 }
@@ -364,9 +376,9 @@ set_up(struct log_service *l, const struct config *c)
 	l->file = log_file_open(l->path, fault);
 	if (l->file < 0)
 		return explain(l->path, fault);
-	l->state = log_state_new();
-	l->state_reader = l->state < 0 ? -1 : log_state_reader(l->state);
-	l->page = l->state_reader < 0 ? NULL : log_state_map(l->state_reader, false);
+	l->opened = now_ms();
+	if (log_state_new(&l->state, &l->state_reader))
+		l->page = log_state_map(l->state_reader, false);
 	if (l->page == NULL)
 		return explain(l->path, strerror(errno));
 	start_logger(l);
@@ -395,18 +407,42 @@ log_service_new(struct event_base *base, const struct config *c, const char **wh
 	return NULL;
 }
 
-/* The logger ends by itself when all pipes are at their ends. */
+static bool
+any_unread(const struct log_service *l)
+{
+	for (size_t i = 0; i < l->n_pipes; i++)
+		if (!log_pipe_drained(l->pipes[i].in))
+			return true;
+	return false;
+}
+
+static bool
+is_gone(struct log_service *l)
+{
+	if (l->pid > 0 && waitpid(l->pid, NULL, WNOHANG) == l->pid) {
+		l->pid = 0;
+		hear_no_more(l);
+	}
+	return l->pid == 0;
+}
+
+/*
+ * The logger ends by itself when all pipes are at their ends. Where it died, or was to be replaced,
+ * another one reads what is left in them.
+ */
 static void
 wait_for_logger(struct log_service *l, int wait_ms)
 {
-	for (; l->pid > 0 && wait_ms > 0; wait_ms -= 5) {
-		if (waitpid(l->pid, NULL, WNOHANG) == l->pid)
-			l->pid = 0;
-		else
-			poll(NULL, 0, 5);
+	uint64_t end = now_ms() + (uint64_t)wait_ms;
+
+	while (now_ms() < end && !(is_gone(l) && !any_unread(l))) {
+		if (l->pid == 0)
+			start_logger(l);
+		poll(NULL, 0, l->pid > 0 ? 5 : RESTART_MS);
 	}
-	if (l->pid > 0) {
+	if (l->pid > 0 || any_unread(l))
 		fputs("postern: the logger does not end; records may be lost\n", stderr);
+	if (l->pid > 0) {
 		kill(l->pid, SIGKILL);
 		waitpid(l->pid, NULL, 0);
 	}
@@ -419,9 +455,9 @@ log_service_free(struct log_service *l, int wait_ms)
 		return;
 	log_pipe_free(l->own, wait_ms);
 	l->own = NULL;
+	wait_for_logger(l, wait_ms);
 	for (size_t i = 0; i < l->n_pipes; i++)
 		close(l->pipes[i].in);
-	wait_for_logger(l, wait_ms);
 	hear_no_more(l);
 	if (l->sweep != NULL)
 		event_free(l->sweep);

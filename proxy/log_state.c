@@ -1,58 +1,24 @@
 #include "log_state.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "shared_page.h"
 
 /* A lock in shared memory would make everybody wait for whoever died with it. */
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "atomics without a lock");
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-int
-log_state_new(void)
+bool
+log_state_new(int *writable, int *readable)
 {
-	int fd = memfd_create("postern-log-state", MFD_CLOEXEC | MFD_ALLOW_SEALING), why;
-
-	if (fd < 0)
-		return -1;
-	if (ftruncate(fd, sizeof(struct log_state)) == 0 && fchmod(fd, 0600) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, SEALS) == 0)
-		return fd;
-	why = errno;
-	close(fd);
-	errno = why;
-	return -1;
-}
-
-int
-log_state_reader(int fd)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	return shared_page_new("postern-log-state", sizeof(struct log_state), writable, readable);
 }
 
 struct log_state *
-log_state_map(int fd, bool writable)
+log_state_map(int fd, bool write)
 {
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
-	void *page;
+	size_t size;
 
-	if (seals < 0 || fstat(fd, &st) != 0)
-		return NULL;
-	if ((seals & SEALS) != SEALS || st.st_size != sizeof(struct log_state)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	page = mmap(NULL, sizeof(struct log_state), writable ? PROT_READ | PROT_WRITE : PROT_READ,
-	    MAP_SHARED, fd, 0);
-	return page == MAP_FAILED ? NULL : page;
+	return shared_page_map(fd, write, sizeof(struct log_state), &size);
 }
 
 void

@@ -3,8 +3,7 @@
  *
  * The supervisor makes it, the logger writes into it, workers and the status command look: whether
  * records are being lost right now costs a worker one load. The counters outlive a logger, so that
- * its successor says what it did not come to say. The size is sealed: nobody can make a look at it
- * a SIGBUS, and whoever has only the reader's descriptor cannot write.
+ * its successor says what it did not come to say.
  */
 #ifndef POSTERN_LOG_STATE_H
 #define POSTERN_LOG_STATE_H
@@ -30,12 +29,10 @@ struct log_state {
 	} slots[LOG_SLOTS];
 };
 
-/* A descriptor to write, close-on-exec, for the logger. -1: errno. */
-int log_state_new(void);
-/* Another one of the same page, only to read, for everybody else; needs /proc. -1: errno. */
-int log_state_reader(int fd);
-/* fd may be closed after it. NULL: errno; EINVAL: no page that log_state_new() made. */
-struct log_state *log_state_map(int fd, bool writable);
+/* As shared_page_new(): *writable is the logger's, *readable for everybody else. False: errno. */
+bool log_state_new(int *writable, int *readable);
+/* As shared_page_map(). fd may be closed after it. NULL: errno; EINVAL: no such page. */
+struct log_state *log_state_map(int fd, bool write);
 /* NULL is fine. */
 void log_state_unmap(struct log_state *);
 

@@ -26,7 +26,9 @@ shared_page_new(const char *name, size_t size, int *writable, int *readable)
 
 	if (fd < 0)
 		return false;
-	if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, SEALED) == 0) {
+	/* without the mode, whoever reads could open it again, to write */
+	if (ftruncate(fd, (off_t)size) == 0 && fchmod(fd, 0600) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, SEALED) == 0) {
 		*writable = fd;
 		if (readable == NULL || (*readable = open_readable(fd)) >= 0)
 			return true;
@@ -46,7 +48,7 @@ shared_page_map(int fd, bool write, size_t at_least, size_t *size)
 
 	if (seals < 0 || fstat(fd, &st) != 0)
 		return NULL;
-	if ((seals & F_SEAL_SHRINK) == 0 || st.st_size < (off_t)at_least) {
+	if ((seals & SEALED) != SEALED || st.st_size < (off_t)at_least) {
 		errno = EINVAL;
 		return NULL;
 	}

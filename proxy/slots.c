@@ -13,8 +13,6 @@
 #include "budget.h"
 #include "worker_process.h"
 
-#define KILL_AFTER 2 /* seconds behind those that a retiring worker was given */
-
 struct slot {
 	struct slots *all;
 	unsigned number;
@@ -36,9 +34,9 @@ struct slots {
 	int text;			    /* the text of config, and of next: files in memory */
 	int next_text;
 	unsigned n_next;
-	unsigned generation;
+	unsigned generation; /* in force */
+	unsigned begun;	     /* generations so far, those that came to nothing too */
 	struct worker_process *retiring;
-	struct event *killer;
 	struct event *later; /* what the caller hears once we are done */
 	bool stopping, said_gone;
 	bool tell_serving;
@@ -99,7 +97,7 @@ kill_worker(struct slots *s, struct worker_process *w)
 {
 	if (w == NULL)
 		return;
-	kill(w->pid, SIGKILL);
+	worker_process_kill(w);
 	w->state = WORKER_RETIRING;
 	w->next = s->retiring;
 	s->retiring = w;
@@ -108,26 +106,11 @@ kill_worker(struct slots *s, struct worker_process *w)
 static void
 retire_worker(struct slots *s, struct worker_process *w, unsigned seconds)
 {
-	struct timeval tv = {(time_t)seconds + KILL_AFTER, 0};
-
 	if (w == NULL)
 		return;
 	worker_process_retire(w, seconds);
 	w->next = s->retiring;
 	s->retiring = w;
-	event_add(s->killer, &tv);
-}
-
-/* One that does not end in its time is stuck. */
-static void
-on_killer(evutil_socket_t fd, short what, void *arg)
-{
-	struct slots *s = arg;
-
-	(void)fd;
-	(void)what;
-	for (struct worker_process *w = s->retiring; w != NULL; w = w->next)
-		kill(w->pid, SIGKILL);
 }
 
 /* ---- one generation after the other ---- */
@@ -156,14 +139,17 @@ forget_next(struct slots *s)
 	s->next = NULL;
 }
 
-/* The generation that begins comes to nothing. */
+/* The generation that begins comes to nothing. Those that serve already may have sessions. */
 static void
 abandon(struct slots *s, const char *why)
 {
 	for (unsigned i = 0; i < s->n_next; i++) {
 		struct slot *slot = &s->slot[i];
 
-		kill_worker(s, slot->next);
+		if (slot->next != NULL && slot->next->state == WORKER_SERVING)
+			retire_worker(s, slot->next, s->next->drain);
+		else
+			kill_worker(s, slot->next);
 		slot->next = NULL;
 		listening_close(&slot->next_set);
 	}
@@ -173,10 +159,10 @@ abandon(struct slots *s, const char *why)
 }
 
 static bool
-all_serve(const struct slots *s)
+all_ready(const struct slots *s)
 {
 	for (unsigned i = 0; i < s->n_next; i++)
-		if (s->slot[i].next == NULL || s->slot[i].next->state != WORKER_SERVING)
+		if (s->slot[i].next == NULL || s->slot[i].next->state != WORKER_READY)
 			return false;
 	return true;
 }
@@ -189,7 +175,10 @@ wake(struct slot *slot)
 	memset(slot->deaths, 0, sizeof(slot->deaths));
 }
 
-/* All serve: from here on they are the ones. */
+/*
+ * From here on they are the ones. What comes in before they have read so waits in the backlogs;
+ * one that cannot be told any more has died, and is replaced like any other.
+ */
 static void
 take_over(struct slots *s)
 {
@@ -198,6 +187,8 @@ take_over(struct slots *s)
 	for (unsigned i = 0; i < s->n || i < s->n_next; i++) {
 		struct slot *slot = &s->slot[i];
 
+		if (slot->next != NULL)
+			worker_process_serve(slot->next, &slot->next_set);
 		retire_worker(s, slot->now, drain);
 		slot->now = slot->next;
 		slot->next = NULL;
@@ -213,6 +204,7 @@ take_over(struct slots *s)
 	s->config = s->next;
 	s->next = NULL;
 	s->n = s->n_next;
+	s->generation = s->begun;
 	s->tell_serving = true;
 	tell_later(s);
 }
@@ -226,7 +218,7 @@ begin_slot(struct slots *s, unsigned i, const char **why)
 
 	if (!listening_open(s->next, &slot->set, mine, &slot->next_set, why))
 		return false;
-	slot->next = start_worker(s, s->next, s->next_text, i, s->generation);
+	slot->next = start_worker(s, s->next, s->next_text, i, s->begun);
 	if (slot->next == NULL)
 		*why = strerror(errno);
 	return slot->next != NULL;
@@ -243,7 +235,7 @@ slots_begin(struct slots *s, const struct config *c, const char **why)
 		return false;
 	}
 	s->next = c;
-	s->generation++;
+	s->begun++;
 	budget_compute(c, &budget);
 	s->n_next = budget.workers;
 	for (unsigned i = 0; i < s->n_next; i++)
@@ -262,21 +254,11 @@ on_ready(void *arg, struct worker_process *w)
 {
 	struct slots *s = arg;
 	struct slot *slot = &s->slot[w->slot];
-
-	if (w == slot->next)
-		worker_process_serve(w, &slot->next_set);
-	else if (w == slot->now)
-		worker_process_serve(w, &slot->set);
-}
-
-static void
-on_serving(void *arg, struct worker_process *w)
-{
-	struct slots *s = arg;
-
 	const char *why = NULL;
 
-	if (w != s->slot[w->slot].next || !all_serve(s))
+	if (w == slot->now)
+		worker_process_serve(w, &slot->set);
+	if (w != slot->next || !all_ready(s))
 		return;
 	if (s->events->take_over(s->events->arg, &why))
 		take_over(s);
@@ -293,28 +275,56 @@ on_garbage(void *arg, struct worker_process *w, const char *why)
 }
 
 static void
+on_missing(void *arg, struct worker_process *w, const char *why)
+{
+	struct slots *s = arg;
+
+	s->events->note(s->events->arg, "sockets_missing", w->slot, why);
+}
+
+static void
+on_stuck(void *arg, struct worker_process *w, const char *why)
+{
+	struct slots *s = arg;
+
+	s->events->note(s->events->arg, "worker_stuck", w->slot, why);
+}
+
+/* With its listeners closed: left open, its share of the clients would wait for nobody. */
+static void
+rest(struct slot *slot)
+{
+	struct timeval tv = {SLOT_REST, 0};
+
+	slot->resting = true;
+	listening_close(&slot->set);
+	event_add(slot->rest, &tv);
+}
+
+static void
 on_rested(evutil_socket_t fd, short what, void *arg)
 {
 	struct slot *slot = arg;
 	struct slots *s = slot->all;
-	struct listening_set none = {.n = 0};
-	struct timeval tv = {SLOT_REST, 0};
+	struct listening_set fresh;
 	const char *why = NULL;
 
 	(void)fd;
 	(void)what;
-	if (slot->set.n == 0 && !listening_open(s->config, &none, s->n > 1, &slot->set, &why)) {
+	/* those that still listen are shared, and keep their backlog */
+	if (!listening_open(s->config, &slot->set, s->n > 1, &fresh, &why)) {
 		s->events->note(s->events->arg, "worker_not_started", slot->number, why);
-		event_add(slot->rest, &tv);
+		rest(slot);
 		return;
 	}
+	listening_close(&slot->set);
+	slot->set = fresh;
 	slot->resting = false;
 	slot->now = start_worker(s, s->config, s->text, slot->number, s->generation);
 	if (slot->now != NULL)
 		return;
 	s->events->note(s->events->arg, "worker_not_started", slot->number, strerror(errno));
-	slot->resting = true;
-	event_add(slot->rest, &tv);
+	rest(slot);
 }
 
 static bool
@@ -331,15 +341,11 @@ dies_too_often(struct slot *slot)
 static void
 replace(struct slots *s, struct slot *slot)
 {
-	struct timeval tv = {SLOT_REST, 0};
-
 	slot->now = NULL;
 	if (s->stopping)
 		return;
 	if (dies_too_often(slot)) {
-		slot->resting = true;
-		listening_close(&slot->set);
-		event_add(slot->rest, &tv);
+		rest(slot);
 		s->events->note(s->events->arg, "worker_rests", slot->number,
 		    "it died too often; its listeners are closed for a while");
 		return;
@@ -359,13 +365,18 @@ how_it_ended(int status, char text[64])
 }
 
 static bool
-reap_retired(struct slots *s, pid_t pid)
+reap_retired(struct slots *s, pid_t pid, int status)
 {
+	char text[64];
+
 	for (struct worker_process **w = &s->retiring; *w != NULL; w = &(*w)->next)
 		if ((*w)->pid == pid) {
 			struct worker_process *gone = *w;
 
 			*w = gone->next;
+			if (status != 0 && !gone->killed)
+				s->events->note(s->events->arg, "worker_died", gone->slot,
+				    how_it_ended(status, text));
 			bury(s, gone);
 			return true;
 		}
@@ -394,7 +405,7 @@ mourn(struct slots *s, struct slot *slot, struct worker_process *w, int status)
 bool
 slots_reap(struct slots *s, pid_t pid, int status)
 {
-	bool ours = reap_retired(s, pid);
+	bool ours = reap_retired(s, pid, status);
 
 	for (unsigned i = 0; !ours && i < WORKERS_MAX; i++) {
 		struct slot *slot = &s->slot[i];
@@ -457,10 +468,12 @@ slots_new(struct event_base *base, const struct slots_events *events)
 		return NULL;
 	s->base = base;
 	s->events = events;
-	s->worker_events = (struct worker_events){
-	    .ready = on_ready, .serving = on_serving, .garbage = on_garbage, .arg = s};
+	s->worker_events = (struct worker_events){.ready = on_ready,
+	    .garbage = on_garbage,
+	    .stuck = on_stuck,
+	    .missing = on_missing,
+	    .arg = s};
 	s->text = s->next_text = -1;
-	s->killer = evtimer_new(base, on_killer, s);
 	s->later = evtimer_new(base, on_later, s);
 	for (unsigned i = 0; made && i < WORKERS_MAX; i++) {
 		s->slot[i].all = s;
@@ -468,7 +481,7 @@ slots_new(struct event_base *base, const struct slots_events *events)
 		s->slot[i].rest = evtimer_new(base, on_rested, &s->slot[i]);
 		made = s->slot[i].rest != NULL;
 	}
-	if (made && s->killer != NULL && s->later != NULL)
+	if (made && s->later != NULL)
 		return s;
 	slots_free(s);
 	return NULL;
@@ -505,8 +518,6 @@ slots_free(struct slots *s)
 		s->retiring = w->next;
 		end_worker(s, w);
 	}
-	if (s->killer != NULL)
-		event_free(s->killer);
 	if (s->later != NULL)
 		event_free(s->later);
 	if (s->text >= 0)

@@ -3,8 +3,8 @@
  * and with the worker that serves them.
  *
  * A configuration is a generation of workers. A new one is started beside the old, on the same
- * listeners; when all of its workers serve, the old ones retire, and when one of them cannot, all
- * of the new are ended and nothing has changed.
+ * listeners; when all of its workers are ready they serve and the old ones retire, and when one of
+ * them cannot, all of the new are ended and nothing has changed.
  *
  * A worker that dies is replaced at once on the listeners of its slot, whose backlog it inherits.
  * After SLOT_DEATHS deaths within SLOT_DEATH_WINDOW seconds the slot rests for SLOT_REST seconds
@@ -26,7 +26,7 @@ struct slots;
 /* serving, refused and gone come once the slots are done with their own affairs. */
 struct slots_events {
 	/*
-	 * All workers of the generation that was begun serve; the last word before they take over.
+	 * All workers of the generation that was begun are ready; the last word before they serve.
 	 * False: they are not to, *why (good until the next call).
 	 */
 	bool (*take_over)(void *arg, const char **why);

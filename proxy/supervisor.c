@@ -194,8 +194,9 @@ reload_over(struct supervisor *s, const char *status)
 }
 
 /*
- * All workers of the next configuration serve. What it wants of the rest of this machine is taken
- * in the order in which it can be given back: the log, the listeners for status, the firewall.
+ * All workers of the next configuration are ready to serve. What it wants of the rest of this
+ * machine is taken in the order in which it can be given back: the log, the listeners for status,
+ * the firewall.
  */
 static bool
 on_take_over(void *arg, const char **why)
@@ -258,6 +259,7 @@ on_refused(void *arg, const char *why)
 	if (!s->up) {
 		tell("", why);
 		s->code = 1;
+		s->stopping = true; /* a SIGHUP that comes now finds nothing to reload */
 		slots_stop(s->slots, 0);
 		return;
 	}

@@ -12,6 +12,7 @@
 #define FORWARD6     "net/ipv6/conf/all/forwarding"
 #define VALID_MARK   "net/ipv4/conf/all/src_valid_mark"
 #define EARLY_DEMUX  "net/ipv4/tcp_early_demux"
+#define MIGRATE_REQ  "net/ipv4/tcp_migrate_req"
 #define EARLY_DEMUX_ "net.ipv4.tcp_early_demux"
 
 static int
@@ -141,4 +142,16 @@ early_demux_restore(struct early_demux *d, char why[SYSCTL_TEXT_MAX])
 	snprintf(
 	    why, SYSCTL_TEXT_MAX, "cannot set " EARLY_DEMUX_ " back to 1: %s", strerror(errno));
 	return false;
+}
+
+bool
+migrate_requests_on(void)
+{
+	return read_setting(MIGRATE_REQ) == 0 && write_setting(MIGRATE_REQ, "1");
+}
+
+void
+migrate_requests_off(void)
+{
+	write_setting(MIGRATE_REQ, "0");
 }

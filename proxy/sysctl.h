@@ -50,4 +50,14 @@ bool early_demux_is_off(char why[SYSCTL_TEXT_MAX]);
  */
 bool early_demux_restore(struct early_demux *, char why[SYSCTL_TEXT_MAX]);
 
+/*
+ * net.ipv4.tcp_migrate_req: where a listener of several on one address is closed (fewer workers, a
+ * slot that rests), what is just coming in on it goes to another one instead of being reset.
+ * True: it was 0, and is 1 now by us. A kernel that has no such setting, or nobody who may set it,
+ * is no fault: those few connections are lost then.
+ */
+bool migrate_requests_on(void);
+/* As it was before. */
+void migrate_requests_off(void);
+
 #endif

@@ -17,7 +17,7 @@ static void deliver(struct worker_process *);
 static void
 kill_for_garbage(struct worker_process *w, const char *why)
 {
-	kill(w->pid, SIGKILL);
+	worker_process_kill(w);
 	event_del(w->readable);
 	w->events->garbage(w->events->arg, w, why);
 }
@@ -30,17 +30,19 @@ heed(struct worker_process *w, const struct ipc_message *m)
 
 	switch (m->type) {
 	case IPC_READY:
-		if (w->state != WORKER_STARTING)
+		if (w->state != WORKER_STARTING && w->state != WORKER_RETIRING)
 			return false;
-		w->state = WORKER_READY;
-		w->events->ready(w->events->arg, w);
+		if (w->state == WORKER_STARTING) {
+			w->state = WORKER_READY;
+			w->events->ready(w->events->arg, w);
+		}
 		return true;
 	case IPC_SERVING:
 		if (w->state != WORKER_READY && w->state != WORKER_RETIRING)
 			return false;
 		if (w->state == WORKER_READY) {
 			w->state = WORKER_SERVING;
-			w->events->serving(w->events->arg, w);
+			event_del(w->deadline);
 		}
 		return true;
 	case IPC_MORE_SOCKETS:
@@ -74,6 +76,17 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- sockets ---- */
 
+/* A kernel without IPv6 takes no such session off the wire either: nobody waits for these. */
+static void
+cannot_make(struct worker_process *w, unsigned *owed)
+{
+	if (errno == EAFNOSUPPORT)
+		*owed = 0;
+	else if (!w->missing)
+		w->events->missing(w->events->arg, w, strerror(errno));
+	w->missing = *owed > 0;
+}
+
 /* One message full of sockets. True: they went, and more may. */
 static bool
 deliver_some(struct worker_process *w, enum ip_family family, unsigned *owed)
@@ -89,11 +102,14 @@ deliver_some(struct worker_process *w, enum ip_family family, unsigned *owed)
 			break;
 		n++;
 	}
+	if (n == 0)
+		cannot_make(w, owed);
 	sent = n > 0 && ipc_send(w->control, &m, fds, n) == IPC_OK;
 	for (size_t i = 0; i < n; i++)
 		close(fds[i]);
 	if (sent)
 		*owed -= (unsigned)n;
+	w->missing = w->missing && !sent;
 	return sent;
 }
 
@@ -119,6 +135,28 @@ on_again(evutil_socket_t fd, short what, void *arg)
 }
 
 /* ---- the process ---- */
+
+/* A worker may be stopped, or spin for ever: nobody waits for it longer than this. */
+static void
+set_deadline(struct worker_process *w, unsigned seconds)
+{
+	struct timeval tv = {(time_t)seconds, 0};
+
+	event_add(w->deadline, &tv);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_process *w = arg;
+	const char *why = w->state == WORKER_RETIRING ? "it did not end in time"
+						      : "it did not begin to serve in time";
+
+	(void)fd;
+	(void)what;
+	worker_process_kill(w);
+	w->events->stuck(w->events->arg, w, why);
+}
 
 static bool
 launch(struct worker_process *w, const char *name, const int fds[WORKER_INHERITS])
@@ -156,8 +194,12 @@ worker_process_start(struct event_base *base, const struct worker_events *events
 	if (launch(w, c->path, fds)) {
 		w->readable = event_new(base, w->control, EV_READ | EV_PERSIST, on_readable, w);
 		w->again = evtimer_new(base, on_again, w);
-		if (w->readable != NULL && w->again != NULL && event_add(w->readable, NULL) == 0)
+		w->deadline = evtimer_new(base, on_deadline, w);
+		if (w->readable != NULL && w->again != NULL && w->deadline != NULL &&
+		    event_add(w->readable, NULL) == 0) {
+			set_deadline(w, WORKER_START_S);
 			return w;
+		}
 		kill(w->pid, SIGKILL);
 		errno = ENOMEM;
 	}
@@ -174,6 +216,8 @@ worker_process_free(struct worker_process *w)
 		event_free(w->readable);
 	if (w->again != NULL)
 		event_free(w->again);
+	if (w->deadline != NULL)
+		event_free(w->deadline);
 	if (w->control >= 0)
 		close(w->control);
 	free(w);
@@ -202,4 +246,14 @@ worker_process_retire(struct worker_process *w, unsigned seconds)
 	w->state = WORKER_RETIRING;
 	if (ipc_send(w->control, &m, NULL, 0) != IPC_OK)
 		kill(w->pid, SIGKILL);
+	else if (!w->killed)
+		set_deadline(w, seconds + WORKER_END_S);
+}
+
+void
+worker_process_kill(struct worker_process *w)
+{
+	kill(w->pid, SIGKILL);
+	event_del(w->deadline);
+	w->killed = true;
 }

@@ -12,6 +12,9 @@
 
 #define WORKER_INHERITS (WORKER_FD_END - WORKER_CONFIG)
 
+#define WORKER_START_S 15 /* until it serves; one that does not is stuck */
+#define WORKER_END_S   2  /* behind the seconds that a retiring worker was given */
+
 enum worker_state {
 	WORKER_STARTING, /* it has not said IPC_READY */
 	WORKER_READY,	 /* it may be given listeners */
@@ -24,9 +27,12 @@ struct worker_process;
 /* What happens to workers; none is called from within a function of this module. */
 struct worker_events {
 	void (*ready)(void *arg, struct worker_process *);
-	void (*serving)(void *arg, struct worker_process *);
 	/* It said something that no worker of ours says, and has been killed for it. */
 	void (*garbage)(void *arg, struct worker_process *, const char *why);
+	/* It did not do in time what it was told, and has been killed for it. */
+	void (*stuck)(void *arg, struct worker_process *, const char *why);
+	/* Sockets that it asked for cannot be made; they are tried again, and this is said once. */
+	void (*missing)(void *arg, struct worker_process *, const char *why);
 	void *arg;
 };
 
@@ -36,13 +42,15 @@ struct worker_process {
 	unsigned generation;
 	unsigned board; /* the number of its page: status_link.h */
 	enum worker_state state;
+	bool killed; /* by us: how it ended is no news */
 	/* the rest belongs to the module */
 	const struct worker_events *events;
 	int control;
-	struct event *readable, *again;
+	struct event *readable, *again, *deadline;
 	enum intercept_mode mode;
 	uint32_t own_mark;
 	unsigned owed[2];	     /* sockets asked for and not yet given: IPv4, IPv6 */
+	bool missing;		     /* some could not be made, and that was said */
 	struct worker_process *next; /* of the caller's list */
 };
 
@@ -60,7 +68,11 @@ void worker_process_free(struct worker_process *);
 
 /* Listeners, and the word to serve. False: it does not listen any more; it will be reaped. */
 bool worker_process_serve(struct worker_process *, const struct listening_set *);
-/* It has so many seconds for its sessions. */
+/*
+ * It has so many seconds for its sessions from now on, also where it had more or fewer before.
+ */
 void worker_process_retire(struct worker_process *, unsigned seconds);
+/* It ends now, with its sessions; it will be reaped. */
+void worker_process_kill(struct worker_process *);
 
 #endif

@@ -1,5 +1,6 @@
 """The gateway under test: its configuration, its processes, its records."""
 
+import ctypes
 import json
 import os
 import re
@@ -14,6 +15,17 @@ from peers import RawClient
 BINARY = Path(os.environ.get("POSTERN", ROOT / "build/postern"))
 SANITIZED = ROOT / "build/san/postern"
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+
+
+def pidfd_getfd(pid, fd):
+    """A copy of another process's descriptor."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    copy = libc.syscall(438, pidfd, fd, 0)
+    os.close(pidfd)
+    if copy < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return copy
 
 
 def render(settings, indent=""):

@@ -3,7 +3,6 @@ What becomes of the wire when there is no gateway: never started, running, flush
 released. SECURITY cases A-001, A-002, A-003, A-004, A-006, A-007; FIELD row D5.
 """
 
-import ctypes
 import os
 import random
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import lab as L
-from gateway import BINARY, BLOCKED, INTERCEPTED, render
+from gateway import BINARY, BLOCKED, INTERCEPTED, pidfd_getfd, render
 from lab import wait_for
 from peers import Closed, RawClient, knock
 from test_transparent import passed_by
@@ -135,17 +134,6 @@ def test_a_start_that_fails_leaves_the_guard(lab, both, gateway):
     gate.start(ready=False)
     assert gate.process.wait(20) == 2
     through(lab, both, "refused")
-
-
-def pidfd_getfd(pid, fd):
-    """A copy of another process's descriptor."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    pidfd = os.pidfd_open(pid)
-    copy = libc.syscall(438, pidfd, fd, 0)
-    os.close(pidfd)
-    if copy < 0:
-        raise OSError(ctypes.get_errno(), "pidfd_getfd")
-    return copy
 
 
 def listeners(gate):

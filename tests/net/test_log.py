@@ -175,3 +175,30 @@ def test_rotated_by_size_L14(fake, gateway):
         assert 65536 <= path.stat().st_size < 2 * 65536
         for line in path.read_text().splitlines():
             json.loads(line)
+
+
+def test_stopped_while_there_is_no_logger_L14(fake, gateway):
+    """What is in the pipes is written by another one."""
+    gate = gateway(fake(), drain=5)
+    with gate.client() as client:
+        client.hello()
+        os.kill(logger_of(gate), signal.SIGKILL)
+        wait_for(lambda: logger_of(gate) is None, 5, "its death", 0.001)
+        gate.process.terminate()
+        client.cmd("QUIT")
+    gate.stop()
+    assert gate.flow() and gate.record("stats", lambda r: "stopped" in r["stats"])
+
+
+def test_bounds_change_and_a_reload_follows_L14(fake, gateway):
+    """A logger that was told to end has not died."""
+    gate = gateway(fake())
+    gate.configure(rotation={"size": 65536})
+    slow = logger_of(gate)
+    os.kill(slow, signal.SIGSTOP)
+    gate.reload()
+    gate.reload()
+    os.kill(slow, signal.SIGCONT)
+    wait_for(lambda: logger_of(gate) not in (None, slow), 5, "the next logger")
+    gate.record("stats", lambda r: "reloaded" in r["stats"])
+    assert "the logger died" not in gate.stderr

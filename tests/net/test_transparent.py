@@ -433,15 +433,21 @@ def early_demux(lab):
     return lab.gateway.output("cat", "/proc/sys/net/ipv4/tcp_early_demux").strip()
 
 
+def migrates(lab):
+    return lab.gateway.output("cat", "/proc/sys/net/ipv4/tcp_migrate_req").strip()
+
+
 @pytest.mark.parametrize("setting,running", [(True, "0"), (False, "1")], ids=["yes", "no"])
 def test_early_demux_is_off_while_it_runs(lab, fake, gateway, setting, running):
     lab.gateway.sysctl("ipv4/tcp_early_demux", 1)
     gate = gateway(fake(port=25), intercept={"sysctl": setting})
     assert early_demux(lab) == running
+    assert migrates(lab) == ("1" if setting else "0")
     if not setting:
         assert "tcp_early_demux" in gate.stderr
     gate.stop()
     assert early_demux(lab) == "1"
+    assert migrates(lab) == "0"
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])

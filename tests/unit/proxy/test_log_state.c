@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log_state.h"
@@ -17,10 +18,13 @@
 static void
 test_shared(void **state)
 {
-	int fd = log_state_new(), reader = log_state_reader(fd);
-	struct log_state *writes = log_state_map(fd, true), *reads = log_state_map(reader, false);
+	struct log_state *writes, *reads;
+	int fd, reader;
 
 	(void)state;
+	assert_true(log_state_new(&fd, &reader));
+	writes = log_state_map(fd, true);
+	reads = log_state_map(reader, false);
 	assert_non_null(writes);
 	assert_non_null(reads);
 	close(fd);
@@ -44,10 +48,14 @@ test_shared(void **state)
 static void
 test_reader_cannot_write(void **state)
 {
-	int fd = log_state_new(), reader = log_state_reader(fd);
+	struct stat st;
+	int fd, reader;
 
 	(void)state;
-	assert_true(fd >= 0 && reader >= 0);
+	assert_true(log_state_new(&fd, &reader));
+	/* nor open it again, to write, by way of /proc/self/fd */
+	assert_int_equal(fstat(reader, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_true((fcntl(fd, F_GETFD) & fcntl(reader, F_GETFD) & FD_CLOEXEC) != 0);
 	assert_null(log_state_map(reader, true));
 	assert_int_equal(errno, EACCES);

@@ -1,0 +1,230 @@
+"""
+Workers that do not do what they are told, and reloads that meet each other: SECURITY cases A-019, A-024; FIELD
+rows R1, R3.
+"""
+
+import os
+import resource
+import signal
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+import lab as L
+from gateway import pidfd_getfd
+from lab import wait_for
+
+
+@pytest.fixture
+def mode():
+    return "tproxy"
+
+
+def held(client, seconds):
+    """How long the session of client goes on, at most so many seconds."""
+    began = time.monotonic()
+    client.sock.settimeout(seconds)
+    try:
+        client.sock.recv(100)
+    except (TimeoutError, ConnectionResetError):
+        pass
+    return time.monotonic() - began
+
+
+def children(pid):
+    return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+def test_a_worker_that_does_not_start_ends_its_reload_R1(fake, gateway):
+    """The old generation goes on, and the next SIGHUP is heeded."""
+    gate = gateway(fake(port=25), workers=1)
+    settled = children(gate.pid)
+    gate.process.send_signal(signal.SIGHUP)
+    while not (new := children(gate.pid) - settled):
+        pass
+    os.kill(int(min(new)), signal.SIGSTOP)
+    wait_for(lambda: "reload refused" in gate.stderr, 30, "the end of the reload", 0.1)
+    assert "worker_stuck: it did not begin to serve in time" in gate.stderr
+    with gate.client() as client:
+        client.hello()
+    gate.reload()
+
+
+def test_a_worker_that_does_not_end_is_killed_when_told_twice_R3(fake, gateway):
+    gate = gateway(fake(port=25), workers=1, drain=30)
+    gate.workers()[0].signal(signal.SIGSTOP)
+    gate.process.terminate()
+    time.sleep(0.2)
+    gate.process.terminate()
+    began = time.monotonic()
+    gate.process.wait(25)
+    assert time.monotonic() - began < 10
+    assert "worker_stuck: it did not end in time" in gate.stderr
+    gate.stop()
+
+
+def test_each_generation_has_the_time_it_was_given_R1(fake, gateway):
+    """A second reload with another drain takes nothing from the sessions of the first."""
+    gate = gateway(fake(port=25), workers=1, drain=8)
+    old = gate.client()
+    old.hello()
+    gate.reload()
+    began = time.monotonic()
+    gate.configure(workers=1, drain=0)
+    gate.reload()
+    held(old, 20)
+    old.close()
+    assert 6 < time.monotonic() - began < 12
+
+
+def test_a_retiring_worker_that_dies_is_said_A_019(fake, gateway):
+    gate = gateway(fake(port=25), workers=1, drain=30)
+    with gate.client() as client:
+        client.hello()
+        worker = gate.owner(client)
+        gate.reload()
+        worker.signal(signal.SIGKILL)
+        gate.record("stats", lambda r: "worker_died" in r["stats"])
+
+
+def test_nothing_is_said_of_workers_that_retire_R1(fake, gateway):
+    gate = gateway(fake(port=25), workers=2)
+    for _ in range(3):
+        gate.reload()
+    wait_for(lambda: len(gate.workers()) == 2, 10, "the old ones to end")
+    assert "worker_" not in gate.stderr, gate.stderr
+
+
+def test_reload_into_another_mode_R1(fake, gateway):
+    """The same ports, on other addresses: our own listeners are nobody else's."""
+    server = fake(port=25)
+    gate = gateway(server, workers=2)
+    for mode, sees in (("redirect", False), ("tproxy", True)):
+        gate.configure(workers=2, intercept={"mode": mode})
+        gate.reload()
+        with gate.client() as client:
+            client.hello()
+        assert (server.ended(-1).peer[0] == L.CLIENT) == sees
+
+
+def ctxt_switches(process):
+    text = Path(f"/proc/{process.pid}/status").read_text()
+    return sum(int(line.split()[1]) for line in text.splitlines() if "ctxt_switches" in line)
+
+
+def test_a_retired_worker_is_not_woken_by_new_clients_A_024(fake, gateway):
+    """Its successor has descriptors of the same listeners."""
+    gate = gateway(fake(port=25), workers=1, drain=60)
+    with gate.client() as client:
+        client.hello()
+        old = gate.owner(client)
+        gate.reload()
+        wait_for(lambda: len(gate.workers()) == 2, 5, "both generations")
+        time.sleep(0.5)
+        before = ctxt_switches(old)
+        for _ in range(100):
+            with gate.client() as other:
+                other.hello()
+        assert ctxt_switches(old) - before < 50
+        client.cmd("QUIT")
+
+
+@pytest.mark.parametrize("then", ["crash", "reload"])
+def test_a_listener_that_a_worker_has_shut_down_is_made_anew_A_019(fake, gateway, then):
+    """It shares the socket with the supervisor, and so what shutdown() does to it."""
+    gate = gateway(fake(port=25), workers=1)
+    for sock in listeners(gate.workers()[0]):
+        sock.shutdown(socket.SHUT_RDWR)
+    if then == "crash":
+        gate.kill_worker()
+        wait_for(gate.workers, 5, "another worker")
+    else:
+        gate.reload()
+    with gate.client() as client:
+        client.hello()
+
+
+def listeners(process):
+    """Copies of the sockets on which process listens, as it could use them if it was taken over."""
+    for fd, what in process.descriptors().items():
+        if not what.startswith("socket:"):
+            continue
+        with socket.socket(fileno=pidfd_getfd(process.pid, fd)) as sock:
+            if sock.family in (socket.AF_INET, socket.AF_INET6) and \
+                    sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                yield sock
+
+
+def test_a_listener_that_a_worker_has_made_blocking_blocks_no_other_A_019(fake, gateway):
+    gate = gateway(fake(port=25), workers=1)
+    for sock in listeners(gate.workers()[0]):
+        sock.setblocking(True)
+    gate.kill_worker()
+    first = gate.client()
+    first.hello()
+    with gate.client() as second:
+        second.hello()
+        assert first.cmd("NOOP").code == 250
+    first.close()
+
+
+def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
+    """Sessions wait for them, and go on when they can be made again."""
+    gate = gateway(fake(port=25), workers=1, limits={"sessions_per_client": 400,
+                                                     "pending_connects_per_client": 400})
+    before = resource.prlimit(gate.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (4, before[1]))
+    clients = [gate.client() for _ in range(250)]
+    gate.record("stats", lambda r: "sockets_missing" in r["stats"])
+    assert gate.stderr.count("sockets_missing") == 1
+    resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, before)
+    for client in clients:
+        client.hello()
+        client.close()
+
+
+CONTROL = 3
+GARBAGE = {
+    "short": b"\5\0\0\0",
+    "of no type": struct.pack("=III", 99, 0, 0),
+    "not its to send": struct.pack("=III", 4, 0, 0),
+    "sockets of no family": struct.pack("=III", 7, 5, 1),
+    "too many sockets": struct.pack("=III", 7, 4, 100000),
+    "ready twice": struct.pack("=III", 5, 0, 0),
+}
+
+
+@pytest.mark.parametrize("message", GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_from_a_worker_ends_that_worker_V_001(fake, gateway, message):
+    gate = gateway(fake(port=25), workers=2)
+    wait_for(lambda: len(gate.workers()) == 2, 5, "two workers")
+    taken, other = gate.workers()
+    with socket.socket(fileno=pidfd_getfd(taken.pid, CONTROL)) as sock:
+        sock.send(message)
+    wait_for(lambda: not taken.alive(), 5, "its end")
+    gate.record("stats", lambda r: "worker_garbage" in r["stats"])
+    wait_for(lambda: len(gate.workers()) == 2, 5, "another one in its place")
+    assert other in gate.workers()
+
+
+def test_garbage_from_the_logger_ends_it_V_001(fake, gateway):
+    gate = gateway(fake(port=25))
+    taken = gate.logger()
+    with socket.socket(fileno=pidfd_getfd(taken.pid, CONTROL)) as sock:
+        sock.send(struct.pack("=III", 5, 0, 0))
+    wait_for(lambda: not taken.alive(), 5, "its end")
+    gate.record("stats", lambda r: "logger_restarted" in r["stats"])
+
+
+def test_the_logger_alone_does_not_say_when_the_log_is_rotated_L14(fake, gateway):
+    """One that was taken over would be rid of all old records so."""
+    gate = gateway(fake(port=25), rotation={"size": 1048576, "keep": 2})
+    gate.record("stats")
+    with socket.socket(fileno=pidfd_getfd(gate.logger().pid, CONTROL)) as sock:
+        for _ in range(3):
+            sock.send(struct.pack("=III", 10, 0, 0))
+    gate.reload()  # the supervisor has read them
+    assert not list(gate.log.parent.glob(gate.log.name + ".*"))
