@@ -39,15 +39,19 @@ def children(pid):
 
 
 def test_a_worker_that_does_not_start_ends_its_reload_R1(fake, gateway):
-    """The old generation goes on, and the next SIGHUP is heeded."""
+    """
+    Stopped before it is ready, the old generation goes on; stopped right behind that (a slow machine
+    does), it is replaced. Either way clients are served, and the next SIGHUP is heeded.
+    """
     gate = gateway(fake(port=25), workers=1)
     settled = children(gate.pid)
     gate.process.send_signal(signal.SIGHUP)
     while not (new := children(gate.pid) - settled):
         pass
     os.kill(int(min(new)), signal.SIGSTOP)
-    wait_for(lambda: "reload refused" in gate.stderr, 30, "the end of the reload", 0.1)
-    assert "worker_stuck: it did not begin to serve in time" in gate.stderr
+    said = "worker stuck (slot 0): it did not begin to serve in time"
+    wait_for(lambda: said in gate.stderr, 30, "the end of the reload", 0.1)
+    wait_for(lambda: "reload refused" in gate.stderr or "reloaded" in gate.stderr, 5)
     with gate.client() as client:
         client.hello()
     gate.reload()
@@ -62,7 +66,7 @@ def test_a_worker_that_does_not_end_is_killed_when_told_twice_R3(fake, gateway):
     began = time.monotonic()
     gate.process.wait(25)
     assert time.monotonic() - began < 10
-    assert "worker_stuck: it did not end in time" in gate.stderr
+    assert "worker stuck (slot 0): it did not end in time" in gate.stderr
     gate.stop()
 
 
@@ -95,7 +99,7 @@ def test_nothing_is_said_of_workers_that_retire_R1(fake, gateway):
     for _ in range(3):
         gate.reload()
     wait_for(lambda: len(gate.workers()) == 2, 10, "the old ones to end")
-    assert "worker_" not in gate.stderr, gate.stderr
+    assert "worker " not in gate.stderr, gate.stderr
 
 
 def test_reload_into_another_mode_R1(fake, gateway):
@@ -179,7 +183,7 @@ def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
     resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (4, before[1]))
     clients = [gate.client() for _ in range(250)]
     gate.record("stats", lambda r: "sockets_missing" in r["stats"])
-    assert gate.stderr.count("sockets_missing") == 1
+    assert gate.stderr.count("sockets missing") == 1
     resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, before)
     for client in clients:
         client.hello()

@@ -440,6 +440,7 @@ def migrates(lab):
 @pytest.mark.parametrize("setting,running", [(True, "0"), (False, "1")], ids=["yes", "no"])
 def test_early_demux_is_off_while_it_runs(lab, fake, gateway, setting, running):
     lab.gateway.sysctl("ipv4/tcp_early_demux", 1)
+    lab.gateway.sysctl("ipv4/tcp_migrate_req", 0)
     gate = gateway(fake(port=25), intercept={"sysctl": setting})
     assert early_demux(lab) == running
     assert migrates(lab) == ("1" if setting else "0")
