@@ -3,7 +3,6 @@ Workers that do not do what they are told, and reloads that meet each other: SEC
 rows R1, R3.
 """
 
-import os
 import resource
 import signal
 import subprocess
