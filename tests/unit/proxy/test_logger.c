@@ -48,6 +48,7 @@ set_up(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	const char *parent = getenv("TMPDIR");
+	int reader;
 
 	assert_non_null(b);
 	snprintf(b->folder, sizeof(b->folder), "%.40s/postern-XXXXXX",
@@ -57,9 +58,9 @@ set_up(void **state)
 	b->control = b->pid = -1;
 	for (size_t i = 0; i < PIPES; i++)
 		b->in[i] = b->out[i] = -1;
-	b->page = log_state_new();
-	assert_true(b->page >= 0);
-	b->state = log_state_map(b->page, false);
+	assert_true(log_state_new(&b->page, &reader));
+	b->state = log_state_map(reader, false);
+	close(reader);
 	assert_non_null(b->state);
 	*state = b;
 	return 0;
