@@ -22,6 +22,7 @@
 	X(MIME_ODD_PARAMETER, "mime_invalid_parameter", "RFC 2045 s5.1, RFC 2231")                 \
 	X(MIME_ODD_TOO_MANY_PARAMETERS, "mime_too_many_parameters", "CVE-2026-27859 and its kin")  \
 	X(MIME_ODD_ADDRESS, "mime_invalid_address", "RFC 5322 s3.4")                               \
+	X(MIME_ODD_ARCHIVE, "archive_damaged", "a program that opens it gives up, or guesses")     \
 	X(MIME_ODD_LONG_BOUNDARY, "mime_long_boundary", "RFC 2046 s5.1.1")
 
 enum mime_anomaly {
