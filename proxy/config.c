@@ -320,8 +320,8 @@ read_digests(struct reading *r)
 		    "content.deny_sha256: \"%.256s\" is no path that begins with \"/\"",
 		    c->content_sha256);
 	else if (r->files)
-		digest_list_read(c->content_sha256, &c->content.sha256, "content.deny_sha256", line,
-		    &r->faults);
+		digest_list_read(
+		    c->content_sha256, &c->content.sha256, "content.deny_sha256", line, &r->faults);
 }
 
 static void

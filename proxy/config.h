@@ -180,8 +180,8 @@ struct config {
 	struct retrieval_config pop3, imap;
 	struct mime_config mime;
 	struct content_policy content;
-	char *content_sha256; /* path of the list in content.sha256; NULL: none */
-	struct span handed;   /* config_inherit(): what content.sha256 lies in */
+	char *content_sha256;  /* path of the list in content.sha256; NULL: none */
+	struct span handed;    /* config_inherit(): what content.sha256 lies in */
 	struct policy *policy; /* sealed */
 	struct cfg_t *tree;    /* the values as they were written, for config_print() */
 };

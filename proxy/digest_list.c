@@ -23,8 +23,8 @@ read_lines(FILE *f, struct digests *into, const char **why, unsigned *number)
 }
 
 void
-digest_list_read(const char *path, struct digests *into, const char *what, unsigned line,
-    struct faults *faults)
+digest_list_read(
+    const char *path, struct digests *into, const char *what, unsigned line, struct faults *faults)
 {
 	FILE *f = fopen(path, "re");
 	const char *why = NULL;

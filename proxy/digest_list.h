@@ -11,7 +11,7 @@
  * into    empty, and sealed afterwards
  * faults  gains one at "line" when it cannot be read or a line of it is wrong: "what: FILE: ..."
  */
-void digest_list_read(const char *path, struct digests *into, const char *what, unsigned line,
-    struct faults *faults);
+void digest_list_read(
+    const char *path, struct digests *into, const char *what, unsigned line, struct faults *faults);
 
 #endif

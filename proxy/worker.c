@@ -13,6 +13,7 @@
 #include "ipc.h"
 #include "listener.h"
 #include "log_state.h"
+#include "mime/analyzers_init.h"
 #include "sandbox.h"
 #include "session.h"
 
@@ -331,6 +332,9 @@ start(struct worker *w, char **argv)
 	budget_raise_limit();
 	if (!record_init())
 		return "cannot set up records";
+	if (w->config->mime.inspect &&
+	    !analyzers_init(w->config->mime.types == TYPES_SYSTEM, &why))
+		return why;
 	if (!sandbox_drop(w->config->user, &why))
 		return why;
 	process_follow_parent(); /* the kernel forgot it with the user */
@@ -366,6 +370,7 @@ stop(struct worker *w)
 		event_base_free(w->base);
 	board_close(w->board);
 	config_free(w->config);
+	analyzers_end();
 }
 
 int

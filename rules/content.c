@@ -26,9 +26,8 @@ has_words(char *const *words)
 	return words != NULL && words[0] != NULL;
 }
 
-/* It is on, and has something to look for. */
-static bool
-is_armed(const struct content_policy *p, enum content_rule rule)
+bool
+content_armed(const struct content_policy *p, enum content_rule rule)
 {
 	if (content_does(p, rule) == CHECK_OFF)
 		return false;
@@ -44,15 +43,6 @@ is_armed(const struct content_policy *p, enum content_rule rule)
 	default:
 		return true;
 	}
-}
-
-bool
-content_active(const struct content_policy *p)
-{
-	for (unsigned i = 0; i < CONTENT_RULES; i++)
-		if (is_armed(p, (enum content_rule)i))
-			return true;
-	return false;
 }
 
 /* ---- words ---- */
@@ -214,14 +204,15 @@ look(const struct content_policy *p, const struct mail *m, enum content_rule rul
 {
 	enum check does = content_does(p, rule);
 
-	if (does <= found->does || !is_armed(p, rule))
+	if (does <= found->does || !content_armed(p, rule))
 		return;
-	for (size_t i = 0; i < mail_parts(m); i++)
+	for (size_t i = 0; m != NULL && i < mail_parts(m); i++)
 		if (applies(p, rule, mail_part(m, i))) {
 			note(found, does, rule, mail_part(m, i));
 			return;
 		}
-	if (rule == CONTENT_INCOMPLETE && (mail_broken(m) || mail_parts_left_out(m) > 0))
+	if (rule == CONTENT_INCOMPLETE &&
+	    (m == NULL || mail_broken(m) || mail_parts_left_out(m) > 0))
 		note(found, does, rule, NULL);
 }
 

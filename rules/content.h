@@ -48,11 +48,11 @@ struct content_policy {
 
 /* What is done about a rule: the lesser of what it and "check" say. */
 enum check content_does(const struct content_policy *, enum content_rule);
-/* Some rule could find something: messages have to be looked at. */
-bool content_active(const struct content_policy *);
+/* The rule is not off, and has something to look for. */
+bool content_armed(const struct content_policy *, enum content_rule);
 
 /*
- * mail      after mail_finish()
+ * mail      after mail_finish(); NULL: nothing is known of it
  * may_hold  the message can still be refused; else a rule that enforces reports
  *
  * *out is always filled in: rule "content", reason the name of the content rule, or "clean". A

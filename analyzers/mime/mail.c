@@ -181,6 +181,12 @@ mail_finished(const struct mail *m)
 	return m->finished;
 }
 
+const struct mail_options *
+mail_options(const struct mail *m)
+{
+	return &m->options;
+}
+
 uint64_t
 mail_size(const struct mail *m)
 {

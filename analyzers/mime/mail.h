@@ -100,6 +100,8 @@ void mail_finish(struct mail *);
 bool mail_broken(const struct mail *);
 /* mail_finish() was called: the message came to its end. */
 bool mail_finished(const struct mail *);
+/* What it was made with. */
+const struct mail_options *mail_options(const struct mail *);
 /* Octets fed. */
 uint64_t mail_size(const struct mail *);
 
