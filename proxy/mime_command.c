@@ -28,7 +28,7 @@ struct reading {
 };
 
 /* An mbox is told by its first line; its messages begin behind lines like that. */
-struct mailbox {
+struct source {
 	struct reading *reading;
 	const char *path;
 	struct mail *mail;
@@ -50,7 +50,7 @@ complain(struct reading *r, const char *path, const char *why)
 /* ---- one message ---- */
 
 static void
-heading(struct mailbox *b)
+heading(struct source *b)
 {
 	struct reading *r = b->reading;
 	struct buf name;
@@ -69,7 +69,7 @@ heading(struct mailbox *b)
 }
 
 static void
-print_json(const struct mailbox *b)
+print_json(const struct source *b)
 {
 	json_t *line = json_object();
 
@@ -83,7 +83,7 @@ print_json(const struct mailbox *b)
 }
 
 static void
-end_message(struct mailbox *b)
+end_message(struct source *b)
 {
 	if (b->mail == NULL)
 		return;
@@ -102,7 +102,7 @@ end_message(struct mailbox *b)
 }
 
 static bool
-begin_message(struct mailbox *b)
+begin_message(struct source *b)
 {
 	b->mail = mail_new(&b->reading->options);
 	if (b->mail == NULL)
@@ -111,7 +111,7 @@ begin_message(struct mailbox *b)
 }
 
 static void
-feed(struct mailbox *b, struct span octets)
+feed(struct source *b, struct span octets)
 {
 	if (octets.n > 0 && b->mail != NULL)
 		mail_feed(b->mail, octets);
@@ -124,7 +124,7 @@ static const char from_line[] = "From ";
 
 /* What was held back of a line is no From_ line: it belongs to the message. */
 static void
-give_held(struct mailbox *b)
+give_held(struct source *b)
 {
 	feed(b, buf_span(&b->held));
 	buf_clear(&b->held);
@@ -132,7 +132,7 @@ give_held(struct mailbox *b)
 
 /* Octets at the front that end no line and begin none, or the first of a line. */
 static size_t
-take_line_start(struct mailbox *b, struct span s)
+take_line_start(struct source *b, struct span s)
 {
 	size_t want = FROM_N - b->held.n, n = s.n < want ? s.n : want;
 	struct span part = span_first(s, n);
@@ -158,7 +158,7 @@ take_line_start(struct mailbox *b, struct span s)
 }
 
 static bool
-mbox_feed(struct mailbox *b, struct span s)
+mbox_feed(struct source *b, struct span s)
 {
 	while (s.n > 0) {
 		ptrdiff_t end;
@@ -189,7 +189,7 @@ mbox_feed(struct mailbox *b, struct span s)
 /* ---- one file ---- */
 
 static bool
-take(struct mailbox *b, struct span s)
+take(struct source *b, struct span s)
 {
 	if (!b->begun) {
 		b->begun = true;
@@ -222,7 +222,7 @@ read_piece(int fd, uint8_t *p)
 static void
 read_file(struct reading *r, const char *path, int fd)
 {
-	struct mailbox b = {.reading = r, .path = path};
+	struct source b = {.reading = r, .path = path};
 	uint8_t *piece = malloc(PIECE);
 	ssize_t n = -1;
 
