@@ -70,20 +70,17 @@ unpercent(struct parser *p, struct span raw, struct buf *out)
 static struct span
 take_charset(struct parser *p, struct span *raw)
 {
-	ptrdiff_t first = span_find(*raw, '\''), second;
-	struct span charset;
+	ptrdiff_t first = span_find(*raw, '\'');
+	struct span rest = first < 0 ? SPAN_NONE : span_from(*raw, (size_t)first + 1);
+	ptrdiff_t second = span_find(rest, '\'');
+	struct span charset = first < 0 ? SPAN_NONE : span_first(*raw, (size_t)first);
 
-	if (first < 0)
-		goto none;
-	second = span_find(span_from(*raw, (size_t)first + 1), '\'');
-	if (second < 0)
-		goto none;
-	charset = span_first(*raw, (size_t)first);
-	*raw = span_of(raw->p + first + second + 2, raw->n - (size_t)(first + second + 2));
+	if (second < 0) {
+		fault(p, MIME_ODD_PARAMETER, *raw, "RFC 2231 value without a charset");
+		return SPAN_NONE;
+	}
+	*raw = span_of(rest.p + second + 1, rest.n - (size_t)second - 1);
 	return charset;
-none:
-	fault(p, MIME_ODD_PARAMETER, *raw, "RFC 2231 value without a charset");
-	return SPAN_NONE;
 }
 
 /* Appends text of an RFC 2231 value to what is kept. */

@@ -183,9 +183,9 @@ quoted_value(struct param_scan *s, struct param_token *t)
 	s->rest = behind(from, i + 1);
 	skip(s);
 	if (s->rest.n > 0 && s->rest.p[0] != ';') {
-		struct span behind = word_before(s->rest, ";");
+		struct span next = word_before(s->rest, ";");
 
-		if (span_find(behind, '=') >= 0) {
+		if (span_find(next, '=') >= 0) {
 			fault(s, "semicolon missing");
 			return;
 		}
