@@ -180,18 +180,25 @@ look_at_word(struct decoder *d, const struct word *w, const uint8_t *at)
 		fault(d, MIME_ODD_WORD, at, "word not set apart by blanks");
 }
 
+static const struct charset *
+charset_of(struct span label)
+{
+	ptrdiff_t star = span_find(label, '*');
+
+	return charset_find(star < 0 ? label : span_first(label, (size_t)star));
+}
+
 /* The words gathered so far go out: converted, or as they came when nobody knows the charset. */
 static bool
 run_ends(struct decoder *d)
 {
 	struct run *r = &d->run;
-	ptrdiff_t star = span_find(r->charset, '*');
 	const struct charset *c;
 
 	if (!r->open)
 		return true;
 	r->open = false;
-	c = charset_find(star < 0 ? r->charset : span_first(r->charset, (size_t)star));
+	c = charset_of(r->charset);
 	if (c == NULL) {
 		fault(d, MIME_ODD_CHARSET, r->raw.p, "unknown charset of a word");
 		return buf_add(d->out, r->raw);
@@ -208,14 +215,19 @@ run_ends(struct decoder *d)
 	return true;
 }
 
+/* gap: the blanks between it and the word before it, if that is a word. */
 static bool
-add_word(struct decoder *d, const struct word *w, const uint8_t *at)
+add_word(struct decoder *d, const struct word *w, const uint8_t *at, struct span gap)
 {
 	struct run *r = &d->run;
 
 	look_at_word(d, w, at);
-	if (r->open && !span_ieq(r->charset, w->charset) && !run_ends(d))
-		return false;
+	if (r->open && !span_ieq(r->charset, w->charset)) {
+		bool known = charset_of(r->charset) != NULL && charset_of(w->charset) != NULL;
+
+		if (!run_ends(d) || (!known && !buf_add(d->out, gap)))
+			return false;
+	}
 	if (!r->open) {
 		buf_clear(r->octets);
 		r->charset = w->charset;
@@ -251,12 +263,22 @@ decode(struct decoder *d)
 		if (!(d->run.open && blank) &&
 		    (!run_ends(d) || !buf_add(d->out, span_of(from, plain))))
 			return false;
-		plain = 0;
-		if (!add_word(d, &w, rest.p))
+		if (!add_word(d, &w, rest.p, span_of(from, plain)))
 			return false;
+		plain = 0;
 		rest = span_from(rest, w.n);
 	}
 	return run_ends(d) && buf_add(d->out, span_of(d->value.p + d->value.n - plain, plain));
+}
+
+static const uint8_t *
+first_high(struct span s)
+{
+	size_t i = 0;
+
+	while (s.p[i] < 0x80)
+		i++;
+	return s.p + i;
 }
 
 bool
@@ -271,7 +293,7 @@ mime_words_decode(
 	if (nul != NULL)
 		fault(&d, MIME_ODD_NUL, nul, "NUL");
 	if (!span_is_utf8(value))
-		fault(&d, MIME_ODD_8BIT_HEADER, value.p, "octets in no known charset");
+		fault(&d, MIME_ODD_8BIT_HEADER, first_high(value), "octets in no known charset");
 	buf_init(&octets, value.n);
 	d.run.octets = &octets;
 	done = decode(&d);
