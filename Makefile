@@ -96,7 +96,7 @@ $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR)
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) qcs $@ $^
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -7,7 +7,8 @@
  * text: it is somebody's idea of one. Linear in time; the first max addresses are kept, the rest is
  * counted.
  *
- * Faults, offsets in the value: MIME_ODD_ADDRESS with a detail, and those of word.h.
+ * Faults, offsets in the value (of what is within an address: of its end): MIME_ODD_ADDRESS with a
+ * detail, and those of word.h.
  */
 #ifndef POSTERN_MIME_ADDRESS_LIST_H
 #define POSTERN_MIME_ADDRESS_LIST_H
@@ -15,7 +16,7 @@
 #include "core/buf.h"
 #include "mime/fault.h"
 
-#define ADDRESS_TEXT_MAX 4096 /* octets kept of one address */
+#define ADDRESS_PIECE_MAX 1024 /* octets that are looked at of a name, of an address */
 
 /* Spans are good until the list is freed. */
 struct address {

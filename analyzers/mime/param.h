@@ -10,7 +10,7 @@
  *
  * Linear in time (n log n in the number of sections); at most the stated number of parameters.
  *
- * Faults, offsets in the value:
+ * Faults, offsets in the value (of what is within a parameter: of its value):
  *   MIME_ODD_PARAMETER   any deviation from the grammar; detail says which
  *   MIME_ODD_CHARSET, MIME_ODD_TEXT  of an RFC 2231 value
  *   MIME_ODD_WORD, ...   of encoded words in a value (word.h)
@@ -26,7 +26,8 @@
 #include "mime/mime.h"
 
 #define PARAM_MAX	 256 /* parameters (and sections of them), when the caller names none */
-#define PARAM_OUTPUT_MAX 8   /* octets kept for one of the value, at most */
+#define PARAM_READINGS	 3   /* of one parameter, at most */
+#define PARAM_OUTPUT_MAX 24  /* octets kept for one of the value, at most */
 
 enum param_of {
 	PARAM_OF_TYPE,
