@@ -84,6 +84,8 @@ struct mime_part {
 	bool type_declared;
 	const struct mime_parameter *parameters;
 	size_t n_parameters;
+	const struct mime_parameter *disposition_parameters;
+	size_t n_disposition_parameters;
 	enum mime_encoding encoding;
 	struct span encoding_raw; /* as it came */
 	struct span charset;	  /* lower case */

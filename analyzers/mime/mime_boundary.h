@@ -13,9 +13,10 @@
 struct mime_boundary {
 	struct mime_boundary *next; /* with the same hash bucket */
 	uint64_t hash;
-	void *owner;	  /* whose multipart it delimits */
-	unsigned depth;	  /* of that: of two alike the deeper one counts */
-	unsigned reading; /* number of this candidate, where its header can be read in several ways */
+	void *owner;	/* whose multipart it delimits */
+	unsigned depth; /* of that: of two alike the deeper one counts */
+	unsigned
+	    reading; /* number of this candidate, where its header can be read in several ways */
 	size_t n;
 	uint8_t octets[];
 };

@@ -3,7 +3,8 @@
 void
 mime_header_init(struct mime_header *h, size_t limit)
 {
-	*h = (struct mime_header){.limit = limit, .first = true, .only_blank = true, .only_cr = true};
+	*h = (struct mime_header){
+	    .limit = limit, .first = true, .only_blank = true, .only_cr = true};
 	buf_init(&h->text, limit);
 }
 

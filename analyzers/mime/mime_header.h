@@ -12,14 +12,14 @@
 #include "core/buf.h"
 
 /* Octets in which the ":" of a field must come; a longer line without is no field. */
-#define MIME_NAME_MAX 1024
+#define MIME_NAME_MAX	     1024
 /* RFC 5322 s2.1.1: octets of a line, its end not counted */
 #define MIME_HEADER_LINE_MAX 998
 
 enum mime_header_what {
 	MIME_HEADER_MORE,  /* all was taken */
 	MIME_HEADER_FIELD, /* a field is complete: its lines are in text */
-	MIME_HEADER_MBOX,  /* "From " line of a mailbox file in front of the header: it is in text */
+	MIME_HEADER_MBOX, /* "From " line of a mailbox file in front of the header: it is in text */
 	MIME_HEADER_BLANK, /* the blank line: the body begins behind it */
 	MIME_HEADER_BODY,  /* what is in "line" is no field: it is the beginning of the body */
 };

@@ -136,7 +136,8 @@ static bool
 keep_text(struct mime_said *s, struct span value, struct span *where)
 {
 	if (where->p != NULL) {
-		s->duplicate = s->duplicate || !span_eq(span_first(value, MIME_SAID_TEXT_MAX), *where);
+		s->duplicate =
+		    s->duplicate || !span_eq(span_first(value, MIME_SAID_TEXT_MAX), *where);
 		return true;
 	}
 	if (!arena_copy(&s->arena, span_first(value, MIME_SAID_TEXT_MAX), where))
@@ -271,6 +272,8 @@ mime_said_settle(struct mime_said *s, struct mime_part *part)
 		const struct mime_parameter *file = param_find(&s->disposition, "filename", 0);
 
 		part->disposition = s->disposition.main;
+		part->disposition_parameters = s->disposition.parameters;
+		part->n_disposition_parameters = s->disposition.n;
 		name = file != NULL ? file : name;
 	}
 	if (name != NULL) {

@@ -31,12 +31,12 @@ struct mime_said {
 	enum mime_encoding encodings[MIME_SAID_MAX]; /* different ones */
 	unsigned n_encodings;
 	struct span encoding_raw, content_id, description;
-	bool version;		 /* MIME-Version is there */
-	bool two_types;		 /* two Content-Type with different values */
-	bool duplicate;		 /* some other field that may stand only once stands twice */
-	bool odd_encoding;	 /* more than a token, or an unknown one */
-	struct arena arena;	 /* short texts */
-	struct span type_raw;	 /* the first, to compare */
+	bool version;		  /* MIME-Version is there */
+	bool two_types;		  /* two Content-Type with different values */
+	bool duplicate;		  /* some other field that may stand only once stands twice */
+	bool odd_encoding;	  /* more than a token, or an unknown one */
+	struct arena arena;	  /* short texts */
+	struct span type_raw;	  /* the first, to compare */
 	struct span default_type; /* "text/plain", or "message/rfc822" in a digest */
 };
 
