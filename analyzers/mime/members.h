@@ -60,6 +60,9 @@ void members_free(struct members *);
 bool members_add(struct members *, const struct member *);
 struct member members_get(const struct members *, size_t i); /* i < n */
 
+/* For what only comes to light behind a member's octets. i < n. */
+void members_set_sizes(struct members *, size_t i, uint64_t size, uint64_t packed);
+
 /* a and b: the readings as constants; name_a and name_b may be empty. */
 void members_ambiguous(
     struct members *, const char *a, struct span name_a, const char *b, struct span name_b);

@@ -17,6 +17,9 @@
 
 struct tar;
 
+/* block: TAR_BLOCK octets. It is a header: its checksum fits. */
+bool tar_is_header(const uint8_t *block);
+
 /* m is written to until tar_free(). NULL: no memory. */
 struct tar *tar_new(struct members *m);
 void tar_free(struct tar *); /* NULL is fine */
