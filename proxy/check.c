@@ -39,15 +39,14 @@ static void
 print_memory(const struct config *c, const struct budget *budget)
 {
 	size_t each = session_octets(&c->smtp.dialogue);
-	size_t mail = c->mime.inspect ? mail_octets_max(&c->mime.options) : 0;
 
-	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent",
-	    (each + mail) >> 10);
-	if (mail > 0)
-		printf(", of these %zu KiB\n#   for what is in its message", mail >> 10);
-	printf(
-	    "; all of them at once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
-	    ((each + mail) * budget->sessions * budget->workers) >> 20);
+	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
+	       "them at once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
+	    each >> 10, (each * budget->sessions * budget->workers) >> 20);
+	if (c->mime.inspect)
+		printf("#   While a message comes in that was made to cost memory, at most %zu KiB "
+		       "more.\n",
+		    mail_octets_max(&c->mime.options) >> 10);
 }
 
 static void

@@ -17,6 +17,24 @@ mail_options_default(struct mail_options *o)
 	    .recipients = 100};
 }
 
+/* An archive that is open: libarchive's prefix and what it makes of it, or a reader of ours. */
+#define READER_MAX     ((size_t)3 << 20)
+/* Contexts of digests, and what OpenSSL keeps for them. */
+#define DIGESTS_OCTETS ((size_t)2 << 10)
+
+size_t
+mail_octets_max(const struct mail_options *o)
+{
+	size_t leaf = DETECT_LATE + DIGESTS_OCTETS;
+	size_t head = (size_t)MAIL_LISTS * o->recipients *
+		      ((size_t)3 * ADDRESS_PIECE_MAX + sizeof(struct address));
+
+	return sizeof(struct mail) + MAIL_FACTS_MAX + MAIL_LEAVES_MAX * leaf +
+	       (o->archives ? (size_t)LEAF_READERS_MAX * READER_MAX : 0) +
+	       (o->urls ? ((size_t)o->urls_max + 1) * URL_MAX : 0) + head +
+	       mime_octets_max(&o->mime);
+}
+
 struct mail *
 mail_new(const struct mail_options *o)
 {

@@ -91,19 +91,25 @@ add_readings(struct mail *m, struct mail_row *row, struct span name)
 	return ok;
 }
 
+/* Whatever stands under this name among the parameters of a field. */
+static bool
+add_parameters(struct mail *m, struct mail_row *row, const struct mime_parameter *each, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((span_eq(each[i].name, span_str("filename")) ||
+			span_eq(each[i].name, span_str("name"))) &&
+		    !add_readings(m, row, each[i].value))
+			return false;
+	return true;
+}
+
 static bool
 collect_names(struct mail *m, struct mail_row *row, const struct mime_part *from)
 {
-	if (!add_readings(m, row, from->filename))
+	if (!add_readings(m, row, from->filename) ||
+	    !add_parameters(m, row, from->disposition_parameters, from->n_disposition_parameters) ||
+	    !add_parameters(m, row, from->parameters, from->n_parameters))
 		return false;
-	for (size_t i = 0; i < from->n_parameters; i++) {
-		const struct mime_parameter *p = &from->parameters[i];
-
-		if ((span_eq(p->name, span_str("filename")) ||
-			span_eq(p->name, span_str("name"))) &&
-		    !add_readings(m, row, p->value))
-			return false;
-	}
 	names_worst_first((struct span *)(uintptr_t)row->part.names, row->part.n_names);
 	return true;
 }

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "config_handover.h"
 #include "config_schema.h"
 
 #define PATH_MAX_HERE 64
@@ -79,7 +80,7 @@ must_read(const char *text)
 
 #define ROOT_NAMES                                                                                 \
 	"workers, user, log, inside, inside_devices, resolvers, drain, audit, status, metrics, "   \
-	"intercept, forward, rotation, limits, smtp, ftp, pop3, imap"
+	"intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap"
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
@@ -131,6 +132,23 @@ static const struct {
 	"2: smtp.ports: \"smtp\" is not a port from 1 to 65535\n"},
     {"one port, two protocols", NETWORK "smtp { ports = {25} }\nftp { ports = {21, 25} }",
 	"3: ftp.ports: 25 stands in smtp.ports already; a port has one protocol\n"},
+    {"no list of digests", NETWORK "content { deny_sha256 = \"/nonexistent/list\" }\n",
+	"2: content.deny_sha256: /nonexistent/list: No such file or directory\n"},
+    {"a list of digests somewhere", NETWORK "content { deny_sha256 = \"list\" }\n",
+	"2: content.deny_sha256: \"list\" is no path that begins with \"/\"\n"},
+    {"rules, and nothing that they look at",
+	NETWORK "mime { inspect = no }\ncontent { deny_extensions = {\"exe\"} }\n",
+	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
+	"them otherwise\n"},
+    {"extensions", NETWORK "content { deny_extensions = {\".exe\", \"*.exe\"} }\n",
+	"2: content.deny_extensions: \".exe\" is not an extension like \"exe\" or \"tar.gz\", "
+	"without the dot before it\n"
+	"2: content.deny_extensions: \"*.exe\" is not an extension like \"exe\" or \"tar.gz\", "
+	"without the dot before it\n"},
+    {"types", NETWORK "content { deny_types = {\"pdf\"} }\n",
+	"2: content.deny_types: \"pdf\" is not a type like \"image/png\" or \"image/*\"\n"},
+    {"digests", NETWORK "mime { digests = {\"crc32\"} }\n",
+	"2: mime.digests: \"crc32\" is not one of sha256, sha1, md5\n"},
     {"resolvers", NETWORK "resolvers = {\"192.0.2.53@0\", dns.example.edu, recurse}",
 	"2: resolvers: \"192.0.2.53@0\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
 	"2: resolvers: \"dns.example.edu\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
@@ -417,10 +435,10 @@ test_mime_defaults(void **state)
 static void
 test_content_words_M9(void **state)
 {
-	struct config *c = must_read(NETWORK
-	    "mime { digests = {\"md5\", \"sha1\"} types = no }\n"
-	    "content { deny_types = {\"Image/*\"} deny_extensions = {\"EXE\", \"tar.GZ\"}\n"
-	    "mismatch = enforce bomb = off }\n");
+	struct config *c = must_read(
+	    NETWORK "mime { digests = {\"md5\", \"sha1\"} types = no }\n"
+		    "content { deny_types = {\"Image/*\"} deny_extensions = {\"EXE\", \"tar.GZ\"}\n"
+		    "mismatch = enforce bomb = off }\n");
 
 	(void)state;
 	assert_true(c->mime.options.md5 && c->mime.options.sha1);
@@ -434,36 +452,23 @@ test_content_words_M9(void **state)
 	config_free(c);
 }
 
-/* A file with these octets; its path in path. */
-static void
-file_of(const char *text, char path[32])
-{
-	int fd;
-
-	strcpy(path, "/tmp/test_config_XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
 /* The list goes to a worker with the text, in one file in memory. */
 static void
 test_digests_are_handed_over_M9(void **state)
 {
-	char path[32], text[256];
+	char path[PATH_MAX_HERE], text[256];
 	struct config *c, *worker;
 	uint8_t digest[DIGEST_SIZE] = {0xab};
-	int fd;
+	int fd, list;
 
 	(void)state;
-	file_of("# three lines, two digests\n"
-		"ff00000000000000000000000000000000000000000000000000000000000001  x\n"
-		"ab00000000000000000000000000000000000000000000000000000000000000\n",
+	list = file_of("# three lines, two digests\n"
+		       "ff00000000000000000000000000000000000000000000000000000000000001  x\n"
+		       "ab00000000000000000000000000000000000000000000000000000000000000\n",
 	    path);
 	snprintf(text, sizeof(text), NETWORK "content { deny_sha256 = \"%s\" }\n", path);
 	c = must_read(text);
-	unlink(path);
+	close(list);
 	assert_int_equal(c->content.sha256.n, 2);
 	assert_true(digests_has(&c->content.sha256, digest));
 	assert_true(c->mime.options.sha256);
@@ -483,27 +488,20 @@ test_digests_are_handed_over_M9(void **state)
 static void
 test_digest_lists_with_faults(void **state)
 {
-	char path[32], text[256], fault[256];
+	char path[PATH_MAX_HERE], text[256], fault[256], *faults;
+	int list;
 
 	(void)state;
-	file_of("ab00000000000000000000000000000000000000000000000000000000000000\nabc\n", path);
+	list = file_of(
+	    "ab00000000000000000000000000000000000000000000000000000000000000\nabc\n", path);
 	snprintf(text, sizeof(text), NETWORK "content { deny_sha256 = \"%s\" }\n", path);
 	snprintf(fault, sizeof(fault),
-	    "content.deny_sha256: %s: line 2 is no SHA-256 digest of 64 hexadecimal digits", path);
-	must_fail_with(text, fault);
-	unlink(path);
-	snprintf(fault, sizeof(fault), "content.deny_sha256: %s: No such file or directory", path);
-	must_fail_with(text, fault);
-	must_fail_with(NETWORK "content { deny_sha256 = \"list\" }\n",
-	    "content.deny_sha256: \"list\" is no path that begins with");
-	must_fail_with(NETWORK "mime { inspect = no } content { deny_extensions = {\"exe\"} }\n",
-	    "mime.inspect: no, and content.check needs to know");
-	must_fail_with(NETWORK "content { deny_extensions = {\".exe\"} }\n",
-	    "content.deny_extensions: \".exe\" is not an extension");
-	must_fail_with(NETWORK "content { deny_types = {\"pdf\"} }\n",
-	    "content.deny_types: \"pdf\" is not a type");
-	must_fail_with(NETWORK "mime { digests = {\"crc32\"} }\n",
-	    "mime.digests: \"crc32\" is not one of sha256, sha1, md5");
+	    "2: content.deny_sha256: %s: line 2 is no SHA-256 digest of 64 hexadecimal digits\n",
+	    path);
+	assert_null(read_text(text, &faults));
+	assert_string_equal(faults, fault);
+	free(faults);
+	close(list);
 }
 
 /* Words go where the headers say that they go. */
