@@ -113,10 +113,11 @@ scan(struct mime *m, const struct layer *l, struct tap *t)
 	struct mime_uu_event ev;
 	size_t used;
 
-	if (t->scan_left.n == 0)
+	if (!t->scanning)
 		return false;
 	mime_uu_feed(t->scan, t->scan_left, &used, &ev);
 	t->scan_left = span_from(t->scan_left, used);
+	t->scanning = ev.what != MIME_UU_MORE;
 	file_event(m, l, t, &ev);
 	return true;
 }
@@ -135,8 +136,10 @@ deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
 		t->sub->in = out;
 	else
 		queue_event(m, t->target, MIME_BODY, layer_off(l, l->off), out);
-	if (t->scan != NULL)
+	if (t->scan != NULL) {
 		t->scan_left = out;
+		t->scanning = true;
+	}
 }
 
 /* What of the run this tap does not know yet. */
