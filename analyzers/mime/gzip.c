@@ -101,7 +101,8 @@ hold_budget(struct gzip *g)
 
 	if (g->m->budget->inflate == 0 || (g->out > GZIP_RATIO_FROM && g->out / BOMB_RATIO > in))
 		stop(g);
-	/* of a single file there is no more to see than how fast it grows, and its size at the end */
+	/* of a single file there is no more to see than how fast it grows, and its size at the end
+	 */
 	else if (g->tar == NULL && g->out > GZIP_RATIO_FROM)
 		g->stopped = true;
 }
