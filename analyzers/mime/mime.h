@@ -48,8 +48,18 @@ enum mime_shape {
 	MIME_MESSAGE, /* message/rfc822, message/global: its only child is that message's body */
 };
 
-/* One parameter of Content-Type or Content-Disposition, RFC 2231 undone. */
+enum mime_reading {
+	MIME_PLAIN,	  /* name=value */
+	MIME_RFC2231,	  /* name*=value, or name*0=value with all its sections */
+	MIME_NOT_RFC2231, /* name*=value or name*0=value as a program reads it that knows neither */
+};
+
+/*
+ * One parameter of Content-Type or Content-Disposition, RFC 2231 undone. A name may be there more
+ * than once: then programs differ in which they take.
+ */
 struct mime_parameter {
+	enum mime_reading reading;
 	struct span name;  /* lower case */
 	struct span value; /* UTF-8 where the charset is known, else as it came */
 	struct span raw;   /* as it came */

@@ -12,6 +12,16 @@
 	X(MIME_ODD_AMBIGUOUS, "ambiguous", "two mail programs read it in two ways")                \
 	X(MIME_ODD_BASE64, "mime_invalid_base64", "RFC 2045 s6.8")                                 \
 	X(MIME_ODD_QP, "mime_invalid_qp", "RFC 2045 s6.7")                                         \
+	X(MIME_ODD_UU, "mime_invalid_uuencode", "POSIX uuencode")                                  \
+	X(MIME_ODD_LONG_LINE, "mime_long_enc_line", "RFC 2045 s6.7, s6.8: 76 characters")          \
+	X(MIME_ODD_CHARSET, "mime_unknown_charset", "RFC 2046 s4.1.2")                             \
+	X(MIME_ODD_TEXT, "mime_invalid_text", "octets that are none of the declared charset")      \
+	X(MIME_ODD_WORD, "mime_invalid_encoded_word", "RFC 2047 s2, s5")                           \
+	X(MIME_ODD_8BIT_HEADER, "mime_undeclared_8bit_header", "RFC 5322 s2.2, RFC 6532")          \
+	X(MIME_ODD_NUL, "mime_nul_octet", "RFC 5322 s4")                                           \
+	X(MIME_ODD_PARAMETER, "mime_invalid_parameter", "RFC 2045 s5.1, RFC 2231")                 \
+	X(MIME_ODD_TOO_MANY_PARAMETERS, "mime_too_many_parameters", "CVE-2026-27859 and its kin")  \
+	X(MIME_ODD_ADDRESS, "mime_invalid_address", "RFC 5322 s3.4")                               \
 	X(MIME_ODD_LONG_BOUNDARY, "mime_long_boundary", "RFC 2046 s5.1.1")
 
 enum mime_anomaly {
