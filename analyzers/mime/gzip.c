@@ -101,8 +101,9 @@ hold_budget(struct gzip *g)
 
 	if (g->m->budget->inflate == 0 || (g->out > GZIP_RATIO_FROM && g->out / BOMB_RATIO > in))
 		stop(g);
-	/* of a single file there is no more to see than its size, which is at the end */
-	else if (g->tar == NULL && g->first_n == TAR_BLOCK)
+	/* of a single file there is no more to see than how fast it grows, and its size at the end
+	 */
+	else if (g->tar == NULL && g->out > GZIP_RATIO_FROM)
 		g->stopped = true;
 }
 
@@ -200,7 +201,7 @@ gzip_finish(struct gzip *g)
 	}
 	if (g->tar == NULL) {
 		add_single(g);
-	} else if (!g->m->partial) {
+	} else if (!g->stopped) {
 		tar_finish(g->tar);
 	}
 	if (g->out > GZIP_RATIO_FROM && g->inflated_in > 0 &&

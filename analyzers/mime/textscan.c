@@ -176,7 +176,7 @@ markup_kind(struct span s, bool first, bool *xml)
 {
 	if (span_istarts(s, span_str("hta:application")))
 		return "application/hta";
-	if (is_html_tag(s, first))
+	if (is_html_tag(s, first && !*xml))
 		return "text/html";
 	if (first && span_istarts(s, span_str("?xml")))
 		*xml = true;

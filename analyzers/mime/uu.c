@@ -288,7 +288,7 @@ outside(struct mime_uu *d, struct span in, size_t *used, struct mime_uu_event *e
 {
 	size_t n = d->n == 0 ? sure_text(d, in) : 0;
 	struct span line, name;
-	bool base64;
+	bool base64, whole;
 
 	ev->off = d->off;
 	if (n > 0) {
@@ -299,7 +299,8 @@ outside(struct mime_uu *d, struct span in, size_t *used, struct mime_uu_event *e
 	}
 	if (!next_line(d, in, used, &line))
 		return;
-	if (!d->middle && mime_uu_is_begin(line, &name, &base64)) {
+	whole = !d->middle && (line.p[line.n - 1] == '\n' || line.n < sizeof(d->held));
+	if (whole && mime_uu_is_begin(line, &name, &base64)) {
 		if (mode_is_odd(line))
 			fault(d, "mode is not octal");
 		ev->what = MIME_UU_BEGIN;
