@@ -252,10 +252,18 @@ open_sub(struct mime *m, struct layer *l, struct tap *t)
 static void
 add_boundary(struct mime *m, struct layer *l, struct frame *f, struct span octets)
 {
+	struct mime_delimiter d;
+
 	if (f->readings == READINGS_MAX)
 		return;
 	if (octets.n > 70)
 		say(m, f, MIME_ODD_LONG_BOUNDARY, layer_off(l, l->off), NULL);
+	d = mime_boundaries_match(&l->boundaries, octets);
+	if (d.exact && d.boundary->owner == f && !d.close)
+		return;
+	if (d.exact && d.boundary->owner != f)
+		say_two(m, f, layer_off(l, f->begin), "delimiters of this part, or of an outer one: ",
+		    octets, "", SPAN_NONE);
 	if (mime_boundary_add(&l->boundaries, octets, f, f->part.depth, f->readings++) == NULL)
 		m->no_memory = true;
 }
@@ -433,6 +441,31 @@ open_other_readings(struct mime *m, struct layer *l, struct frame *f, enum mime_
 }
 
 static void
+say_other_readings(struct mime *m, struct frame *f, uint64_t off)
+{
+	const struct mime_said *said = &f->said;
+
+	for (unsigned i = 1; i < said->n_types; i++) {
+		const struct span first = said->types[0].main, other = said->types[i].main;
+
+		if (span_eq(first, other))
+			say(m, f, MIME_ODD_AMBIGUOUS, off,
+			    "parameters of the first Content-Type, or: of the other");
+		else
+			say_two(m, f, off, "Content-Type: ", first, " or: ", other);
+	}
+	for (unsigned i = 1; i < said->n_encodings; i++)
+		say_two(m, f, off,
+		    "Content-Transfer-Encoding: ", span_str(mime_encoding_name(said->encodings[0])),
+		    " or: ", span_str(mime_encoding_name(said->encodings[i])));
+	if (said->odd_encoding && said->n_encodings == 1 &&
+	    said->encodings[0] != MIME_UNKNOWN_ENCODING)
+		say_two(m, f, off,
+		    "Content-Transfer-Encoding: ", span_str(mime_encoding_name(said->encodings[0])),
+		    " or: ", span_str("unknown"));
+}
+
+static void
 say_header(struct mime *m, struct layer *l, struct frame *f)
 {
 	const struct mime_said *said = &f->said;
@@ -445,6 +478,7 @@ say_header(struct mime *m, struct layer *l, struct frame *f)
 	    {said->odd_encoding, MIME_ODD_ENCODING},
 	    {l->header.too_long, MIME_ODD_LONG_HEADER},
 	    {l->header.long_line, MIME_ODD_LONG_HEADER_LINE},
+	    {l->header.bare_cr, MIME_ODD_BARE_CR},
 	    {l->fields > m->limits.fields, MIME_ODD_TOO_MANY_FIELDS},
 	    {l->broken, MIME_ODD_BROKEN_HEADER},
 	    {f->part.number == 0 && f->part.type_declared && !said->version, MIME_ODD_NO_VERSION},
@@ -455,13 +489,10 @@ say_header(struct mime *m, struct layer *l, struct frame *f)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].is)
 			say(m, f, rows[i].what, off, NULL);
-	for (unsigned i = 1; i < said->n_types; i++)
-		say_two(
-		    m, f, off, "Content-Type: ", said->types[0].main, " or: ", said->types[i].main);
-	for (unsigned i = 1; i < said->n_encodings; i++)
-		say_two(m, f, off,
-		    "Content-Transfer-Encoding: ", span_str(mime_encoding_name(said->encodings[0])),
-		    " or: ", span_str(mime_encoding_name(said->encodings[i])));
+	say_other_readings(m, f, off);
+	if (l->header.cr_blank)
+		say(m, f, MIME_ODD_AMBIGUOUS, off,
+		    "a line of nothing but CR ends the header, or: it is a line of it");
 	if (l->header.went_on)
 		say(m, f, MIME_ODD_AMBIGUOUS, off,
 		    "a line of blanks continues a field, or: it ends the header");

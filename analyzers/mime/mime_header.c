@@ -116,8 +116,10 @@ classify(struct mime_header *h, bool ended)
 	struct span line = mime_header_line(h);
 	ptrdiff_t colon = span_find(line, ':');
 
-	if (ended && h->only_cr)
+	if (ended && h->only_cr) {
+		h->cr_blank = h->line_n > 2;
 		return MIME_HEADER_BLANK;
+	}
 	if (h->first && is_mbox_line(line) && ended)
 		return MIME_HEADER_MBOX;
 	if (colon >= 0 && is_field_name(span_first(line, (size_t)colon))) {
@@ -133,6 +135,10 @@ classify(struct mime_header *h, bool ended)
 static void
 end_line(struct mime_header *h)
 {
+	struct span line = mime_header_line(h);
+
+	if (line.n > 2 && line.p[line.n - 2] == '\r' && line.p[line.n - 3] == '\r')
+		h->bare_cr = true;
 	if (h->line_n > MIME_HEADER_LINE_MAX + 2)
 		h->long_line = true;
 	if (h->fold && h->only_blank)

@@ -37,6 +37,8 @@ struct mime_header {
 	bool only_cr;	    /* ... nothing but CR */
 	bool blank_looking; /* a line of blanks was taken for the continuation of a field */
 	bool went_on;	    /* and the header went on behind it */
+	bool bare_cr;	    /* a line ended in CR CR LF */
+	bool cr_blank;	    /* and that was the blank line */
 	bool too_long;	    /* the limit was passed */
 	bool long_line;	    /* a line was longer than MIME_HEADER_LINE_MAX */
 	bool cut_field;	    /* the end of the field in text is not kept */

@@ -56,7 +56,7 @@ struct tap {
 	struct layer *sub;    /* NULL: the caller gets the content */
 	struct mime_uu *scan; /* files in a text; or NULL */
 	struct span scan_left;
-	bool scanning; /* it may have more to say */
+	bool scanning;	    /* it may have more to say */
 	struct frame *file; /* that is open */
 	unsigned scan_told;
 	bool scan_finished;
