@@ -129,7 +129,7 @@ open_reader(struct archive_reader *a)
 }
 
 struct archive_reader *
-archive_new(struct span type, struct archive_budget *budget)
+archive_reader_new(struct span type, struct archive_budget *budget)
 {
 	size_t i = find_type(type);
 	struct archive_reader *a;
@@ -145,7 +145,7 @@ archive_new(struct span type, struct archive_budget *budget)
 }
 
 void
-archive_free(struct archive_reader *a)
+archive_reader_free(struct archive_reader *a)
 {
 	if (a == NULL)
 		return;
@@ -253,7 +253,7 @@ keep(struct archive_reader *a, struct span octets)
 /* ---- any of them ---- */
 
 void
-archive_feed(struct archive_reader *a, struct span octets)
+archive_reader_feed(struct archive_reader *a, struct span octets)
 {
 	a->whole += octets.n;
 	switch (a->reader) {
@@ -276,7 +276,7 @@ archive_feed(struct archive_reader *a, struct span octets)
 }
 
 void
-archive_finish(struct archive_reader *a)
+archive_reader_finish(struct archive_reader *a)
 {
 	switch (a->reader) {
 	case ZIP:
@@ -299,7 +299,7 @@ archive_finish(struct archive_reader *a)
 }
 
 const struct members *
-archive_members(const struct archive_reader *a)
+archive_reader_members(const struct archive_reader *a)
 {
 	return &a->m;
 }
