@@ -80,7 +80,7 @@ static bool
 feed_readers(struct leaf *l, struct span octets)
 {
 	if (l->archive != NULL && octets.n > 0)
-		archive_feed(l->archive, octets);
+		archive_reader_feed(l->archive, octets);
 	return feed_urls(l, octets);
 }
 
@@ -95,7 +95,7 @@ open_archive(struct leaf *l)
 	l->archive_left_out = s->readers == LEAF_READERS_MAX;
 	if (l->archive_left_out)
 		return true;
-	l->archive = archive_new(type, &s->budget);
+	l->archive = archive_reader_new(type, &s->budget);
 	if (l->archive == NULL)
 		return false;
 	s->readers++;
@@ -138,8 +138,8 @@ leaf_finish(struct leaf *l)
 	if (l->detects && detect_finish(&l->detect) && !on_detected(l))
 		return false;
 	if (l->archive != NULL) {
-		archive_finish(l->archive);
-		if (archive_members(l->archive)->nomem)
+		archive_reader_finish(l->archive);
+		if (archive_reader_members(l->archive)->nomem)
 			return false;
 	}
 	if (l->shared->urls_owner != l)
@@ -168,7 +168,7 @@ leaf_end(struct leaf *l)
 	if (l->detects)
 		detect_free(&l->detect);
 	if (l->archive != NULL) {
-		archive_free(l->archive);
+		archive_reader_free(l->archive);
 		l->shared->readers--;
 	}
 	if (l->shared->urls_owner == l)

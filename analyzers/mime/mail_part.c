@@ -247,7 +247,7 @@ end_leaf(struct mail *m, struct mail_row *row)
 		mail_keep(m, detect_type(&leaf->detect), &p->detected);
 	p->encrypted = p->encrypted || sealed_is_encrypted(leaf->sealed);
 	if (leaf->archive != NULL)
-		take_archive(m, row, archive_members(leaf->archive));
+		take_archive(m, row, archive_reader_members(leaf->archive));
 	else if (leaf->archive_left_out)
 		p->archive = MAIL_ARCHIVE_PARTIAL;
 	leaf_end(leaf);
