@@ -90,7 +90,7 @@ next_line(struct mime_uu *d, struct span in, size_t *used, struct span *line)
 		return true;
 	}
 	if (d->n == 0 || (d->held[d->n - 1] != '\n' && room > 0)) {
-		if (n > 0)
+		if (in.n > 0)
 			memcpy(d->held + d->n, in.p, n);
 		d->n += n;
 		*used = n;
@@ -233,7 +233,7 @@ leave(struct mime_uu *d, struct span line, struct mime_uu_event *ev)
 		return 0;
 	}
 	ev->what = MIME_UU_END;
-	if (is_end(d, line)) {
+	if (line.n > 0 && is_end(d, line)) {
 		d->state = OUTSIDE;
 		return line_done(d, line);
 	}
@@ -288,7 +288,7 @@ outside(struct mime_uu *d, struct span in, size_t *used, struct mime_uu_event *e
 {
 	size_t n = d->n == 0 ? sure_text(d, in) : 0;
 	struct span line, name;
-	bool base64;
+	bool base64, whole;
 
 	ev->off = d->off;
 	if (n > 0) {
@@ -299,7 +299,8 @@ outside(struct mime_uu *d, struct span in, size_t *used, struct mime_uu_event *e
 	}
 	if (!next_line(d, in, used, &line))
 		return;
-	if (!d->middle && mime_uu_is_begin(line, &name, &base64)) {
+	whole = !d->middle && (line.p[line.n - 1] == '\n' || line.n < sizeof(d->held));
+	if (whole && mime_uu_is_begin(line, &name, &base64)) {
 		if (mode_is_odd(line))
 			fault(d, "mode is not octal");
 		ev->what = MIME_UU_BEGIN;
