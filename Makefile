@@ -13,14 +13,15 @@ VERSION := 0.1
 
 # Every package comes from Debian 12. deps: what the build needs. deps-test: what checks it.
 DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev libconfuse-dev \
-	libjansson-dev libunbound-dev libnftnl-dev libmnl-dev libseccomp-dev libcap-ng-dev
+	libjansson-dev libunbound-dev libnftnl-dev libmnl-dev libseccomp-dev libcap-ng-dev file \
+	libmagic-dev libarchive-dev zlib1g-dev
 DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-deb: what makes the package. deps-root: what makes and boots a bare Debian.
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
-PKGS_ANALYZERS := libcrypto
+PKGS_ANALYZERS := libcrypto libmagic libarchive zlib
 PKGS_RULES     := $(PKGS_ANALYZERS) libidn2 libnftnl libmnl
 PKGS_PROXY     := $(PKGS_RULES) libevent libconfuse jansson libssl libunbound libseccomp libcap-ng
 
@@ -55,7 +56,7 @@ SRC_UNIT      := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c
 SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
-	$(wildcard tests/fuzz/*.c tests/net/preload/*.c)
+	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -89,19 +90,32 @@ all: $(BUILD)/postern
 $(BUILD)/postern: $(call obj,proxy/main.c) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
-$(LIB_ANALYZERS): $(call obj,$(SRC_ANALYZERS))
+$(LIB_ANALYZERS): $(call obj,$(SRC_ANALYZERS)) $(BUILD)/obj/types_magic.o
 $(LIB_RULES): $(call obj,$(SRC_RULES))
 $(LIB_PROXY): $(call obj,$(filter-out proxy/main.c,$(SRC_PROXY)))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(call say,AR)
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) qcs $@ $^
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(SEES) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The database of file types: libmagic's compiler makes it, C takes it in.
+$(BUILD)/types_magic.c: analyzers/mime/types.magic Makefile
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)cd $(@D) && file -C -m $(abspath $<)
+	$(Q){ echo '#include "mime/types_magic.h"'; echo 'const unsigned char types_magic[] = {'; \
+	    od -An -v -tx1 $(@D)/types.magic.mgc | sed 's/ \(..\)/0x\1,/g'; \
+	    echo '};'; echo 'const size_t types_magic_n = sizeof(types_magic);'; } >$@
+$(BUILD)/obj/types_magic.o: $(BUILD)/types_magic.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -Ianalyzers $(CFLAGS) -c -o $@ $<
 
 # The tests of a room link nothing from the rooms to its right.
 .PHONY: units replays fuzzers
@@ -118,6 +132,12 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
+
+# What parses messages must survive that memory runs out.
+ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+UNITS_MIME := $(filter $(BUILD)/unit/analyzers/mime/%,$(UNITS))
+$(UNITS_MIME): $(BUILD)/obj/tests/unit/alloc.o
+$(UNITS_MIME): LDFLAGS += $(ALLOC_WRAP)
 
 # What the tests in namespaces drive beside the gateway.
 HELPERS := $(patsubst tests/net/%.c,$(BUILD)/net/%,$(SRC_NET))
@@ -143,6 +163,15 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 # the gate is a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
+
+## bench-decoders: MB/s of the transfer decoders, beside SHA-256
+.PHONY: bench-decoders
+bench-decoders: $(BUILD)/bench/decoders
+	$<
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS))
 
 # Conversations through the gate, in process.
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))

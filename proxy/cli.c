@@ -7,6 +7,7 @@
 #include "config.h"
 #include "explain.h"
 #include "guard.h"
+#include "mime_command.h"
 #include "release.h"
 #include "status_command.h"
 #include "supervisor.h"
@@ -23,6 +24,7 @@ static const struct command commands[] = {
 	"                       [--helo NAME] [--auth] [--device NAME] [-c FILE]",
 	explain},
     {"status", "[--json] [--sessions] [-c FILE]", status_command},
+    {"mime", "[--json] FILE...", mime_command},
 };
 
 const struct command *

@@ -51,6 +51,7 @@ enum record_source {
 /* ---- one SMTP transaction: from MAIL (or what was refused instead of it) to its end ---- */
 
 struct record_smtp;
+struct mail;
 
 struct record_smtp *record_smtp_new(void); /* NULL: no memory; all functions below take NULL */
 void record_smtp_free(struct record_smtp *);
@@ -75,7 +76,12 @@ void record_smtp_verdict(struct record_smtp *, const struct verdict *);
  */
 void record_smtp_message(
     struct record_smtp *, uint64_t size, const char *transfer /* DATA, BDAT */);
-/* Writes the record. tx_id counts from 0 in a session. */
+/* What is in the message: the caller's, until the record is written. NULL: it could not be known.
+ */
+void record_smtp_mail(struct record_smtp *, const struct mail *);
+/*
+ * Writes the record, and one for each file in the message. tx_id counts from 0 in a session.
+ */
 void record_smtp_write(struct record_smtp *, const struct record_session *, unsigned tx_id,
     const char *state, record_sink *, void *arg);
 
