@@ -1229,12 +1229,12 @@ frame_pops(struct mime *m, struct layer *l)
 static void
 pop_step(struct mime *m, struct layer *l)
 {
-	if (l->n_taps > 0 && l->taps[l->n_taps - 1]->frame == l->top)
-		tap_close(m, l);
-	else if (l->top != l->keep)
-		frame_pops(m, l);
 	if (l->top == l->keep)
 		l->popping = false;
+	else if (l->n_taps > 0 && l->taps[l->n_taps - 1]->frame == l->top)
+		tap_close(m, l);
+	else
+		frame_pops(m, l);
 }
 
 /* The octets of a layer end here. */
