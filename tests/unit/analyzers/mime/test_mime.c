@@ -8,8 +8,10 @@
 
 #include "mime/charset.h"
 #include "mime_text.h"
+#include "tests/unit/alloc.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#define nitems(a)   (sizeof(a) / sizeof((a)[0]))
+#define MESSAGE_MAX 8192 /* octets of a row, and of what it gives */
 
 struct row {
 	const char *name;
@@ -651,6 +653,25 @@ static const struct row rows[] = {
 	"1.1 text/plain base64 [hello]\n"
 	"|0 1 /1 /0",
 	false},
+    {"two readings and a part behind the close",
+	M(V "Content-Type: message/rfc822\r\nContent-Type: multipart/mixed; "
+	    "boundary=B\r\n\r\n--B\r\n\r\none\r\n--B--\r\n--B\r\n\r\ntwo\r\n--B--\r\n"),
+	"multipart/mixed {duplicate_fields}{ambiguous: Content-Type: message/rfc822 or: "
+	"multipart/mixed}{mime_part_after_close}\n"
+	"~0.1 text/plain {mime_broken_header}{ambiguous: a line that is no field begins the body, "
+	"or: the header goes on behind it} [--B\r\n"
+	"\r\n"
+	"one\r\n"
+	"--B--\r\n"
+	"--B\r\n"
+	"\r\n"
+	"two\r\n"
+	"--B--\r\n"
+	"]\n"
+	"1 text/plain [one]\n"
+	"2 text/plain [two]\n"
+	"|0 1 2 /2 3 /3 /1 /0",
+	false},
 };
 
 /* The message in pieces of so many octets, the first of them "first" long. */
@@ -686,15 +707,13 @@ without_cr(uint8_t *p, size_t n)
 static bool
 same_lines(struct span got, struct span want)
 {
-	uint8_t *a = malloc(got.n + 1), *b = malloc(want.n + 1);
+	static uint8_t a[MESSAGE_MAX], b[MESSAGE_MAX];
 	bool same;
 
-	assert_true(a != NULL && b != NULL);
+	assert_true(got.n <= MESSAGE_MAX && want.n <= MESSAGE_MAX);
 	memcpy(a, got.p, got.n);
 	memcpy(b, want.p, want.n);
 	same = span_eq(without_cr(a, got.n), without_cr(b, want.n));
-	free(a);
-	free(b);
 	return same;
 }
 
@@ -746,15 +765,51 @@ test_bare_lf(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(rows); i++) {
-		uint8_t *octets = malloc(rows[i].n + 1);
+		static uint8_t octets[MESSAGE_MAX];
 
-		assert_non_null(octets);
+		assert_true(rows[i].n <= MESSAGE_MAX);
 		memcpy(octets, rows[i].octets, rows[i].n);
 		if (!rows[i].crlf_only)
 			same = check_cuts(&rows[i], without_cr(octets, rows[i].n)) && same;
-		free(octets);
 	}
 	assert_true(same);
+}
+
+/* Every request for memory fails once: it is said so, nothing is lost, nothing is used after. */
+static bool
+read_without_memory(struct span octets)
+{
+	struct mime *m = mime_new(NULL);
+	struct mime_text t;
+	bool whole;
+
+	if (m == NULL)
+		return false;
+	mime_text_init(&t);
+	whole = mime_text_feed(&t, m, octets) && mime_text_finish(&t, m);
+	mime_free(m);
+	mime_text_free(&t);
+	return whole;
+}
+
+static void
+test_no_memory(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		struct span octets = span_of(rows[i].octets, rows[i].n);
+		unsigned n = 1;
+
+		for (bool whole = false; !whole; n++) {
+			bool said;
+
+			alloc_fail_at(n);
+			said = !read_without_memory(octets);
+			whole = !alloc_failed();
+			assert_true(!said || !whole);
+		}
+		assert_true(n > 5);
+	}
 }
 
 int
@@ -763,6 +818,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_cut),
 	    cmocka_unit_test(test_bare_lf),
+	    cmocka_unit_test(test_no_memory),
 	};
 	int failed;
 
