@@ -36,10 +36,23 @@ print_processes(const struct config *c)
 }
 
 static void
+print_memory(const struct config *c, const struct budget *budget)
+{
+	size_t each = session_octets(&c->smtp.dialogue);
+
+	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
+	       "them at once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
+	    each >> 10, (each * budget->sessions * budget->workers) >> 20);
+	if (c->mime.inspect)
+		printf("#   While a message comes in that was made to cost memory, at most %zu KiB "
+		       "more.\n",
+		    mail_octets_max(&c->mime.options) >> 10);
+}
+
+static void
 print_sessions(const struct config *c)
 {
 	struct budget budget;
-	size_t each = session_octets(&c->smtp.dialogue);
 
 	budget_compute(c, &budget);
 	printf("# Sessions: at most %u at once in each worker, ", budget.sessions);
@@ -50,9 +63,7 @@ print_sessions(const struct config *c)
 		    "which is what a limit of %lu open files has room for,\n#   %u of them being "
 		    "kept for everything else.\n",
 		    budget.limit, budget.reserved);
-	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
-	       "them at once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
-	    each >> 10, (each * budget.sessions * budget.workers) >> 20);
+	print_memory(c, &budget);
 }
 
 /* Ports of the configuration, "25, 587". */
@@ -184,6 +195,39 @@ print_lists(const struct policy *p)
 		    senders ? "" : "Recipients");
 }
 
+static const char *const content_words[CONTENT_RULES] = {
+    [CONTENT_SHA256] = "files whose SHA-256 digest is on the list",
+    [CONTENT_TYPE] = "files of a type on the list, declared or detected",
+    [CONTENT_EXTENSION] = "names on the list, in archives too",
+    [CONTENT_MISMATCH] = "files that are not what they say",
+    [CONTENT_BOMB] = "archives that unpack to far more than they are",
+    [CONTENT_ENCRYPTED] = "encrypted archives",
+    [CONTENT_PARTIAL] = "pieces of a message (message/partial)",
+    [CONTENT_SIZE] = "parts that are too large",
+    [CONTENT_AMBIGUOUS] = "messages that mail programs read in different ways",
+    [CONTENT_INCOMPLETE] = "messages with more than can be looked at",
+};
+
+/* What is done about the content of messages, one line for each thing that is done. */
+static void
+print_content(const struct config *c)
+{
+	const struct content_policy *p = &c->content;
+
+	if (!c->mime.inspect) {
+		puts("# What is in messages is not looked at.");
+		return;
+	}
+	puts("# What is in messages is looked at and recorded, as far as the section mime says.");
+	for (unsigned much = CHECK_ENFORCE; much > CHECK_OFF; much--)
+		for (unsigned i = 0; i < CONTENT_RULES; i++)
+			if (content_armed(p, (enum content_rule)i) &&
+			    content_does(p, (enum content_rule)i) == (enum check)much)
+				printf("#   %s: %s.\n", content_words[i], does[much]);
+	if (p->check != CHECK_OFF && c->content_sha256 != NULL)
+		printf("#   The list of digests, %s, has %zu.\n", c->content_sha256, p->sha256.n);
+}
+
 static void
 print_checks(const struct config *c)
 {
@@ -193,6 +237,7 @@ print_checks(const struct config *c)
 	    does[p->relay.check], does[p->sender.check]);
 	print_client_name(&p->client_name);
 	print_lists(p);
+	print_content(c);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "config.h"
 #include "explain.h"
+#include "mime_command.h"
 #include "release.h"
 #include "status_command.h"
 #include "supervisor.h"
@@ -21,6 +22,7 @@ static const struct command commands[] = {
 	"                       [--helo NAME] [--auth] [--device NAME] [-c FILE]",
 	explain},
     {"status", "[--json] [--sessions] [-c FILE]", status_command},
+    {"mime", "[--json] FILE...", mime_command},
 };
 
 const struct command *

@@ -3,17 +3,20 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "config_scan.h"
 #include "config_text.h"
 #include "config_tree.h"
 #include "config_value.h"
+#include "digest_list.h"
 
 /* A configuration while it is read. */
 struct reading {
 	struct config *config;
 	struct config_scan scan;
 	struct faults faults;
+	bool files; /* what the configuration names is read too */
 };
 
 const char *
@@ -265,9 +268,68 @@ check_listen_from(struct reading *r)
 	}
 }
 
+/* ---- messages ---- */
+
+static bool
+has_word(char *const *words, const char *word)
+{
+	for (; words != NULL && *words != NULL; words++)
+		if (strcmp(*words, word) == 0)
+			return true;
+	return false;
+}
+
+static void
+settle_mime(struct config *c)
+{
+	struct mail_options *o = &c->mime.options;
+
+	o->sha256 = has_word(c->mime.digests, "sha256") || c->content_sha256 != NULL;
+	o->sha1 = has_word(c->mime.digests, "sha1");
+	o->md5 = has_word(c->mime.digests, "md5");
+	o->types = c->mime.types != TYPES_NO;
+}
+
+/* Whoever asks for a rule and switches off what it looks at would think that it looks. */
+static void
+check_content(struct reading *r)
+{
+	const struct config *c = r->config;
+	const struct content_policy *p = &c->content;
+	unsigned line = setting_line(r, SECTION_MIME, "inspect"); /* it is not its default */
+	bool lists = (p->types != NULL && p->types[0] != NULL) ||
+		     (p->extensions != NULL && p->extensions[0] != NULL) ||
+		     c->content_sha256 != NULL;
+
+	if (!c->mime.inspect && p->check != CHECK_OFF && lists)
+		faults_add(&r->faults, line,
+		    "mime.inspect: no, and content.check needs to know what is in a message; set "
+		    "one of them otherwise");
+}
+
+static void
+read_digests(struct reading *r)
+{
+	struct config *c = r->config;
+	unsigned line = setting_line(r, SECTION_CONTENT, "deny_sha256");
+
+	if (c->content_sha256 == NULL)
+		return;
+	if (c->content_sha256[0] != '/')
+		faults_add(&r->faults, line,
+		    "content.deny_sha256: \"%.256s\" is no path that begins with \"/\"",
+		    c->content_sha256);
+	else if (r->files)
+		digest_list_read(
+		    c->content_sha256, &c->content.sha256, "content.deny_sha256", line, &r->faults);
+}
+
 static void
 check_all(struct reading *r)
 {
+	settle_mime(r->config);
+	check_content(r);
+	read_digests(r);
 	check_marks(r);
 	check_listen_from(r);
 	check_inside(r);
@@ -287,6 +349,7 @@ config_new(const char *path)
 
 	if (c == NULL)
 		return NULL;
+	mail_options_default(&c->mime.options);
 	c->path = strdup(path);
 	c->policy = policy_new();
 	c->intercept.bypass = networks_new();
@@ -321,6 +384,13 @@ config_free(struct config *c)
 	config_words_free(c->ftp.deny);
 	free(c->pop3.ports);
 	free(c->imap.ports);
+	config_words_free(c->mime.digests);
+	config_words_free(c->content.types);
+	config_words_free(c->content.extensions);
+	digests_free(&c->content.sha256);
+	free(c->content_sha256);
+	if (c->handed.n > 0)
+		munmap((void *)(uintptr_t)c->handed.p, c->handed.n);
 	policy_free(c->policy);
 	cfg_free(c->tree);
 	free(c);
@@ -360,9 +430,9 @@ keep_text(struct config *c, const char *text, size_t n)
 
 /* Reads in text itself, which does not survive. */
 static struct config *
-parse(const char *path, char *text, size_t n, FILE *err)
+parse(const char *path, char *text, size_t n, bool files, FILE *err)
 {
-	struct reading r;
+	struct reading r = {.files = files};
 
 	faults_init(&r.faults);
 	r.config = config_new(path);
@@ -388,7 +458,7 @@ config_parse(const char *path, const char *text, size_t n, FILE *err)
 
 	if (copy != NULL) {
 		memcpy(copy, text, n);
-		c = parse(path, copy, n, err);
+		c = parse(path, copy, n, false, err);
 	}
 	free(copy);
 	return c;
@@ -399,7 +469,7 @@ config_read(const char *path, FILE *err)
 {
 	size_t n;
 	char *text = config_text_read(path, &n, err);
-	struct config *c = text == NULL ? NULL : parse(path, text, n, err);
+	struct config *c = text == NULL ? NULL : parse(path, text, n, true, err);
 
 	free(text);
 	return c;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "content.h"
 #include "policy.h"
 #include "smtp/smtp.h"
 
@@ -140,6 +141,18 @@ struct rotation_config {
 	unsigned keep;	   /* old files: eve.json.1 is the newest */
 };
 
+/* "mime { }": what is looked at in messages, and how far. */
+struct mime_config {
+	bool inspect;
+	char **digests; /* NULL-terminated; options has them too */
+	enum {
+		TYPES_OWN,    /* by the small database that is compiled in */
+		TYPES_SYSTEM, /* by the one of the system */
+		TYPES_NO,
+	} types;
+	struct mail_options options;
+};
+
 struct cfg_t; /* libconfuse */
 
 struct config {
@@ -165,6 +178,10 @@ struct config {
 	struct smtp_config smtp;
 	struct ftp_config ftp;
 	struct retrieval_config pop3, imap;
+	struct mime_config mime;
+	struct content_policy content;
+	char *content_sha256;  /* path of the list in content.sha256; NULL: none */
+	struct span handed;    /* config_inherit(): what content.sha256 lies in */
 	struct policy *policy; /* sealed */
 	struct cfg_t *tree;    /* the values as they were written, for config_print() */
 };
@@ -178,7 +195,10 @@ struct config {
  * NULL: there was a fault, or no memory. Else to be freed with config_free().
  */
 struct config *config_read(const char *path, FILE *err);
-/* The same of a text that was read already (n octets, copied); path is what messages call it. */
+/*
+ * The same of a text that was read already (n octets, copied); path is what messages call it. No
+ * other file is read: content.sha256 stays empty.
+ */
 struct config *config_parse(const char *path, const char *text, size_t n, FILE *err);
 /*
  * There is something to serve, and this version can serve all that was asked for: whoever asks for

@@ -13,6 +13,8 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_CLIENT_NAME] = {"client_name", SECTION_SMTP, false},
     [SECTION_SENDERS] = {"sender_list", SECTION_SMTP, false},
     [SECTION_RECIPIENTS] = {"recipient_list", SECTION_SMTP, false},
+    [SECTION_MIME] = {"mime", SECTION_ROOT, false},
+    [SECTION_CONTENT] = {"content", SECTION_ROOT, false},
     [SECTION_FTP] = {"ftp", SECTION_ROOT, false},
     [SECTION_POP3] = {"pop3", SECTION_ROOT, false},
     [SECTION_IMAP] = {"imap", SECTION_ROOT, false},
@@ -40,6 +42,8 @@ static const struct choice starttls_words[] = {{"auto", STARTTLS_AUTO}, {"pass",
     {"refuse", STARTTLS_REFUSE}, {"hide", STARTTLS_HIDE}, {NULL, 0}};
 static const struct choice proxy_words[] = {
     {"no", SEND_PROXY_NO}, {"v1", SEND_PROXY_V1}, {"v2", SEND_PROXY_V2}, {NULL, 0}};
+static const struct choice type_words[] = {
+    {"own", TYPES_OWN}, {"system", TYPES_SYSTEM}, {"no", TYPES_NO}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
 
 /* Where a value goes. */
@@ -201,6 +205,47 @@ static const struct setting settings[] = {
     {ROW(SECTION_SENDERS, "allow"), LIST(SETTING_ADDRESSES, ""), POLICY(senders.allow)},
     {ROW(SECTION_RECIPIENTS, "deny"), LIST(SETTING_ADDRESSES, ""), POLICY(recipients.deny)},
     {ROW(SECTION_RECIPIENTS, "allow"), LIST(SETTING_ADDRESSES, ""), POLICY(recipients.allow)},
+
+    {ROW(SECTION_MIME, "inspect"), CHOICE("yes", yes_no), CONFIG(mime.inspect)},
+    {ROW(SECTION_MIME, "digests"), LIST(SETTING_DIGESTS, "sha256"), CONFIG(mime.digests)},
+    {ROW(SECTION_MIME, "types"), CHOICE("own", type_words), CONFIG(mime.types)},
+    {ROW(SECTION_MIME, "archives"), CHOICE("yes", yes_no), CONFIG(mime.options.archives)},
+    {ROW(SECTION_MIME, "urls"), CHOICE("yes", yes_no), CONFIG(mime.options.urls)},
+    {ROW(SECTION_MIME, "parts"), NUMBER("1000", 10, 10000), CONFIG(mime.options.parts)},
+    {ROW(SECTION_MIME, "depth"), NUMBER("100", 10, 1000), CONFIG(mime.options.mime.depth)},
+    {ROW(SECTION_MIME, "header_size"), NUMBER("262144", 65536, 16u << 20),
+	CONFIG(mime.options.mime.header)},
+    {ROW(SECTION_MIME, "detected"), NUMBER("64", 1, 1000), CONFIG(mime.options.detected)},
+    {ROW(SECTION_MIME, "members"), NUMBER("1000", 1, 10000), CONFIG(mime.options.members)},
+    {ROW(SECTION_MIME, "url_list"), NUMBER("100", 1, 1000), CONFIG(mime.options.urls_max)},
+
+    {ROW(SECTION_CONTENT, "check"), CHOICE("enforce", check_words), CONFIG(content.check)},
+    {ROW(SECTION_CONTENT, "deny_types"), LIST(SETTING_TYPES, ""), CONFIG(content.types)},
+    {ROW(SECTION_CONTENT, "deny_extensions"), LIST(SETTING_EXTENSIONS, ""),
+	CONFIG(content.extensions)},
+    {ROW(SECTION_CONTENT, "deny_sha256"), TEXT(""), OR_ZERO, CONFIG(content_sha256)},
+    {ROW(SECTION_CONTENT, "part_size"), NUMBER("0", 1, UINT64_C(1) << 40), OR_ZERO,
+	CONFIG(content.part_size)},
+    {ROW(SECTION_CONTENT, "types"), CHOICE("enforce", check_words),
+	CONFIG(content.rules[CONTENT_TYPE])},
+    {ROW(SECTION_CONTENT, "extensions"), CHOICE("enforce", check_words),
+	CONFIG(content.rules[CONTENT_EXTENSION])},
+    {ROW(SECTION_CONTENT, "sha256"), CHOICE("enforce", check_words),
+	CONFIG(content.rules[CONTENT_SHA256])},
+    {ROW(SECTION_CONTENT, "size"), CHOICE("enforce", check_words),
+	CONFIG(content.rules[CONTENT_SIZE])},
+    {ROW(SECTION_CONTENT, "mismatch"), CHOICE("report", check_words),
+	CONFIG(content.rules[CONTENT_MISMATCH])},
+    {ROW(SECTION_CONTENT, "ambiguous"), CHOICE("report", check_words),
+	CONFIG(content.rules[CONTENT_AMBIGUOUS])},
+    {ROW(SECTION_CONTENT, "encrypted_archive"), CHOICE("off", check_words),
+	CONFIG(content.rules[CONTENT_ENCRYPTED])},
+    {ROW(SECTION_CONTENT, "bomb"), CHOICE("report", check_words),
+	CONFIG(content.rules[CONTENT_BOMB])},
+    {ROW(SECTION_CONTENT, "partial"), CHOICE("report", check_words),
+	CONFIG(content.rules[CONTENT_PARTIAL])},
+    {ROW(SECTION_CONTENT, "incomplete"), CHOICE("report", check_words),
+	CONFIG(content.rules[CONTENT_INCOMPLETE])},
 
     {ROW(SECTION_FTP, "ports"), LIST(SETTING_PORTS, "21"), PORTS(ftp)},
     {ROW(SECTION_FTP, "server_data"), CHOICE("passive", server_data), CONFIG(ftp.server_data_same)},

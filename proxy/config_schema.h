@@ -20,6 +20,8 @@ enum config_section {
 	SECTION_CLIENT_NAME,
 	SECTION_SENDERS,
 	SECTION_RECIPIENTS,
+	SECTION_MIME,
+	SECTION_CONTENT,
 	SECTION_FTP,
 	SECTION_POP3,
 	SECTION_IMAP,
@@ -38,18 +40,21 @@ const struct section *config_section(enum config_section);
 enum config_section config_section_find(enum config_section above, struct span name);
 
 enum setting_type {
-	SETTING_NUMBER,	   /* min to max; with zero_ok also 0. Into 4 or 8 octets */
-	SETTING_CHOICE,	   /* a word of choices. Into a bool or an enum */
-	SETTING_TEXT,	   /* not empty. Into char * */
-	SETTING_MARK,	   /* "0x01000000": 32 bits of a packet mark. Into uint32_t */
-	SETTING_ENDPOINT,  /* ADDRESS:PORT; with zero_ok also "". Into struct sockaddr_storage */
-	SETTING_PORTS,	   /* list. Into unsigned *, their number into "count" */
-	SETTING_DEVICES,   /* list of interface names. Into char **, NULL-terminated */
-	SETTING_COMMANDS,  /* list of FTP commands. Into char **, in capitals, NULL-terminated */
-	SETTING_RESOLVERS, /* list, ADDRESS[@PORT] or "recurse" alone. Into char ** */
-	SETTING_NETWORKS,  /* list. Into struct networks * */
-	SETTING_DOMAINS,   /* list. Into struct domains * */
-	SETTING_ADDRESSES, /* list of patterns. Into struct addresses * */
+	SETTING_NUMBER,	  /* min to max; with zero_ok also 0. Into 4 or 8 octets */
+	SETTING_CHOICE,	  /* a word of choices. Into a bool or an enum */
+	SETTING_TEXT,	  /* not empty; with zero_ok "" leaves it NULL. Into char * */
+	SETTING_MARK,	  /* "0x01000000": 32 bits of a packet mark. Into uint32_t */
+	SETTING_ENDPOINT, /* ADDRESS:PORT; with zero_ok also "". Into struct sockaddr_storage */
+	SETTING_PORTS,	  /* list. Into unsigned *, their number into "count" */
+	SETTING_DEVICES,  /* list of interface names. Into char **, NULL-terminated */
+	SETTING_DIGESTS,  /* list of sha256, md5, sha1. Into char **, NULL-terminated */
+	SETTING_TYPES,	  /* list of MIME types, "*" for any octets. Into char **, in lower case */
+	SETTING_EXTENSIONS, /* list of "exe", "tar.gz". Into char **, in lower case */
+	SETTING_COMMANDS,   /* list of FTP commands. Into char **, in capitals, NULL-terminated */
+	SETTING_RESOLVERS,  /* list, ADDRESS[@PORT] or "recurse" alone. Into char ** */
+	SETTING_NETWORKS,   /* list. Into struct networks * */
+	SETTING_DOMAINS,    /* list. Into struct domains * */
+	SETTING_ADDRESSES,  /* list of patterns. Into struct addresses * */
 };
 
 static inline bool

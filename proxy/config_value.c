@@ -96,6 +96,8 @@ take_text(const struct taking *t)
 {
 	char *text;
 
+	if (*t->text == '\0' && t->row->zero_ok)
+		return;
 	if (*t->text == '\0') {
 		fault(t, "is empty; some text must stand here");
 		return;
@@ -248,8 +250,47 @@ resolver_fault(const struct taking *t, unsigned n)
 }
 
 static const char *
+digest_fault(const struct taking *t)
+{
+	static const char *const names[] = {"sha256", "sha1", "md5"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(t->text, names[i]) == 0)
+			return NULL;
+	return "is not one of sha256, sha1, md5";
+}
+
+static const char *
+type_fault(const struct taking *t)
+{
+	const char *slash = strchr(t->text, '/');
+
+	return slash != NULL && slash != t->text && slash[1] != '\0' &&
+		       strpbrk(t->text, " \t;,\"") == NULL
+		   ? NULL
+		   : "is not a type like \"image/png\" or \"image/*\"";
+}
+
+static const char *
+extension_fault(const struct taking *t)
+{
+	size_t n = strlen(t->text);
+
+	return n > 0 && t->text[0] != '.' && t->text[n - 1] != '.' &&
+		       strpbrk(t->text, " \t*/:") == NULL
+		   ? NULL
+		   : "is not an extension like \"exe\" or \"tar.gz\", without the dot before it";
+}
+
+static const char *
 word_fault(const struct taking *t, unsigned n)
 {
+	if (t->row->type == SETTING_DIGESTS)
+		return digest_fault(t);
+	if (t->row->type == SETTING_TYPES)
+		return type_fault(t);
+	if (t->row->type == SETTING_EXTENSIONS)
+		return extension_fault(t);
 	if (t->row->type == SETTING_DEVICES)
 		return device_fault(t);
 	if (t->row->type == SETTING_COMMANDS)
@@ -274,6 +315,23 @@ capitals(char *text)
 }
 
 static void
+lower_case(char *text)
+{
+	for (; *text != '\0'; text++)
+		*text = (char)octet_lower((uint8_t)*text);
+}
+
+/* As whoever compares with it wants it. */
+static void
+fold_case(enum setting_type type, char *text)
+{
+	if (type == SETTING_COMMANDS)
+		capitals(text);
+	else if (type == SETTING_TYPES || type == SETTING_EXTENSIONS)
+		lower_case(text);
+}
+
+static void
 take_words(cfg_t *section, struct taking *t)
 {
 	unsigned n = config_tree_count(section, t->row);
@@ -290,10 +348,8 @@ take_words(cfg_t *section, struct taking *t)
 			fault(t, "%s", why);
 		else if ((words[kept] = strdup(t->text)) == NULL)
 			fault(t, "does not fit into memory");
-		else if (t->row->type == SETTING_COMMANDS)
-			capitals(words[kept++]);
 		else
-			kept++;
+			fold_case(t->row->type, words[kept++]);
 	}
 	config_words_free(*(char ***)t->place);
 	*(char ***)t->place = words;
@@ -333,8 +389,19 @@ take_one(const struct taking *t)
 	case SETTING_DEVICES:
 	case SETTING_COMMANDS:
 	case SETTING_RESOLVERS:
+	case SETTING_DIGESTS:
+	case SETTING_TYPES:
+	case SETTING_EXTENSIONS:
 		break; /* taken as a whole */
 	}
+}
+
+/* A list of words of our own. */
+static bool
+is_words(enum setting_type t)
+{
+	return t == SETTING_DEVICES || t == SETTING_COMMANDS || t == SETTING_RESOLVERS ||
+	       t == SETTING_DIGESTS || t == SETTING_TYPES || t == SETTING_EXTENSIONS;
 }
 
 void
@@ -348,8 +415,7 @@ config_value_take(cfg_t *section, const struct setting *row, void *base, struct 
 		take_ports(section, &t, base);
 		return;
 	}
-	if (row->type == SETTING_DEVICES || row->type == SETTING_COMMANDS ||
-	    row->type == SETTING_RESOLVERS) {
+	if (is_words(row->type)) {
 		take_words(section, &t);
 		return;
 	}

@@ -17,7 +17,7 @@
 void config_value_take(
     cfg_t *section, const struct setting *row, void *base, struct faults *faults);
 
-/* Frees a list of SETTING_DEVICES, SETTING_COMMANDS or SETTING_RESOLVERS; NULL is fine. */
+/* Frees a list that is a char **, of whatever setting; NULL is fine. */
 void config_words_free(char **words);
 
 #endif

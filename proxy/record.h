@@ -51,6 +51,7 @@ enum record_source {
 /* ---- one SMTP transaction: from MAIL (or what was refused instead of it) to its end ---- */
 
 struct record_smtp;
+struct mail;
 
 struct record_smtp *record_smtp_new(void); /* NULL: no memory; all functions below take NULL */
 void record_smtp_free(struct record_smtp *);
@@ -67,15 +68,20 @@ void record_smtp_auth(struct record_smtp *, struct span mechanism, struct span u
 void record_smtp_reply(struct record_smtp *, const char *command, struct span rcpt, unsigned code,
     struct span reply, enum record_source);
 /*
- * The first verdict that refused stays, unless it refused STARTTLS and nothing of the mail; one that
- * only would have is replaced by one that did, one that let pass by any later one.
+ * The first verdict that refused stays, unless it refused STARTTLS and nothing of the mail; one
+ * that only would have is replaced by one that did, one that let pass by any later one.
  */
 void record_smtp_verdict(struct record_smtp *, const struct verdict *);
 /* size: octets of the message as forwarded. state: "accepted", "refused", "aborted", "in_doubt" ...
  */
 void record_smtp_message(
     struct record_smtp *, uint64_t size, const char *transfer /* DATA, BDAT */);
-/* Writes the record. tx_id counts from 0 in a session. */
+/* What is in the message: the caller's, until the record is written. NULL: it could not be known.
+ */
+void record_smtp_mail(struct record_smtp *, const struct mail *);
+/*
+ * Writes the record, and one for each file in the message. tx_id counts from 0 in a session.
+ */
 void record_smtp_write(struct record_smtp *, const struct record_session *, unsigned tx_id,
     const char *state, record_sink *, void *arg);
 

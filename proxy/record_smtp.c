@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "printable.h"
+#include "record_email.h"
 #include "record_json.h"
 
 /* A text inside record_smtp.texts. */
@@ -34,6 +35,8 @@ struct record_smtp {
 	struct text verdict_reply;
 	const char *transfer; /* NULL: no message was begun */
 	uint64_t size;
+	bool inspected;
+	const struct mail *mail;
 };
 
 struct record_smtp *
@@ -280,6 +283,15 @@ record_smtp_message(struct record_smtp *r, uint64_t size, const char *transfer)
 	r->transfer = transfer;
 }
 
+void
+record_smtp_mail(struct record_smtp *r, const struct mail *mail)
+{
+	if (r == NULL)
+		return;
+	r->inspected = true;
+	r->mail = mail;
+}
+
 /* ---- writing ---- */
 
 static struct span
@@ -398,8 +410,12 @@ record_smtp_write(struct record_smtp *r, const struct record_session *s, unsigne
 		return;
 	record = record_open(s, "smtp", tx_id);
 	put_smtp(record_put_object(record, "smtp"), r, state);
+	if (r->inspected)
+		json_object_set_new_nocheck(
+		    record, "email", record_email(r->mail, RECORD_EMAIL_MAX));
 	record_upstream(record, s);
 	if (r->judged != JUDGED_NOT)
 		put_verdict(record, r);
 	record_close(record, sink, arg);
+	record_files(r->mail, s, tx_id, sink, arg);
 }

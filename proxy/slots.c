@@ -1,16 +1,15 @@
 #include "slots.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "budget.h"
+#include "config_handover.h"
 #include "worker_process.h"
 
 #define KILL_AFTER 2 /* seconds behind those that a retiring worker was given */
@@ -132,21 +131,6 @@ on_killer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- one generation after the other ---- */
 
-static int
-memory_file(const struct config *c)
-{
-	int fd = memfd_create("postern.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return -1;
-	if (c->text_n == 0 || write(fd, c->text, c->text_n) == (ssize_t)c->text_n) {
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-		return fd;
-	}
-	close(fd);
-	return -1;
-}
-
 static void
 forget_next(struct slots *s)
 {
@@ -237,7 +221,7 @@ slots_begin(struct slots *s, const struct config *c, const char **why)
 {
 	struct budget budget;
 
-	s->next_text = memory_file(c);
+	s->next_text = config_hand_over(c);
 	if (s->next_text < 0) {
 		*why = strerror(errno);
 		return false;

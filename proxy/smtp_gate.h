@@ -6,12 +6,14 @@
  *   smtp_commands.c     a command of the client: is it in order, may it pass, forward it
  *   smtp_limits.c       what a client does too often in a minute
  *   smtp_message.c      octets of a message: forward them clean, or refuse the message
+ *   smtp_content.c      what is in a message, and whether it may pass
  *   smtp_replies.c      replies to the client in the order of its commands, whoever gives them
  *   smtp_transaction.c  what is recorded of a mail from MAIL to its end
  */
 #ifndef POSTERN_SMTP_GATE_H
 #define POSTERN_SMTP_GATE_H
 
+#include "mime/mail.h"
 #include "relay.h"
 #include "smtp/command.h"
 #include "smtp/sasl.h"
@@ -34,6 +36,8 @@ struct transaction {
 	enum smtp_body body;
 	unsigned rcpt_waiting, rcpt_ok, rcpt_refused, rcpt_over;
 	bool chunk_failed; /* the server refused a chunk of its message */
+	struct mail *mail; /* what is in its message; NULL: nothing is known */
+	bool inspected;	   /* it was to be looked at */
 	const char *state; /* "accepted", "rejected", ...; NULL: it never got to a message */
 };
 
@@ -160,6 +164,13 @@ void gate_message_refuse(
 void gate_drop_server(struct smtp_gate *);
 /* Octets are expected from now on: their rate counts from here. */
 void gate_watch_rate(struct smtp_gate *);
+
+/* ---- smtp_content.c ---- */
+
+void gate_content_begin(struct smtp_gate *);
+void gate_content(struct smtp_gate *, struct span octets);
+/* The message is complete: it is judged, and may be refused by this. */
+void gate_content_end(struct smtp_gate *);
 
 /* ---- smtp_replies.c ---- */
 

@@ -17,6 +17,7 @@ gate_message_begin(struct smtp_gate *g, bool chunked)
 	g->message = (struct message){
 	    .open = true, .chunked = chunked, .header = {.field_start = true, .empty_line = true}};
 	gate_watch_rate(g);
+	gate_content_begin(g);
 }
 
 /* The server must never take what it has for a whole message: no end mark, no QUIT, a reset. */
@@ -147,6 +148,7 @@ take_stray(struct smtp_gate *g, const struct an_event *ev)
 
 	if (normalize && ev->octets.n > 0) {
 		channel_put(&g->relay.server, span_str(" "));
+		gate_content(g, span_str(" "));
 		return true;
 	}
 	gate_message_refuse(g,
@@ -188,10 +190,12 @@ gate_body(struct smtp_gate *g, const struct an_event *ev)
 	check_header(g, ev->octets);
 	if (m->discard)
 		return;
-	if (ev->anomaly == AN_NONE)
+	if (ev->anomaly == AN_NONE) {
 		pass_octets(g, ev);
-	else
+		gate_content(g, ev->octets);
+	} else {
 		take_stray(g, ev);
+	}
 }
 
 void
@@ -223,9 +227,11 @@ deliver(struct smtp_gate *g, uint64_t slot)
 {
 	g->asked = gate_now(g);
 	record_message(g);
+	/* one message at a time waits for the server, with what is known of it */
+	if (g->message.chunked)
+		g->relay.pause[AN_C2S] |= PAUSE_HELD;
 	if (g->message.chunked && !g->message.last_chunk_empty) {
 		g->last_chunk = slot;
-		g->relay.pause[AN_C2S] |= PAUSE_HELD;
 		return;
 	}
 	g->tx->state = "in_doubt"; /* until the server has answered */
@@ -256,8 +262,13 @@ void
 gate_body_end(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct message *m = &g->message;
-	const char *answer = end_answer(m);
-	bool over = answer == NULL || m->forwarded || g->server_lost || m->answered;
+	const char *answer;
+	bool over;
+
+	if (end_answer(m) == NULL && !m->answered && !m->discard)
+		gate_content_end(g);
+	answer = end_answer(m);
+	over = answer == NULL || m->forwarded || g->server_lost || m->answered;
 
 	if (!m->chunked) {
 		gate_pending(g, ev->slot)->verb = ".";

@@ -443,6 +443,7 @@ on_chunk(struct smtp_gate *g, const struct an_event *ev)
 
 	if (ev->slot == g->chunk_end) { /* BDAT 0 LAST was the client's own command */
 		g->chunk_end = 0;
+		g->relay.pause[AN_C2S] &= ~(unsigned)PAUSE_HELD;
 		on_message(g, ev);
 		return;
 	}

@@ -46,6 +46,7 @@ write_record(struct smtp_gate *g, struct transaction *tx)
 		record_smtp_write(tx->record, &r->session, r->tx_count++,
 		    tx->state == NULL ? "no_message" : tx->state, r->env->sink, r->env->sink_arg);
 	record_smtp_free(tx->record);
+	mail_free(tx->mail);
 	free(tx);
 }
 

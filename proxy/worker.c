@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "budget.h"
+#include "config_handover.h"
 #include "ipc.h"
 #include "listener.h"
 #include "log_state.h"
+#include "mime/analyzers_init.h"
 #include "sandbox.h"
 #include "session.h"
 
@@ -249,23 +250,6 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- starting: everything that needs a file or a privilege ---- */
 
-static struct config *
-inherited_config(const char *name)
-{
-	struct config *c = NULL;
-	struct stat st;
-	char *text;
-
-	if (fstat(WORKER_CONFIG, &st) != 0 || st.st_size > CONFIG_FILE_MAX)
-		return NULL;
-	text = malloc((size_t)st.st_size + 1);
-	if (text != NULL && pread(WORKER_CONFIG, text, (size_t)st.st_size, 0) == st.st_size)
-		c = config_parse(name, text, (size_t)st.st_size, stderr);
-	free(text);
-	close(WORKER_CONFIG);
-	return c;
-}
-
 static struct event_base *
 new_base(void)
 {
@@ -341,12 +325,16 @@ start(struct worker *w, char **argv)
 	w->board = board_open(WORKER_BOARD, (unsigned)slot, (unsigned)generation);
 	if (w->board == NULL)
 		return "cannot map its board";
-	w->config = inherited_config(argv[1]);
+	w->config = config_inherit(argv[1], WORKER_CONFIG, stderr);
+	close(WORKER_CONFIG);
 	if (w->config == NULL)
 		return "cannot read the configuration that was handed over";
 	budget_raise_limit();
 	if (!record_init())
 		return "cannot set up records";
+	if (w->config->mime.inspect &&
+	    !analyzers_init(w->config->mime.types == TYPES_SYSTEM, &why))
+		return why;
 	if (!sandbox_drop(w->config->user, &why))
 		return why;
 	process_follow_parent(); /* the kernel forgot it with the user */
@@ -382,6 +370,7 @@ stop(struct worker *w)
 		event_base_free(w->base);
 	board_close(w->board);
 	config_free(w->config);
+	analyzers_end();
 }
 
 int

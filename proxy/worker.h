@@ -13,7 +13,7 @@
 /* What the supervisor hands over, in this order. */
 enum worker_fd {
 	WORKER_CONTROL = PROCESS_FD, /* ipc */
-	WORKER_CONFIG,		     /* the text of the configuration, a sealed file in memory */
+	WORKER_CONFIG,		     /* the configuration: config_handover.h */
 	WORKER_LOG,		     /* the writing end of its log pipe */
 	WORKER_LOG_STATE,	     /* log_state.h, to read */
 	WORKER_BOARD,		     /* board.h, its own page, to write */

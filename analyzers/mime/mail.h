@@ -49,7 +49,12 @@ struct mail_part {
 	char path[MIME_PATH_MAX];
 	enum mime_shape shape;
 	bool generated;
-	bool attachment; /* a leaf that a mail program shows as a file */
+	/*
+	 * A leaf that a mail program shows as a file: with disposition "attachment", or a name, or
+	 * neither text nor message, unless it is a piece of multipart/related that has a Content-ID
+	 * or is "inline" (the picture in a page).
+	 */
+	bool attachment;
 	struct span type;
 	bool type_declared;
 	struct span detected;	 /* "application/pdf"; empty: not looked at */
@@ -70,12 +75,18 @@ struct mail_part {
 	enum mail_archive archive;
 	const struct mail_member *members;
 	size_t n_members;
+	uint64_t members_left_out; /* known, and more than fit the bounds */
 	const struct mail_anomaly *anomalies;
 	size_t n_anomalies;
 };
 
 struct mail;
 
+#define MAIL_TEXT_MAX  4096u	  /* octets kept of one text; what is longer is cut */
+#define MAIL_FACTS_MAX (2u << 20) /* octets of everything that is kept, but URLs */
+#define MAIL_NAMES_MAX 16	  /* names kept of one part */
+
+/* sha256, types, archives, urls; the limits that stand behind each. */
 void mail_options_default(struct mail_options *);
 /* NULL: no memory. */
 struct mail *mail_new(const struct mail_options *);
@@ -87,6 +98,12 @@ size_t mail_octets_max(const struct mail_options *);
 bool mail_feed(struct mail *, struct span octets);
 void mail_finish(struct mail *);
 bool mail_broken(const struct mail *);
+/* mail_finish() was called: the message came to its end. */
+bool mail_finished(const struct mail *);
+/* What it was made with. */
+const struct mail_options *mail_options(const struct mail *);
+/* Octets fed. */
+uint64_t mail_size(const struct mail *);
 
 /* ---- what is known; final after mail_finish(), good until mail_free() ---- */
 

@@ -84,6 +84,8 @@ struct mime_part {
 	bool type_declared;
 	const struct mime_parameter *parameters;
 	size_t n_parameters;
+	const struct mime_parameter *disposition_parameters;
+	size_t n_disposition_parameters;
 	enum mime_encoding encoding;
 	struct span encoding_raw; /* as it came */
 	struct span charset;	  /* lower case */
@@ -119,6 +121,8 @@ struct mime_event {
 
 struct mime;
 
+/* Octets of memory that one parser of these limits holds at most, whatever it is fed. */
+size_t mime_octets_max(const struct mime_limits *);
 /* limits is copied; NULL: all defaults. NULL: no memory. */
 struct mime *mime_new(const struct mime_limits *limits);
 void mime_free(struct mime *); /* NULL is fine */

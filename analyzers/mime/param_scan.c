@@ -12,7 +12,7 @@ is_blank(uint8_t c)
 static bool
 is_special(uint8_t c)
 {
-	return c < ' ' || memchr("()<>@,:\\\"/[]?=", c, 14) != NULL;
+	return c < ' ' || strchr("()<>@,:\\\"/[]?=", c) != NULL;
 }
 
 /* Without the first n octets; unlike span_from() it still points into the value when it is empty.
@@ -177,7 +177,8 @@ quoted_value(struct param_scan *s, struct param_token *t)
 
 		fault(s, "quote never closed");
 		t->shorter = end > 0 ? span_trim(span_first(from, (size_t)end)) : SPAN_NONE;
-		s->rest = behind(from, from.n);
+		/* who ends it at the ";" has further parameters; there is no other such quote */
+		s->rest = behind(from, end < 0 ? from.n : (size_t)end);
 		return;
 	}
 	s->rest = behind(from, i + 1);

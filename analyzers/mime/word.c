@@ -268,7 +268,7 @@ decode(struct decoder *d)
 		plain = 0;
 		rest = span_from(rest, w.n);
 	}
-	return run_ends(d) && buf_add(d->out, span_of(d->value.p + d->value.n - plain, plain));
+	return run_ends(d) && buf_add(d->out, span_from(d->value, d->value.n - plain));
 }
 
 static const uint8_t *
@@ -290,6 +290,8 @@ mime_words_decode(
 	struct buf octets;
 	bool done;
 
+	if (value.n == 0)
+		return true;
 	if (nul != NULL)
 		fault(&d, MIME_ODD_NUL, nul, "NUL");
 	if (!span_is_utf8(value))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mime/analyzers_init.h"
 #include "proxy/clients.h"
 #include "proxy/config.h"
 #include "proxy/relay.h"
@@ -1111,9 +1112,15 @@ int
 main(int argc, char **argv)
 {
 	struct tally t = {.only = getenv("ONLY")};
+	const char *why;
 
+	if (!analyzers_init(false, &why)) {
+		printf("%s\n", why);
+		return 2;
+	}
 	for (int i = 1; i < argc; i++)
 		run_file(argv[i], &t);
+	analyzers_end();
 	printf("%u passed, %u failed\n", t.passed, t.failed);
 	return t.failed > 0 || t.passed == 0;
 }

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "config_handover.h"
 #include "config_schema.h"
 
 #define PATH_MAX_HERE 64
@@ -79,7 +80,7 @@ must_read(const char *text)
 
 #define ROOT_NAMES                                                                                 \
 	"workers, user, log, inside, inside_devices, resolvers, drain, audit, status, metrics, "   \
-	"intercept, forward, rotation, limits, smtp, ftp, pop3, imap"
+	"intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap"
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
@@ -131,6 +132,23 @@ static const struct {
 	"2: smtp.ports: \"smtp\" is not a port from 1 to 65535\n"},
     {"one port, two protocols", NETWORK "smtp { ports = {25} }\nftp { ports = {21, 25} }",
 	"3: ftp.ports: 25 stands in smtp.ports already; a port has one protocol\n"},
+    {"no list of digests", NETWORK "content { deny_sha256 = \"/nonexistent/list\" }\n",
+	"2: content.deny_sha256: /nonexistent/list: No such file or directory\n"},
+    {"a list of digests somewhere", NETWORK "content { deny_sha256 = \"list\" }\n",
+	"2: content.deny_sha256: \"list\" is no path that begins with \"/\"\n"},
+    {"rules, and nothing that they look at",
+	NETWORK "mime { inspect = no }\ncontent { deny_extensions = {\"exe\"} }\n",
+	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
+	"them otherwise\n"},
+    {"extensions", NETWORK "content { deny_extensions = {\".exe\", \"*.exe\"} }\n",
+	"2: content.deny_extensions: \".exe\" is not an extension like \"exe\" or \"tar.gz\", "
+	"without the dot before it\n"
+	"2: content.deny_extensions: \"*.exe\" is not an extension like \"exe\" or \"tar.gz\", "
+	"without the dot before it\n"},
+    {"types", NETWORK "content { deny_types = {\"pdf\"} }\n",
+	"2: content.deny_types: \"pdf\" is not a type like \"image/png\" or \"image/*\"\n"},
+    {"digests", NETWORK "mime { digests = {\"crc32\"} }\n",
+	"2: mime.digests: \"crc32\" is not one of sha256, sha1, md5\n"},
     {"resolvers", NETWORK "resolvers = {\"192.0.2.53@0\", dns.example.edu, recurse}",
 	"2: resolvers: \"192.0.2.53@0\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
 	"2: resolvers: \"dns.example.edu\" is not ADDRESS, ADDRESS@PORT or \"recurse\"\n"
@@ -390,6 +408,102 @@ test_defaults(void **state)
 	config_free(c);
 }
 
+/* ---- what is in messages ---- */
+
+static void
+test_mime_defaults(void **state)
+{
+	struct config *c = must_read(NETWORK);
+	const struct mail_options *o = &c->mime.options;
+
+	(void)state;
+	assert_true(c->mime.inspect && o->sha256 && o->types && o->archives && o->urls);
+	assert_false(o->sha1 || o->md5);
+	assert_int_equal(c->mime.types, TYPES_OWN);
+	assert_int_equal(o->parts, 1000);
+	assert_int_equal(o->detected, 64);
+	assert_int_equal(o->mime.depth, 100);
+	assert_int_equal(c->content.check, CHECK_ENFORCE);
+	assert_int_equal(content_does(&c->content, CONTENT_SHA256), CHECK_ENFORCE);
+	assert_int_equal(content_does(&c->content, CONTENT_MISMATCH), CHECK_REPORT);
+	assert_int_equal(content_does(&c->content, CONTENT_ENCRYPTED), CHECK_OFF);
+	assert_int_equal(content_does(&c->content, CONTENT_INCOMPLETE), CHECK_REPORT);
+	assert_false(content_armed(&c->content, CONTENT_TYPE));
+	config_free(c);
+}
+
+static void
+test_content_words_M9(void **state)
+{
+	struct config *c = must_read(
+	    NETWORK "mime { digests = {\"md5\", \"sha1\"} types = no }\n"
+		    "content { deny_types = {\"Image/*\"} deny_extensions = {\"EXE\", \"tar.GZ\"}\n"
+		    "mismatch = enforce bomb = off }\n");
+
+	(void)state;
+	assert_true(c->mime.options.md5 && c->mime.options.sha1);
+	assert_false(c->mime.options.sha256 || c->mime.options.types);
+	assert_string_equal(c->content.types[0], "image/*");
+	assert_null(c->content.types[1]);
+	assert_string_equal(c->content.extensions[0], "exe");
+	assert_string_equal(c->content.extensions[1], "tar.gz");
+	assert_int_equal(content_does(&c->content, CONTENT_MISMATCH), CHECK_ENFORCE);
+	assert_int_equal(content_does(&c->content, CONTENT_BOMB), CHECK_OFF);
+	config_free(c);
+}
+
+/* The list goes to a worker with the text, in one file in memory. */
+static void
+test_digests_are_handed_over_M9(void **state)
+{
+	char path[PATH_MAX_HERE], text[256];
+	struct config *c, *worker;
+	uint8_t digest[DIGEST_SIZE] = {0xab};
+	int fd, list;
+
+	(void)state;
+	list = file_of("# three lines, two digests\n"
+		       "ff00000000000000000000000000000000000000000000000000000000000001  x\n"
+		       "ab00000000000000000000000000000000000000000000000000000000000000\n",
+	    path);
+	snprintf(text, sizeof(text), NETWORK "content { deny_sha256 = \"%s\" }\n", path);
+	c = must_read(text);
+	close(list);
+	assert_int_equal(c->content.sha256.n, 2);
+	assert_true(digests_has(&c->content.sha256, digest));
+	assert_true(c->mime.options.sha256);
+	fd = config_hand_over(c);
+	assert_true(fd >= 0);
+	config_free(c);
+	worker = config_inherit("postern.conf", fd, stderr);
+	close(fd);
+	assert_non_null(worker);
+	assert_int_equal(worker->content.sha256.n, 2);
+	assert_true(digests_has(&worker->content.sha256, digest));
+	digest[1] = 1;
+	assert_false(digests_has(&worker->content.sha256, digest));
+	config_free(worker);
+}
+
+static void
+test_digest_lists_with_faults(void **state)
+{
+	char path[PATH_MAX_HERE], text[256], fault[256], *faults;
+	int list;
+
+	(void)state;
+	list = file_of(
+	    "ab00000000000000000000000000000000000000000000000000000000000000\nabc\n", path);
+	snprintf(text, sizeof(text), NETWORK "content { deny_sha256 = \"%s\" }\n", path);
+	snprintf(fault, sizeof(fault),
+	    "2: content.deny_sha256: %s: line 2 is no SHA-256 digest of 64 hexadecimal digits\n",
+	    path);
+	assert_null(read_text(text, &faults));
+	assert_string_equal(faults, fault);
+	free(faults);
+	close(list);
+}
+
 /* Words go where the headers say that they go. */
 static void
 test_words(void **state)
@@ -546,9 +660,19 @@ another_value(const struct setting *row, char text[64])
 		snprintf(text, 64, "%ju", (uintmax_t)row->max - 1);
 		return text;
 	case SETTING_CHOICE:
+		if (row->section == SECTION_MIME && strcmp(row->name, "inspect") == 0)
+			return "yes"; /* the rules of the content need it */
 		return strcmp(row->choices[0].word, row->fallback) == 0 ? row->choices[1].word
 									: row->choices[0].word;
+	case SETTING_DIGESTS:
+		return "{\"sha256\", \"md5\"}";
+	case SETTING_TYPES:
+		return "{\"image/*\", \"application/x-dosexec\"}";
+	case SETTING_EXTENSIONS:
+		return "{\"exe\", \"tar.gz\"}";
 	case SETTING_TEXT:
+		if (row->zero_ok) /* a list that is read with it */
+			return "\"/dev/null\"";
 		return "\"a \\\"b\\\" \\\\ \\$c # {d}\"";
 	case SETTING_MARK: /* the three of them must fit together */
 		return strcmp(row->name, "mark") == 0	    ? "\"0x10\""
@@ -801,6 +925,10 @@ main(void)
 	    cmocka_unit_test(test_nul),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_mime_defaults),
+	    cmocka_unit_test(test_content_words_M9),
+	    cmocka_unit_test(test_digests_are_handed_over_M9),
+	    cmocka_unit_test(test_digest_lists_with_faults),
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_forwards),

@@ -1,0 +1,178 @@
+#include "mime/leaf.h"
+
+static bool
+digest_is_on(const struct mail_options *o, enum leaf_digest which)
+{
+	return which == LEAF_SHA256 ? o->sha256 : which == LEAF_SHA1 ? o->sha1 : o->md5;
+}
+
+static const EVP_MD *
+digest_of(enum leaf_digest which)
+{
+	return which == LEAF_SHA256 ? EVP_sha256() : which == LEAF_SHA1 ? EVP_sha1() : EVP_md5();
+}
+
+bool
+leaf_new(struct leaf *l, struct leaf_shared *shared)
+{
+	*l = (struct leaf){.shared = shared};
+	for (unsigned i = 0; i < LEAF_DIGESTS; i++) {
+		if (!digest_is_on(shared->options, (enum leaf_digest)i))
+			continue;
+		l->contexts[i] = EVP_MD_CTX_new();
+		if (l->contexts[i] == NULL ||
+		    EVP_DigestInit_ex(l->contexts[i], digest_of((enum leaf_digest)i), NULL) != 1)
+			return false;
+	}
+	return true;
+}
+
+void
+leaf_free(struct leaf *l)
+{
+	if (l->busy)
+		leaf_end(l);
+	for (unsigned i = 0; i < LEAF_DIGESTS; i++)
+		EVP_MD_CTX_free(l->contexts[i]);
+	*l = (struct leaf){0};
+}
+
+bool
+leaf_begin(struct leaf *l, struct span type)
+{
+	const struct mail_options *o = l->shared->options;
+
+	l->busy = true;
+	l->sealed = SEALED_NOT;
+	l->archive_left_out = false;
+	/* the context keeps its algorithm: beginning again costs no look-up of it */
+	for (unsigned i = 0; i < LEAF_DIGESTS; i++)
+		if (l->contexts[i] != NULL && EVP_DigestInit_ex(l->contexts[i], NULL, NULL) != 1)
+			return false;
+	l->html = span_eq(type, span_str("text/html"));
+	l->has_urls = l->shared->urls != NULL && span_starts(type, span_str("text/"));
+	l->detects = o->types && l->shared->detected < o->detected;
+	if (l->detects) {
+		detect_init(&l->detect);
+		l->shared->detected++;
+	}
+	return true;
+}
+
+/* ---- content ---- */
+
+static bool
+feed_urls(struct leaf *l, struct span octets)
+{
+	struct leaf_shared *s = l->shared;
+
+	if (!l->has_urls || octets.n == 0)
+		return true;
+	if (s->urls_owner != l) {
+		urls_begin(s->urls, l->html);
+		s->urls_owner = l;
+	}
+	return urls_feed(s->urls, octets);
+}
+
+/* What comes behind the octets that tell the type. */
+static bool
+feed_readers(struct leaf *l, struct span octets)
+{
+	if (l->archive != NULL && octets.n > 0)
+		archive_reader_feed(l->archive, octets);
+	return feed_urls(l, octets);
+}
+
+static bool
+open_archive(struct leaf *l)
+{
+	struct leaf_shared *s = l->shared;
+	struct span type = detect_type(&l->detect);
+
+	if (!s->options->archives || !archive_is(type))
+		return true;
+	l->archive_left_out = s->readers == LEAF_READERS_MAX;
+	if (l->archive_left_out)
+		return true;
+	l->archive = archive_reader_new(type, &s->budget);
+	if (l->archive == NULL)
+		return false;
+	s->readers++;
+	return true;
+}
+
+/* The type is known: those who read by it begin with the octets that told it. */
+static bool
+on_detected(struct leaf *l)
+{
+	struct span prefix = detect_prefix(&l->detect);
+
+	if (l->detect.nomem)
+		return false;
+	l->sealed = sealed_look(prefix);
+	if (l->shared->urls != NULL && span_eq(detect_type(&l->detect), span_str("text/html")))
+		l->has_urls = l->html = true;
+	return open_archive(l) && feed_readers(l, prefix);
+}
+
+bool
+leaf_feed(struct leaf *l, struct span octets)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; i < LEAF_DIGESTS; i++)
+		if (l->contexts[i] != NULL &&
+		    EVP_DigestUpdate(l->contexts[i], octets.p, octets.n) != 1)
+			return false;
+	if (!l->detects || l->detect.done)
+		return feed_readers(l, octets);
+	if (!detect_feed(&l->detect, octets, &used))
+		return !l->detect.nomem;
+	return on_detected(l) && feed_readers(l, span_from(octets, used));
+}
+
+bool
+leaf_finish(struct leaf *l)
+{
+	if (l->detects && detect_finish(&l->detect) && !on_detected(l))
+		return false;
+	if (l->archive != NULL) {
+		archive_reader_finish(l->archive);
+		if (archive_reader_members(l->archive)->nomem)
+			return false;
+	}
+	if (l->shared->urls_owner != l)
+		return true;
+	l->shared->urls_owner = NULL;
+	return urls_end(l->shared->urls);
+}
+
+bool
+leaf_digests(struct leaf *l, struct mail_part *part)
+{
+	uint8_t *const places[LEAF_DIGESTS] = {
+	    [LEAF_SHA256] = part->sha256, [LEAF_SHA1] = part->sha1, [LEAF_MD5] = part->md5};
+
+	for (unsigned i = 0; i < LEAF_DIGESTS; i++)
+		if (l->contexts[i] != NULL &&
+		    EVP_DigestFinal_ex(l->contexts[i], places[i], NULL) != 1)
+			return false;
+	part->has_digests = true;
+	return true;
+}
+
+void
+leaf_end(struct leaf *l)
+{
+	if (l->detects)
+		detect_free(&l->detect);
+	if (l->archive != NULL) {
+		archive_reader_free(l->archive);
+		l->shared->readers--;
+	}
+	if (l->shared->urls_owner == l)
+		l->shared->urls_owner = NULL;
+	l->archive = NULL;
+	l->detects = l->busy = false;
+}

@@ -1,0 +1,56 @@
+/*
+ * leaf - what is looked at in the content of one leaf while it streams by: digests, type, members
+ * of an archive, URLs. One is used again for the next leaf, its digest contexts with it.
+ */
+#ifndef POSTERN_MIME_LEAF_H
+#define POSTERN_MIME_LEAF_H
+
+#include <openssl/evp.h>
+
+#include "mime/archive.h"
+#include "mime/detect.h"
+#include "mime/mail.h"
+#include "mime/sealed.h"
+#include "mime/urls.h"
+
+enum leaf_digest { LEAF_SHA256, LEAF_SHA1, LEAF_MD5, LEAF_DIGESTS };
+
+/* What the leaves of one message share. */
+struct leaf_shared {
+	const struct mail_options *options;
+	struct archive_budget budget;
+	struct urls *urls;	       /* NULL: not looked for */
+	const struct leaf *urls_owner; /* whose octets urls got last */
+	unsigned detected;	       /* leaves whose type was looked for */
+	unsigned readers;	       /* archives that are open now */
+};
+
+#define LEAF_READERS_MAX 2 /* archives open at once, in parts that lie within each other */
+
+struct leaf {
+	struct leaf_shared *shared;
+	bool busy;
+	EVP_MD_CTX *contexts[LEAF_DIGESTS]; /* NULL: not on */
+	bool detects;
+	struct detect detect;
+	struct archive_reader *archive;
+	bool archive_left_out;
+	enum sealed sealed;
+	bool has_urls, html;
+};
+
+/* False: no memory. shared must outlive it. */
+bool leaf_new(struct leaf *, struct leaf_shared *shared);
+void leaf_free(struct leaf *); /* of zeros is fine */
+
+/* A leaf begins, of that declared type. False: no memory. */
+bool leaf_begin(struct leaf *, struct span type);
+bool leaf_feed(struct leaf *, struct span octets);
+/* It is complete: everything in it is final until leaf_end(). */
+bool leaf_finish(struct leaf *);
+/* Writes those that are on to *part. */
+bool leaf_digests(struct leaf *, struct mail_part *part);
+/* It may be used for another one. */
+void leaf_end(struct leaf *);
+
+#endif

@@ -1,0 +1,260 @@
+#include <stdlib.h>
+
+#include "mime/mail_state.h"
+
+void
+mail_options_default(struct mail_options *o)
+{
+	*o = (struct mail_options){.sha256 = true,
+	    .types = true,
+	    .archives = true,
+	    .urls = true,
+	    .mime = {.anomalies = 1000},
+	    .parts = 1000,
+	    .detected = 64,
+	    .members = ARCHIVE_BUDGET_MEMBERS,
+	    .urls_max = 100,
+	    .recipients = 100};
+}
+
+/* An archive that is open: libarchive's prefix and what it makes of it, or a reader of ours. */
+#define READER_MAX     ((size_t)3 << 20)
+/* Contexts of digests, and what OpenSSL keeps for them. */
+#define DIGESTS_OCTETS ((size_t)2 << 10)
+
+size_t
+mail_octets_max(const struct mail_options *o)
+{
+	size_t leaf = DETECT_LATE + DIGESTS_OCTETS;
+	size_t head = (size_t)MAIL_LISTS * o->recipients *
+		      ((size_t)3 * ADDRESS_PIECE_MAX + sizeof(struct address));
+
+	return sizeof(struct mail) + MAIL_FACTS_MAX + MAIL_LEAVES_MAX * leaf +
+	       (o->archives ? (size_t)LEAF_READERS_MAX * READER_MAX : 0) +
+	       (o->urls ? ((size_t)o->urls_max + 1) * URL_MAX : 0) + head +
+	       mime_octets_max(&o->mime);
+}
+
+struct mail *
+mail_new(const struct mail_options *o)
+{
+	struct mail *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->options = *o;
+	arena_init(&m->facts, MAIL_FACTS_MAX);
+	m->shared = (struct leaf_shared){.options = &m->options,
+	    .budget = {.members = o->members, .inflate = ARCHIVE_BUDGET_INFLATE}};
+	m->mime = mime_new(&o->mime);
+	if (o->urls)
+		m->shared.urls = urls_new(o->urls_max);
+	if (m->mime != NULL && (m->shared.urls != NULL || !o->urls))
+		return m;
+	mail_free(m);
+	return NULL;
+}
+
+/* What is only needed while octets come. */
+static void
+stop(struct mail *m)
+{
+	mime_free(m->mime);
+	m->mime = NULL;
+	mail_head_free(m);
+	for (size_t i = 0; i < MAIL_LEAVES_MAX; i++)
+		leaf_free(&m->leaves[i]);
+	for (size_t i = 0; i < m->n_rows; i++)
+		m->rows[i]->leaf = NULL;
+}
+
+void
+mail_free(struct mail *m)
+{
+	if (m == NULL)
+		return;
+	stop(m);
+	urls_free(m->shared.urls);
+	arena_free(&m->facts);
+	free(m);
+}
+
+/* ---- events ---- */
+
+/* NULL: it is one that was left out. */
+static struct mail_row *
+row_of(const struct mail *m, const struct mime_part *part)
+{
+	return part->number < m->n_rows ? m->rows[part->number] : NULL;
+}
+
+/* Rows stand by number: once a part was left out, all behind it are. */
+static bool
+begin_part(struct mail *m, const struct mime_part *part)
+{
+	struct mail_row **rows, *row = NULL;
+
+	if (part->number == m->n_rows && m->n_rows < m->options.parts) {
+		rows = arena_grow(
+		    &m->facts, m->rows, m->n_rows, &m->rows_cap, sizeof(struct mail_row *));
+		if (rows != NULL) {
+			m->rows = rows;
+			row = arena_alloc(&m->facts, sizeof(*row));
+		}
+	}
+	if (row == NULL) {
+		m->parts_left_out++;
+		return !m->facts.failed;
+	}
+	row->part.number = part->number;
+	row->part.parent = part->parent;
+	row->part.depth = part->depth;
+	row->part.offset = part->offset;
+	m->rows[m->n_rows++] = row;
+	return true;
+}
+
+static bool
+handle(struct mail *m, const struct mime_event *ev)
+{
+	struct mail_row *row = row_of(m, ev->part);
+
+	switch (ev->kind) {
+	case MIME_PART_BEGIN:
+		return begin_part(m, ev->part);
+	case MIME_FIELD:
+		return ev->part->number != 0 || mail_head_field(m, ev);
+	case MIME_HEADER_END:
+		if (ev->part->number == 0 && !mail_head_end(m))
+			return false;
+		return row == NULL || mail_part_header(m, row, ev->part);
+	case MIME_BODY:
+		return row == NULL || row->leaf == NULL || leaf_feed(row->leaf, ev->octets);
+	case MIME_PART_END:
+		return row == NULL || mail_part_end(m, row, ev->part);
+	case MIME_ANOMALY:
+		mail_note(m, row, ev->anomaly, ev->off, ev->detail);
+		return !m->facts.failed;
+	case MIME_MESSAGE_END:
+		break;
+	}
+	return true;
+}
+
+static void
+give_up(struct mail *m)
+{
+	m->broken = true;
+	stop(m);
+}
+
+bool
+mail_feed(struct mail *m, struct span octets)
+{
+	struct mime_event ev;
+	size_t used;
+
+	m->size += octets.n;
+	while (m->mime != NULL) {
+		enum an_status status = mime_feed(m->mime, octets, &used, &ev);
+
+		if (status == AN_NOMEM || (status == AN_EVENT && !handle(m, &ev))) {
+			give_up(m);
+			return false;
+		}
+		if (status != AN_EVENT)
+			return true;
+		octets = span_from(octets, used);
+	}
+	return !m->broken;
+}
+
+void
+mail_finish(struct mail *m)
+{
+	struct mime_event ev;
+
+	while (m->mime != NULL) {
+		if (mime_finish(m->mime, &ev) != AN_EVENT || !handle(m, &ev)) {
+			give_up(m);
+			break;
+		}
+		if (ev.kind == MIME_MESSAGE_END)
+			stop(m);
+	}
+	m->finished = true;
+}
+
+/* ---- what is known ---- */
+
+bool
+mail_broken(const struct mail *m)
+{
+	return m->broken;
+}
+
+bool
+mail_finished(const struct mail *m)
+{
+	return m->finished;
+}
+
+const struct mail_options *
+mail_options(const struct mail *m)
+{
+	return &m->options;
+}
+
+uint64_t
+mail_size(const struct mail *m)
+{
+	return m->size;
+}
+
+size_t
+mail_parts(const struct mail *m)
+{
+	return m->n_rows;
+}
+
+const struct mail_part *
+mail_part(const struct mail *m, size_t i)
+{
+	return &m->rows[i]->part;
+}
+
+uint64_t
+mail_parts_left_out(const struct mail *m)
+{
+	return m->parts_left_out;
+}
+
+uint64_t
+mail_anomalies_left_out(const struct mail *m)
+{
+	return m->anomalies_left_out;
+}
+
+const struct mail_header *
+mail_header(const struct mail *m)
+{
+	return &m->header;
+}
+
+size_t
+mail_urls(const struct mail *m)
+{
+	return m->shared.urls == NULL ? 0 : urls_count(m->shared.urls);
+}
+
+struct span
+mail_url(const struct mail *m, size_t i)
+{
+	return urls_get(m->shared.urls, i);
+}
+
+uint64_t
+mail_urls_left_out(const struct mail *m)
+{
+	return m->shared.urls == NULL ? 0 : urls_left_out(m->shared.urls);
+}

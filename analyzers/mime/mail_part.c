@@ -1,0 +1,283 @@
+#include "mime/mail_state.h"
+#include "mime/mismatch.h"
+#include "mime/word.h"
+
+void
+mail_keep(struct mail *m, struct span text, struct span *out)
+{
+	arena_copy(&m->facts, span_first(text, MAIL_TEXT_MAX), out);
+}
+
+/* A copy with its NUL; NULL: there is none, or no room. */
+static const char *
+keep_detail(struct mail *m, const char *detail)
+{
+	struct span text;
+
+	if (detail == NULL)
+		return NULL;
+	text = span_first(span_str(detail), MAIL_TEXT_MAX);
+	char *copy = arena_alloc(&m->facts, text.n + 1);
+	if (copy != NULL)
+		memcpy(copy, text.p, text.n);
+	return copy;
+}
+
+void
+mail_note(
+    struct mail *m, struct mail_row *row, enum mime_anomaly what, uint64_t off, const char *detail)
+{
+	struct mail_anomaly *list = NULL;
+	size_t n;
+
+	if (row != NULL && what == MIME_ODD_AMBIGUOUS)
+		row->part.ambiguous = true;
+	if (row != NULL && m->n_anomalies < m->options.mime.anomalies)
+		list = arena_grow(&m->facts, (struct mail_anomaly *)(uintptr_t)row->part.anomalies,
+		    row->part.n_anomalies, &row->anomalies_cap, sizeof(*list));
+	if (list == NULL) {
+		m->anomalies_left_out++;
+		return;
+	}
+	m->n_anomalies++;
+	n = row->part.n_anomalies++;
+	row->part.anomalies = list;
+	list[n] = (struct mail_anomaly){what, off, keep_detail(m, detail)};
+}
+
+/* ---- names ---- */
+
+static bool
+is_known_name(const struct mail_part *p, struct span name)
+{
+	for (size_t i = 0; i < p->n_names; i++)
+		if (span_eq(p->names[i], name))
+			return true;
+	return false;
+}
+
+static void
+add_name(struct mail *m, struct mail_row *row, struct span name)
+{
+	struct mail_part *p = &row->part;
+	struct span *list, copy;
+
+	name = span_first(name, MAIL_TEXT_MAX);
+	if (name.n == 0 || p->n_names == MAIL_NAMES_MAX || is_known_name(p, name))
+		return;
+	list = arena_grow(&m->facts, (struct span *)(uintptr_t)p->names, p->n_names,
+	    &row->names_cap, sizeof(*list));
+	if (list == NULL || !arena_copy(&m->facts, name, &copy))
+		return;
+	list[p->n_names++] = copy;
+	p->names = list;
+}
+
+/* A name as it stands there, and as programs read it that decode words where none may be. */
+static bool
+add_readings(struct mail *m, struct mail_row *row, struct span name)
+{
+	struct buf text;
+	bool ok;
+
+	add_name(m, row, name);
+	if (!mime_words_any(name))
+		return true;
+	buf_init(&text, name.n * MIME_WORD_GROWTH + 1);
+	ok = mime_words_decode(name, MIME_WORDS_PARAMETER, &text, NULL);
+	if (ok)
+		add_name(m, row, buf_span(&text));
+	buf_free(&text);
+	return ok;
+}
+
+/* Whatever stands under this name among the parameters of a field. */
+static bool
+add_parameters(struct mail *m, struct mail_row *row, const struct mime_parameter *each, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((span_eq(each[i].name, span_str("filename")) ||
+			span_eq(each[i].name, span_str("name"))) &&
+		    !add_readings(m, row, each[i].value))
+			return false;
+	return true;
+}
+
+static bool
+collect_names(struct mail *m, struct mail_row *row, const struct mime_part *from)
+{
+	if (!add_readings(m, row, from->filename) ||
+	    !add_parameters(m, row, from->disposition_parameters, from->n_disposition_parameters) ||
+	    !add_parameters(m, row, from->parameters, from->n_parameters))
+		return false;
+	names_worst_first((struct span *)(uintptr_t)row->part.names, row->part.n_names);
+	return true;
+}
+
+/* ---- the header ---- */
+
+static bool
+is_related(const struct mail *m, const struct mail_part *p)
+{
+	const struct mail_part *parent =
+	    p->parent < m->n_rows && p->parent != p->number ? &m->rows[p->parent]->part : NULL;
+
+	return parent != NULL && span_eq(parent->type, span_str("multipart/related")) &&
+	       (p->content_id.n > 0 || span_eq(p->disposition, span_str("inline")));
+}
+
+static bool
+is_attachment(const struct mail *m, const struct mail_part *p)
+{
+	if (p->shape != MIME_LEAF)
+		return false;
+	if (span_eq(p->disposition, span_str("attachment")) || p->filename.n > 0 || p->n_names > 0)
+		return true;
+	return !span_starts(p->type, span_str("text/")) &&
+	       !span_starts(p->type, span_str("message/")) && !is_related(m, p);
+}
+
+/* Everything that a header says: known at its end. */
+static void
+copy_header(struct mail *m, struct mail_part *p, const struct mime_part *from)
+{
+	memcpy(p->path, from->path, sizeof(p->path));
+	p->shape = from->shape;
+	p->generated = from->generated;
+	p->type_declared = from->type_declared;
+	p->encoding = from->encoding;
+	mail_keep(m, from->type, &p->type);
+	mail_keep(m, from->encoding_raw, &p->encoding_raw);
+	mail_keep(m, from->charset, &p->charset);
+	mail_keep(m, from->disposition, &p->disposition);
+	mail_keep(m, from->filename, &p->filename);
+	mail_keep(m, from->filename_raw, &p->filename_raw);
+	mail_keep(m, from->content_id, &p->content_id);
+}
+
+static struct leaf *
+free_leaf(struct mail *m)
+{
+	for (size_t i = 0; i < MAIL_LEAVES_MAX; i++)
+		if (!m->leaves[i].busy)
+			return &m->leaves[i];
+	return NULL;
+}
+
+static bool
+begin_leaf(struct mail *m, struct mail_row *row)
+{
+	struct mail_part *p = &row->part;
+	struct leaf *leaf = free_leaf(m);
+
+	p->detection_left_out = true;
+	if (leaf == NULL)
+		return true;
+	if (leaf->shared == NULL && !leaf_new(leaf, &m->shared))
+		return false;
+	if (!leaf_begin(leaf, p->type))
+		return false;
+	row->leaf = leaf;
+	p->detection_left_out = m->options.types && !leaf->detects;
+	return true;
+}
+
+bool
+mail_part_header(struct mail *m, struct mail_row *row, const struct mime_part *from)
+{
+	struct mail_part *p = &row->part;
+
+	copy_header(m, p, from);
+	if (!collect_names(m, row, from))
+		return false;
+	p->encrypted = span_eq(p->type, span_str("multipart/encrypted"));
+	p->attachment = is_attachment(m, p);
+	if (p->shape == MIME_LEAF && row->leaf == NULL && !begin_leaf(m, row))
+		return false;
+	return !m->facts.failed;
+}
+
+/* ---- the end ---- */
+
+static void
+keep_members(struct mail *m, struct mail_part *p, const struct members *from)
+{
+	struct mail_member *list =
+	    from->n > 0 ? arena_alloc(&m->facts, from->n * sizeof(*list)) : NULL;
+
+	for (size_t i = 0; list != NULL && i < from->n; i++) {
+		struct member one = members_get(from, i);
+
+		if (!arena_copy(&m->facts, one.name, &list[i].name))
+			break;
+		list[i].size = one.size;
+		list[i].packed = one.packed;
+		list[i].encrypted = one.encrypted;
+		list[i].folder = one.folder;
+		p->n_members++;
+	}
+	p->members = list;
+	p->members_left_out = from->left_out + (from->n - p->n_members);
+	p->archive = from->partial || p->members_left_out > 0 ? MAIL_ARCHIVE_PARTIAL : MAIL_ARCHIVE;
+}
+
+static void
+take_archive(struct mail *m, struct mail_row *row, const struct members *from)
+{
+	struct mail_part *p = &row->part;
+
+	keep_members(m, p, from);
+	p->encrypted = p->encrypted || from->encrypted;
+	p->bomb = from->bomb;
+	if (from->ambiguous[0] != '\0')
+		mail_note(m, row, MIME_ODD_AMBIGUOUS, p->offset, from->ambiguous);
+	if (from->fault != NULL)
+		mail_note(m, row, MIME_ODD_ARCHIVE, p->offset, from->fault);
+}
+
+static bool
+end_leaf(struct mail *m, struct mail_row *row)
+{
+	struct mail_part *p = &row->part;
+	struct leaf *leaf = row->leaf;
+
+	if (!leaf_finish(leaf) || !leaf_digests(leaf, p))
+		return false;
+	if (leaf->detects)
+		mail_keep(m, detect_type(&leaf->detect), &p->detected);
+	p->encrypted = p->encrypted || sealed_is_encrypted(leaf->sealed);
+	if (leaf->archive != NULL)
+		take_archive(m, row, archive_reader_members(leaf->archive));
+	else if (leaf->archive_left_out)
+		p->archive = MAIL_ARCHIVE_PARTIAL;
+	leaf_end(leaf);
+	row->leaf = NULL;
+	return true;
+}
+
+static const char *
+deception(const struct mail_part *p)
+{
+	const char *why = mismatch_look(
+	    p->type_declared ? p->type : SPAN_NONE, p->detected, p->names, p->n_names);
+
+	for (size_t i = 0; why == NULL && i < p->n_names; i++)
+		why = name_trick(p->names[i]);
+	return why;
+}
+
+bool
+mail_part_end(struct mail *m, struct mail_row *row, const struct mime_part *from)
+{
+	struct mail_part *p = &row->part;
+
+	p->header_size = from->header_size;
+	p->encoded_size = from->encoded_size;
+	p->size = from->size;
+	p->lines = from->lines;
+	if (row->leaf != NULL && !end_leaf(m, row))
+		return false;
+	if (p->shape == MIME_LEAF)
+		p->mismatch = deception(p);
+	return !m->facts.failed;
+}

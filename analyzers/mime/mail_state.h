@@ -1,0 +1,55 @@
+/*
+ * mail_state - what the files of mail.h know of each other; nobody else includes this.
+ *   mail.c       drives the parser, and hands each event to where it belongs
+ *   mail_head.c  header fields of the message itself
+ *   mail_part.c  one part: what its header says, its names, what was found in it
+ */
+#ifndef POSTERN_MIME_MAIL_STATE_H
+#define POSTERN_MIME_MAIL_STATE_H
+
+#include "core/arena.h"
+#include "mime/address_list.h"
+#include "mime/leaf.h"
+#include "mime/mail.h"
+
+#define MAIL_LEAVES_MAX 16 /* open at once: a text, what is uuencoded in it, other readings, ...   \
+			    */
+
+struct mail_row {
+	struct mail_part part;
+	size_t anomalies_cap, names_cap;
+	struct leaf *leaf; /* NULL: its content is not looked at, or it has ended */
+};
+
+enum mail_list { MAIL_TO, MAIL_CC, MAIL_BCC, MAIL_REPLY_TO, MAIL_LISTS };
+
+struct mail {
+	struct mail_options options;
+	struct mime *mime; /* NULL: broken, or the end was seen */
+	struct arena facts;
+	struct mail_row **rows; /* by number of the part */
+	size_t n_rows, rows_cap;
+	uint64_t parts_left_out, anomalies_left_out, size;
+	size_t n_anomalies;
+	struct leaf_shared shared;
+	struct leaf leaves[MAIL_LEAVES_MAX];
+	struct mail_header header;
+	struct address_list *lists; /* MAIL_LISTS of them, while its header is read */
+	bool broken, finished;
+};
+
+/* All of them are false when there was no memory; what does not fit the budget is left out. */
+
+bool mail_head_field(struct mail *, const struct mime_event *);
+bool mail_head_end(struct mail *);
+void mail_head_free(struct mail *);
+
+/* Copies what is kept of a text. */
+void mail_keep(struct mail *, struct span text, struct span *out);
+void mail_note(
+    struct mail *, struct mail_row *, enum mime_anomaly, uint64_t off, const char *detail);
+
+bool mail_part_header(struct mail *, struct mail_row *, const struct mime_part *);
+bool mail_part_end(struct mail *, struct mail_row *, const struct mime_part *);
+
+#endif

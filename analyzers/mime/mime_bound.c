@@ -1,0 +1,24 @@
+#include "mime/mime_state.h"
+
+/* The limit that is given, or the default that stands behind it in mime.h. */
+static size_t
+limit(size_t given, size_t otherwise)
+{
+	return given != 0 ? given : otherwise;
+}
+
+size_t
+mime_octets_max(const struct mime_limits *l)
+{
+	size_t header = limit(l->header, 256u << 10), boundary = limit(l->boundary, 2048);
+	size_t frames = limit(l->depth, 100) + LAYERS_MAX + 2;
+	size_t tap = sizeof(struct tap) + MIME_BASE64_ROOM(MIME_RUN_MAX) + sizeof(struct mime_uu);
+	size_t layer = sizeof(struct layer) + header + 3 * boundary + BLANKS_MAX + MIME_NAME_MAX +
+		       (boundary + 1) * sizeof(uint16_t) + TAPS_MAX * tap;
+	size_t frame = sizeof(struct frame) + MIME_SAID_ARENA_MAX +
+		       READINGS_MAX * (sizeof(struct mime_boundary) + boundary) +
+		       (MIME_SAID_MAX + 1) * KEPT_VALUE_MIN * PARAM_OUTPUT_MAX;
+	size_t values = (KEPT_VALUES_MAX + header) * PARAM_OUTPUT_MAX; /* kept, and being read */
+
+	return sizeof(struct mime) + LAYERS_MAX * layer + frames * frame + values;
+}

@@ -1,0 +1,188 @@
+/*
+ * mime_state - inside of the parser: what mime.c, mime_queue.c and mime_tap.c share. Not for
+ * anybody else.
+ *
+ * A layer reads octets as lines: the message itself is one, and so is every decoded content that is
+ * a message or a multipart again. Its frames are the parts that are open, each within the one
+ * below. A tap takes the octets of a frame's body to where they go: through a decoder to the
+ * caller, or into another layer. Most frames have none (multiparts) or one (leaves); a body that
+ * can be read in several ways has one for each reading, and then those of outer frames go on while
+ * inner frames come and go.
+ */
+#ifndef POSTERN_MIME_STATE_H
+#define POSTERN_MIME_STATE_H
+
+#include "mime/mime.h"
+#include "mime/mime_boundary.h"
+#include "mime/mime_decoder.h"
+#include "mime/mime_header.h"
+#include "mime/mime_part.h"
+
+#define QUEUE_MAX	128	   /* events of one step */
+#define DETAIL_MAX	200	   /* octets of the text of an anomaly, with its NUL */
+#define LAYERS_MAX	16	   /* contents that are decoded and parsed, within each other */
+#define TAPS_MAX	8	   /* of one layer */
+#define READINGS_MAX	8	   /* boundaries of one multipart */
+#define BLANKS_MAX	256	   /* behind a boundary, that are kept */
+#define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
+#define COPY_MAX	4096	   /* octets that several taps take at once */
+#define HELD_MAX	16	   /* lines behind a broken header in which it may go on */
+#define KEPT_VALUES_MAX (1u << 20) /* octets of values of all open parts; then: */
+#define KEPT_VALUE_MIN	2048	   /* of each */
+
+struct frame {
+	struct mime_part part;
+	struct mime_said said;
+	struct frame *below; /* or the next dead one */
+	uint64_t told;	     /* anomalies, one bit each */
+	unsigned ambiguous;  /* of this kind, told */
+	bool in_header;
+	bool soft;	/* began at a line that is a delimiter to some readers only */
+	bool multipart; /* has boundaries, or may have undeclared ones */
+	bool child;	/* one is open */
+	bool opened, closed;
+	unsigned reading; /* boundary that opened the child */
+	unsigned readings;
+	unsigned children, generated; /* begun */
+	uint64_t begin, body, body_lines;
+	size_t kept; /* octets of KEPT_VALUES_MAX */
+};
+
+struct tap {
+	struct frame *frame;  /* whose body it takes */
+	struct frame *target; /* whose content comes out: the same, or a generated one */
+	struct mime_decoder decoder;
+	unsigned told; /* faults */
+	bool finished;
+	struct layer *sub;    /* NULL: the caller gets the content */
+	struct mime_uu *scan; /* files in a text; or NULL */
+	struct span scan_left;
+	bool scanning;	    /* it may have more to say */
+	struct frame *file; /* that is open */
+	unsigned scan_told;
+	bool scan_finished;
+};
+
+enum layer_state {
+	L_HEADER,
+	L_BODY,
+	L_DELIMITER, /* behind the boundary, in its line */
+	L_DELIMITER_LF,
+	L_DONE,
+};
+
+enum hold {
+	HOLD_NONE,
+	HOLD_DASH,    /* a line that may be a delimiter */
+	HOLD_CONTENT, /* one that may be a header's, where one may go on */
+};
+
+enum open_as {
+	OPEN_NONE,
+	OPEN_SOFT,
+	OPEN_CONTENT,
+};
+
+struct layer {
+	struct tap *source; /* NULL: the message */
+	struct frame *root; /* within which its first frame is; NULL: the message */
+	struct frame *top;
+	enum layer_state state;
+	struct span in, again; /* octets to take: those in again first */
+	uint64_t again_seen;   /* octets of it that the first seen_taps know already */
+	unsigned seen_taps;
+	bool eof;
+	uint64_t off, lines; /* taken, and their line ends */
+	uint64_t base;	     /* of a decoded content: offset of its first octet in the message */
+
+	bool bol, plain; /* at the start of a line; of one that is known to be no delimiter */
+	uint8_t eol[2];	 /* the line end before it, which may belong to a delimiter */
+	size_t eol_n;
+	uint8_t last; /* octet of content */
+	enum hold hold;
+	uint8_t *held; /* eol, and the line that is looked at */
+	size_t held_n, held_eol, held_max;
+	bool held_cr;	/* a CR ends it, and is the last octet of held */
+	bool held_bare; /* that CR has no LF behind it */
+
+	struct mime_boundaries boundaries;
+	struct mime_delimiter delimiter, soft;
+	bool held_to_taps;
+	bool popping;
+	struct frame *keep; /* frames above it go */
+	enum open_as open;
+	unsigned armed; /* lines in which a header may go on */
+	uint8_t *guess; /* boundary that nobody declared */
+	size_t guess_n;
+	bool guessing;
+
+	struct mime_header header;
+	uint64_t field_off;
+	unsigned fields;
+	bool broken;
+
+	struct tap *taps[TAPS_MAX];
+	unsigned n_taps;
+	struct span run;	   /* octets on their way to them */
+	unsigned run_at, run_taps; /* the next, and how many there are */
+	uint8_t *copy;		   /* octets that wait to go */
+	size_t copied;
+};
+
+struct mime {
+	struct mime_limits limits;
+	struct layer *layers[LAYERS_MAX];
+	unsigned n_layers;
+	struct frame *dead; /* their last event is out, the caller may still look */
+	unsigned parts;
+	unsigned told; /* anomalies */
+	size_t kept;
+	bool full; /* no part begins any more */
+	bool finishing, no_memory;
+
+	struct mime_event queue[QUEUE_MAX];
+	char details[QUEUE_MAX][DETAIL_MAX];
+	unsigned queued, taken;
+	struct frame *root; /* the message, when it is complete */
+};
+
+/* ---- mime_queue.c: events and parts; all of them note in m->no_memory what fails ---- */
+
+struct mime_event *queue_event(
+    struct mime *, const struct frame *, enum mime_kind, uint64_t off, struct span octets);
+/* a, b and so on: up to four texts in a row; NULL ends them. */
+void say(struct mime *, struct frame *, enum mime_anomaly, uint64_t off, const char *detail);
+void say_two(struct mime *, struct frame *, uint64_t off, const char *what, struct span one,
+    const char * or, struct span other);
+/* Those that are new since *told. */
+void say_faults(
+    struct mime *, struct frame *, const struct mime_faults *, unsigned *told, uint64_t base);
+/* Begins a part in the header or (generated) without one. NULL: no memory. */
+struct frame *frame_begin(struct mime *, struct frame *parent, uint64_t off, bool generated);
+void frame_path(struct frame *, const struct frame *parent);
+/* The end of a part: its event, and it is freed once that was seen. */
+void frame_end(struct mime *, struct frame *, uint64_t off);
+void frame_free(struct mime *, struct frame *);
+void frames_bury(struct mime *); /* the dead ones */
+
+/* ---- mime_tap.c: where octets of bodies go ---- */
+
+/* target NULL: the frame's own content. False: too many of them, or no memory. */
+struct tap *tap_open(
+    struct mime *, struct layer *, struct frame *, struct frame *target, enum mime_encoding);
+void tap_free(struct mime *, struct tap *);
+/* Looks for uuencoded files in the content. */
+void tap_scan(struct mime *, struct tap *);
+/* One step of the octets on their way. */
+void tap_run(struct mime *, struct layer *);
+/* One step of the end of the last tap; false: it is gone. */
+bool tap_close(struct mime *, struct layer *);
+
+/* ---- mime.c ---- */
+
+void flush_copy(struct layer *);
+struct layer *layer_new(struct mime *, struct frame *root, uint64_t base);
+void layer_free(struct mime *, struct layer *);
+uint64_t layer_off(const struct layer *, uint64_t off);
+
+#endif

@@ -1,0 +1,221 @@
+/* Where octets of bodies go: through a decoder to the caller, or into another layer. */
+#include <stdlib.h>
+
+#include "mime/mime_state.h"
+
+struct tap *
+tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
+    enum mime_encoding encoding)
+{
+	struct tap *t;
+
+	if (l->n_taps == TAPS_MAX)
+		return NULL;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL || !mime_decoder_init(&t->decoder, encoding, layer_off(l, l->off))) {
+		free(t);
+		m->no_memory = true;
+		return NULL;
+	}
+	flush_copy(l); /* what came before is none of it */
+	t->frame = f;
+	t->target = target == NULL ? f : target;
+	l->taps[l->n_taps++] = t;
+	return t;
+}
+
+void
+tap_free(struct mime *m, struct tap *t)
+{
+	mime_decoder_free(&t->decoder);
+	if (t->file != NULL)
+		frame_free(m, t->file);
+	if (t->target != t->frame)
+		frame_free(m, t->target);
+	free(t->scan);
+	free(t);
+}
+
+void
+tap_scan(struct mime *m, struct tap *t)
+{
+	t->scan = malloc(sizeof(*t->scan));
+	if (t->scan == NULL)
+		m->no_memory = true;
+	else
+		mime_uu_init(t->scan, 0);
+}
+
+/* Offsets of decoded content have no place in the message: the body's own stands for them. */
+static uint64_t
+place(const struct layer *l, const struct tap *t, uint64_t off)
+{
+	return mime_decoder_codes(t->decoder.kind) || l->source != NULL
+		   ? layer_off(l, t->frame->body)
+		   : t->frame->body + off;
+}
+
+static void
+file_begins(struct mime *m, const struct layer *l, struct tap *t, const struct mime_uu_event *ev)
+{
+	struct frame *text = t->target;
+	struct mime_said *said;
+	uint64_t off = place(l, t, ev->off);
+
+	say(m, text, MIME_ODD_INLINE_UU, off, NULL);
+	if (m->parts >= m->limits.parts) {
+		say(m, text, MIME_ODD_TOO_MANY_PARTS, off, NULL);
+		return;
+	}
+	text->generated++;
+	t->file = frame_begin(m, text, off, true);
+	if (t->file == NULL)
+		return;
+	said = &t->file->said;
+	t->file->part.type = span_str("application/octet-stream");
+	t->file->part.disposition = span_str("attachment");
+	t->file->part.encoding = ev->base64 ? MIME_BASE64 : MIME_UUENCODE;
+	frame_path(t->file, text);
+	if (!arena_copy(&said->arena, ev->name, &t->file->part.filename_raw))
+		m->no_memory = true;
+	t->file->part.filename = t->file->part.filename_raw;
+	queue_event(m, t->file, MIME_HEADER_END, off, SPAN_NONE);
+}
+
+static void
+file_event(struct mime *m, const struct layer *l, struct tap *t, const struct mime_uu_event *ev)
+{
+	uint64_t off = place(l, t, ev->off);
+
+	if (ev->what == MIME_UU_BEGIN)
+		file_begins(m, l, t, ev);
+	if (t->file == NULL)
+		return;
+	if (t->scan->faults.n < t->scan_told)
+		t->scan_told = 0;
+	say_faults(m, t->file, &t->scan->faults, &t->scan_told, place(l, t, 0));
+	if (ev->what == MIME_UU_DATA && ev->octets.n > 0) {
+		t->file->part.size += ev->octets.n;
+		queue_event(m, t->file, MIME_BODY, off, ev->octets);
+	}
+	if (ev->what == MIME_UU_END) {
+		t->file->part.encoded_size = t->file->part.size;
+		frame_end(m, t->file, off);
+		t->file = NULL;
+		mime_faults_reset(&t->scan->faults);
+		t->scan_told = 0;
+	}
+}
+
+/* One event of the files in a text; false: all was taken. */
+static bool
+scan(struct mime *m, const struct layer *l, struct tap *t)
+{
+	struct mime_uu_event ev;
+	size_t used;
+
+	if (!t->scanning)
+		return false;
+	mime_uu_feed(t->scan, t->scan_left, &used, &ev);
+	t->scan_left = span_from(t->scan_left, used);
+	t->scanning = ev.what != MIME_UU_MORE;
+	file_event(m, l, t, &ev);
+	return true;
+}
+
+static void
+deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
+{
+	const struct mime_faults *faults = mime_decoder_faults(&t->decoder);
+
+	if (faults != NULL)
+		say_faults(m, t->target, faults, &t->told, 0);
+	if (out.n == 0)
+		return;
+	t->target->part.size += out.n;
+	if (t->sub != NULL)
+		t->sub->in = out;
+	else
+		queue_event(m, t->target, MIME_BODY, layer_off(l, l->off), out);
+	if (t->scan != NULL) {
+		t->scan_left = out;
+		t->scanning = true;
+	}
+}
+
+/* What of the run this tap does not know yet. */
+static struct span
+unseen(const struct layer *l)
+{
+	if (l->run_at >= l->seen_taps)
+		return l->run;
+	return l->again_seen >= l->run.n ? SPAN_NONE : span_from(l->run, (size_t)l->again_seen);
+}
+
+void
+tap_run(struct mime *m, struct layer *l)
+{
+	struct tap *t;
+
+	if (l->run_at > 0 && scan(m, l, l->taps[l->run_at - 1]))
+		return;
+	if (l->run_at == l->run_taps) {
+		l->again_seen -= l->again_seen < l->run.n ? l->again_seen : l->run.n;
+		l->run = SPAN_NONE;
+		l->run_at = 0;
+		return;
+	}
+	t = l->taps[l->run_at];
+	deliver(m, l, t, mime_decoder_feed(&t->decoder, unseen(l)));
+	l->run_at++;
+}
+
+/* The last event of the files in a text; true: there was one. */
+static bool
+scan_finish(struct mime *m, struct layer *l, struct tap *t)
+{
+	struct mime_uu_event ev;
+
+	if (t->scan == NULL || t->scan_finished)
+		return false;
+	mime_uu_finish(t->scan, &ev);
+	t->scan_finished = ev.what == MIME_UU_MORE;
+	file_event(m, l, t, &ev);
+	return true;
+}
+
+/* Parts that are no frame of this layer end with their tap. */
+static void
+target_ends(struct mime *m, struct layer *l, struct tap *t)
+{
+	if (t->target == t->frame)
+		return;
+	t->target->part.encoded_size = t->frame->part.encoded_size;
+	t->target->part.lines = t->frame->part.lines;
+	frame_end(m, t->target, layer_off(l, l->off));
+	t->target = t->frame;
+}
+
+bool
+tap_close(struct mime *m, struct layer *l)
+{
+	struct tap *t = l->taps[l->n_taps - 1];
+
+	if (!t->finished) {
+		t->finished = true;
+		deliver(m, l, t, mime_decoder_finish(&t->decoder));
+		return true;
+	}
+	if (scan(m, l, t) || scan_finish(m, l, t))
+		return true;
+	if (t->sub != NULL && t->sub->state != L_DONE) {
+		t->sub->eof = true;
+		return true;
+	}
+	if (t->sub != NULL)
+		layer_free(m, t->sub);
+	target_ends(m, l, t);
+	l->n_taps--;
+	tap_free(m, t);
+	return false;
+}

@@ -1,0 +1,29 @@
+/*
+ * record_email - what is in a message, as the "email" object of records, and a fileinfo record for
+ * each of its attachments.
+ */
+#ifndef POSTERN_RECORD_EMAIL_H
+#define POSTERN_RECORD_EMAIL_H
+
+#include <jansson.h>
+
+#include "mime/mail.h"
+#include "record.h"
+
+/* Octets that the object may take within a record, so that the line stays below RECORD_LINE_MAX. */
+#define RECORD_EMAIL_MAX (92u << 10)
+/* fileinfo records of one message; the rest is counted in email.fileinfo_left_out. */
+#define RECORD_FILES_MAX 100
+
+/*
+ * The object, in about "octets" at most as JSON: each list gets its share, and says in
+ * "<name>_left_out" how much is missing. mail NULL: there was no memory to look at it. The caller
+ * owns it; NULL: no memory.
+ */
+json_t *record_email(const struct mail *mail, size_t octets);
+
+/* mail: what record_smtp_mail() was given; may be NULL. */
+void record_files(const struct mail *mail, const struct record_session *, unsigned tx_id,
+    record_sink *, void *arg);
+
+#endif
