@@ -22,6 +22,7 @@
 #define DETAIL_MAX	200	   /* octets of the text of an anomaly, with its NUL */
 #define LAYERS_MAX	16	   /* contents that are decoded and parsed, within each other */
 #define TAPS_MAX	8	   /* of one layer */
+#define AMBIGUOUS_MAX	16	   /* anomalies of this kind, of one part, that are told */
 #define READINGS_MAX	8	   /* boundaries of one multipart */
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
 #define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
@@ -89,8 +90,6 @@ struct layer {
 	struct frame *top;
 	enum layer_state state;
 	struct span in, again; /* octets to take: those in again first */
-	uint64_t again_seen;   /* octets of it that the first seen_taps know already */
-	unsigned seen_taps;
 	bool eof;
 	uint64_t off, lines; /* taken, and their line ends */
 	uint64_t base;	     /* of a decoded content: offset of its first octet in the message */
@@ -127,6 +126,8 @@ struct layer {
 	unsigned run_at, run_taps; /* the next, and how many there are */
 	uint8_t *copy;		   /* octets that wait to go */
 	size_t copied;
+	bool flush;    /* all of them, as soon as those on their way have arrived */
+	size_t untold; /* octets of a header's line that are still to be collected */
 };
 
 struct mime {
@@ -135,7 +136,8 @@ struct mime {
 	unsigned n_layers;
 	struct frame *dead; /* their last event is out, the caller may still look */
 	unsigned parts;
-	unsigned told; /* anomalies */
+	unsigned told;	    /* anomalies */
+	unsigned ambiguous; /* of this kind, told */
 	size_t kept;
 	bool full; /* no part begins any more */
 	bool finishing, no_memory;
