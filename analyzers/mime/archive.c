@@ -7,6 +7,7 @@
 
 #include "mime/gzip.h"
 #include "mime/le.h"
+#include "mime/sevenzip.h"
 #include "mime/tar.h"
 #include "mime/tnef.h"
 #include "mime/zip.h"
@@ -235,13 +236,16 @@ take_number(struct span *s)
 
 /*
  * To step over a member of a solid RAR 5 archive libarchive unpacks it, which may be thousands of
- * times as much work as there are octets: such an archive is not opened.
+ * times as much work as there are octets; and it unpacks the directory of a 7z archive whatever
+ * that comes to. Such archives are not opened.
  */
 static bool
 costs_too_much(struct span s)
 {
 	uint64_t flags;
 
+	if (span_starts(s, span_of("7z\xbc\xaf", 4)))
+		return !sevenzip_directory_is_small(s);
 	if (!span_starts(s, span_of("Rar!\x1a\7\1\0", 8)))
 		return false;
 	s = span_from(s, 8 + 4); /* signature, CRC */
