@@ -87,6 +87,12 @@ SESSIONS = [
             "250 2.0.0"),
     Session("A good mail, by curl", curl(L.MX, "bert@aonly.example", OTTO), "250 2.0.0",
             stdin="Subject: hello again\r\n\r\nbody\r\n"),
+    Session("A good mail with a file: its parts are decoded, with digests",
+            swaks(L.MX, GOOD, OTTO, "--attach-type", "text/csv", "--attach-name", "prices.csv",
+                  "--attach", "apples,3", "--header", "Subject: prices"), "250 2.0.0"),
+    Session("A program that calls itself invoice.pdf",
+            swaks(L.MX, GOOD, OTTO, "--attach-type", "application/pdf",
+                  "--attach-name", "invoice.pdf", "--attach", "@/bin/true"), "550 5.7.1"),
     Session("A sender domain that does not exist",
             swaks(L.MX, "prince@nosuch.example", OTTO), "451 4.1.8"),
     Session("A sender domain that says it never sends mail (null MX)",
@@ -129,12 +135,23 @@ def reply_line(reply):
     return f"[{reply['source']}] " + " ".join(word for word in words if word)
 
 
+def part_line(part):
+    words = [part["path"] or "-", part["mime_type"], part["encoding"], f"{part['size']} octets"]
+    if "sha256" in part:
+        words.append("sha256 " + part["sha256"][:12] + "\u2026")
+    words += [f"{key} {part[key]}" for key in ("filename", "detected_type", "mismatch") if key in part]
+    return "  ".join(words)
+
+
 def decoded(value, indent):
     """A record as indented "key: value" lines; an object that is short takes one line."""
     for key, item in value.items():
         if key == "replies":
             yield f"{indent}replies:"
             yield from (f"{indent}  {reply_line(reply)}" for reply in item)
+        elif key == "parts":
+            yield f"{indent}parts:"
+            yield from (f"{indent}  {part_line(part)}" for part in item)
         elif isinstance(item, dict):
             short = "  ".join(f"{k} {v}" for k, v in item.items())
             if len(f"{indent}{key}: {short}") <= WIDTH and not any(isinstance(v, (dict, list))
@@ -229,7 +246,8 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
                 print(paint(DIM, "    (shorter from here on; the log has all of it, as JSON)"))
 
     def start(self):
-        self.gate = Gateway(self.lab, L.MX, mode="tproxy", workers=2)
+        self.gate = Gateway(self.lab, L.MX, mode="tproxy", workers=2,
+                            content={"mismatch": "enforce"})
         self.lab.at_end(self.gate.stop)
         print(f"\nOn the router {BINARY.name} runs now, with two workers. No client and no server was "
               "told of it.", flush=True)
@@ -262,7 +280,7 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         delivered = self.campus.settle()
         smuggled = sum(b"SMUGGLED" in mail for mail in delivered)
         foreign, sent = len(self.sink.mails), len(self.world.mails)
-        good = (self.right == PROMISES and len(delivered) == 4 and smuggled == 0 and foreign == 1
+        good = (self.right == PROMISES and len(delivered) == 5 and smuggled == 0 and foreign == 1
                 and sent == 1)
         line = (f"{self.right} of {PROMISES} promises kept; {len(delivered)} good mails delivered, "
                 f"{smuggled} smuggled; the open relay sent {foreign} on, before there was a gateway; "
