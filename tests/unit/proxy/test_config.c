@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config_handover.h"
@@ -522,6 +523,39 @@ test_digest_lists_with_faults(void **state)
 	close(list);
 }
 
+static void
+assert_list_fault(const char *path, const char *why)
+{
+	char text[256], fault[256], *faults;
+
+	snprintf(text, sizeof(text), NETWORK "content { deny_sha256 = \"%s\" }\n", path);
+	snprintf(fault, sizeof(fault), "2: content.deny_sha256: %s: %s\n", path, why);
+	assert_null(read_text(text, &faults));
+	assert_string_equal(faults, fault);
+	free(faults);
+}
+
+/* Nothing that is endless, or silent, holds up whoever reads it; nothing is left out silently. */
+static void
+test_digest_lists_that_do_not_end(void **state)
+{
+	char path[PATH_MAX_HERE], long_line[8194];
+	int list;
+
+	(void)state;
+	assert_list_fault("/dev/zero", "is no regular file");
+	assert_list_fault("/tmp", "is no regular file");
+	snprintf(path, sizeof(path), "/tmp/test_config_fifo_%d", (int)getpid());
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_list_fault(path, "is no regular file");
+	unlink(path);
+	memset(long_line, '#', sizeof(long_line) - 1);
+	long_line[sizeof(long_line) - 1] = '\0';
+	list = file_of(long_line, path);
+	assert_list_fault(path, "line 1 is longer than 8192 octets");
+	close(list);
+}
+
 /* Words go where the headers say that they go. */
 static void
 test_words(void **state)
@@ -961,6 +995,7 @@ main(void)
 	    cmocka_unit_test(test_content_words_M9),
 	    cmocka_unit_test(test_digests_are_handed_over_M9),
 	    cmocka_unit_test(test_digest_lists_with_faults),
+	    cmocka_unit_test(test_digest_lists_that_do_not_end),
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_forwards),
