@@ -44,9 +44,9 @@ read_lines(FILE *f, struct digests *into, const char **why, unsigned *number)
 	return true;
 }
 
-/* Whatever is no regular file could be endless, or never give an octet. */
+/* A pipe that nobody writes would hold up who reads it, or be an empty list. /dev/null is one. */
 static FILE *
-open_regular(const char *path, const char **why)
+open_list(const char *path, const char **why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	FILE *f = NULL;
@@ -54,8 +54,8 @@ open_regular(const char *path, const char **why)
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		*why = strerror(errno);
-	else if (!S_ISREG(st.st_mode))
-		*why = "is no regular file";
+	else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+		*why = "is no file";
 	else if ((f = fdopen(fd, "r")) == NULL)
 		*why = strerror(errno);
 	if (f == NULL && fd >= 0)
@@ -68,7 +68,7 @@ digest_list_read(
     const char *path, struct digests *into, const char *what, unsigned line, struct faults *faults)
 {
 	const char *why = NULL;
-	FILE *f = open_regular(path, &why);
+	FILE *f = open_list(path, &why);
 	unsigned number;
 
 	if (f == NULL) {
