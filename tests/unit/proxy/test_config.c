@@ -147,6 +147,13 @@ static const struct {
 	NETWORK "mime { inspect = no }\ncontent { deny_extensions = {\"exe\"} }\n",
 	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
 	"them otherwise\n"},
+    {"a rule that enforces, and no look",
+	NETWORK "mime { inspect = no }\ncontent { mismatch = enforce }\n",
+	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
+	"them otherwise\n"},
+    {"a size, and no look", NETWORK "mime { inspect = no }\ncontent { part_size = 1 }\n",
+	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
+	"them otherwise\n"},
     {"extensions", NETWORK "content { deny_extensions = {\".exe\", \"*.exe\"} }\n",
 	"2: content.deny_extensions: \".exe\" is not an extension like \"exe\" or \"tar.gz\", "
 	"without the dot before it\n"
