@@ -51,12 +51,11 @@ open_list(const char *path, const char **why)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	FILE *f = NULL;
 	struct stat st;
+	bool known = fd >= 0 && fstat(fd, &st) == 0;
 
-	if (fd < 0 || fstat(fd, &st) != 0)
-		*why = strerror(errno);
-	else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+	if (known && !S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
 		*why = "is no file";
-	else if ((f = fdopen(fd, "r")) == NULL)
+	else if (!known || (f = fdopen(fd, "r")) == NULL)
 		*why = strerror(errno);
 	if (f == NULL && fd >= 0)
 		close(fd);
