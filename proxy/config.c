@@ -361,6 +361,12 @@ check_content(struct reading *r)
 		faults_add(&r->faults, line,
 		    "mime.inspect: no, and content.check needs to know what is in a message; set "
 		    "one of them otherwise");
+	else if (!c->mime.options.archives &&
+		 (content_does(p, CONTENT_ENCRYPTED) == CHECK_ENFORCE ||
+		     content_does(p, CONTENT_BOMB) == CHECK_ENFORCE))
+		faults_add(&r->faults, setting_line(r, SECTION_MIME, "archives"),
+		    "mime.archives: no, and content.encrypted_archive and content.bomb need to "
+		    "know what is in an archive; set one of them otherwise");
 }
 
 static void

@@ -151,6 +151,10 @@ static const struct {
 	NETWORK "mime { inspect = no }\ncontent { mismatch = enforce }\n",
 	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
 	"them otherwise\n"},
+    {"a rule about archives, and no look into them",
+	NETWORK "mime { archives = no }\ncontent { bomb = enforce }\n",
+	"2: mime.archives: no, and content.encrypted_archive and content.bomb need to know what "
+	"is in an archive; set one of them otherwise\n"},
     {"a size, and no look", NETWORK "mime { inspect = no }\ncontent { part_size = 1 }\n",
 	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
 	"them otherwise\n"},
