@@ -336,6 +336,16 @@ settle_mime(struct config *c)
 	o->types = c->mime.types != TYPES_NO;
 }
 
+static bool
+enforces_any(const struct content_policy *p)
+{
+	for (unsigned i = 0; i < CONTENT_RULES; i++)
+		if (content_does(p, (enum content_rule)i) == CHECK_ENFORCE &&
+		    content_armed(p, (enum content_rule)i))
+			return true;
+	return false;
+}
+
 /* Whoever asks for a rule and switches off what it looks at would think that it looks. */
 static void
 check_content(struct reading *r)
@@ -347,10 +357,16 @@ check_content(struct reading *r)
 		     (p->extensions != NULL && p->extensions[0] != NULL) ||
 		     c->content_sha256 != NULL;
 
-	if (!c->mime.inspect && p->check != CHECK_OFF && lists)
+	if (!c->mime.inspect && p->check != CHECK_OFF && (lists || enforces_any(p)))
 		faults_add(&r->faults, line,
 		    "mime.inspect: no, and content.check needs to know what is in a message; set "
 		    "one of them otherwise");
+	else if (!c->mime.options.archives &&
+		 (content_does(p, CONTENT_ENCRYPTED) == CHECK_ENFORCE ||
+		     content_does(p, CONTENT_BOMB) == CHECK_ENFORCE))
+		faults_add(&r->faults, setting_line(r, SECTION_MIME, "archives"),
+		    "mime.archives: no, and content.encrypted_archive and content.bomb need to "
+		    "know what is in an archive; set one of them otherwise");
 }
 
 static void

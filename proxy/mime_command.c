@@ -44,8 +44,13 @@ struct source {
 static void
 complain(struct reading *r, const char *path, const char *why)
 {
-	fprintf(stderr, "postern mime: %s: %s\n", strcmp(path, "-") == 0 ? "standard input" : path,
-	    why);
+	struct buf name;
+
+	buf_init(&name, RECORD_TEXT_MAX);
+	printable(
+	    span_str(strcmp(path, "-") == 0 ? "standard input" : path), RECORD_TEXT_MAX, &name);
+	fprintf(stderr, "postern mime: %.*s: %s\n", (int)name.n, (const char *)name.p, why);
+	buf_free(&name);
 	r->failed = true;
 }
 
@@ -298,28 +303,33 @@ no_dots(const struct dirent *e)
 	return e->d_name[0] != '.';
 }
 
-/* False: there is no such folder. */
-static bool
+/* A Maildir may lack one of its folders; one that cannot be read is told. */
+static void
 show_folder(struct reading *r, const char *path, const char *sub)
 {
 	struct dirent **names;
 	char *folder = NULL, *file;
 	int n;
 
-	if (asprintf(&folder, "%s/%s", path, sub) < 0)
-		return false;
+	if (asprintf(&folder, "%s/%s", path, sub) < 0) {
+		complain(r, path, "out of memory");
+		return;
+	}
 	n = scandir(folder, &names, no_dots, alphasort);
+	if (n < 0 && errno != ENOENT)
+		complain(r, folder, strerror(errno));
 	for (int i = 0; i < n; i++) {
 		if (asprintf(&file, "%s/%s", folder, names[i]->d_name) >= 0) {
 			show_file(r, file);
 			free(file);
+		} else {
+			complain(r, folder, "out of memory");
 		}
 		free(names[i]);
 	}
 	if (n >= 0)
 		free(names);
 	free(folder);
-	return n >= 0;
 }
 
 static bool

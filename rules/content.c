@@ -146,10 +146,23 @@ is_partial(const struct mail_part *part)
 	return span_eq(part->type, span_str("message/partial"));
 }
 
+/* Behind one of these there is more that nobody has looked at. */
+static bool
+ends_the_look(enum mime_anomaly what)
+{
+	return what == MIME_ODD_TOO_DEEP || what == MIME_ODD_TOO_MANY_PARTS;
+}
+
 static bool
 is_incomplete(const struct mail_part *part)
 {
-	return part->attachment && part->detection_left_out;
+	/* names that were not seen may be the ones that are not accepted */
+	if (part->archive == MAIL_ARCHIVE_PARTIAL || (part->attachment && part->detection_left_out))
+		return true;
+	for (size_t i = 0; i < part->n_anomalies; i++)
+		if (ends_the_look(part->anomalies[i].what))
+			return true;
+	return false;
 }
 
 static bool
@@ -212,7 +225,8 @@ look(const struct content_policy *p, const struct mail *m, enum content_rule rul
 			return;
 		}
 	if (rule == CONTENT_INCOMPLETE &&
-	    (m == NULL || mail_broken(m) || mail_parts_left_out(m) > 0))
+	    (m == NULL || mail_broken(m) || mail_parts_left_out(m) > 0 ||
+		mail_anomalies_left_out(m) > 0))
 		note(found, does, rule, NULL);
 }
 

@@ -24,7 +24,7 @@ struct mime_limits {
 	unsigned parts;	     /* 10,000; what comes behind is the body of the last one */
 	size_t boundary;     /* octets of one: 2048 */
 	unsigned parameters; /* of one field: 256 */
-	unsigned anomalies;  /* that are told, of one message: 1000 */
+	unsigned anomalies;  /* told of one message: 1000; that a part is ambiguous always is */
 };
 
 enum mime_encoding {

@@ -18,11 +18,24 @@ queue_event(
 	return ev;
 }
 
+/* That a part is ambiguous is told whatever else was: a thousand trifles must not hide it. */
+static bool
+is_first_reading(const struct frame *f, enum mime_anomaly what)
+{
+	return what == MIME_ODD_AMBIGUOUS && f->ambiguous == 0;
+}
+
 /* May this one be told? Each kind once of a part, but for a few of those that deceive. */
 static bool
 may_say(struct mime *m, struct frame *f, enum mime_anomaly what)
 {
-	if (m->told > m->limits.anomalies || m->queued + 2 >= QUEUE_MAX)
+	if (m->queued + 2 >= QUEUE_MAX)
+		return false;
+	if (is_first_reading(f, what)) {
+		f->told |= (uint64_t)1 << what;
+		return true;
+	}
+	if (m->told > m->limits.anomalies)
 		return false;
 	if (what == MIME_ODD_AMBIGUOUS) {
 		/* half of what may be told: they must not hide the rest */
@@ -40,11 +53,19 @@ may_say(struct mime *m, struct frame *f, enum mime_anomaly what)
 static void
 tell(struct mime *m, struct frame *f, enum mime_anomaly what, uint64_t off, const char *detail)
 {
+	bool first = is_first_reading(f, what), counts = true;
+
 	if (!may_say(m, f, what))
 		return;
-	if (m->told++ == m->limits.anomalies) {
-		what = MIME_ODD_TOO_MANY_ANOMALIES;
-		detail = NULL;
+	if (first) {
+		f->ambiguous = 1;
+		counts = m->ambiguous++ <= m->limits.anomalies / 2;
+	}
+	if (counts && m->told++ == m->limits.anomalies) {
+		queue_event(m, f, MIME_ANOMALY, off, SPAN_NONE)->anomaly =
+		    MIME_ODD_TOO_MANY_ANOMALIES;
+		if (!first)
+			return;
 	}
 	queue_event(m, f, MIME_ANOMALY, off, SPAN_NONE)->anomaly = what;
 	m->queue[m->queued - 1].detail = detail;

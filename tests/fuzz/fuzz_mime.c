@@ -185,7 +185,7 @@ read_in(struct reading *r, const struct mime_limits *limits, struct span octets,
 		fuzz_claim(mime_finish(m, &ev) == AN_EVENT);
 		claim_event(r, &ev);
 	}
-	fuzz_claim(r->n <= limits->parts && r->anomalies <= limits->anomalies + 1);
+	fuzz_claim(r->n <= limits->parts && r->anomalies <= limits->anomalies + 1 + r->n);
 	mime_free(m);
 }
 

@@ -140,3 +140,95 @@ def test_every_part_of_the_analysis_works_in_the_sandbox_M3_M4_M11(fake, gateway
     assert part["filename"] == "\u20ac.html"
     assert part["detected_type"] == "text/html"
     assert [len(part[d]) for d in ("sha256", "sha1", "md5")] == [64, 40, 32]
+
+
+# ---- nothing at the server, however the message comes ----
+
+EXE_MAIL = (b"Content-Type: application/octet-stream; name=a.exe\r\n"
+            b"Content-Disposition: attachment; filename=a.exe\r\n\r\n" + b"x\r\n" * 50)
+NO_EXE = {"deny_extensions": ["exe"]}
+
+
+def chunk(octets, last=False):
+    return b"BDAT %d%s\r\n" % (len(octets), b" LAST" if last else b"") + octets
+
+
+NEXT_MAIL = (b"MAIL FROM:<anna@good.example>\r\nRCPT TO:<otto@campus.example>\r\n" +
+             chunk(b"Subject: next\r\n\r\nx\r\n", last=True))
+
+
+def nothing_at(server):
+    got = server.ended()
+    assert not server.mails
+    assert not [c for c in got.commands if b"LAST" in c]
+
+
+@pytest.mark.parametrize("wire", [
+    chunk(EXE_MAIL, last=True),
+    b"".join(chunk(EXE_MAIL[i:i + 1]) for i in range(len(EXE_MAIL) - 1)) +
+    chunk(EXE_MAIL[-1:], last=True),
+    chunk(EXE_MAIL) + b"BDAT 0 LAST\r\n",
+    chunk(EXE_MAIL[:50]) + chunk(EXE_MAIL[50:], last=True) + NEXT_MAIL,
+    chunk(EXE_MAIL) + b"BDAT 0 LAST\r\n" + NEXT_MAIL + b"QUIT\r\n",
+], ids=["one", "octets", "empty_last", "pipelined", "empty_last_pipelined"])
+def test_refused_in_chunks_M9(fake, gateway, wire):
+    server = fake()
+    gate = gateway(server, content=NO_EXE)
+    with gate.client() as client:
+        client.hello()
+        client.envelope()
+        client.send(wire)
+        while (answer := client.reply()).code == 250:
+            pass
+        assert answer.is_(550, "5.7.1"), answer
+        if not wire.endswith((NEXT_MAIL, b"QUIT\r\n")):
+            client.send("NOOP\r\n")
+        assert client.reply().code == 421
+    nothing_at(server)
+    gate.record("smtp", lambda r: r["smtp"].get("state") == "refused")
+
+
+def test_mail_behind_a_refused_one_M9(fake, gateway):
+    server = fake()
+    gate = gateway(server, content=NO_EXE)
+    with gate.client() as client:
+        client.hello()
+        client.envelope()
+        assert client.data(EXE_MAIL + b".\r\n" + NEXT_MAIL).is_(550, "5.7.1")
+        assert client.reply().code == 421
+    nothing_at(server)
+
+
+@pytest.mark.parametrize("leave", ["close", "reset", "finish"])
+def test_client_goes_in_the_middle_M9(fake, gateway, leave):
+    server = fake()
+    gate = gateway(server, content=NO_EXE)
+    client = gate.client()
+    client.hello()
+    client.envelope()
+    assert client.cmd("DATA").code == 354
+    client.send(EXE_MAIL)
+    getattr(client, leave)()
+    nothing_at(server)
+    assert gate.record("smtp")["email"]["status"] == "BODY_STARTED"
+
+
+def test_sixty_messages_in_a_session_M9(fake, gateway):
+    """Delivered and forgotten, by both ways and by RSET; a rule that reports refuses none."""
+    server = fake()
+    gate = gateway(server, content={**NO_EXE, "extensions": "report"})
+    with gate.client() as client:
+        client.hello()
+        for _ in range(20):
+            client.envelope()
+            assert client.data(EXE_MAIL + b".\r\n").code == 250
+            client.envelope()
+            client.send(chunk(EXE_MAIL, last=True))
+            assert client.reply().code == 250
+            client.envelope()
+            client.send(chunk(EXE_MAIL))
+            assert client.reply().code == 250
+            assert client.cmd("RSET").code == 250
+    assert len(server.mails) == 40
+    taken = [r for r in gate.records("smtp") if r["smtp"].get("state") == "accepted"]
+    assert [r["verdict"]["action"] for r in taken] == ["report"] * 40

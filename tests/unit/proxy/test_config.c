@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config_handover.h"
@@ -144,6 +145,17 @@ static const struct {
 	"2: content.deny_sha256: \"list\" is no path that begins with \"/\"\n"},
     {"rules, and nothing that they look at",
 	NETWORK "mime { inspect = no }\ncontent { deny_extensions = {\"exe\"} }\n",
+	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
+	"them otherwise\n"},
+    {"a rule that enforces, and no look",
+	NETWORK "mime { inspect = no }\ncontent { mismatch = enforce }\n",
+	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
+	"them otherwise\n"},
+    {"a rule about archives, and no look into them",
+	NETWORK "mime { archives = no }\ncontent { bomb = enforce }\n",
+	"2: mime.archives: no, and content.encrypted_archive and content.bomb need to know what "
+	"is in an archive; set one of them otherwise\n"},
+    {"a size, and no look", NETWORK "mime { inspect = no }\ncontent { part_size = 1 }\n",
 	"2: mime.inspect: no, and content.check needs to know what is in a message; set one of "
 	"them otherwise\n"},
     {"extensions", NETWORK "content { deny_extensions = {\".exe\", \"*.exe\"} }\n",
@@ -519,6 +531,39 @@ test_digest_lists_with_faults(void **state)
 	assert_null(read_text(text, &faults));
 	assert_string_equal(faults, fault);
 	free(faults);
+	close(list);
+}
+
+static void
+assert_list_fault(const char *path, const char *why)
+{
+	char text[256], fault[256], *faults;
+
+	snprintf(text, sizeof(text), NETWORK "content { deny_sha256 = \"%s\" }\n", path);
+	snprintf(fault, sizeof(fault), "2: content.deny_sha256: %s: %s\n", path, why);
+	assert_null(read_text(text, &faults));
+	assert_string_equal(faults, fault);
+	free(faults);
+}
+
+/* Nothing that is endless, or silent, holds up whoever reads it; nothing is left out silently. */
+static void
+test_digest_lists_that_do_not_end(void **state)
+{
+	char path[PATH_MAX_HERE], long_line[8194];
+	int list;
+
+	(void)state;
+	assert_list_fault("/dev/zero", "line 1 is longer than 8192 octets");
+	assert_list_fault("/tmp", "is no file");
+	snprintf(path, sizeof(path), "/tmp/test_config_fifo_%d", (int)getpid());
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_list_fault(path, "is no file");
+	unlink(path);
+	memset(long_line, '#', sizeof(long_line) - 1);
+	long_line[sizeof(long_line) - 1] = '\0';
+	list = file_of(long_line, path);
+	assert_list_fault(path, "line 1 is longer than 8192 octets");
 	close(list);
 }
 
@@ -961,6 +1006,7 @@ main(void)
 	    cmocka_unit_test(test_content_words_M9),
 	    cmocka_unit_test(test_digests_are_handed_over_M9),
 	    cmocka_unit_test(test_digest_lists_with_faults),
+	    cmocka_unit_test(test_digest_lists_that_do_not_end),
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_forwards),

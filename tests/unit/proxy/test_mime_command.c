@@ -246,6 +246,28 @@ test_a_maildir(void **state)
 	done(&r);
 }
 
+/* Whatever could not be looked at is told, in words that a terminal only shows. */
+static void
+test_what_is_only_told(void **state)
+{
+	struct result r;
+
+	(void)state;
+	mkdir("half", 0700);
+	mkdir("half/new", 0700);
+	put("half/new/1", MESSAGE("there"));
+	put("half/cur", "a file");
+	r = run("half", NULL, NULL);
+	assert_int_equal(r.code, EXIT_FAILED);
+	assert_true(has(r.out, "there"));
+	assert_true(has(r.err, "half/cur: Not a directory\n"));
+	done(&r);
+	r = run("a\x1b[2J", NULL, NULL);
+	assert_int_equal(r.code, EXIT_FAILED);
+	assert_false(has(r.err, "\x1b"));
+	done(&r);
+}
+
 static void
 test_standard_input(void **state)
 {
@@ -350,6 +372,7 @@ main(void)
 	    cmocka_unit_test(test_an_mbox),
 	    cmocka_unit_test(test_a_large_mbox),
 	    cmocka_unit_test(test_a_maildir),
+	    cmocka_unit_test(test_what_is_only_told),
 	    cmocka_unit_test(test_standard_input),
 	    cmocka_unit_test(test_what_cannot_be_read),
 	    cmocka_unit_test(test_an_empty_file),

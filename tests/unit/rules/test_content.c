@@ -15,7 +15,7 @@
 struct mail {
 	struct mail_part parts[8];
 	size_t n;
-	uint64_t left_out;
+	uint64_t left_out, anomalies_left_out;
 	bool broken;
 };
 
@@ -35,6 +35,12 @@ uint64_t
 mail_parts_left_out(const struct mail *m)
 {
 	return m->left_out;
+}
+
+uint64_t
+mail_anomalies_left_out(const struct mail *m)
+{
+	return m->anomalies_left_out;
 }
 
 bool
@@ -283,17 +289,33 @@ test_what_was_not_seen_M_020_M_040(void **state)
 	struct mail m = {.n = 0};
 	struct mail_part *part = add(&m, "1", "application/zip", "a.zip");
 	static const char reply[] = "550 5.7.1 Message refused: it has more than can be looked at";
+	static const struct mail_anomaly odd[] = {
+	    {.what = MIME_ODD_TOO_DEEP}, {.what = MIME_ODD_TOO_MANY_PARTS}};
 
 	(void)state;
 	passes(&p, &m);
 	m.left_out = 1;
 	refused_for(&p, &m, "incomplete", reply);
 	m.left_out = 0;
+	m.anomalies_left_out = 1; /* one that is ambiguous may be among them */
+	refused_for(&p, &m, "incomplete", reply);
+	m.anomalies_left_out = 0;
 	m.broken = true;
 	refused_for(&p, &m, "incomplete", reply);
 	m.broken = false;
 	part->detection_left_out = true;
 	assert_string_equal(judged(&p, &m).reason, "incomplete");
+	part->detection_left_out = false;
+	part->archive = MAIL_ARCHIVE;
+	passes(&p, &m);
+	part->archive = MAIL_ARCHIVE_PARTIAL; /* a name may stand where nobody saw it */
+	assert_string_equal(judged(&p, &m).reason, "incomplete");
+	part->archive = MAIL_ARCHIVE;
+	part->n_anomalies = 1;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		part->anomalies = &odd[i];
+		assert_string_equal(judged(&p, &m).reason, "incomplete");
+	}
 	refused_for(&p, NULL, "incomplete", reply);
 	p.rules[CONTENT_INCOMPLETE] = CHECK_OFF;
 	passes(&p, &m);

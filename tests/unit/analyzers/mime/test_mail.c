@@ -304,6 +304,34 @@ test_ambiguous_M_002(void **state)
 	mail_free(m);
 }
 
+/* More oddities than are told, and then a part that is read in two ways. */
+static void
+test_trifles_hide_nothing_M_002(void **state)
+{
+	static const char trifle[] = "--b\r\nContent-Type: text/plain; x=\xff\r\n"
+				     "Content-Transfer-Encoding: none\r\n\r\nx\r\n";
+	static const char twice[] = "--b\r\nContent-Type: text/plain\r\n"
+				    "Content-Type: application/x; name=a.exe\r\n\r\nx\r\n--b--\r\n";
+	struct buf text;
+	struct mail *m;
+
+	(void)state;
+	buf_init(&text, 1u << 20);
+	buf_str(&text, "MIME-Version: 1.0\r\n"
+		       "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	for (size_t i = 0; i < 900; i++)
+		buf_str(&text, trifle);
+	buf_str(&text, twice);
+	buf_octet(&text, '\0');
+	assert_false(text.failed);
+	m = read_letter((const char *)text.p);
+	assert_true(mail_anomalies_left_out(m) > 0);
+	assert_false(part_at(m, "900")->ambiguous);
+	assert_true(part_at(m, "901")->ambiguous);
+	mail_free(m);
+	buf_free(&text);
+}
+
 /* ---- options ---- */
 
 static void
@@ -528,6 +556,7 @@ main(void)
 	    cmocka_unit_test(test_what_is_an_attachment),
 	    cmocka_unit_test(test_anomalies_stand_at_their_parts_M14),
 	    cmocka_unit_test(test_ambiguous_M_002),
+	    cmocka_unit_test(test_trifles_hide_nothing_M_002),
 	    cmocka_unit_test(test_switched_off),
 	    cmocka_unit_test(test_bounds_M_020),
 	    cmocka_unit_test(test_any_chunking),
