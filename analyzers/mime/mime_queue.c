@@ -166,7 +166,7 @@ frame_end(struct mime *m, struct frame *f, uint64_t off)
 void
 frame_free(struct mime *m, struct frame *f)
 {
-	m->kept -= f->kept;
+	m->kept -= f->said.held;
 	mime_said_free(&f->said);
 	free(f);
 }
