@@ -33,6 +33,9 @@ struct leaf {
 	EVP_MD_CTX *contexts[LEAF_DIGESTS]; /* NULL: not on */
 	bool detects;
 	struct detect detect;
+	uint64_t size;		 /* octets fed */
+	uint64_t stop_size;	 /* UINT64_MAX: nobody stops before the end */
+	uint8_t stop_sha256[32]; /* of these octets; zeros: not on */
 	struct archive_reader *archive;
 	bool archive_left_out;
 	enum sealed sealed;
@@ -45,7 +48,8 @@ void leaf_free(struct leaf *); /* of zeros is fine */
 
 /* A leaf begins, of that declared type. False: no memory. */
 bool leaf_begin(struct leaf *, struct span type);
-bool leaf_feed(struct leaf *, struct span octets);
+/* stop_size: as in struct mime_part. */
+bool leaf_feed(struct leaf *, struct span octets, uint64_t stop_size);
 /* It is complete: everything in it is final until leaf_end(). */
 bool leaf_finish(struct leaf *);
 /* Writes those that are on to *part. */

@@ -67,6 +67,10 @@ struct mail_part {
 	uint64_t offset, header_size, encoded_size, size, lines;
 	uint8_t sha256[32], sha1[20], md5[16];
 	bool has_digests;
+	/* base64 that goes on behind its padding: what those have who stop there (M-016) */
+	uint64_t stop_size; /* UINT64_MAX: it is no such content */
+	uint8_t stop_sha256[32];
+	bool has_stop_sha256;
 	const char
 	    *mismatch; /* why declared type, name and content contradict each other; or NULL */
 	bool ambiguous;

@@ -228,6 +228,9 @@ test_digest_M9_M13(void **state)
 	assert_string_equal(judged(&p, &m).reason, "sha256");
 	part->sha256[31] = 1;
 	passes(&p, &m);
+	part->stop_sha256[0] = 1; /* what programs have that stop at the padding */
+	part->has_stop_sha256 = true;
+	assert_string_equal(judged(&p, &m).reason, "sha256");
 }
 
 static void

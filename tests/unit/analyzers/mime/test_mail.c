@@ -183,6 +183,39 @@ hex(const uint8_t *p, size_t n, char *out)
 		snprintf(out + 2 * i, 3, "%02x", p[i]);
 }
 
+/* Both digests, in whatever chunks the octets come: "hello", "world". */
+static void
+test_digest_up_to_padding_M016(void **state)
+{
+	static const char text[] = "Content-Transfer-Encoding: base64\r\n\r\n"
+				   "aGVsbG8=\r\nd29ybGQ=\r\n";
+	struct mail_options o;
+	char digest[65];
+
+	(void)state;
+	mail_options_default(&o);
+	for (size_t cut = 0; cut < sizeof(text); cut++) {
+		struct mail *m = mail_new(&o);
+		const struct mail_part *p;
+
+		assert_non_null(m);
+		assert_true(mail_feed(m, span_first(span_str(text), cut)));
+		assert_true(mail_feed(m, span_from(span_str(text), cut)));
+		mail_finish(m);
+		p = part_at(m, "1");
+		assert_int_equal(p->size, 10);
+		assert_int_equal(p->stop_size, 5);
+		assert_true(p->has_stop_sha256);
+		hex(p->sha256, 32, digest);
+		assert_string_equal(
+		    digest, "936a185caaa266bb9cbe981e9e05cb78cd732b0b3280eb944412bb6f8f8f07af");
+		hex(p->stop_sha256, 32, digest);
+		assert_string_equal(
+		    digest, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+		mail_free(m);
+	}
+}
+
 static void
 test_digests_of_decoded_octets_M6_M13(void **state)
 {
@@ -208,6 +241,8 @@ test_digests_of_decoded_octets_M6_M13(void **state)
 	p = part_at(m, "3");
 	assert_int_equal(p->size, 96);
 	assert_int_equal(p->encoded_size, 130);
+	assert_int_equal(p->stop_size, UINT64_MAX);
+	assert_false(p->has_stop_sha256);
 	hex(p->sha256, 32, text);
 	assert_string_equal(
 	    text, "1adfdfa3eebe592536d592d3431094fe621573891b92b33fdf86304f82c83ffa");
@@ -523,6 +558,7 @@ main(void)
 	    cmocka_unit_test(test_header_M3),
 	    cmocka_unit_test(test_addresses_are_bounded_M_022),
 	    cmocka_unit_test(test_tree_M1_M5),
+	    cmocka_unit_test(test_digest_up_to_padding_M016),
 	    cmocka_unit_test(test_digests_of_decoded_octets_M6_M13),
 	    cmocka_unit_test(test_types_and_names_M7_M_024),
 	    cmocka_unit_test(test_what_is_an_attachment),
