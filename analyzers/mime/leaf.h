@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "mime/archive.h"
+#include "mime/coded.h"
 #include "mime/detect.h"
 #include "mime/mail.h"
 #include "mime/sealed.h"
@@ -40,6 +41,9 @@ struct leaf {
 	bool archive_left_out;
 	enum sealed sealed;
 	bool has_urls, html;
+	bool may_have_files; /* is text: yEnc and BinHex stand in such */
+	struct coded_scan coded;
+	bool coded_told;
 };
 
 /* False: no memory. shared must outlive it. */

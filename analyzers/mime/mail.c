@@ -130,8 +130,7 @@ handle(struct mail *m, const struct mime_event *ev)
 			return false;
 		return row == NULL || mail_part_header(m, row, ev->part);
 	case MIME_BODY:
-		return row == NULL || row->leaf == NULL ||
-		       leaf_feed(row->leaf, ev->octets, ev->part->stop_size);
+		return row == NULL || row->leaf == NULL || mail_part_body(m, row, ev);
 	case MIME_PART_END:
 		return row == NULL || mail_part_end(m, row, ev->part);
 	case MIME_ANOMALY:

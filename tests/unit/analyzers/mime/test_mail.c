@@ -183,6 +183,41 @@ hex(const uint8_t *p, size_t n, char *out)
 		snprintf(out + 2 * i, 3, "%02x", p[i]);
 }
 
+/* M-032, M-033: files within a text are files by their names, in whatever chunks they come. */
+static void
+test_files_in_texts_M032_M033(void **state)
+{
+	static const char text[] =
+	    "Content-Type: text/plain\r\n\r\n"
+	    "=y\r\n=ybegin line=128 size=9 name=evil file.exe\r\nabc\r\n=yend size=9\r\n"
+	    " =ybegin line=128 size=9 name=no.exe\r\n"
+	    "(This file must be converted with BinHex 4.0)\r\n\r\n"
+	    ":#R*PF'pbG#jPH'8!39\"36*!!N!#3!*\r\n!!!!!!!!!&!!!!\"`!!";
+	struct mail_options o;
+
+	(void)state;
+	mail_options_default(&o);
+	for (size_t cut = 0; cut < sizeof(text); cut++) {
+		struct mail *m = mail_new(&o);
+		const struct mail_part *p;
+
+		assert_non_null(m);
+		assert_true(mail_feed(m, span_first(span_str(text), cut)));
+		assert_true(mail_feed(m, span_from(span_str(text), cut)));
+		mail_finish(m);
+		p = part_at(m, "1");
+		assert_int_equal(p->n_names, 2);
+		assert_true(span_eq(p->names[0], span_str("evil file.exe")) ||
+			    span_eq(p->names[1], span_str("evil file.exe")));
+		assert_true(span_eq(p->names[0], span_str("report.exe")) ||
+			    span_eq(p->names[1], span_str("report.exe")));
+		assert_int_equal(p->n_anomalies, 2); /* and no MIME-Version */
+		assert_int_equal(p->anomalies[1].what, MIME_ODD_INLINE_CODED);
+		assert_string_equal(p->anomalies[1].detail, "yEnc");
+		mail_free(m);
+	}
+}
+
 /* Both digests, in whatever chunks the octets come: "hello", "world". */
 static void
 test_digest_up_to_padding_M016(void **state)
@@ -558,6 +593,7 @@ main(void)
 	    cmocka_unit_test(test_header_M3),
 	    cmocka_unit_test(test_addresses_are_bounded_M_022),
 	    cmocka_unit_test(test_tree_M1_M5),
+	    cmocka_unit_test(test_files_in_texts_M032_M033),
 	    cmocka_unit_test(test_digest_up_to_padding_M016),
 	    cmocka_unit_test(test_digests_of_decoded_octets_M6_M13),
 	    cmocka_unit_test(test_types_and_names_M7_M_024),
