@@ -180,8 +180,9 @@ static void
 put_names(json_t *object, const struct mail_part *p, size_t room)
 {
 	struct list l = list_of(room);
+	const bool shown = p->n_names == 1 && span_eq(p->names[0], p->filename);
 
-	for (size_t i = 0; p->n_names > 1 && i < p->n_names; i++)
+	for (size_t i = 0; !shown && i < p->n_names; i++)
 		list_add(&l, text_item(p->names[i]));
 	put_list(object, "names", &l);
 }

@@ -315,7 +315,7 @@ test_values_of_open_parts(void **state)
 	assert_int_equal(t.deepest, 100);
 	assert_true((t.seen & ODD(MIME_ODD_TOO_MANY_PARAMETERS)) != 0);
 	print_message("values of open parts: storage %zu KiB\n", t.storage >> 10);
-	assert_in_range(t.storage, 1, 5 * MIB);
+	assert_true(t.storage <= 5 * MIB); /* sanitizers count none */
 	assert_true(mime_octets_max(&(struct mime_limits){0}) <= 24 * MIB);
 }
 
