@@ -213,7 +213,7 @@ look(const struct content_policy *p, const struct mail *m, enum content_rule rul
 			return;
 		}
 	if (rule == CONTENT_INCOMPLETE &&
-	    (m == NULL || mail_broken(m) || mail_parts_left_out(m) > 0))
+	    (m == NULL || mail_broken(m) || mail_parts_left_out(m) > 0 || mail_facts_left_out(m)))
 		note(found, does, rule, NULL);
 }
 

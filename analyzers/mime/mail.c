@@ -230,6 +230,12 @@ mail_parts_left_out(const struct mail *m)
 	return m->parts_left_out;
 }
 
+bool
+mail_facts_left_out(const struct mail *m)
+{
+	return m->facts.full;
+}
+
 uint64_t
 mail_anomalies_left_out(const struct mail *m)
 {

@@ -114,6 +114,8 @@ uint64_t mail_size(const struct mail *);
 size_t mail_parts(const struct mail *);
 const struct mail_part *mail_part(const struct mail *, size_t i);
 uint64_t mail_parts_left_out(const struct mail *);
+/* Something did not fit MAIL_FACTS_MAX: parts may lack names, types, members. */
+bool mail_facts_left_out(const struct mail *);
 uint64_t mail_anomalies_left_out(const struct mail *);
 
 /* Header fields of the message itself, decoded to UTF-8; empty: it has none. */

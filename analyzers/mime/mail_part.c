@@ -47,6 +47,8 @@ mail_note(
 
 /* ---- names ---- */
 
+#define NAME_END 256 /* octets of the end of one that is too long */
+
 static bool
 is_known_name(const struct mail_part *p, struct span name)
 {
@@ -62,7 +64,6 @@ add_name(struct mail *m, struct mail_row *row, struct span name)
 	struct mail_part *p = &row->part;
 	struct span *list, copy;
 
-	name = span_first(name, MAIL_TEXT_MAX);
 	if (name.n == 0 || p->n_names == MAIL_NAMES_MAX || is_known_name(p, name))
 		return;
 	list = arena_grow(&m->facts, (struct span *)(uintptr_t)p->names, p->n_names,
@@ -73,6 +74,15 @@ add_name(struct mail *m, struct mail_row *row, struct span name)
 	p->names = list;
 }
 
+/* What is too long is kept by its two ends: the extension stands at the second. */
+static void
+add_ends(struct mail *m, struct mail_row *row, struct span name)
+{
+	if (name.n > MAIL_TEXT_MAX)
+		add_name(m, row, span_from(name, name.n - NAME_END));
+	add_name(m, row, span_first(name, MAIL_TEXT_MAX));
+}
+
 /* A name as it stands there, and as programs read it that decode words where none may be. */
 static bool
 add_readings(struct mail *m, struct mail_row *row, struct span name)
@@ -80,13 +90,13 @@ add_readings(struct mail *m, struct mail_row *row, struct span name)
 	struct buf text;
 	bool ok;
 
-	add_name(m, row, name);
+	add_ends(m, row, name);
 	if (!mime_words_any(name))
 		return true;
 	buf_init(&text, name.n * MIME_WORD_GROWTH + 1);
 	ok = mime_words_decode(name, MIME_WORDS_PARAMETER, &text, NULL);
 	if (ok)
-		add_name(m, row, buf_span(&text));
+		add_ends(m, row, buf_span(&text));
 	buf_free(&text);
 	return ok;
 }

@@ -16,7 +16,7 @@ struct mail {
 	struct mail_part parts[8];
 	size_t n;
 	uint64_t left_out;
-	bool broken;
+	bool broken, facts_left_out;
 };
 
 size_t
@@ -35,6 +35,12 @@ uint64_t
 mail_parts_left_out(const struct mail *m)
 {
 	return m->left_out;
+}
+
+bool
+mail_facts_left_out(const struct mail *m)
+{
+	return m->facts_left_out;
 }
 
 bool
@@ -292,6 +298,9 @@ test_what_was_not_seen_M_020_M_040(void **state)
 	m.left_out = 1;
 	refused_for(&p, &m, "incomplete", reply);
 	m.left_out = 0;
+	m.facts_left_out = true; /* one of its parts may lack its name */
+	assert_string_equal(judged(&p, &m).reason, "incomplete");
+	m.facts_left_out = false;
 	m.broken = true;
 	refused_for(&p, &m, "incomplete", reply);
 	m.broken = false;

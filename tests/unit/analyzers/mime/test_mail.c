@@ -183,6 +183,45 @@ hex(const uint8_t *p, size_t n, char *out)
 		snprintf(out + 2 * i, 3, "%02x", p[i]);
 }
 
+/* M-025: the extension of a long name is not lost, and neither is that facts did not fit. */
+static void
+test_long_names_M025(void **state)
+{
+	static char text[9000];
+	struct mail_options o;
+	struct mail *m;
+	const struct mail_part *p;
+	int n;
+
+	(void)state;
+	n = snprintf(text, sizeof(text),
+	    "Content-Disposition: attachment; filename=\"%05000d.exe\""
+	    "\r\n\r\nx\r\n",
+	    0);
+	assert_in_range(n, 5000, sizeof(text) - 1);
+	mail_options_default(&o);
+	m = mail_new(&o);
+	assert_non_null(m);
+	assert_true(mail_feed(m, span_str(text)));
+	mail_finish(m);
+	p = part_at(m, "1");
+	assert_int_equal(p->n_names, 2);
+	assert_int_equal(p->names[0].n, 256); /* the worst */
+	assert_memory_equal(p->names[0].p + 252, ".exe", 4);
+	assert_int_equal(p->names[1].n, MAIL_TEXT_MAX);
+	assert_false(mail_facts_left_out(m));
+	mail_free(m);
+
+	m = mail_new(&o);
+	assert_non_null(m);
+	assert_true(mail_feed(m, span_str("Content-Type: multipart/mixed; boundary=B\r\n\r\n")));
+	for (int i = 0; i < 300; i++)
+		assert_true(mail_feed(m, span_str("--B\r\n")) && mail_feed(m, span_str(text)));
+	mail_finish(m);
+	assert_true(mail_facts_left_out(m));
+	mail_free(m);
+}
+
 /* M-032, M-033: files within a text are files by their names, in whatever chunks they come. */
 static void
 test_files_in_texts_M032_M033(void **state)
@@ -593,6 +632,7 @@ main(void)
 	    cmocka_unit_test(test_header_M3),
 	    cmocka_unit_test(test_addresses_are_bounded_M_022),
 	    cmocka_unit_test(test_tree_M1_M5),
+	    cmocka_unit_test(test_long_names_M025),
 	    cmocka_unit_test(test_files_in_texts_M032_M033),
 	    cmocka_unit_test(test_digest_up_to_padding_M016),
 	    cmocka_unit_test(test_digests_of_decoded_octets_M6_M13),
