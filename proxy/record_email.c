@@ -115,6 +115,11 @@ put_digests(json_t *object, const struct mail *m, const struct mail_part *p)
 		put_hex(object, "sha1", p->sha1, sizeof(p->sha1));
 	if (o->md5)
 		put_hex(object, "md5", p->md5, sizeof(p->md5));
+	if (p->stop_size == UINT64_MAX)
+		return;
+	record_put_int(object, "stop_size", p->stop_size);
+	if (p->has_stop_sha256)
+		put_hex(object, "stop_sha256", p->stop_sha256, sizeof(p->stop_sha256));
 }
 
 /* ---- one part ---- */
@@ -175,8 +180,9 @@ static void
 put_names(json_t *object, const struct mail_part *p, size_t room)
 {
 	struct list l = list_of(room);
+	const bool shown = p->n_names == 1 && span_eq(p->names[0], p->filename);
 
-	for (size_t i = 0; p->n_names > 1 && i < p->n_names; i++)
+	for (size_t i = 0; !shown && i < p->n_names; i++)
 		list_add(&l, text_item(p->names[i]));
 	put_list(object, "names", &l);
 }

@@ -170,7 +170,8 @@ applies(const struct content_policy *p, enum content_rule rule, const struct mai
 {
 	switch (rule) {
 	case CONTENT_SHA256:
-		return part->has_digests && digests_has(&p->sha256, part->sha256);
+		return (part->has_digests && digests_has(&p->sha256, part->sha256)) ||
+		       (part->has_stop_sha256 && digests_has(&p->sha256, part->stop_sha256));
 	case CONTENT_TYPE:
 		return is_type(p, part);
 	case CONTENT_EXTENSION:
@@ -226,7 +227,7 @@ look(const struct content_policy *p, const struct mail *m, enum content_rule rul
 		}
 	if (rule == CONTENT_INCOMPLETE &&
 	    (m == NULL || mail_broken(m) || mail_parts_left_out(m) > 0 ||
-		mail_anomalies_left_out(m) > 0))
+		mail_anomalies_left_out(m) > 0 || mail_facts_left_out(m)))
 		note(found, does, rule, NULL);
 }
 

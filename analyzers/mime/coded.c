@@ -135,6 +135,101 @@ binhex_header(struct span text, struct binhex *b)
 	return true;
 }
 
+/* ---- both, in a text that streams by ---- */
+
+enum { LINE_BEGINS, IN_LINE, OTHER_LINE, BEHIND_BINHEX };
+
+#define BINHEX_LOOK 192 /* octets in which its header stands */
+
+/* Could a line go on like this? */
+static bool
+may_be_coded(struct span line)
+{
+	static const char yenc[] = "=ybegin ", bin[] = "(This file must be converted with BinHex";
+
+	return span_starts(line, span_first(span_str(yenc), line.n)) ||
+	       span_istarts(line, span_first(span_str(bin), line.n));
+}
+
+/* A line is complete, with its LF if it has one. */
+static enum coded_file
+look_at_coded(struct coded_scan *s, bool ended)
+{
+	struct span line = span_of(s->held, s->n);
+	struct yenc_begin y;
+
+	s->state = ended ? LINE_BEGINS : OTHER_LINE;
+	s->n = 0;
+	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
+		line.n--;
+	if (yenc_begin(line, &y)) {
+		s->name = y.name;
+		return CODED_YENC;
+	}
+	if (ended && binhex_announced(line))
+		s->state = BEHIND_BINHEX;
+	return CODED_NONE;
+}
+
+static enum coded_file
+look_at_binhex(struct coded_scan *s)
+{
+	struct binhex b;
+	bool found = binhex_header(span_of(s->held, s->n), &b);
+
+	s->state = OTHER_LINE;
+	s->n = 0;
+	if (!found)
+		return CODED_NONE;
+	memcpy(s->binhex, b.name, b.name_n);
+	s->name = span_of((const uint8_t *)s->binhex, b.name_n);
+	return CODED_BINHEX;
+}
+
+static enum coded_file
+coded_octet(struct coded_scan *s, uint8_t c)
+{
+	s->held[s->n++] = c;
+	if (s->state == BEHIND_BINHEX)
+		return s->n == BINHEX_LOOK ? look_at_binhex(s) : CODED_NONE;
+	s->state = IN_LINE;
+	if (c == '\n' || s->n == sizeof(s->held))
+		return look_at_coded(s, c == '\n');
+	if (!may_be_coded(span_of(s->held, s->n))) {
+		s->state = OTHER_LINE;
+		s->n = 0;
+	}
+	return CODED_NONE;
+}
+
+enum coded_file
+coded_scan_feed(struct coded_scan *s, struct span in, size_t *used)
+{
+	enum coded_file found = CODED_NONE;
+	size_t i = 0;
+
+	while (i < in.n && found == CODED_NONE) {
+		if (s->state == OTHER_LINE) {
+			const uint8_t *lf = memchr(in.p + i, '\n', in.n - i);
+
+			s->state = lf == NULL ? OTHER_LINE : LINE_BEGINS;
+			i = lf == NULL ? in.n : (size_t)(lf - in.p) + 1;
+		} else {
+			found = coded_octet(s, in.p[i++]);
+		}
+	}
+	*used = i;
+	return found;
+}
+
+enum coded_file
+coded_scan_finish(struct coded_scan *s)
+{
+	if (s->state == BEHIND_BINHEX)
+		return look_at_binhex(s);
+	return s->state == IN_LINE ? look_at_coded(s, false) : CODED_NONE;
+}
+
 /* ---- AppleSingle, AppleDouble ---- */
 
 bool

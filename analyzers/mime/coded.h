@@ -27,6 +27,27 @@ bool binhex_announced(struct span line);
 /* text: what follows that line, from the colon on; some 150 octets are enough. False: no header. */
 bool binhex_header(struct span text, struct binhex *);
 
+enum coded_file {
+	CODED_NONE,
+	CODED_YENC,
+	CODED_BINHEX,
+};
+
+#define CODED_HELD_MAX 512 /* octets of the lines that are looked at; longer ones are no such */
+
+/* Looks for both in a text that streams by, in any chunking; no allocation. Zeros: at its start. */
+struct coded_scan {
+	int state;
+	uint8_t held[CODED_HELD_MAX]; /* of a line that may be one, or what follows it */
+	size_t n;
+	char binhex[BINHEX_NAME_MAX];
+	struct span name; /* of the file that was found last: good until the next call */
+};
+/* Takes octets up to and including one file's announcement; CODED_NONE: all was taken. */
+enum coded_file coded_scan_feed(struct coded_scan *, struct span in, size_t *used);
+/* The text ends here. */
+enum coded_file coded_scan_finish(struct coded_scan *);
+
 /* AppleSingle or AppleDouble (RFC 1740), by the first octets of decoded content. */
 bool apple_file(struct span prefix);
 

@@ -45,6 +45,8 @@ leaf_begin(struct leaf *l, struct span type)
 	l->busy = true;
 	l->sealed = SEALED_NOT;
 	l->archive_left_out = false;
+	l->size = 0;
+	l->stop_size = UINT64_MAX;
 	/* the context keeps its algorithm: beginning again costs no look-up of it */
 	for (unsigned i = 0; i < LEAF_DIGESTS; i++)
 		if (l->contexts[i] != NULL && EVP_DigestInit_ex(l->contexts[i], NULL, NULL) != 1)
@@ -116,15 +118,46 @@ on_detected(struct leaf *l)
 	return open_archive(l) && feed_readers(l, prefix);
 }
 
-bool
-leaf_feed(struct leaf *l, struct span octets)
+static bool
+digest(struct leaf *l, struct span octets)
 {
-	size_t used = 0;
-
 	for (unsigned i = 0; i < LEAF_DIGESTS; i++)
 		if (l->contexts[i] != NULL &&
 		    EVP_DigestUpdate(l->contexts[i], octets.p, octets.n) != 1)
 			return false;
+	l->size += octets.n;
+	return true;
+}
+
+/* The digest of what those have who stop here. */
+static bool
+digest_stops(struct leaf *l)
+{
+	EVP_MD_CTX *copy;
+	bool ok;
+
+	l->stop_size = l->size;
+	if (l->contexts[LEAF_SHA256] == NULL)
+		return true;
+	copy = EVP_MD_CTX_new();
+	ok = copy != NULL && EVP_MD_CTX_copy_ex(copy, l->contexts[LEAF_SHA256]) == 1 &&
+	     EVP_DigestFinal_ex(copy, l->stop_sha256, NULL) == 1;
+	EVP_MD_CTX_free(copy);
+	return ok;
+}
+
+bool
+leaf_feed(struct leaf *l, struct span octets, uint64_t stop_size)
+{
+	size_t used = 0, before = 0;
+
+	if (stop_size != UINT64_MAX && l->stop_size == UINT64_MAX) {
+		before = (size_t)(stop_size - l->size);
+		if (!digest(l, span_first(octets, before)) || !digest_stops(l))
+			return false;
+	}
+	if (!digest(l, span_from(octets, before)))
+		return false;
 	if (!l->detects || l->detect.done)
 		return feed_readers(l, octets);
 	if (!detect_feed(&l->detect, octets, &used))
@@ -158,6 +191,11 @@ leaf_digests(struct leaf *l, struct mail_part *part)
 		if (l->contexts[i] != NULL &&
 		    EVP_DigestFinal_ex(l->contexts[i], places[i], NULL) != 1)
 			return false;
+	part->stop_size = l->stop_size;
+	if (l->stop_size != UINT64_MAX && l->contexts[LEAF_SHA256] != NULL) {
+		memcpy(part->stop_sha256, l->stop_sha256, sizeof(part->stop_sha256));
+		part->has_stop_sha256 = true;
+	}
 	part->has_digests = true;
 	return true;
 }

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "mime/archive.h"
+#include "mime/coded.h"
 #include "mime/detect.h"
 #include "mime/mail.h"
 #include "mime/sealed.h"
@@ -33,10 +34,16 @@ struct leaf {
 	EVP_MD_CTX *contexts[LEAF_DIGESTS]; /* NULL: not on */
 	bool detects;
 	struct detect detect;
+	uint64_t size;		 /* octets fed */
+	uint64_t stop_size;	 /* UINT64_MAX: nobody stops before the end */
+	uint8_t stop_sha256[32]; /* of these octets; zeros: not on */
 	struct archive_reader *archive;
 	bool archive_left_out;
 	enum sealed sealed;
 	bool has_urls, html;
+	bool may_have_files; /* is text: yEnc and BinHex stand in such */
+	struct coded_scan coded;
+	bool coded_told;
 };
 
 /* False: no memory. shared must outlive it. */
@@ -45,7 +52,8 @@ void leaf_free(struct leaf *); /* of zeros is fine */
 
 /* A leaf begins, of that declared type. False: no memory. */
 bool leaf_begin(struct leaf *, struct span type);
-bool leaf_feed(struct leaf *, struct span octets);
+/* stop_size: as in struct mime_part. */
+bool leaf_feed(struct leaf *, struct span octets, uint64_t stop_size);
 /* It is complete: everything in it is final until leaf_end(). */
 bool leaf_finish(struct leaf *);
 /* Writes those that are on to *part. */

@@ -110,6 +110,7 @@ begin_part(struct mail *m, const struct mime_part *part)
 	row->part.parent = part->parent;
 	row->part.depth = part->depth;
 	row->part.offset = part->offset;
+	row->part.stop_size = UINT64_MAX;
 	m->rows[m->n_rows++] = row;
 	return true;
 }
@@ -129,7 +130,7 @@ handle(struct mail *m, const struct mime_event *ev)
 			return false;
 		return row == NULL || mail_part_header(m, row, ev->part);
 	case MIME_BODY:
-		return row == NULL || row->leaf == NULL || leaf_feed(row->leaf, ev->octets);
+		return row == NULL || row->leaf == NULL || mail_part_body(m, row, ev);
 	case MIME_PART_END:
 		return row == NULL || mail_part_end(m, row, ev->part);
 	case MIME_ANOMALY:
@@ -227,6 +228,12 @@ uint64_t
 mail_parts_left_out(const struct mail *m)
 {
 	return m->parts_left_out;
+}
+
+bool
+mail_facts_left_out(const struct mail *m)
+{
+	return m->facts.full;
 }
 
 uint64_t

@@ -67,6 +67,10 @@ struct mail_part {
 	uint64_t offset, header_size, encoded_size, size, lines;
 	uint8_t sha256[32], sha1[20], md5[16];
 	bool has_digests;
+	/* base64 that goes on behind its padding: what those have who stop there (M-016) */
+	uint64_t stop_size; /* UINT64_MAX: it is no such content */
+	uint8_t stop_sha256[32];
+	bool has_stop_sha256;
 	const char
 	    *mismatch; /* why declared type, name and content contradict each other; or NULL */
 	bool ambiguous;
@@ -110,6 +114,8 @@ uint64_t mail_size(const struct mail *);
 size_t mail_parts(const struct mail *);
 const struct mail_part *mail_part(const struct mail *, size_t i);
 uint64_t mail_parts_left_out(const struct mail *);
+/* Something did not fit MAIL_FACTS_MAX: parts may lack names, types, members. */
+bool mail_facts_left_out(const struct mail *);
 uint64_t mail_anomalies_left_out(const struct mail *);
 
 /* Header fields of the message itself, decoded to UTF-8; empty: it has none. */

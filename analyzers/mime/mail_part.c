@@ -47,6 +47,8 @@ mail_note(
 
 /* ---- names ---- */
 
+#define NAME_END 256 /* octets of the end of one that is too long */
+
 static bool
 is_known_name(const struct mail_part *p, struct span name)
 {
@@ -62,7 +64,6 @@ add_name(struct mail *m, struct mail_row *row, struct span name)
 	struct mail_part *p = &row->part;
 	struct span *list, copy;
 
-	name = span_first(name, MAIL_TEXT_MAX);
 	if (name.n == 0 || p->n_names == MAIL_NAMES_MAX || is_known_name(p, name))
 		return;
 	list = arena_grow(&m->facts, (struct span *)(uintptr_t)p->names, p->n_names,
@@ -73,6 +74,15 @@ add_name(struct mail *m, struct mail_row *row, struct span name)
 	p->names = list;
 }
 
+/* What is too long is kept by its two ends: the extension stands at the second. */
+static void
+add_ends(struct mail *m, struct mail_row *row, struct span name)
+{
+	if (name.n > MAIL_TEXT_MAX)
+		add_name(m, row, span_from(name, name.n - NAME_END));
+	add_name(m, row, span_first(name, MAIL_TEXT_MAX));
+}
+
 /* A name as it stands there, and as programs read it that decode words where none may be. */
 static bool
 add_readings(struct mail *m, struct mail_row *row, struct span name)
@@ -80,13 +90,13 @@ add_readings(struct mail *m, struct mail_row *row, struct span name)
 	struct buf text;
 	bool ok;
 
-	add_name(m, row, name);
+	add_ends(m, row, name);
 	if (!mime_words_any(name))
 		return true;
 	buf_init(&text, name.n * MIME_WORD_GROWTH + 1);
 	ok = mime_words_decode(name, MIME_WORDS_PARAMETER, &text, NULL);
 	if (ok)
-		add_name(m, row, buf_span(&text));
+		add_ends(m, row, buf_span(&text));
 	buf_free(&text);
 	return ok;
 }
@@ -178,6 +188,10 @@ begin_leaf(struct mail *m, struct mail_row *row)
 	if (!leaf_begin(leaf, p->type))
 		return false;
 	row->leaf = leaf;
+	leaf->may_have_files = span_starts(p->type, span_str("text/")) ||
+			       p->encoding == MIME_YENC || p->encoding == MIME_BINHEX;
+	leaf->coded = (struct coded_scan){0};
+	leaf->coded_told = false;
 	p->detection_left_out = m->options.types && !leaf->detects;
 	return true;
 }
@@ -195,6 +209,36 @@ mail_part_header(struct mail *m, struct mail_row *row, const struct mime_part *f
 	if (p->shape == MIME_LEAF && row->leaf == NULL && !begin_leaf(m, row))
 		return false;
 	return !m->facts.failed;
+}
+
+/* ---- the content ---- */
+
+/* A file within a text is one by its name: rules ask for it as for the part's own. */
+static void
+note_coded(struct mail *m, struct mail_row *row, enum coded_file what, uint64_t off)
+{
+	add_name(m, row, row->leaf->coded.name);
+	if (!row->leaf->coded_told)
+		mail_note(
+		    m, row, MIME_ODD_INLINE_CODED, off, what == CODED_YENC ? "yEnc" : "BinHex");
+	row->leaf->coded_told = true;
+}
+
+bool
+mail_part_body(struct mail *m, struct mail_row *row, const struct mime_event *ev)
+{
+	struct leaf *leaf = row->leaf;
+	struct span rest = ev->octets;
+	enum coded_file what;
+	size_t used;
+
+	while (leaf->may_have_files && rest.n > 0) {
+		what = coded_scan_feed(&leaf->coded, rest, &used);
+		rest = span_from(rest, used);
+		if (what != CODED_NONE)
+			note_coded(m, row, what, ev->part->offset);
+	}
+	return !m->facts.failed && leaf_feed(leaf, ev->octets, ev->part->stop_size);
 }
 
 /* ---- the end ---- */
@@ -241,6 +285,11 @@ end_leaf(struct mail *m, struct mail_row *row)
 	struct mail_part *p = &row->part;
 	struct leaf *leaf = row->leaf;
 
+	enum coded_file what = leaf->may_have_files ? coded_scan_finish(&leaf->coded) : CODED_NONE;
+
+	if (what != CODED_NONE)
+		note_coded(m, row, what, p->offset);
+	names_worst_first((struct span *)(uintptr_t)p->names, p->n_names);
 	if (!leaf_finish(leaf) || !leaf_digests(leaf, p))
 		return false;
 	if (leaf->detects)

@@ -51,6 +51,8 @@ void mail_note(
     struct mail *, struct mail_row *, enum mime_anomaly, uint64_t off, const char *detail);
 
 bool mail_part_header(struct mail *, struct mail_row *, const struct mime_part *);
+/* Octets of its content. */
+bool mail_part_body(struct mail *, struct mail_row *, const struct mime_event *);
 bool mail_part_end(struct mail *, struct mail_row *, const struct mime_part *);
 
 #endif

@@ -638,10 +638,12 @@ end_header(struct mime *m, struct layer *l)
 
 /* ---- fields ---- */
 
+/* Octets of memory that a value may take. */
 static size_t
-value_limit(const struct mime *m)
+value_room(const struct mime *m)
 {
-	return m->kept < KEPT_VALUES_MAX ? m->limits.header : KEPT_VALUE_MIN;
+	return m->kept + KEPT_VALUE_MIN < KEPT_VALUES_MAX ? KEPT_VALUES_MAX - m->kept
+							  : KEPT_VALUE_MIN;
 }
 
 static void
@@ -664,17 +666,15 @@ one_field(struct mime *m, struct layer *l, const struct mime_field *field)
 	struct frame *f = l->top;
 	const uint64_t off = layer_off(l, l->field_off);
 	struct mime_faults faults = {0};
+	const size_t held = f->said.held;
 	unsigned told = 0;
 
 	if (l->fields++ >= m->limits.fields)
 		return;
 	if (!mime_said_field(
-		&f->said, field->name, field->value, value_limit(m), m->limits.parameters, &faults))
+		&f->said, field->name, field->value, value_room(m), m->limits.parameters, &faults))
 		m->no_memory = true;
-	if (span_istarts(field->name, span_str("Content-"))) {
-		f->kept += field->value.n;
-		m->kept += field->value.n;
-	}
+	m->kept += f->said.held - held;
 	say_octets(m, f, field, off);
 	say_faults(m, f, &faults, &told, off);
 	queue_event(m, f, MIME_FIELD, off, field->value)->name = field->name;

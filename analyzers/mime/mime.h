@@ -95,8 +95,11 @@ struct mime_part {
 	struct span content_id, description;
 	uint64_t offset; /* in the message, of its first octet */
 	uint64_t header_size, encoded_size,
-	    size;	/* octets; size: decoded. Final at MIME_PART_END */
-	uint64_t lines; /* of the body, as encoded */
+	    size;	    /* octets; size: decoded. Final at MIME_PART_END */
+	uint64_t lines;	    /* of the body, as encoded */
+	uint64_t stop_size; /* of base64 that goes on behind its padding: decoded octets of those
+			       who stop there, known with the first MIME_BODY that has more;
+			       else UINT64_MAX */
 };
 
 enum mime_kind {

@@ -43,6 +43,7 @@
 	X(MIME_ODD_PARTIAL, "mime_partial", "RFC 2046 s5.2.2; CERT VU#836088")                     \
 	X(MIME_ODD_EXTERNAL, "mime_external_body", "RFC 2046 s5.2.3")                              \
 	X(MIME_ODD_INLINE_UU, "mime_inline_uuencode", "POSIX uuencode within a text")              \
+	X(MIME_ODD_INLINE_CODED, "mime_inline_coded_file", "yEnc 1.3 or RFC 1741 within a text")   \
 	X(MIME_ODD_TOO_DEEP, "mime_too_deep", "limit of depth")                                    \
 	X(MIME_ODD_TOO_MANY_PARTS, "mime_too_many_parts", "CVE-2020-12100")                        \
 	X(MIME_ODD_TOO_MANY_READINGS, "mime_too_many_readings",                                    \

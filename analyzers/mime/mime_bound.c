@@ -17,8 +17,12 @@ mime_octets_max(const struct mime_limits *l)
 		       (boundary + 1) * sizeof(uint16_t) + TAPS_MAX * tap;
 	size_t frame = sizeof(struct frame) + MIME_SAID_ARENA_MAX +
 		       READINGS_MAX * (sizeof(struct mime_boundary) + boundary) +
-		       (MIME_SAID_MAX + 1) * KEPT_VALUE_MIN * PARAM_OUTPUT_MAX;
-	size_t values = (KEPT_VALUES_MAX + header) * PARAM_OUTPUT_MAX; /* kept, and being read */
+		       (MIME_SAID_MAX + 1) * (size_t)KEPT_VALUE_MIN;
+	size_t value = header < MIME_SAID_VALUE_MAX ? header : MIME_SAID_VALUE_MAX;
+	/* one that is read, its two halfway forms, and twice what comes of it while that grows */
+	size_t read = (2 * PARAM_OUTPUT_MAX + 4) * value +
+		      limit(l->parameters, PARAM_MAX) * PARAM_READINGS * PARAM_ENTRY_MAX;
+	size_t values = KEPT_VALUES_MAX + read;
 
 	return sizeof(struct mime) + LAYERS_MAX * layer + frames * frame + values;
 }

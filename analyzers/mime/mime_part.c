@@ -147,9 +147,32 @@ keep_text(struct mime_said *s, struct span value, struct span *where)
 	return true;
 }
 
+#define VALUE_MIN 64 /* octets of a value that are read whatever they take */
+
+/* As much of the beginning as there is room for; a quarter each time: time stays linear. */
+static bool
+parse_within(
+    struct span value, enum param_of of, size_t room, unsigned parameters, struct param_value *v)
+{
+	size_t n = value.n < MIME_SAID_VALUE_MAX ? value.n : MIME_SAID_VALUE_MAX;
+
+	for (;; n /= 4) {
+		if (!param_parse(span_first(value, n), of, parameters, v))
+			return false;
+		if (v->held <= room || n <= VALUE_MIN)
+			break;
+		param_value_free(v);
+	}
+	if (n < value.n)
+		mime_faults_add(&v->faults, MIME_ODD_TOO_MANY_PARAMETERS, n,
+		    "the value to its end; or its beginning");
+	return true;
+}
+
 /* The same type with the same parameters twice is said once. */
 static bool
-type_field(struct mime_said *s, struct span value, unsigned parameters, struct mime_faults *faults)
+type_field(struct mime_said *s, struct span value, size_t room, unsigned parameters,
+    struct mime_faults *faults)
 {
 	struct param_value *v = &s->types[s->n_types];
 
@@ -164,23 +187,25 @@ type_field(struct mime_said *s, struct span value, unsigned parameters, struct m
 		return false;
 	if (s->n_types == MIME_SAID_MAX)
 		return true;
-	if (!param_parse(value, PARAM_OF_TYPE, parameters, v))
+	if (!parse_within(value, PARAM_OF_TYPE, room, parameters, v))
 		return false;
+	s->held += v->held;
 	*faults = v->faults;
 	s->bodies[s->n_types++] = mime_body_of(v->main);
 	return true;
 }
 
 static bool
-disposition_field(
-    struct mime_said *s, struct span value, unsigned parameters, struct mime_faults *faults)
+disposition_field(struct mime_said *s, struct span value, size_t room, unsigned parameters,
+    struct mime_faults *faults)
 {
 	if (s->has_disposition) {
 		s->duplicate = true;
 		return true;
 	}
-	if (!param_parse(value, PARAM_OF_DISPOSITION, parameters, &s->disposition))
+	if (!parse_within(value, PARAM_OF_DISPOSITION, room, parameters, &s->disposition))
 		return false;
+	s->held += s->disposition.held;
 	s->has_disposition = true;
 	*faults = s->disposition.faults;
 	return true;
@@ -205,15 +230,14 @@ encoding_field(struct mime_said *s, struct span value)
 }
 
 bool
-mime_said_field(struct mime_said *s, struct span name, struct span value, size_t limit,
+mime_said_field(struct mime_said *s, struct span name, struct span value, size_t room,
     unsigned parameters, struct mime_faults *faults)
 {
 	faults->n = 0;
-	value = span_first(value, limit);
 	if (span_ieq(name, span_str("Content-Type")))
-		return type_field(s, value, parameters, faults);
+		return type_field(s, value, room, parameters, faults);
 	if (span_ieq(name, span_str("Content-Disposition")))
-		return disposition_field(s, value, parameters, faults);
+		return disposition_field(s, value, room, parameters, faults);
 	if (span_ieq(name, span_str("Content-Transfer-Encoding")))
 		return encoding_field(s, value);
 	if (span_ieq(name, span_str("Content-ID")))

@@ -14,6 +14,7 @@
 #define MIME_SAID_MAX	    4	 /* fields of one name, and encodings, that are kept */
 #define MIME_SAID_TEXT_MAX  1024 /* octets kept of Content-ID, Content-Description, encoding */
 #define MIME_SAID_ARENA_MAX 16384
+#define MIME_SAID_VALUE_MAX 65536 /* octets of a value that has parameters, that are looked at */
 
 /* How a body is to be read. */
 enum mime_body {
@@ -36,6 +37,7 @@ struct mime_said {
 	bool duplicate;		  /* some other field that may stand only once stands twice */
 	bool odd_encoding;	  /* more than a token, or an unknown one */
 	struct arena arena;	  /* short texts */
+	size_t held;		  /* octets of memory: of types and disposition */
 	struct span type_raw;	  /* the first, to compare */
 	struct span default_type; /* "text/plain", or "message/rfc822" in a digest */
 };
@@ -44,10 +46,11 @@ void mime_said_init(struct mime_said *, bool in_digest);
 void mime_said_free(struct mime_said *);
 
 /*
- * A field. limit: octets of its value that are looked at; parameters: of one field, kept.
- * *faults: what its grammar says is odd, offsets in the value. False: no memory.
+ * A field. room: octets of memory that what it says may take; of a value that takes more only the
+ * beginning is read, and a fault says so. parameters: of one field, kept. *faults: what its grammar
+ * says is odd, offsets in the value. False: no memory.
  */
-bool mime_said_field(struct mime_said *, struct span name, struct span value, size_t limit,
+bool mime_said_field(struct mime_said *, struct span name, struct span value, size_t room,
     unsigned parameters, struct mime_faults *faults);
 
 /* The header is complete: fills in what it says of the part. False: no memory. */

@@ -127,6 +127,7 @@ frame_begin(struct mime *m, struct frame *parent, uint64_t off, bool generated)
 	f->part.depth = parent == NULL ? 0 : parent->part.depth + 1;
 	f->part.generated = generated;
 	f->part.offset = off;
+	f->part.stop_size = UINT64_MAX;
 	queue_event(m, f, MIME_PART_BEGIN, off, SPAN_NONE);
 	return f;
 }
@@ -187,7 +188,7 @@ frame_end(struct mime *m, struct frame *f, uint64_t off)
 void
 frame_free(struct mime *m, struct frame *f)
 {
-	m->kept -= f->kept;
+	m->kept -= f->said.held;
 	mime_said_free(&f->said);
 	free(f);
 }

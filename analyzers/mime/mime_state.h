@@ -28,8 +28,8 @@
 #define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
 #define COPY_MAX	4096	   /* octets that several taps take at once */
 #define HELD_MAX	16	   /* lines behind a broken header in which it may go on */
-#define KEPT_VALUES_MAX (1u << 20) /* octets of values of all open parts; then: */
-#define KEPT_VALUE_MIN	2048	   /* of each */
+#define KEPT_VALUES_MAX (1u << 20) /* octets of memory, of values of all open parts; then: */
+#define KEPT_VALUE_MIN	8192	   /* of each */
 
 struct frame {
 	struct mime_part part;
@@ -46,7 +46,6 @@ struct frame {
 	unsigned readings;
 	unsigned children, generated; /* begun */
 	uint64_t begin, body, body_lines;
-	size_t kept; /* octets of KEPT_VALUES_MAX */
 };
 
 struct tap {
@@ -139,8 +138,8 @@ struct mime {
 	unsigned parts;
 	unsigned told;	    /* anomalies */
 	unsigned ambiguous; /* of this kind, told */
-	size_t kept;
-	bool full; /* no part begins any more */
+	size_t kept;	    /* octets of KEPT_VALUES_MAX */
+	bool full;	    /* no part begins any more */
 	bool finishing, no_memory;
 
 	struct mime_event queue[QUEUE_MAX];

@@ -132,6 +132,9 @@ deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
 		say_faults(m, t->target, faults, &t->told, 0);
 	if (out.n == 0 || t->mute)
 		return;
+	if (t->decoder.kind == MIME_BASE64 && t->decoder.base64.stopped &&
+	    t->decoder.base64.size > t->decoder.base64.stop_size)
+		t->target->part.stop_size = t->decoder.base64.stop_size;
 	if (t->sub == NULL ||
 	    (t->frame->part.shape == MIME_MESSAGE && t->frame->part.encoding == t->decoder.kind))
 		t->target->part.size += out.n;

@@ -317,7 +317,14 @@ hand_out(struct parser *p, size_t main_n)
 	out->parameters = calloc(p->n_entries > 0 ? p->n_entries : 1, sizeof(*out->parameters));
 	if (out->parameters == NULL)
 		return false;
-	out->octets = p->octets.p;
+	/* what it grew by and does not need goes back */
+	out->octets = realloc(p->octets.p, p->octets.n > 0 ? p->octets.n : 1);
+	if (out->octets == NULL) {
+		free(out->parameters);
+		return false;
+	}
+	p->octets.p = NULL;
+	out->held = p->octets.n + p->n_entries * sizeof(*out->parameters);
 	out->main = span_of(out->octets, main_n);
 	out->n = p->n_entries;
 	for (size_t i = 0; i < out->n; i++) {

@@ -28,6 +28,7 @@
 #define PARAM_MAX	 256 /* parameters (and sections of them), when the caller names none */
 #define PARAM_READINGS	 3   /* of one parameter, at most */
 #define PARAM_OUTPUT_MAX 24  /* octets kept for one of the value, at most */
+#define PARAM_ENTRY_MAX	 256 /* octets of memory, of each reading while it is read */
 
 enum param_of {
 	PARAM_OF_TYPE,
@@ -41,6 +42,7 @@ struct param_value {
 	uint64_t left_out;
 	struct mime_faults faults;
 	uint8_t *octets; /* that the spans point into */
+	size_t held;	 /* octets of memory: of these and of parameters */
 };
 
 /*

@@ -115,6 +115,39 @@ test_text_from_strangers_L15(void **state)
 	mail_free(m);
 }
 
+/* A file within a text is no file name of its part, and its only name is in the record. */
+static void
+test_name_within_a_text_M_032(void **state)
+{
+	struct mail *m = read_mail(
+	    span_str("MIME-Version: 1.0\r\n\r\n=ybegin line=128 size=1 name=a.exe\r\nx\r\n"));
+	json_t *email = record_email(m, RECORD_EMAIL_MAX);
+	json_t *part = json_array_get(json_object_get(email, "parts"), 0);
+
+	(void)state;
+	assert_null(json_object_get(part, "filename"));
+	assert_string_equal(item(part, "names", 0), "a.exe");
+	json_decref(email);
+	mail_free(m);
+}
+
+/* And both digests of base64 that goes on behind its padding. */
+static void
+test_two_digests_M_016(void **state)
+{
+	struct mail *m = read_mail(
+	    span_str("Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\nd29ybGQ=\r\n"));
+	json_t *email = record_email(m, RECORD_EMAIL_MAX);
+	json_t *part = json_array_get(json_object_get(email, "parts"), 0);
+
+	(void)state;
+	assert_int_equal(json_integer_value(json_object_get(part, "stop_size")), 5);
+	assert_string_equal(text_at(part, "stop_sha256"),
+	    "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+	json_decref(email);
+	mail_free(m);
+}
+
 static void
 test_long_texts_say_so_L15(void **state)
 {
@@ -308,6 +341,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_names_of_EVE_M5_M14),
 	    cmocka_unit_test(test_text_from_strangers_L15),
+	    cmocka_unit_test(test_name_within_a_text_M_032),
+	    cmocka_unit_test(test_two_digests_M_016),
 	    cmocka_unit_test(test_long_texts_say_so_L15),
 	    cmocka_unit_test(test_a_record_is_bounded_M_020),
 	    cmocka_unit_test(test_without_a_bound),

@@ -16,7 +16,7 @@ struct mail {
 	struct mail_part parts[8];
 	size_t n;
 	uint64_t left_out, anomalies_left_out;
-	bool broken;
+	bool broken, facts_left_out;
 };
 
 size_t
@@ -41,6 +41,12 @@ uint64_t
 mail_anomalies_left_out(const struct mail *m)
 {
 	return m->anomalies_left_out;
+}
+
+bool
+mail_facts_left_out(const struct mail *m)
+{
+	return m->facts_left_out;
 }
 
 bool
@@ -234,6 +240,9 @@ test_digest_M9_M13(void **state)
 	assert_string_equal(judged(&p, &m).reason, "sha256");
 	part->sha256[31] = 1;
 	passes(&p, &m);
+	part->stop_sha256[0] = 1; /* what programs have that stop at the padding */
+	part->has_stop_sha256 = true;
+	assert_string_equal(judged(&p, &m).reason, "sha256");
 }
 
 static void
@@ -300,6 +309,9 @@ test_what_was_not_seen_M_020_M_040(void **state)
 	m.anomalies_left_out = 1; /* one that is ambiguous may be among them */
 	refused_for(&p, &m, "incomplete", reply);
 	m.anomalies_left_out = 0;
+	m.facts_left_out = true; /* one of its parts may lack its name */
+	refused_for(&p, &m, "incomplete", reply);
+	m.facts_left_out = false;
 	m.broken = true;
 	refused_for(&p, &m, "incomplete", reply);
 	m.broken = false;

@@ -183,6 +183,113 @@ hex(const uint8_t *p, size_t n, char *out)
 		snprintf(out + 2 * i, 3, "%02x", p[i]);
 }
 
+/* M-025: the extension of a long name is not lost, and neither is that facts did not fit. */
+static void
+test_long_names_M025(void **state)
+{
+	static char text[9000];
+	struct mail_options o;
+	struct mail *m;
+	const struct mail_part *p;
+	int n;
+
+	(void)state;
+	n = snprintf(text, sizeof(text),
+	    "Content-Disposition: attachment; filename=\"%05000d.exe\""
+	    "\r\n\r\nx\r\n",
+	    0);
+	assert_in_range(n, 5000, sizeof(text) - 1);
+	mail_options_default(&o);
+	m = mail_new(&o);
+	assert_non_null(m);
+	assert_true(mail_feed(m, span_str(text)));
+	mail_finish(m);
+	p = part_at(m, "1");
+	assert_int_equal(p->n_names, 2);
+	assert_int_equal(p->names[0].n, 256); /* the worst */
+	assert_memory_equal(p->names[0].p + 252, ".exe", 4);
+	assert_int_equal(p->names[1].n, MAIL_TEXT_MAX);
+	assert_false(mail_facts_left_out(m));
+	mail_free(m);
+
+	m = mail_new(&o);
+	assert_non_null(m);
+	assert_true(mail_feed(m, span_str("Content-Type: multipart/mixed; boundary=B\r\n\r\n")));
+	for (int i = 0; i < 300; i++)
+		assert_true(mail_feed(m, span_str("--B\r\n")) && mail_feed(m, span_str(text)));
+	mail_finish(m);
+	assert_true(mail_facts_left_out(m));
+	mail_free(m);
+}
+
+/* M-032, M-033: files within a text are files by their names, in whatever chunks they come. */
+static void
+test_files_in_texts_M032_M033(void **state)
+{
+	static const char text[] =
+	    "Content-Type: text/plain\r\n\r\n"
+	    "=y\r\n=ybegin line=128 size=9 name=evil file.exe\r\nabc\r\n=yend size=9\r\n"
+	    " =ybegin line=128 size=9 name=no.exe\r\n"
+	    "(This file must be converted with BinHex 4.0)\r\n\r\n"
+	    ":#R*PF'pbG#jPH'8!39\"36*!!N!#3!*\r\n!!!!!!!!!&!!!!\"`!!";
+	struct mail_options o;
+
+	(void)state;
+	mail_options_default(&o);
+	for (size_t cut = 0; cut < sizeof(text); cut++) {
+		struct mail *m = mail_new(&o);
+		const struct mail_part *p;
+
+		assert_non_null(m);
+		assert_true(mail_feed(m, span_first(span_str(text), cut)));
+		assert_true(mail_feed(m, span_from(span_str(text), cut)));
+		mail_finish(m);
+		p = part_at(m, "1");
+		assert_int_equal(p->n_names, 2);
+		assert_true(span_eq(p->names[0], span_str("evil file.exe")) ||
+			    span_eq(p->names[1], span_str("evil file.exe")));
+		assert_true(span_eq(p->names[0], span_str("report.exe")) ||
+			    span_eq(p->names[1], span_str("report.exe")));
+		assert_int_equal(p->n_anomalies, 2); /* and no MIME-Version */
+		assert_int_equal(p->anomalies[1].what, MIME_ODD_INLINE_CODED);
+		assert_string_equal(p->anomalies[1].detail, "yEnc");
+		mail_free(m);
+	}
+}
+
+/* Both digests, in whatever chunks the octets come: "hello", "world". */
+static void
+test_digest_up_to_padding_M016(void **state)
+{
+	static const char text[] = "Content-Transfer-Encoding: base64\r\n\r\n"
+				   "aGVsbG8=\r\nd29ybGQ=\r\n";
+	struct mail_options o;
+	char digest[65];
+
+	(void)state;
+	mail_options_default(&o);
+	for (size_t cut = 0; cut < sizeof(text); cut++) {
+		struct mail *m = mail_new(&o);
+		const struct mail_part *p;
+
+		assert_non_null(m);
+		assert_true(mail_feed(m, span_first(span_str(text), cut)));
+		assert_true(mail_feed(m, span_from(span_str(text), cut)));
+		mail_finish(m);
+		p = part_at(m, "1");
+		assert_int_equal(p->size, 10);
+		assert_int_equal(p->stop_size, 5);
+		assert_true(p->has_stop_sha256);
+		hex(p->sha256, 32, digest);
+		assert_string_equal(
+		    digest, "936a185caaa266bb9cbe981e9e05cb78cd732b0b3280eb944412bb6f8f8f07af");
+		hex(p->stop_sha256, 32, digest);
+		assert_string_equal(
+		    digest, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+		mail_free(m);
+	}
+}
+
 static void
 test_digests_of_decoded_octets_M6_M13(void **state)
 {
@@ -208,6 +315,8 @@ test_digests_of_decoded_octets_M6_M13(void **state)
 	p = part_at(m, "3");
 	assert_int_equal(p->size, 96);
 	assert_int_equal(p->encoded_size, 130);
+	assert_int_equal(p->stop_size, UINT64_MAX);
+	assert_false(p->has_stop_sha256);
 	hex(p->sha256, 32, text);
 	assert_string_equal(
 	    text, "1adfdfa3eebe592536d592d3431094fe621573891b92b33fdf86304f82c83ffa");
@@ -551,6 +660,9 @@ main(void)
 	    cmocka_unit_test(test_header_M3),
 	    cmocka_unit_test(test_addresses_are_bounded_M_022),
 	    cmocka_unit_test(test_tree_M1_M5),
+	    cmocka_unit_test(test_long_names_M025),
+	    cmocka_unit_test(test_files_in_texts_M032_M033),
+	    cmocka_unit_test(test_digest_up_to_padding_M016),
 	    cmocka_unit_test(test_digests_of_decoded_octets_M6_M13),
 	    cmocka_unit_test(test_types_and_names_M7_M_024),
 	    cmocka_unit_test(test_what_is_an_attachment),

@@ -290,6 +290,35 @@ test_depth(void **state)
 	assert_true((t.seen & ODD(MIME_ODD_TOO_DEEP)) != 0);
 }
 
+/*
+ * Every open part says as much as it can: the worst growth of a value there is (octets that are no
+ * UTF-8, read in three ways), after the boundary, which must not get lost.
+ */
+static void
+test_values_of_open_parts(void **state)
+{
+	static char value[60000], message[100 * (2 * sizeof(value) + 200)];
+	struct tally t;
+	size_t n = 0;
+
+	(void)state;
+	memset(value, '\xff', sizeof(value) - 1);
+	for (size_t i = 0; i + 200 < sizeof(value); i += 200)
+		memcpy(value + i, "\";a=\"\\b", 7);
+	for (int i = 0; i < 100; i++)
+		n += (size_t)snprintf(message + n, sizeof(message) - n,
+		    "Content-Type: multipart/mixed; boundary=B%d; x=\"%s\"\r\n"
+		    "Content-Disposition: inline; x=\"%s\"\r\n\r\n--B%d\r\n",
+		    i, value, value, i);
+	t = read_source(&(struct source){.head = message, .unit = "", .tail = "\r\nx"});
+	assert_int_equal(t.parts, 101);
+	assert_int_equal(t.deepest, 100);
+	assert_true((t.seen & ODD(MIME_ODD_TOO_MANY_PARAMETERS)) != 0);
+	print_message("values of open parts: storage %zu KiB\n", t.storage >> 10);
+	assert_true(t.storage <= 5 * MIB); /* sanitizers count none */
+	assert_true(mime_octets_max(&(struct mime_limits){0}) <= 24 * MIB);
+}
+
 int
 main(void)
 {
@@ -297,6 +326,7 @@ main(void)
 	    cmocka_unit_test(test_costly_messages),
 	    cmocka_unit_test(test_long_boundaries),
 	    cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_values_of_open_parts),
 	};
 	int failed;
 
