@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Writes the hand-made inputs of fuzz_smtp and fuzz_gate to tests/fuzz/corpus/smtp and .../gate.
+"""Writes the hand-made inputs of fuzz_smtp, fuzz_gate and the decoders of MIME to tests/fuzz/corpus.
 
-Both take records of what happens to a session (see the harnesses); here they are put together
+The first two take records of what happens to a session (see the harnesses); here they are put together
 from conversations: "C" is what the client sends, "S" what the server sends.
 """
 
@@ -233,6 +233,56 @@ GATE = {
 }
 
 
+# what stands in a part or in a header field; the first octet is an option of the harness
+CAT = b"#0V%T\n"
+MIME = {
+    "base64": {
+        "lines": b"\x4d" + 3 * (19 * b"QUJD" + b"\r\n") + b"QUI=\r\n",
+        "one-line": b"\x21" + 60 * b"Zm9v",
+        "75-columns": b"\x10" + 3 * (75 * b"Q" + b"\n"),
+        "blanks": b"\x03" + 30 * b"Z m 9\tv\r\n",
+        "padding-inside": b"\x05Zg==Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm8=Zg=Zg==",
+        "junk": b"\x20" + 12 * b"Zm9v" + b"!\0\xff#" + 12 * b"Zm9v",
+        "url-safe": b"\x01" + 9 * b"Zm-_" + 9 * b"Zm+/",
+        "alone": b"\x01Zm9vZ",
+    },
+    "qp": {
+        "text": b"\x40one line of plain text, and then =C3=BC=\r\nanother one=20\r\n",
+        "soft-blanks": b"\x01one= \t\r\ntwo=\nthree= ",
+        "literal": b"\x02a=ZZ=3=\r=4G==41=",
+        "long": b"\x30" + 120 * b"y" + b"\n",
+        "many-blanks": b"\x20=" + 300 * b" " + b"\nx",
+        "octets": b"\x10\xfc\0=00 \r\n",
+    },
+    "uu": {
+        "file": b"\x07text\nbegin 644 cat.txt\n" + CAT + b"`\nend\nmore\n",
+        "two": b"\x01" + 2 * (b"begin 0644 a b\r\n" + CAT + b"end\r\n"),
+        "base64": b"\x05begin-base64 644 x\nQ2F0\nQ2E=\n====\nbye",
+        "no-end": b"\x05begin 9999 a.exe\n" + CAT + b"begin 644 b\n" + CAT,
+        "long-lines": b"\x40begin 644 a\n_" + 84 * b"!" + b"\n" + CAT[:-1] + 1200 * b"x" + b"\nend\n",
+        "prose": b"\x01begin 1999 with a song\nand dance\nbegin 644\n",
+    },
+    "word": {
+        "split": b"\0=?utf-8?Q?=C3?=\r\n =?utf-8?B?vA==?= x",
+        "charsets": b"\0=?iso-2022-jp*ja?B?GyRCRnxLXBsoQg==?= =?utf-7?Q?+AOQ-?= =?foo?Q?a?= =?big5?Q?=A4=A4?=",
+        "broken": b"\0=?utf-8?Q?a b?= =?utf-8?Q?abc =?utf-8?X?x?= a=?latin1?Q?=FC?=b",
+        "parameter": b"\3=?utf-8?Q?a.exe?=",
+        "addresses": b"\1Ann <a@b>, \"O, A\" <@x,@y:c@d>, Friends: =?utf-8?Q?=C3=BC?= <e@f>;, g@h (Name), root",
+        "bad-addresses": b"\1Ann <a@b, <c@d> <e@f>, a@b@c; \"open (",
+    },
+    "param": {
+        "plain": b'\1text/plain; charset="utf-8"; format=flowed',
+        "rfc2231": b"\1a/b; name*1*=%BC.exe; x=y; name*0*=utf-8'de'%C3; name=\"plain\"",
+        "gap": b"\1a/b; name*0=a; name*2=c; name*2=d; name*00=x; name*x=y",
+        "loose": b"\1text / plain (c) charset = us-ascii name=my file.exe; a=b(c); =x; y;; z=\"a\\b\"c",
+        "open": b'\1a/b; boundary="abc; x=y',
+        "types": b"\1text/html, text/plain; a=b",
+        "few": b"\5a/b; a=1; b=2; c=3; d*0=4; d*1=5",
+        "words": b'\0attachment; filename="=?utf-8?Q?a=C3?= =?utf-8?Q?=BC.exe?="',
+    },
+}
+
+
 def write(name, inputs):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -269,6 +319,8 @@ def main():
         gate[key + "-single"] = options(0) + gate_records(CONVERSATIONS[key], single=True)
     gate.update({"acts-" + k: octets for k, octets in GATE.items()})
     write("gate", gate)
+    for name, inputs in MIME.items():
+        write(name, inputs)
 
 
 if __name__ == "__main__":
