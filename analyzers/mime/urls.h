@@ -5,8 +5,7 @@
  * with its scheme; in html these are found the same way, entities undone (&amp; &#x3a;), and soft
  * hyphens, zero-width characters, tabs and line ends within an attribute left away, as browsers do.
  * Schemes: http, https, ftp, as Suricata's email.url has them; "mailto" is left out: an address is
- * nothing that is fetched. "//host/" and "www.host" without a scheme are taken in html attributes
- * only ("//"), for no program follows them elsewhere.
+ * nothing that is fetched. "//host/" without a scheme is taken in html attributes only.
  *
  * Each URL is kept once, scheme and host in lower case. Memory: URL_MAX for the one at work, and
  * the list (max * URL_MAX at most).

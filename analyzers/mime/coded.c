@@ -1,0 +1,145 @@
+#include "mime/coded.h"
+
+/* ---- yEnc ---- */
+
+static bool
+take_number(struct span word, const char *key, uint64_t *out)
+{
+	size_t n = strlen(key);
+
+	return span_starts(word, span_str(key)) && span_u64(span_from(word, n), UINT64_MAX, out);
+}
+
+/* The name comes last and may have blanks in it. */
+bool
+yenc_begin(struct span line, struct yenc_begin *y)
+{
+	bool has_line = false, has_size = false;
+	struct span word;
+
+	*y = (struct yenc_begin){0};
+	if (!span_starts(line, span_str("=ybegin ")))
+		return false;
+	line = span_from(line, 8);
+	for (;;) {
+		struct span rest = span_trim(line);
+
+		if (span_starts(rest, span_str("name="))) {
+			y->name = span_from(rest, 5);
+			break;
+		}
+		if ((word = span_word(&line)).n == 0)
+			break;
+		has_line = take_number(word, "line=", &y->line) || has_line;
+		has_size = take_number(word, "size=", &y->size) || has_size;
+		(void)(take_number(word, "part=", &y->part) ||
+		       take_number(word, "total=", &y->total));
+	}
+	return has_line && has_size;
+}
+
+/* ---- BinHex ---- */
+
+bool
+binhex_announced(struct span line)
+{
+	return span_istarts(span_trim(line), span_str("(This file must be converted with BinHex"));
+}
+
+#define BINHEX_HEAD (1 + 63 + 1 + 4 + 4 + 2 + 4 + 4 + 2)
+#define BINHEX_RUN  0x90 /* the octet before it, so many times; 0: this octet itself */
+
+static int
+binhex_sextet(uint8_t c)
+{
+	static const char alphabet[] =
+	    "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr";
+	const char *at = c == 0 ? NULL : strchr(alphabet, c);
+
+	return at == NULL ? -1 : (int)(at - alphabet);
+}
+
+struct run {
+	uint8_t out[BINHEX_HEAD];
+	size_t n;
+	bool pending;
+};
+
+static void
+add_octet(struct run *r, uint8_t c)
+{
+	size_t times = 1;
+
+	if (r->pending) {
+		r->pending = false;
+		times = c == 0 ? 1 : c - 1u;
+		c = c == 0 ? BINHEX_RUN : r->n > 0 ? r->out[r->n - 1] : 0;
+	} else if (c == BINHEX_RUN) {
+		r->pending = true;
+		return;
+	}
+	for (; times > 0 && r->n < sizeof(r->out); times--)
+		r->out[r->n++] = c;
+}
+
+static void
+decode_head(struct span text, struct run *r)
+{
+	unsigned bits = 0, n = 0;
+
+	for (size_t i = 0; i < text.n && r->n < sizeof(r->out); i++) {
+		int v = binhex_sextet(text.p[i]);
+
+		if (text.p[i] == '\r' || text.p[i] == '\n')
+			continue;
+		if (v < 0)
+			return;
+		bits = (bits << 6 | (unsigned)v) & 0xffff;
+		n += 6;
+		if (n >= 8) {
+			n -= 8;
+			add_octet(r, (uint8_t)(bits >> n));
+		}
+	}
+}
+
+static uint32_t
+be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+bool
+binhex_header(struct span text, struct binhex *b)
+{
+	struct run r = {.n = 0};
+	const uint8_t *p;
+	size_t n;
+
+	*b = (struct binhex){0};
+	while (text.n > 0 && text.p[0] <= ' ')
+		text = span_from(text, 1);
+	if (text.n == 0 || text.p[0] != ':')
+		return false;
+	decode_head(span_from(text, 1), &r);
+	n = r.n > 0 ? r.out[0] : 0;
+	if (n == 0 || n >= BINHEX_NAME_MAX || r.n < n + 22)
+		return false;
+	memcpy(b->name, r.out + 1, n);
+	b->name_n = n;
+	p = r.out + 1 + n + 1; /* behind the version */
+	memcpy(b->type, p, 4);
+	memcpy(b->creator, p + 4, 4);
+	b->data = be32(p + 10);
+	b->resource = be32(p + 14);
+	return true;
+}
+
+/* ---- AppleSingle, AppleDouble ---- */
+
+bool
+apple_file(struct span prefix)
+{
+	return span_starts(prefix, span_of("\0\x05\x16\x00", 4)) ||
+	       span_starts(prefix, span_of("\0\x05\x16\x07", 4));
+}

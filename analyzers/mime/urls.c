@@ -1,0 +1,499 @@
+#include "mime/urls.h"
+
+#include <stdlib.h>
+
+#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+
+#define BACK_MAX                                                                                   \
+	8 /* octets before the one at work: the longest scheme, and what stands before it */
+#define ENTITY_MAX 16 /* "&ZeroWidthSpace;" without its ends has 14 */
+#define HIDDEN_MAX 3  /* octets of a character that is not seen */
+
+enum state { TEXT, COLON, URL };
+
+struct row {
+	size_t at, n;
+};
+
+struct urls {
+	unsigned max;
+	struct row *rows;
+	size_t n, cap;
+	struct buf store;
+	uint64_t left_out;
+	bool nomem;
+	/* the part at work */
+	bool open, html;
+	enum state state;
+	uint8_t back[BACK_MAX];
+	size_t back_n;
+	const char *scheme;
+	uint8_t quote; /* that stood before the scheme; 0: none */
+	unsigned slashes;
+	struct buf url;
+	bool in_entity;
+	uint8_t entity[ENTITY_MAX];
+	size_t entity_n;
+	uint8_t hidden[HIDDEN_MAX];
+	size_t hidden_n;
+};
+
+/* The longest first where one ends in another. */
+static const char *const schemes[] = {"https", "http", "ftp"};
+
+struct urls *
+urls_new(unsigned max)
+{
+	struct urls *u = calloc(1, sizeof(*u));
+
+	if (u == NULL)
+		return NULL;
+	u->max = max;
+	buf_init(&u->store, (size_t)max * URL_MAX);
+	buf_init(&u->url, URL_MAX);
+	return u;
+}
+
+void
+urls_free(struct urls *u)
+{
+	if (u == NULL)
+		return;
+	buf_free(&u->store);
+	buf_free(&u->url);
+	free(u->rows);
+	free(u);
+}
+
+size_t
+urls_count(const struct urls *u)
+{
+	return u->n;
+}
+
+struct span
+urls_get(const struct urls *u, size_t i)
+{
+	return span_first(span_from(buf_span(&u->store), u->rows[i].at), u->rows[i].n);
+}
+
+uint64_t
+urls_left_out(const struct urls *u)
+{
+	return u->left_out;
+}
+
+/* ---- the list ---- */
+
+static bool
+is_known(const struct urls *u, struct span url)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (span_eq(urls_get(u, i), url))
+			return true;
+	return false;
+}
+
+static bool
+make_room(struct urls *u)
+{
+	size_t cap = u->cap == 0 ? 8 : u->cap * 2;
+	struct row *rows;
+
+	if (u->n < u->cap)
+		return true;
+	if ((rows = realloc(u->rows, cap * sizeof(*rows))) == NULL)
+		return false;
+	u->rows = rows;
+	u->cap = cap;
+	return true;
+}
+
+static void
+list(struct urls *u, struct span url)
+{
+	if (is_known(u, url))
+		return;
+	if (u->n == u->max) {
+		u->left_out++;
+		return;
+	}
+	if (!make_room(u) || !buf_add(&u->store, url)) {
+		u->nomem = true;
+		u->left_out++;
+		return;
+	}
+	u->rows[u->n++] = (struct row){u->store.n - url.n, url.n};
+}
+
+/* ---- one URL ---- */
+
+/* RFC 3986 s6.2.2.1: case does not matter in scheme and host, but it does in "user:password@". */
+static void
+lower_host(struct buf *url)
+{
+	ptrdiff_t slashes = span_find(buf_span(url), '/');
+	size_t host = (size_t)slashes + 2, end = host;
+
+	while (end < url->n && strchr("/?#", url->p[end]) == NULL) {
+		if (url->p[end++] == '@')
+			host = end;
+	}
+	for (; host < end; host++)
+		url->p[host] = octet_lower(url->p[host]);
+}
+
+static void
+end_url(struct urls *u)
+{
+	size_t start = (u->scheme == NULL ? 0 : strlen(u->scheme) + 1) + 2;
+
+	/* in a sentence, what ends it */
+	while (u->quote == 0 && u->url.n > start &&
+	       memchr(".,;:!?)]}'*_", u->url.p[u->url.n - 1], 12) != NULL)
+		u->url.n--;
+	if (u->url.n > start) {
+		lower_host(&u->url);
+		list(u, buf_span(&u->url));
+	}
+	buf_clear(&u->url);
+	u->state = TEXT;
+	u->back_n = 0;
+}
+
+static void
+begin_url(struct urls *u)
+{
+	buf_clear(&u->url);
+	if (u->scheme != NULL) {
+		buf_str(&u->url, u->scheme);
+		buf_octet(&u->url, ':');
+	}
+	if (!buf_str(&u->url, "//"))
+		u->nomem = true;
+	u->state = URL;
+}
+
+static bool
+ends_url(const struct urls *u, uint8_t c)
+{
+	if (c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"' || c == '`')
+		return true;
+	return u->quote != 0 && c == u->quote;
+}
+
+static void
+keep_back(struct urls *u, uint8_t c)
+{
+	if (u->back_n == BACK_MAX) {
+		memmove(u->back, u->back + 1, BACK_MAX - 1);
+		u->back_n--;
+	}
+	u->back[u->back_n++] = c;
+}
+
+/* A scheme stands before the colon. */
+static bool
+find_scheme(struct urls *u)
+{
+	struct span back = span_of(u->back, u->back_n);
+
+	for (size_t i = 0; i < nitems(schemes); i++) {
+		size_t n = strlen(schemes[i]);
+		uint8_t before;
+
+		if (!span_iends(back, span_str(schemes[i])))
+			continue;
+		before = back.n > n ? back.p[back.n - n - 1] : 0;
+		if (octet_lower(before) == 's' || octet_lower(before) == 't')
+			return false; /* sftp, tftp, shttp */
+		u->scheme = schemes[i];
+		u->quote = before == '"' || before == '\'' ? before : 0;
+		return true;
+	}
+	return false;
+}
+
+/* href="//host/": c is the second slash. */
+static bool
+is_bare(const struct urls *u)
+{
+	uint8_t before;
+
+	if (!u->html || u->back_n < 3 || u->back[u->back_n - 1] != '/')
+		return false;
+	before = u->back[u->back_n - 2];
+	return before == '=' ||
+	       ((before == '"' || before == '\'') && u->back[u->back_n - 3] == '=');
+}
+
+static void
+in_text(struct urls *u, uint8_t c)
+{
+	if (c == ':' && find_scheme(u)) {
+		u->state = COLON;
+		u->slashes = 0;
+	} else if (c == '/' && is_bare(u)) {
+		u->quote = u->back[u->back_n - 2];
+		u->quote = u->quote == '=' ? 0 : u->quote;
+		u->scheme = NULL;
+		begin_url(u);
+	} else {
+		keep_back(u, c);
+	}
+}
+
+/* Browsers take backslashes for slashes. */
+static void
+in_colon(struct urls *u, uint8_t c)
+{
+	if (c != '/' && (c != '\\' || !u->html)) {
+		u->state = TEXT;
+		u->back_n = 0;
+		keep_back(u, c);
+	} else if (++u->slashes == 2) {
+		begin_url(u);
+	}
+}
+
+static void
+take(struct urls *u, uint8_t c)
+{
+	if (u->html && (c == '\t' || c == '\r' || c == '\n') && (u->state != URL || u->quote != 0))
+		return; /* browsers leave them away in addresses (WHATWG URL s4.4) */
+	if (u->state == TEXT) {
+		in_text(u, c);
+	} else if (u->state == COLON) {
+		in_colon(u, c);
+	} else if (ends_url(u, c)) {
+		end_url(u);
+		keep_back(u, c);
+	} else if (u->url.n < URL_MAX && !buf_octet(&u->url, c)) {
+		u->nomem = true;
+		buf_clear(&u->url);
+		u->state = TEXT;
+	}
+}
+
+/* ---- characters that are not seen ---- */
+
+static const char *const hidden[] = {
+    "\xc2\xad",					    /* U+00AD soft hyphen */
+    "\xe2\x80\x8b", "\xe2\x80\x8c", "\xe2\x80\x8d", /* U+200B to U+200D */
+    "\xe2\x81\xa0", "\xef\xbb\xbf",		    /* U+2060, U+FEFF */
+};
+
+/* What is held back is (or begins) one of them. */
+static bool
+is_hidden(const struct urls *u, bool whole)
+{
+	struct span held = span_of(u->hidden, u->hidden_n);
+
+	for (size_t i = 0; i < nitems(hidden); i++)
+		if (span_starts(span_str(hidden[i]), held) && (!whole || hidden[i][held.n] == '\0'))
+			return true;
+	return false;
+}
+
+static void
+release(struct urls *u)
+{
+	size_t n = u->hidden_n;
+
+	u->hidden_n = 0;
+	for (size_t i = 0; i < n; i++)
+		take(u, u->hidden[i]);
+}
+
+static void
+see(struct urls *u, uint8_t c)
+{
+	if (u->hidden_n == 0 && c < 0x80) {
+		take(u, c);
+		return;
+	}
+	u->hidden[u->hidden_n++] = c;
+	if (is_hidden(u, true)) {
+		u->hidden_n = 0;
+	} else if (!is_hidden(u, false)) {
+		/* the last octet may begin another one */
+		u->hidden_n--;
+		release(u);
+		u->hidden[0] = c;
+		u->hidden_n = 1;
+		if (!is_hidden(u, false))
+			release(u);
+	}
+}
+
+/* ---- entities ---- */
+
+static const struct {
+	const char *name;
+	uint32_t c;
+} entities[] = {
+    {"amp", '&'},
+    {"AMP", '&'},
+    {"quot", '"'},
+    {"apos", '\''},
+    {"lt", '<'},
+    {"gt", '>'},
+    {"colon", ':'},
+    {"sol", '/'},
+    {"bsol", '\\'},
+    {"period", '.'},
+    {"quest", '?'},
+    {"equals", '='},
+    {"num", '#'},
+    {"percnt", '%'},
+    {"commat", '@'},
+    {"lowbar", '_'},
+    {"Tab", '\t'},
+    {"NewLine", '\n'},
+    {"nbsp", ' '},
+    {"shy", 0xad},
+    {"ZeroWidthSpace", 0x200b},
+    {"zwnj", 0x200c},
+    {"zwj", 0x200d},
+};
+
+static void
+see_character(struct urls *u, uint32_t c)
+{
+	if (c < 0x80) {
+		see(u, (uint8_t)c);
+		return;
+	}
+	if (c >= 0x10000)
+		see(u, (uint8_t)(0xf0 | c >> 18));
+	if (c >= 0x10000)
+		see(u, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
+	else if (c >= 0x800)
+		see(u, (uint8_t)(0xe0 | c >> 12));
+	if (c >= 0x800)
+		see(u, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
+	else
+		see(u, (uint8_t)(0xc0 | c >> 6));
+	see(u, (uint8_t)(0x80 | (c & 0x3f)));
+}
+
+static int
+digit(uint8_t c, unsigned base)
+{
+	int value = octet_is_digit(c)	? c - '0'
+		    : octet_is_alpha(c) ? octet_lower(c) - 'a' + 10
+					: 99;
+
+	return value < (int)base ? value : -1;
+}
+
+/* "#58", "#x3a"; 0: none. */
+static uint32_t
+read_number(struct span s)
+{
+	unsigned base = s.n > 1 && octet_lower(s.p[1]) == 'x' ? 16 : 10;
+	uint32_t value = 0;
+
+	s = span_from(s, base == 16 ? 2 : 1);
+	for (size_t i = 0; i < s.n; i++) {
+		int d = digit(s.p[i], base);
+
+		if (d < 0 || value > 0x10ffff)
+			return 0;
+		value = value * base + (uint32_t)d;
+	}
+	return value > 0x10ffff ? 0 : value;
+}
+
+static uint32_t
+read_entity(struct span s)
+{
+	if (s.n > 0 && s.p[0] == '#')
+		return read_number(s);
+	for (size_t i = 0; i < nitems(entities); i++)
+		if (span_eq(s, span_str(entities[i].name)))
+			return entities[i].c;
+	return 0;
+}
+
+/* What is held is an entity, or it is the octets that it is. */
+static void
+end_entity(struct urls *u, bool semicolon)
+{
+	struct span s = span_of(u->entity, u->entity_n);
+	uint32_t c = read_entity(s);
+
+	u->in_entity = false;
+	/* without its semicolon a number counts all the same, and a name but for "&amp" does not */
+	if (c != 0 && (semicolon || s.p[0] == '#' || span_eq(s, span_str("amp")))) {
+		see_character(u, c);
+		return;
+	}
+	see(u, '&');
+	for (size_t i = 0; i < s.n; i++)
+		see(u, s.p[i]);
+	if (semicolon)
+		see(u, ';');
+}
+
+static void
+in_html(struct urls *u, uint8_t c)
+{
+	bool belongs = octet_is_alnum(c) || (c == '#' && u->entity_n == 0);
+
+	if (u->in_entity && belongs && u->entity_n < ENTITY_MAX) {
+		u->entity[u->entity_n++] = c;
+		return;
+	}
+	if (u->in_entity) {
+		end_entity(u, c == ';');
+		if (c == ';')
+			return;
+	}
+	if (c == '&') {
+		u->in_entity = true;
+		u->entity_n = 0;
+	} else {
+		see(u, c);
+	}
+}
+
+/* ---- parts ---- */
+
+void
+urls_begin(struct urls *u, bool html)
+{
+	if (u->open)
+		urls_end(u);
+	u->open = true;
+	u->html = html;
+	u->state = TEXT;
+	u->back_n = u->hidden_n = u->entity_n = 0;
+	u->in_entity = false;
+}
+
+bool
+urls_feed(struct urls *u, struct span octets)
+{
+	for (size_t i = 0; i < octets.n && !u->nomem; i++) {
+		if (u->html)
+			in_html(u, octets.p[i]);
+		else
+			see(u, octets.p[i]);
+	}
+	return !u->nomem;
+}
+
+bool
+urls_end(struct urls *u)
+{
+	if (!u->open)
+		return !u->nomem;
+	if (u->in_entity)
+		end_entity(u, false);
+	release(u);
+	if (u->state == URL)
+		end_url(u);
+	u->open = false;
+	return !u->nomem;
+}
