@@ -87,7 +87,7 @@ path_of(const struct mail_part *p)
 static struct columns
 measure(const struct mail *m)
 {
-	struct columns c = {1, 4};
+	struct columns c = {4, 4};
 
 	for (size_t i = 0; i < mail_parts(m); i++) {
 		const struct mail_part *p = mail_part(m, i);
@@ -150,33 +150,49 @@ put_members(const struct mail_part *p, FILE *out)
 		put_note("", "not all that is in this archive could be listed", out);
 }
 
+/* What only a part with content of its own has. */
+static void
+put_content(const struct mail *m, const struct mail_part *p, struct columns c, FILE *out)
+{
+	char size[24];
+
+	size_text(p->size, size);
+	fprintf(out, "%*s  %-16s  %10s", p->type.n < (size_t)c.type ? c.type - (int)p->type.n : 0,
+	    "", mime_encoding_name(p->encoding), size);
+	if (mail_options(m)->sha256) {
+		fputs("  ", out);
+		for (size_t i = 0; i < DIGEST_SHOWN && p->has_digests; i++)
+			fprintf(out, "%02x", p->sha256[i]);
+		fprintf(out, "%*s", p->has_digests ? 0 : 2 * DIGEST_SHOWN, "");
+	}
+	if (p->filename.n > 0) {
+		fputs("  ", out);
+		put_text(p->filename, out);
+	}
+}
+
 static void
 put_part(const struct mail *m, const struct mail_part *p, struct columns c, FILE *out)
 {
-	char size[24];
 	int in = (int)indent(p);
 
-	size_text(p->size, size);
 	fprintf(out, "%*s%-*s  ", in, "", c.path > in ? c.path - in : 0, path_of(p));
 	put_text(p->type, out);
-	fprintf(out, "%*s", p->type.n < (size_t)c.type ? c.type - (int)p->type.n : 0, "");
-	if (p->shape != MIME_LEAF) {
-		putc('\n', out);
-	} else {
-		fprintf(out, "  %-16s  %10s", mime_encoding_name(p->encoding), size);
-		if (p->has_digests && mail_options(m)->sha256) {
-			fputs("  ", out);
-			for (size_t i = 0; i < DIGEST_SHOWN; i++)
-				fprintf(out, "%02x", p->sha256[i]);
-		}
-		if (p->filename.n > 0) {
-			fputs("  ", out);
-			put_text(p->filename, out);
-		}
-		putc('\n', out);
-	}
+	if (p->shape == MIME_LEAF)
+		put_content(m, p, c, out);
+	putc('\n', out);
 	put_odd(p, out);
 	put_members(p, out);
+}
+
+static void
+put_heading(const struct mail *m, struct columns c, FILE *out)
+{
+	fprintf(
+	    out, "\n%-*s  %-*s  %-16s  %10s", c.path, "PART", c.type, "TYPE", "ENCODING", "SIZE");
+	if (mail_options(m)->sha256)
+		fprintf(out, "  %-16s", "SHA-256");
+	fputs("  FILE NAME\n", out);
 }
 
 static void
@@ -201,9 +217,11 @@ mime_tree_print(const struct mail *m, FILE *out)
 	put_addresses("Cc", h->cc, h->n_cc, out);
 	put_field("Date", h->date, out);
 	put_field("Subject", h->subject, out);
+	put_heading(m, c, out);
 	for (size_t i = 0; i < mail_parts(m); i++)
 		put_part(m, mail_part(m, i), c, out);
 	put_left_out(m, out);
+	fputs(mail_urls(m) > 0 ? "\n" : "", out);
 	for (size_t i = 0; i < mail_urls(m); i++)
 		put_field("URL", mail_url(m, i), out);
 	if (mail_urls_left_out(m) > 0)

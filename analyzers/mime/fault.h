@@ -8,7 +8,7 @@
 #include "core/span.h"
 #include "mime/mime_anomaly.h"
 
-#define MIME_FAULTS_MAX 12 /* kinds that are kept; no module of this folder has more */
+#define MIME_FAULTS_MAX 40 /* kinds that are kept; no module of this folder has more */
 
 struct mime_fault {
 	enum mime_anomaly what;

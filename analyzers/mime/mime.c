@@ -27,8 +27,8 @@ with_defaults(const struct mime_limits *in)
 	DEFAULT(anomalies, 1000);
 	if (l.header < (size_t)4 * MIME_NAME_MAX)
 		l.header = (size_t)4 * MIME_NAME_MAX;
-	if (l.boundary > 32768)
-		l.boundary = 32768;
+	if (l.boundary > BOUNDARY_MOST)
+		l.boundary = BOUNDARY_MOST;
 	return l;
 }
 
@@ -53,6 +53,7 @@ layer_free(struct mime *m, struct layer *l)
 	mime_header_free(&l->header);
 	free(l->held);
 	free(l->guess);
+	free(l->copy);
 	free(l);
 }
 
@@ -71,10 +72,11 @@ layer_new(struct mime *m, struct frame *root, uint64_t base)
 	l->state = L_BODY;
 	l->held_max = m->limits.boundary + 4 + BLANKS_MAX + MIME_NAME_MAX;
 	l->held = malloc(l->held_max);
+	l->copy = malloc(COPY_MAX + l->held_max);
 	l->guess = malloc(m->limits.boundary);
 	mime_header_init(&l->header, m->limits.header);
 	m->layers[m->n_layers++] = l;
-	if (l->held == NULL || l->guess == NULL ||
+	if (l->held == NULL || l->guess == NULL || l->copy == NULL ||
 	    !mime_boundaries_init(&l->boundaries, m->limits.boundary))
 		m->no_memory = true;
 	return l;
@@ -118,11 +120,11 @@ count_lines(struct span s)
 }
 
 /*
- * Where the next line with "-" in front begins, behind the first octet; s.n: nowhere. Most octets
- * of most bodies are no "-": memchr is as fast as memory.
+ * Where the next line begins that may be a delimiter of one in set (NULL: of any), behind the first
+ * octet; s.n: nowhere. Most octets of most bodies are no "-": memchr is as fast as memory.
  */
 static size_t
-find_dash_line(struct span s)
+find_dash_line(struct span s, const struct mime_boundaries *set)
 {
 	size_t i = 1;
 
@@ -132,7 +134,8 @@ find_dash_line(struct span s)
 		if (at == NULL)
 			return s.n;
 		i = (size_t)(at - s.p);
-		if (s.p[i - 1] == '\n' || s.p[i - 1] == '\r')
+		if ((s.p[i - 1] == '\n' || s.p[i - 1] == '\r') &&
+		    (set == NULL || mime_boundaries_may(set, span_from(s, i))))
 			return i;
 		while (i < s.n && s.p[i] == '-')
 			i++;
@@ -152,17 +155,17 @@ line_length(struct span s)
 
 /* ---- octets on their way ---- */
 
-/* Are there taps whose order with others is to be seen from outside? Then octet by octet. */
-static size_t
-run_limit(const struct layer *l)
+/* Is the order of what the taps say among each other to be seen from outside? */
+static bool
+order_shows(const struct layer *l)
 {
 	if (l->n_taps < 2)
-		return MIME_RUN_MAX;
+		return false;
 	for (unsigned i = 0; i < l->n_taps; i++)
 		if (l->taps[i]->sub != NULL || l->taps[i]->scan != NULL ||
 		    mime_decoder_codes(l->taps[i]->decoder.kind))
-			return 1;
-	return COPY_MAX;
+			return true;
+	return false;
 }
 
 /* Can the octets go where they lie? Else somebody may want them when the caller has them no more.
@@ -174,19 +177,49 @@ can_lie(const struct layer *l)
 				     (l->taps[0]->sub == NULL && l->taps[0]->scan == NULL));
 }
 
-/* s: at most run_limit() octets. */
+/* Octets that may be given to them at once. */
+static size_t
+run_limit(const struct layer *l, bool lies)
+{
+	return lies || l->n_taps == 0 ? MIME_RUN_MAX : COPY_MAX - l->copied;
+}
+
+static void
+run_copy(struct layer *l)
+{
+	l->run = span_of(l->copy, l->copied);
+	l->run_at = 0;
+	l->run_taps = l->n_taps;
+	l->copied = 0;
+}
+
+/* What was collected goes on its way before anything begins or ends. */
+void
+flush_copy(struct layer *l)
+{
+	if (l->copied > 0)
+		run_copy(l);
+}
+
+/*
+ * Octets for the taps. Where their order shows they are collected, so that it does not depend on
+ * the chunking: they go on their way when there are COPY_MAX, or when a part begins or ends.
+ */
 static void
 to_taps(struct layer *l, struct span s, bool lies)
 {
 	if (l->n_taps == 0 || s.n == 0)
 		return;
-	if (!lies) {
-		memcpy(l->copy, s.p, s.n);
-		s.p = l->copy;
+	if (lies) {
+		l->run = s;
+		l->run_at = 0;
+		l->run_taps = l->n_taps;
+		return;
 	}
-	l->run = s;
-	l->run_at = 0;
-	l->run_taps = l->n_taps;
+	memcpy(l->copy + l->copied, s.p, s.n);
+	l->copied += s.n;
+	if (l->copied >= COPY_MAX || !order_shows(l))
+		run_copy(l);
 }
 
 static struct span *
@@ -262,8 +295,8 @@ add_boundary(struct mime *m, struct layer *l, struct frame *f, struct span octet
 	if (d.exact && d.boundary->owner == f && !d.close)
 		return;
 	if (d.exact && d.boundary->owner != f)
-		say_two(m, f, layer_off(l, f->begin), "delimiters of this part, or of an outer one: ",
-		    octets, "", SPAN_NONE);
+		say_two(m, f, layer_off(l, f->begin),
+		    "delimiters of this part, or of an outer one: ", octets, "", SPAN_NONE);
 	if (mime_boundary_add(&l->boundaries, octets, f, f->part.depth, f->readings++) == NULL)
 		m->no_memory = true;
 }
@@ -713,7 +746,7 @@ header_step(struct mime *m, struct layer *l)
 	if (end != NULL) /* the next line may be a delimiter */
 		some.n = (size_t)(end - some.p) + 1;
 	if (l->n_taps > 0)
-		some = span_first(some, run_limit(l) < COPY_MAX ? run_limit(l) : COPY_MAX);
+		some = span_first(some, run_limit(l, false));
 	what = mime_header_feed(&l->header, some, &used, &memory);
 	if (!memory)
 		m->no_memory = true;
@@ -756,13 +789,14 @@ guess_owner(const struct layer *l)
 }
 
 static bool
-may_hold(const struct mime *m, const struct layer *l, uint8_t c)
+may_hold(const struct mime *m, const struct layer *l, struct span in)
 {
 	if (m->full || l->plain || !l->bol)
 		return false;
-	if (c == '-')
-		return l->boundaries.n > 0 || guess_owner(l) != NULL;
-	return l->armed > 0 && octet_lower(c) == 'c' && l->state == L_BODY;
+	if (in.p[0] == '-')
+		return guess_owner(l) != NULL ||
+		       (l->boundaries.n > 0 && mime_boundaries_may(&l->boundaries, in));
+	return l->armed > 0 && octet_lower(in.p[0]) == 'c' && l->state == L_BODY;
 }
 
 static void
@@ -823,6 +857,7 @@ static void
 pop_to(struct layer *l, struct frame *keep)
 {
 	note_ends(l, keep);
+	flush_copy(l);
 	l->keep = keep;
 	l->popping = true;
 }
@@ -996,7 +1031,7 @@ delimiter_step(struct mime *m, struct layer *l)
 	if (l->state == L_DELIMITER_LF) {
 		n = in->p[0] == '\n';
 	} else {
-		n = line_length(span_first(*in, run_limit(l) < COPY_MAX ? run_limit(l) : COPY_MAX));
+		n = line_length(span_first(*in, run_limit(l, false)));
 		l->state = in->p[n - 1] == '\r' ? L_DELIMITER_LF : L_DELIMITER;
 	}
 	to_taps(l, span_first(*in, n), false);
@@ -1091,16 +1126,15 @@ line_ends(struct layer *l)
 static void
 body_run(struct mime *m, struct layer *l)
 {
-	struct span *in = input(l), some = span_first(*in, run_limit(l));
+	struct span *in = input(l), some;
 	const bool lies = can_lie(l);
 	size_t eol;
 
-	if (!lies && l->n_taps > 0)
-		some = span_first(some, COPY_MAX);
+	some = span_first(*in, run_limit(l, lies));
 	if (l->plain || l->armed > 0 || l->soft.boundary != NULL)
 		some.n = line_length(some);
 	else if (!m->full && (l->boundaries.n > 0 || guess_owner(l) != NULL))
-		some.n = find_dash_line(some);
+		some.n = find_dash_line(some, guess_owner(l) == NULL ? &l->boundaries : NULL);
 	eol = eol_at_end(some);
 	memcpy(l->eol, some.p + some.n - eol, eol);
 	l->eol_n = eol;
@@ -1126,7 +1160,7 @@ body_step(struct mime *m, struct layer *l)
 			flush_eol(l);
 		else
 			open_soft(m, l);
-	} else if (may_hold(m, l, in->p[0])) {
+	} else if (may_hold(m, l, *in)) {
 		begin_hold(l, in->p[0]);
 	} else if (l->open != OPEN_NONE && l->eol_n == 0) {
 		open_content(m, l);
@@ -1218,7 +1252,7 @@ step(struct mime *m, struct layer *l)
 	} else if (l->state == L_BODY) {
 		body_step(m, l);
 	} else if (l->state == L_HEADER) {
-		if (may_hold(m, l, in->p[0]))
+		if (may_hold(m, l, *in))
 			begin_hold(l, in->p[0]);
 		else
 			header_step(m, l);

@@ -65,6 +65,8 @@ mime_boundary_add(
 	b->next = set->buckets[bucket_of(hash)];
 	set->buckets[bucket_of(hash)] = b;
 	set->lengths[b->n]++;
+	if (b->n > 0)
+		set->first[b->octets[0]]++;
 	set->n++;
 	return b;
 }
@@ -84,6 +86,8 @@ mime_boundaries_drop(struct mime_boundaries *set, const void *owner)
 			}
 			*at = b->next;
 			set->lengths[b->n]--;
+			if (b->n > 0)
+				set->first[b->octets[0]]--;
 			set->n--;
 			free(b);
 		}

@@ -25,8 +25,9 @@ struct mime_boundary {
 
 struct mime_boundaries {
 	struct mime_boundary *buckets[MIME_BOUNDARY_BUCKETS];
-	uint16_t *lengths; /* how many there are of each length; max + 1 of them */
-	size_t max;	   /* octets of one */
+	uint16_t *lengths;   /* how many there are of each length; max + 1 of them */
+	uint16_t first[256]; /* and of each first octet */
+	size_t max;	     /* octets of one */
 	size_t n;
 };
 
@@ -53,5 +54,18 @@ void mime_boundaries_drop(struct mime_boundaries *, const void *owner);
  * a longer one before a shorter, of two alike the deeper. An empty boundary is only exact.
  */
 struct mime_delimiter mime_boundaries_match(const struct mime_boundaries *, struct span line);
+
+/*
+ * Can octets that begin like this be the line of a delimiter? A quick look at the first three of
+ * them; true also where there are not as many.
+ */
+static inline bool
+mime_boundaries_may(const struct mime_boundaries *set, struct span line)
+{
+	if (line.n < 3)
+		return true;
+	return line.p[0] == '-' && line.p[1] == '-' &&
+	       (set->first[line.p[2]] > 0 || set->lengths[0] > 0);
+}
 
 #endif

@@ -24,6 +24,7 @@
 #define TAPS_MAX	8	   /* of one layer */
 #define READINGS_MAX	8	   /* boundaries of one multipart */
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
+#define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
 #define COPY_MAX	4096	   /* octets that several taps take at once */
 #define HELD_MAX	16	   /* lines behind a broken header in which it may go on */
 #define KEPT_VALUES_MAX (1u << 20) /* octets of values of all open parts; then: */
@@ -124,7 +125,8 @@ struct layer {
 	unsigned n_taps;
 	struct span run;	   /* octets on their way to them */
 	unsigned run_at, run_taps; /* the next, and how many there are */
-	uint8_t copy[COPY_MAX];
+	uint8_t *copy;		   /* octets that wait to go */
+	size_t copied;
 };
 
 struct mime {
@@ -178,6 +180,7 @@ bool tap_close(struct mime *, struct layer *);
 
 /* ---- mime.c ---- */
 
+void flush_copy(struct layer *);
 struct layer *layer_new(struct mime *, struct frame *root, uint64_t base);
 void layer_free(struct mime *, struct layer *);
 uint64_t layer_off(const struct layer *, uint64_t off);

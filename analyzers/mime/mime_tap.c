@@ -17,6 +17,7 @@ tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
 		m->no_memory = true;
 		return NULL;
 	}
+	flush_copy(l); /* what came before is none of it */
 	t->frame = f;
 	t->target = target == NULL ? f : target;
 	l->taps[l->n_taps++] = t;

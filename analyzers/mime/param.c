@@ -79,7 +79,8 @@ take_charset(struct parser *p, struct span *raw)
 		fault(p, MIME_ODD_PARAMETER, *raw, "RFC 2231 value without a charset");
 		return SPAN_NONE;
 	}
-	*raw = span_of(rest.p + second + 1, rest.n - (size_t)second - 1);
+	second += first + 2;
+	*raw = span_of(raw->p + second, raw->n - (size_t)second);
 	return charset;
 }
 

@@ -12,7 +12,7 @@ is_blank(uint8_t c)
 static bool
 is_special(uint8_t c)
 {
-	return c < ' ' || memchr("()<>@,:\\\"/[]?=", c, 14) != NULL;
+	return c < ' ' || strchr("()<>@,:\\\"/[]?=", c) != NULL;
 }
 
 /* Without the first n octets; unlike span_from() it still points into the value when it is empty.

@@ -90,7 +90,7 @@ next_line(struct mime_uu *d, struct span in, size_t *used, struct span *line)
 		return true;
 	}
 	if (d->n == 0 || (d->held[d->n - 1] != '\n' && room > 0)) {
-		if (n > 0)
+		if (in.n > 0)
 			memcpy(d->held + d->n, in.p, n);
 		d->n += n;
 		*used = n;
@@ -233,7 +233,7 @@ leave(struct mime_uu *d, struct span line, struct mime_uu_event *ev)
 		return 0;
 	}
 	ev->what = MIME_UU_END;
-	if (is_end(d, line)) {
+	if (line.n > 0 && is_end(d, line)) {
 		d->state = OUTSIDE;
 		return line_done(d, line);
 	}

@@ -290,6 +290,8 @@ mime_words_decode(
 	struct buf octets;
 	bool done;
 
+	if (value.n == 0)
+		return true;
 	if (nul != NULL)
 		fault(&d, MIME_ODD_NUL, nul, "NUL");
 	if (!span_is_utf8(value))

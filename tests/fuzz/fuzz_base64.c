@@ -25,7 +25,7 @@ decode(struct span in, size_t piece, bool scalar)
 		uint8_t *out = malloc(MIME_BASE64_ROOM(head.n));
 		size_t n = mime_base64_feed(&o.d, head, out);
 
-		fuzz_claim(n <= (head.n + 3) / 4 * 3);
+		fuzz_claim(n <= (head.n + 3) * 3 / 4);
 		memcpy(o.p + o.n, out, n);
 		o.n += n;
 		free(out);
@@ -53,7 +53,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	size_t piece = n > 0 && p[0] > 0 ? p[0] : 1;
 	struct outcome whole = decode(in, in.n + 1, false), other;
 
-	fuzz_claim(whole.n == whole.d.size && whole.n <= (in.n + 3) / 4 * 3);
+	fuzz_claim(whole.n == whole.d.size && whole.n <= (in.n + 3) * 3 / 4);
 	fuzz_claim(whole.d.stop_size == UINT64_MAX || whole.d.stop_size <= whole.n);
 	for (unsigned i = 0; i < whole.d.faults.n; i++)
 		fuzz_claim(whole.d.faults.each[i].off <= in.n);

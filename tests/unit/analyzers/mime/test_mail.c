@@ -1,0 +1,540 @@
+/*
+ * What is known of messages that are written here, whole, at every cut, octet by octet, and with
+ * memory that runs out at every request.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/buf.h"
+#include "mime/analyzers_init.h"
+#include "mime/mail.h"
+#include "tests/unit/alloc.h"
+
+#define EXECUTABLE                                                                                 \
+	"TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"                     \
+	"AAAAAAAAAAAAAAAAgAAAAA4fug4AtAnNIbgBTM0hVGhpcyBwcm9ncmFtIGNhbm5v\r\n"
+
+static const char letter[] = "Received: by c\r\n"
+			     "Received: by b\r\n"
+			     "From: =?utf-8?Q?J=C3=BCrgen?= <j@example.org>\r\n"
+			     "To: Otto <otto@example.edu>, \"Berg, Emma\" <emma@example.edu>\r\n"
+			     "To: third@example.edu\r\n"
+			     "Cc: list:a@example.edu,b@example.edu;\r\n"
+			     "Reply-To: c@example.org\r\n"
+			     "Subject: =?utf-8?B?SGVsbG8gV8O2?=\r\n"
+			     " =?utf-8?B?cmxk?=\r\n"
+			     "Date: Fri, 27 Nov 2026 03:00:00 +0000\r\n"
+			     "Message-ID: <1@example.org>\r\n"
+			     "X-Mailer: Pigeon 2\r\n"
+			     "MIME-Version: 1.0\r\n"
+			     "Content-Type: multipart/mixed; boundary=b\r\n"
+			     "\r\n"
+			     "--b\r\n"
+			     "Content-Type: text/plain; charset=utf-8\r\n"
+			     "\r\n"
+			     "hello\r\n"
+			     "\r\n"
+			     "--b\r\n"
+			     "Content-Type: multipart/related; boundary=c\r\n"
+			     "\r\n"
+			     "--c\r\n"
+			     "Content-Type: text/html\r\n"
+			     "\r\n"
+			     "<a href=\"http://example.org/a\">x</a>\r\n"
+			     "--c\r\n"
+			     "Content-Type: image/gif\r\n"
+			     "Content-ID: <pic>\r\n"
+			     "Content-Transfer-Encoding: base64\r\n"
+			     "\r\n"
+			     "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\r\n"
+			     "--c--\r\n"
+			     "--b\r\n"
+			     "Content-Type: application/pdf; name=\"invoice.exe\"\r\n"
+			     "Content-Disposition: attachment; filename=\"invoice.pdf\"\r\n"
+			     "Content-Transfer-Encoding: base64\r\n"
+			     "\r\n" EXECUTABLE "--b--\r\n";
+
+static struct mail *
+read_whole(const struct mail_options *o, const char *text)
+{
+	struct mail *m = mail_new(o);
+
+	assert_non_null(m);
+	assert_true(mail_feed(m, span_str(text)));
+	assert_false(mail_finished(m));
+	mail_finish(m);
+	assert_true(mail_finished(m));
+	assert_false(mail_broken(m));
+	return m;
+}
+
+static struct mail *
+read_letter(const char *text)
+{
+	struct mail_options o;
+
+	mail_options_default(&o);
+	return read_whole(&o, text);
+}
+
+static void
+assert_text(struct span s, const char *want)
+{
+	if (!span_eq(s, span_str(want)))
+		fail_msg("'%.*s' where '%s' was expected", (int)s.n, (const char *)s.p, want);
+}
+
+static const struct mail_part *
+part_at(const struct mail *m, const char *path)
+{
+	for (size_t i = 0; i < mail_parts(m); i++)
+		if (strcmp(mail_part(m, i)->path, path) == 0)
+			return mail_part(m, i);
+	fail_msg("there is no part %s", path);
+	return NULL;
+}
+
+/* ---- the header ---- */
+
+static void
+test_header_M3(void **state)
+{
+	struct mail *m = read_letter(letter);
+	const struct mail_header *h = mail_header(m);
+
+	(void)state;
+	assert_text(h->from, "J\xc3\xbcrgen <j@example.org>");
+	assert_text(h->subject, "Hello W\xc3\xb6rld");
+	assert_text(h->date, "Fri, 27 Nov 2026 03:00:00 +0000");
+	assert_text(h->message_id, "<1@example.org>");
+	assert_text(h->x_mailer, "Pigeon 2");
+	assert_int_equal(h->received, 2);
+	assert_int_equal(h->n_to, 3);
+	assert_text(h->to[0], "Otto <otto@example.edu>");
+	assert_text(h->to[2], "third@example.edu");
+	assert_int_equal(h->n_cc, 2);
+	assert_text(h->cc[1], "b@example.edu");
+	assert_int_equal(h->n_bcc, 0);
+	assert_int_equal(h->n_reply_to, 1);
+	assert_int_equal(h->addresses_left_out, 0);
+	assert_int_equal(mail_size(m), sizeof(letter) - 1);
+	mail_free(m);
+}
+
+static void
+test_addresses_are_bounded_M_022(void **state)
+{
+	struct buf text;
+	struct mail *m;
+
+	(void)state;
+	buf_init(&text, 1u << 20);
+	buf_str(&text, "To: a@b.example");
+	for (unsigned i = 0; i < 999; i++)
+		buf_str(&text, ",\r\n a@b.example");
+	buf_str(&text, "\r\n\r\nx\r\n");
+	buf_octet(&text, '\0');
+	m = read_letter((const char *)text.p);
+	assert_int_equal(mail_header(m)->n_to, 100);
+	assert_int_equal(mail_header(m)->addresses_left_out, 900);
+	mail_free(m);
+	buf_free(&text);
+}
+
+/* ---- parts ---- */
+
+static void
+test_tree_M1_M5(void **state)
+{
+	static const struct {
+		const char *path, *type;
+		unsigned depth;
+		bool attachment;
+	} want[] = {{"", "multipart/mixed", 0, false}, {"1", "text/plain", 1, false},
+	    {"2", "multipart/related", 1, false}, {"2.1", "text/html", 2, false},
+	    {"2.2", "image/gif", 2, false}, {"3", "application/pdf", 1, true}};
+	struct mail *m = read_letter(letter);
+
+	(void)state;
+	assert_int_equal(mail_parts(m), 6);
+	for (size_t i = 0; i < 6; i++) {
+		const struct mail_part *p = mail_part(m, i);
+
+		assert_string_equal(p->path, want[i].path);
+		assert_text(p->type, want[i].type);
+		assert_int_equal(p->depth, want[i].depth);
+		assert_int_equal(p->attachment, want[i].attachment);
+		assert_int_equal(p->number, i);
+	}
+	assert_int_equal(mail_part(m, 4)->parent, 2);
+	mail_free(m);
+}
+
+static void
+hex(const uint8_t *p, size_t n, char *out)
+{
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + 2 * i, 3, "%02x", p[i]);
+}
+
+static void
+test_digests_of_decoded_octets_M6_M13(void **state)
+{
+	struct mail_options o;
+	char text[65];
+	const struct mail_part *p;
+	struct mail *m;
+
+	(void)state;
+	mail_options_default(&o);
+	o.sha1 = o.md5 = true;
+	m = read_whole(&o, letter);
+	p = part_at(m, "1"); /* it has no name: "hello" CR LF */
+	assert_true(p->has_digests);
+	assert_int_equal(p->size, 7);
+	hex(p->sha256, 32, text);
+	assert_string_equal(
+	    text, "cd2eca3535741f27a8ae40c31b0c41d4057a7a7b912b33b9aed86485d1c84676");
+	hex(p->sha1, 20, text);
+	assert_string_equal(text, "aa5916ae7fd159a18b1b72ea905c757207e26689");
+	hex(p->md5, 16, text);
+	assert_string_equal(text, "af5597c29467a96523a70787c319f4db");
+	p = part_at(m, "3");
+	assert_int_equal(p->size, 96);
+	assert_int_equal(p->encoded_size, 130);
+	hex(p->sha256, 32, text);
+	assert_string_equal(
+	    text, "1adfdfa3eebe592536d592d3431094fe621573891b92b33fdf86304f82c83ffa");
+	assert_false(part_at(m, "")->has_digests);
+	mail_free(m);
+}
+
+static void
+test_types_and_names_M7_M_024(void **state)
+{
+	struct mail *m = read_letter(letter);
+	const struct mail_part *p = part_at(m, "3");
+
+	(void)state;
+	assert_text(p->detected, "application/x-dosexec");
+	assert_non_null(p->mismatch);
+	assert_text(p->filename, "invoice.pdf");
+	assert_int_equal(p->n_names, 2);
+	assert_text(p->names[0], "invoice.exe"); /* the worst first */
+	assert_text(p->names[1], "invoice.pdf");
+	assert_text(part_at(m, "2.2")->detected, "image/gif");
+	assert_null(part_at(m, "2.2")->mismatch);
+	mail_free(m);
+}
+
+static void
+test_what_is_an_attachment(void **state)
+{
+	static const struct {
+		const char *header;
+		bool attachment;
+	} rows[] = {{"Content-Type: text/plain", false}, {"Content-Type: text/html", false},
+	    {"Content-Type: text/plain; name=a.txt", true},
+	    {"Content-Type: text/plain\r\nContent-Disposition: attachment", true},
+	    {"Content-Type: text/plain\r\nContent-Disposition: inline", false},
+	    {"Content-Type: image/png", true}, {"Content-Type: image/png\r\nContent-ID: <a>", true},
+	    {"Content-Type: message/delivery-status", false},
+	    {"Content-Type: message/delivery-status; name=a", true},
+	    {"Content-Type: application/octet-stream\r\nContent-Disposition: inline", true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[256];
+		struct mail *m;
+
+		snprintf(text, sizeof(text), "%s\r\n\r\nx\r\n", rows[i].header);
+		m = read_letter(text);
+		if (mail_part(m, 0)->attachment != rows[i].attachment)
+			fail_msg("%s", rows[i].header);
+		mail_free(m);
+	}
+}
+
+static void
+test_anomalies_stand_at_their_parts_M14(void **state)
+{
+	struct mail *m = read_letter("MIME-Version: 1.0\r\n"
+				     "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+				     "--b\r\n\r\nx\r\n"
+				     "--b\r\n"
+				     "Content-Transfer-Encoding: base64\r\n\r\n"
+				     "aGVs!!!bG8=\r\n"
+				     "--b--\r\n");
+	const struct mail_part *p = part_at(m, "2");
+	bool found = false;
+
+	(void)state;
+	for (size_t i = 0; i < p->n_anomalies; i++)
+		found =
+		    found || (p->anomalies[i].what == MIME_ODD_BASE64 && p->anomalies[i].off > 100);
+	assert_true(found);
+	assert_int_equal(part_at(m, "1")->n_anomalies, 0);
+	mail_free(m);
+}
+
+static void
+test_ambiguous_M_002(void **state)
+{
+	struct mail *m = read_letter("Content-Type: multipart/mixed; boundary=a\r\n"
+				     "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+				     "--b\r\nContent-Type: application/x; name=a.exe\r\n\r\nx\r\n"
+				     "--b--\r\n");
+	bool told = false;
+
+	(void)state;
+	for (size_t i = 0; i < mail_parts(m); i++)
+		for (size_t k = 0; k < mail_part(m, i)->n_anomalies; k++) {
+			const struct mail_anomaly *a = &mail_part(m, i)->anomalies[k];
+
+			told = told || (a->what == MIME_ODD_AMBIGUOUS && a->detail != NULL &&
+					   mail_part(m, i)->ambiguous);
+		}
+	assert_true(told);
+	mail_free(m);
+}
+
+/* ---- options ---- */
+
+static void
+test_switched_off(void **state)
+{
+	struct mail_options o;
+	struct mail *m;
+
+	(void)state;
+	mail_options_default(&o);
+	o.sha256 = o.types = o.archives = o.urls = false;
+	m = read_whole(&o, letter);
+	assert_int_equal(mail_parts(m), 6);
+	assert_int_equal(mail_urls(m), 0);
+	assert_int_equal(mail_urls_left_out(m), 0);
+	assert_int_equal(part_at(m, "3")->detected.n, 0);
+	assert_false(part_at(m, "3")->detection_left_out);
+	assert_int_equal(mail_options(m)->parts, 1000);
+	mail_free(m);
+}
+
+static void
+many_parts(struct buf *text, unsigned n)
+{
+	buf_init(text, 16u << 20);
+	buf_str(text, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(text, "--b\r\nContent-Type: application/pdf; name=\"report-");
+		buf_u64(text, i);
+		buf_str(text, ".pdf\"\r\n\r\n%PDF-1.4\r\n");
+	}
+	buf_str(text, "--b--\r\n");
+	buf_octet(text, '\0');
+}
+
+static void
+test_bounds_M_020(void **state)
+{
+	struct buf text;
+	struct mail *m;
+
+	(void)state;
+	many_parts(&text, 3000);
+	m = read_letter((const char *)text.p);
+	assert_int_equal(mail_parts(m), 1000);
+	assert_int_equal(mail_parts_left_out(m), 2001);
+	assert_text(part_at(m, "64")->detected, "application/pdf");
+	assert_false(part_at(m, "64")->detection_left_out);
+	assert_int_equal(part_at(m, "65")->detected.n, 0);
+	assert_true(part_at(m, "65")->detection_left_out);
+	assert_true(part_at(m, "999")->has_digests);
+	mail_free(m);
+	buf_free(&text);
+}
+
+/* ---- every chunking is the same ---- */
+
+struct print {
+	char *text;
+	size_t n;
+};
+
+/* Everything that is known, as text to compare. */
+static struct print
+print_of(const struct mail *m)
+{
+	struct print p = {NULL, 0};
+	FILE *out = open_memstream(&p.text, &p.n);
+
+	for (size_t i = 0; i < mail_parts(m); i++) {
+		const struct mail_part *part = mail_part(m, i);
+		char text[65] = "";
+
+		hex(part->sha256, 32, text);
+		fprintf(out, "%s %.*s %.*s %ju %ju %ju %ju %s %zu %s %d\n", part->path,
+		    (int)part->type.n, (const char *)part->type.p, (int)part->detected.n,
+		    (const char *)part->detected.p, (uintmax_t)part->offset, (uintmax_t)part->size,
+		    (uintmax_t)part->encoded_size, (uintmax_t)part->lines, text, part->n_names,
+		    part->mismatch != NULL ? part->mismatch : "", part->attachment);
+		for (size_t k = 0; k < part->n_anomalies; k++)
+			fprintf(out, "  %s %ju\n", mime_anomaly_name(part->anomalies[k].what),
+			    (uintmax_t)part->anomalies[k].off);
+	}
+	for (size_t i = 0; i < mail_urls(m); i++)
+		fprintf(out, "%.*s\n", (int)mail_url(m, i).n, (const char *)mail_url(m, i).p);
+	fclose(out);
+	return p;
+}
+
+static void
+same_as(const struct print *want, struct mail *m, size_t cut)
+{
+	struct print got;
+
+	mail_finish(m);
+	got = print_of(m);
+	if (strcmp(got.text, want->text) != 0)
+		fail_msg("cut at %zu:\n%s\nwhole:\n%s", cut, got.text, want->text);
+	free(got.text);
+	mail_free(m);
+}
+
+static void
+test_any_chunking(void **state)
+{
+	struct mail *m = read_letter(letter);
+	struct print whole = print_of(m);
+	struct mail_options o;
+	size_t n = sizeof(letter) - 1;
+
+	(void)state;
+	mail_free(m);
+	mail_options_default(&o);
+	for (size_t cut = 0; cut <= n; cut++) {
+		m = mail_new(&o);
+		assert_true(mail_feed(m, span_of(letter, cut)));
+		assert_true(mail_feed(m, span_of(letter + cut, n - cut)));
+		same_as(&whole, m, cut);
+	}
+	m = mail_new(&o);
+	for (size_t i = 0; i < n; i++)
+		assert_true(mail_feed(m, span_of(letter + i, 1)));
+	same_as(&whole, m, 1);
+	free(whole.text);
+}
+
+/* ---- memory that runs out ---- */
+
+static void
+test_no_memory_M_040(void **state)
+{
+	unsigned n = 1, known = 0, broken = 0;
+	struct mail_options o;
+
+	(void)state;
+	mail_options_default(&o);
+	for (;; n++) {
+		struct mail *m;
+		bool fed = true;
+
+		alloc_fail_at(n);
+		m = mail_new(&o);
+		if (m != NULL) {
+			fed = mail_feed(m, span_str(letter));
+			mail_finish(m);
+		}
+		if (!alloc_failed()) {
+			assert_true(m != NULL && fed && !mail_broken(m));
+			mail_free(m);
+			break;
+		}
+		if (m != NULL && mail_broken(m)) {
+			broken++;
+			known += mail_parts(m) > 0;
+			assert_true(mail_finished(m));
+			assert_false(mail_feed(m, span_str("x")));
+		} else if (m != NULL) {
+			assert_true(fed);
+		}
+		mail_free(m);
+	}
+	assert_true(n > 20);
+	assert_true(broken > 10);
+	assert_true(known > 5); /* what is known stays */
+}
+
+static void
+test_nothing_at_all(void **state)
+{
+	struct mail *m = read_letter("");
+
+	(void)state;
+	assert_int_equal(mail_parts(m), 1);
+	assert_int_equal(mail_part(m, 0)->size, 0);
+	mail_free(m);
+	mail_free(NULL);
+}
+
+static void
+test_octets_max(void **state)
+{
+	struct mail_options o;
+	size_t most;
+
+	(void)state;
+	mail_options_default(&o);
+	most = mail_octets_max(&o);
+	assert_true(most > MAIL_FACTS_MAX);
+	o.archives = o.urls = false;
+	assert_true(mail_octets_max(&o) < most);
+	o.mime.depth = 10;
+	o.mime.header = 65536;
+	assert_true(mail_octets_max(&o) < most - ((size_t)8 << 20));
+}
+
+static int
+set_up(void **state)
+{
+	const char *why;
+
+	(void)state;
+	return analyzers_init(false, &why) ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	analyzers_end();
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_header_M3),
+	    cmocka_unit_test(test_addresses_are_bounded_M_022),
+	    cmocka_unit_test(test_tree_M1_M5),
+	    cmocka_unit_test(test_digests_of_decoded_octets_M6_M13),
+	    cmocka_unit_test(test_types_and_names_M7_M_024),
+	    cmocka_unit_test(test_what_is_an_attachment),
+	    cmocka_unit_test(test_anomalies_stand_at_their_parts_M14),
+	    cmocka_unit_test(test_ambiguous_M_002),
+	    cmocka_unit_test(test_switched_off),
+	    cmocka_unit_test(test_bounds_M_020),
+	    cmocka_unit_test(test_any_chunking),
+	    cmocka_unit_test(test_no_memory_M_040),
+	    cmocka_unit_test(test_nothing_at_all),
+	    cmocka_unit_test(test_octets_max),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
