@@ -728,7 +728,7 @@ header_breaks(struct mime *m, struct layer *l)
 	l->again_seen = l->n_taps > 0 ? n : 0;
 	end_header(m, l);
 	take_again(l, span_of(l->held, n + l->again.n));
-	l->armed = HELD_MAX;
+	l->armed = m->limits.fields;
 	l->guessing = false;
 }
 
@@ -1127,7 +1127,7 @@ static void
 body_run(struct mime *m, struct layer *l)
 {
 	struct span *in = input(l), some;
-	const bool lies = can_lie(l);
+	const bool lies = can_lie(l), begins = l->bol;
 	size_t eol;
 
 	some = span_first(*in, run_limit(l, lies));
@@ -1143,6 +1143,8 @@ body_run(struct mime *m, struct layer *l)
 	to_taps(l, span_first(some, some.n - eol), lies);
 	take(l, in, some.n);
 	l->bol = eol > 0;
+	if (begins && eol == some.n)
+		l->armed = 0; /* an empty line ends any header */
 	if (l->bol)
 		line_ends(l);
 }

@@ -26,7 +26,6 @@
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
 #define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
 #define COPY_MAX	4096	   /* octets that several taps take at once */
-#define HELD_MAX	16	   /* lines behind a broken header in which it may go on */
 #define KEPT_VALUES_MAX (1u << 20) /* octets of values of all open parts; then: */
 #define KEPT_VALUE_MIN	2048	   /* of each */
 
@@ -111,7 +110,7 @@ struct layer {
 	bool popping;
 	struct frame *keep; /* frames above it go */
 	enum open_as open;
-	unsigned armed; /* lines in which a header may go on */
+	unsigned armed; /* lines in which a header that broke may go on, to an empty one */
 	uint8_t *guess; /* boundary that nobody declared */
 	size_t guess_n;
 	bool guessing;
