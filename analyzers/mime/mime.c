@@ -924,7 +924,7 @@ decide(struct mime *m, struct layer *l)
 		return;
 	}
 	if (!d.close && m->parts >= m->limits.parts) {
-		say(m, l->top, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
+		say(m, d.boundary->owner, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
 		m->full = true;
 		no_delimiter(l);
 		return;

@@ -343,6 +343,9 @@ take_central(struct zip *z, struct span record)
 	if (local == NULL) {
 		take_hidden(z, &e);
 	} else if (local->in_central) {
+		const struct member member = as_member(&e, true);
+
+		members_add(z->m, &member); /* who goes by the directory sees it */
 		members_ambiguous(z->m, "one member", members_get(z->m, local->member).name,
 		    "twice in the central directory", e.name);
 		z->m->bomb = true;
