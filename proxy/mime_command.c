@@ -33,8 +33,10 @@ struct source {
 	const char *path;
 	struct mail *mail;
 	bool mbox, begun;
-	bool line_start, blank; /* at the start of a line; the line before was empty */
-	bool skipping;		/* in a From_ line */
+	bool line_start;   /* at the start of a line */
+	bool may_begin;	   /* the line before was empty, or there is none */
+	const char *blank; /* an empty line that waits: "\n", "\r\n", or "" */
+	bool skipping;	   /* in a From_ line */
 	unsigned number;
 	struct buf held; /* the start of a line that may become a From_ line */
 };
@@ -122,39 +124,56 @@ feed(struct source *b, struct span octets)
 static const char from_line[] = "From ";
 #define FROM_N (sizeof(from_line) - 1)
 
-/* What was held back of a line is no From_ line: it belongs to the message. */
-static void
-give_held(struct source *b)
+static bool
+is_empty_line(struct span s)
 {
-	feed(b, buf_span(&b->held));
+	return span_eq(s, span_str("\n")) || span_eq(s, span_str("\r\n"));
+}
+
+/* Enough of a line is held to say what it is. */
+static bool
+is_told(struct span held)
+{
+	return held.n == FROM_N || held.p[held.n - 1] == '\n' ||
+	       (!span_starts(span_str(from_line), held) && !span_eq(held, span_str("\r")));
+}
+
+/* The beginning of a line: an empty one may belong to a From_ line behind it, and waits. */
+static void
+give_line_start(struct source *b)
+{
+	struct span held = buf_span(&b->held);
+	bool empty = is_empty_line(held);
+
+	feed(b, span_str(b->blank));
+	b->blank = !empty ? "" : held.n == 1 ? "\n" : "\r\n";
+	b->may_begin = empty;
+	if (!empty)
+		feed(b, held);
+	b->line_start = held.n > 0 && held.p[held.n - 1] == '\n';
 	buf_clear(&b->held);
 }
 
-/* Octets at the front that end no line and begin none, or the first of a line. */
+/* Returns how many octets it took. */
 static size_t
 take_line_start(struct source *b, struct span s)
 {
-	size_t want = FROM_N - b->held.n, n = s.n < want ? s.n : want;
-	struct span part = span_first(s, n);
-	ptrdiff_t end = span_find(part, '\n');
-
-	if (end >= 0)
-		part.n = (size_t)end; /* an empty or short line */
-	buf_add(&b->held, part);
-	if (b->held.n < FROM_N && end < 0 && span_starts(span_str(from_line), buf_span(&b->held)))
-		return part.n; /* more is needed */
-	if (b->held.n == FROM_N && memcmp(b->held.p, from_line, FROM_N) == 0 && b->blank) {
-		buf_clear(&b->held);
-		end_message(b);
-		b->skipping = true;
-		b->line_start = false;
-		return part.n;
+	for (size_t n = 1; n <= s.n; n++) {
+		buf_octet(&b->held, s.p[n - 1]);
+		if (!is_told(buf_span(&b->held)))
+			continue;
+		if (b->may_begin && span_eq(buf_span(&b->held), span_str(from_line))) {
+			end_message(b);
+			buf_clear(&b->held);
+			b->blank = "";
+			b->skipping = true;
+			b->line_start = false;
+		} else {
+			give_line_start(b);
+		}
+		return n;
 	}
-	b->blank = b->held.n == 0 || (b->held.n == 1 && b->held.p[0] == '\r');
-	b->blank = b->blank && end >= 0;
-	give_held(b);
-	b->line_start = false;
-	return part.n;
+	return s.n;
 }
 
 static bool
@@ -165,10 +184,8 @@ mbox_feed(struct source *b, struct span s)
 		size_t n;
 
 		if (b->line_start) {
-			n = take_line_start(b, s);
-			s = span_from(s, n);
-			if (b->line_start)
-				continue;
+			s = span_from(s, take_line_start(b, s));
+			continue;
 		}
 		end = span_find(s, '\n');
 		n = end < 0 ? s.n : (size_t)end + 1;
@@ -176,8 +193,7 @@ mbox_feed(struct source *b, struct span s)
 			feed(b, span_first(s, n));
 		b->line_start = end >= 0;
 		if (b->line_start && b->skipping) {
-			b->skipping = false;
-			b->blank = false;
+			b->skipping = b->may_begin = false;
 			if (!begin_message(b))
 				return false;
 		}
@@ -194,7 +210,8 @@ take(struct source *b, struct span s)
 	if (!b->begun) {
 		b->begun = true;
 		b->mbox = span_starts(s, span_str(from_line));
-		b->line_start = b->blank = true;
+		b->line_start = b->may_begin = true;
+		b->blank = "";
 		if (!b->mbox && !begin_message(b))
 			return false;
 	}
@@ -238,7 +255,7 @@ read_file(struct reading *r, const char *path, int fd)
 		take(&b, SPAN_NONE);
 		end_message(&b);
 	} else {
-		give_held(&b);
+		feed(&b, buf_span(&b.held));
 		end_message(&b);
 	}
 	mail_free(b.mail);

@@ -295,7 +295,8 @@ archive_reader_finish(struct archive_reader *a)
 		pull(a);
 		break;
 	}
-	members_judge(&a->m, a->whole);
+	if (a->reader != TAR && a->reader != TNEF) /* these pack nothing */
+		members_judge(&a->m, a->whole);
 }
 
 const struct members *

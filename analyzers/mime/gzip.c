@@ -23,6 +23,7 @@ struct gzip {
 	uint64_t inflated_in; /* of in */
 	bool stopped;	      /* nothing more is inflated */
 	bool between;	      /* a member of the gzip file has just ended */
+	bool complete;	      /* the last one has, and all was inflated */
 	uint8_t last[TRAILER];
 	uint8_t output[GZIP_OUT];
 };
@@ -145,9 +146,9 @@ inflate_all(struct gzip *g, struct span in)
 	bool full = false;
 
 	while (!g->stopped && (in.n > 0 || full)) {
-		if (g->between && in.n > 0 && g->in > 0 && in.p[0] != 0x1f) {
+		if (g->between && in.n > 0 && in.p[0] != 0x1f) {
 			members_fault(g->m, "octets behind the end");
-			g->stopped = true;
+			g->stopped = g->complete = true;
 			return;
 		}
 		in = span_from(in, inflate_some(g, in));
@@ -185,7 +186,7 @@ add_single(struct gzip *g)
 	    .packed = g->in,
 	};
 
-	if (!g->stopped && g->between)
+	if (g->complete || (!g->stopped && g->between))
 		member.size = g->out;
 	else if (g->in >= 18) /* a header and a trailer; modulo 2^32, but that is all there is */
 		member.size = le32(g->last + 4);

@@ -6,15 +6,14 @@
 
 #include "core/span.h"
 
+/* One more than the value of a digit; 0: none. */
+extern const uint8_t HEX_VALUES[256];
+
 /* The value of a digit, or -1. */
 static inline int
 hex_value(uint8_t c)
 {
-	uint8_t lower = octet_lower(c);
-
-	if (octet_is_digit(c))
-		return c - '0';
-	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+	return HEX_VALUES[c] - 1;
 }
 
 /* The octet that two digits at p stand for, or -1. */
@@ -23,7 +22,7 @@ hex_octet(const uint8_t *p)
 {
 	int high = hex_value(p[0]), low = hex_value(p[1]);
 
-	return high < 0 || low < 0 ? -1 : high << 4 | low;
+	return (high | low) < 0 ? -1 : high << 4 | low;
 }
 
 #endif

@@ -765,7 +765,7 @@ header_step(struct mime *m, struct layer *l)
 		mime_header_next(&l->header);
 		break;
 	case MIME_HEADER_MBOX:
-		say(m, l->top, MIME_ODD_MBOX_LINE, layer_off(l, line), NULL);
+		say(m, l->top, MIME_ODD_MBOX_LINE, layer_off(l, l->field_off), NULL);
 		mime_header_next(&l->header);
 		break;
 	case MIME_HEADER_BLANK:

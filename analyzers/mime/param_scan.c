@@ -177,7 +177,8 @@ quoted_value(struct param_scan *s, struct param_token *t)
 
 		fault(s, "quote never closed");
 		t->shorter = end > 0 ? span_trim(span_first(from, (size_t)end)) : SPAN_NONE;
-		s->rest = behind(from, from.n);
+		/* who ends it at the ";" has further parameters; there is no other such quote */
+		s->rest = behind(from, end < 0 ? from.n : (size_t)end);
 		return;
 	}
 	s->rest = behind(from, i + 1);

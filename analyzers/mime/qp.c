@@ -144,6 +144,23 @@ take_escape(struct mime_qp *d, const uint8_t *p, size_t n, uint8_t **to)
 	return taken;
 }
 
+/* "=XX" after "=XX", as far as they go: letters beyond ASCII. Returns what was taken. */
+static size_t
+take_octets(struct mime_qp *d, const uint8_t *p, size_t n, uint8_t **to)
+{
+	size_t i = 0;
+	int octet;
+
+	for (; n - i >= 3 && p[i] == '=' && (octet = hex_octet(p + i + 1)) >= 0; i += 3) {
+		if (p[i + 1] >= 'a' || p[i + 2] >= 'a')
+			mime_faults_add(
+			    &d->faults, MIME_ODD_QP, d->off + i, "digits in lower case");
+		*(*to)++ = (uint8_t)octet;
+	}
+	went_by(d, p, i);
+	return i;
+}
+
 static size_t
 decode(struct mime_qp *d, struct span in, uint8_t **to)
 {
@@ -163,7 +180,9 @@ decode(struct mime_qp *d, struct span in, uint8_t **to)
 			i++;
 			continue;
 		}
-		taken = take_escape(d, in.p + i, in.n - i, to);
+		taken = take_octets(d, in.p + i, in.n - i, to);
+		if (taken == 0)
+			taken = take_escape(d, in.p + i, in.n - i, to);
 		if (taken == 0)
 			break;
 		i += taken;

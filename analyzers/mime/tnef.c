@@ -428,6 +428,8 @@ reader_finish(struct tnef *t, struct reader *r)
 		members_fault(t->m, "the container ends within an attribute");
 		t->m->partial = true;
 	}
+	if (r->left > SUM_SIZE && r->id == ATT_DATA)
+		r->size = MEMBER_SIZE_UNKNOWN;
 	if (r->left > 0 && !r->broken)
 		end_attribute(t, r);
 	end_attachment(t, r);

@@ -268,7 +268,7 @@ decode(struct decoder *d)
 		plain = 0;
 		rest = span_from(rest, w.n);
 	}
-	return run_ends(d) && buf_add(d->out, span_of(d->value.p + d->value.n - plain, plain));
+	return run_ends(d) && buf_add(d->out, span_from(d->value, d->value.n - plain));
 }
 
 static const uint8_t *

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the hand-made inputs of fuzz_smtp, fuzz_gate and the decoders of MIME to tests/fuzz/corpus.
+"""Writes the hand-made inputs of fuzz_smtp, fuzz_gate and the MIME harnesses to tests/fuzz/corpus.
 
 The first two take records of what happens to a session (see the harnesses); here they are put together
 from conversations: "C" is what the client sends, "S" what the server sends.
@@ -233,6 +233,61 @@ GATE = {
 }
 
 
+VERSION = b"MIME-Version: 1.0\r\n"
+MIXED = VERSION + b"Content-Type: multipart/mixed; boundary=B\r\n\r\n"
+BASE64 = b"Content-Transfer-Encoding: base64\r\n"
+EXE = b"Content-Disposition: attachment; filename=a.exe\r\n\r\nMZ\r\n"
+
+
+def multipart(*parts):
+    return MIXED + b"".join(b"--B\r\n" + p + b"\r\n" for p in parts) + b"--B--\r\n"
+
+
+MESSAGES = {
+    "text": b"From: a@b\r\nSubject: =?utf-8?Q?x?=\r\n\r\nhello\r\n",
+    "mixed": multipart(b"\r\nhello", BASE64 + b"\r\naGVsbG8=\r\n", EXE),
+    "nested": multipart(
+        b"Content-Type: multipart/alternative; boundary=B_alt\r\n\r\n"
+        b"--B_alt\r\n\r\none\r\n--B_alt\r\nContent-Type: text/html\r\n\r\ntwo\r\n--B_alt--\r\n",
+        EXE,
+    ),
+    "two-boundaries": VERSION
+    + b"Content-Type: multipart/mixed; boundary=C; boundary=B\r\n\r\n--C\r\n\r\nx\r\n--B\r\n"
+    + EXE
+    + b"--B--\r\n--C--\r\n",
+    "two-types": VERSION + b"Content-Type: text/plain\r\n" + MIXED + b"--B\r\n" + EXE + b"--B--\r\n",
+    "two-encodings": BASE64 + b"Content-Transfer-Encoding: quoted-printable\r\n\r\naGVs=3D\r\n",
+    "more-behind": multipart(BASE64 + b"\r\naGVs", b"\r\nx\r\n--Bx\r\n" + EXE),
+    "bare-cr": multipart(b"\r\none\r--B\r\n" + EXE),
+    "coded-multipart": VERSION
+    + b"Content-Type: multipart/mixed; boundary=B\r\n"
+    + BASE64
+    + b"\r\nLS1CDQoNCm9uZQ0KLS1CLS0NCg==\r\n",
+    "message": multipart(b"Content-Type: message/rfc822\r\n\r\n" + multipart(b"\r\nx")),
+    "coded-message": b"Content-Type: message/rfc822\r\n"
+    + BASE64
+    + b"\r\nU3ViamVjdDogeQ0KQ29udGVudC1UeXBlOiB0ZXh0L2h0bWwNCg0KaGkNCg==\r\n",
+    "qp-message": b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    + b"Content-Type: multipart/mixed; boundary=3DB=0D=0A=0D=0A--B\r\n\r\nx\r\n--B--\r\n",
+    "digest": VERSION
+    + b"Content-Type: multipart/digest; boundary=B\r\n\r\n--B\r\n\r\nSubject: x\r\n\r\ny\r\n--B--\r\n",
+    "uuencode": b"Subject: x\r\n\r\nhello\r\nbegin 644 a.exe\r\n%:&5L;&\\`\r\n`\r\nend\r\nbye\r\n",
+    "undeclared": VERSION + b"Content-Type: multipart/mixed\r\n\r\n--X\r\n" + EXE + b"--X--\r\n",
+    "broken-header": b"Subject: x\r\njunk\r\n" + multipart(EXE),
+    "blank-looking": b"Subject: x\r\n \r\n" + multipart(EXE),
+    "cr-field": b"Subject: x\rContent-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n" + EXE,
+    "mailbox": b"From a@b Mon Jan  1 10:00:00 2024\r\nSubject: x\r\n\r\nhi\r\n",
+    "comment-in-name": b"Content-Type(x): text/html\r\n\r\nhi\r\n",
+    "bare-lf": multipart(b"\r\nhello", EXE).replace(b"\r\n", b"\n"),
+    "unclosed": MIXED + b"--B\r\n\r\n--B\r\n\r\nx",
+    "after-close": multipart(b"\r\nx") + b"--B\r\n" + EXE,
+    "long-boundary": VERSION
+    + b"Content-Type: multipart/mixed; boundary=" + 300 * b"x" + b"\r\n\r\n--" + 300 * b"x" + b"\r\n\r\ny",
+    "sections": VERSION
+    + b"Content-Type: multipart/mixed; boundary*1=B; boundary*0=A\r\n\r\n--AB\r\n\r\nx\r\n--AB--\r\n",
+}
+
+
 # what stands in a part or in a header field; the first octet is an option of the harness
 CAT = b"#0V%T\n"
 MIME = {
@@ -321,6 +376,10 @@ def main():
     write("gate", gate)
     for name, inputs in MIME.items():
         write(name, inputs)
+
+    mime = {k: b"\0\7" + octets for k, octets in MESSAGES.items()}
+    mime.update({k + "-small": b"\1\3" + octets for k, octets in MESSAGES.items()})
+    write("mime", mime)
 
 
 if __name__ == "__main__":

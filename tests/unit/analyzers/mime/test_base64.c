@@ -97,78 +97,73 @@ decode_all_ways(struct span in)
 
 #define NO_STOP UINT64_MAX
 /* M-016 */
+static const struct {
+	struct span in, want;
+	uint64_t stop_size;
+	struct {
+		enum mime_anomaly what;
+		const char *detail;
+		uint64_t off;
+	} faults[3];
+} CASES[] = {
+    /* RFC 4648 s10 */
+    {OCTETS(""), OCTETS(""), NO_STOP, {{0}}},
+    {OCTETS("Zg=="), OCTETS("f"), 1, {{0}}},
+    {OCTETS("Zm8="), OCTETS("fo"), 2, {{0}}},
+    {OCTETS("Zm9v"), OCTETS("foo"), NO_STOP, {{0}}},
+    {OCTETS("Zm9vYmFy"), OCTETS("foobar"), NO_STOP, {{0}}},
+    {OCTETS("+/+/"), OCTETS("\xfb\xff\xbf"), NO_STOP, {{0}}},
+    /* line ends and blanks are no fault, wherever they stand */
+    {OCTETS("Zm9v\r\nYmFy\r\n"), OCTETS("foobar"), NO_STOP, {{0}}},
+    {OCTETS("Zm9\r\nvYm\nFy"), OCTETS("foobar"), NO_STOP, {{0}}},
+    {OCTETS(" Z m\t9 v\r\n\r\n"), OCTETS("foo"), NO_STOP, {{0}}},
+    {OCTETS("Zg=\r\n="), OCTETS("f"), 1, {{0}}},
+    /* padding in the middle: two readings */
+    {OCTETS("Zg==Zm9v"), OCTETS("ffoo"), 1,
+	{{MIME_ODD_AMBIGUOUS, "base64: content behind padding decoded; or ends at the padding",
+	    4}}},
+    {OCTETS("Zm8=\r\nZm9vYmFy"), OCTETS("fofoobar"), 2,
+	{{MIME_ODD_AMBIGUOUS, "base64: content behind padding decoded; or ends at the padding",
+	    6}}},
+    {OCTETS("Zg=Zg=="), OCTETS("ff"), 1,
+	{{MIME_ODD_AMBIGUOUS, "base64: content behind padding decoded; or ends at the padding", 3},
+	    {MIME_ODD_BASE64, "padding missing", 3}}},
+    {OCTETS("=Zm9v"), OCTETS("foo"), NO_STOP, {{MIME_ODD_BASE64, "padding where none may be", 0}}},
+    {OCTETS("Z=m9v"), OCTETS("foo"), NO_STOP, {{MIME_ODD_BASE64, "padding where none may be", 1}}},
+    {OCTETS("Zm8=="), OCTETS("fo"), 2, {{MIME_ODD_BASE64, "padding where none may be", 4}}},
+    /* octets outside the alphabet */
+    {OCTETS("Z!m#9v"), OCTETS("foo"), NO_STOP,
+	{{MIME_ODD_BASE64, "octet outside the alphabet", 1}}},
+    {OCTETS("Zm\0009v\xff"), OCTETS("foo"), NO_STOP,
+	{{MIME_ODD_BASE64, "octet outside the alphabet", 2}}},
+    {OCTETS("Zm9v-_Zm9v"), OCTETS("foofoo"), NO_STOP,
+	{{MIME_ODD_BASE64, "octet outside the alphabet", 4},
+	    {MIME_ODD_AMBIGUOUS, "base64: - and _ skipped; or taken for + and /", 4}}},
+    /* odd lengths */
+    {OCTETS("Zm9vY"), OCTETS("foo"), NO_STOP, {{MIME_ODD_BASE64, "one character alone", 5}}},
+    {OCTETS("Zm9vYm"), OCTETS("foob"), NO_STOP, {{MIME_ODD_BASE64, "padding missing", 6}}},
+    {OCTETS("Zm9vYmE"), OCTETS("fooba"), NO_STOP, {{MIME_ODD_BASE64, "padding missing", 7}}},
+    {OCTETS("Zg="), OCTETS("f"), 1, {{MIME_ODD_BASE64, "padding missing", 3}}},
+};
+
 static void
 test_cases(void **state)
 {
-	static const struct {
-		struct span in, want;
-		uint64_t stop_size;
-		struct {
-			enum mime_anomaly what;
-			const char *detail;
-			uint64_t off;
-		} faults[3];
-	} cases[] = {
-	    /* RFC 4648 s10 */
-	    {OCTETS(""), OCTETS(""), NO_STOP, {{0}}},
-	    {OCTETS("Zg=="), OCTETS("f"), 1, {{0}}},
-	    {OCTETS("Zm8="), OCTETS("fo"), 2, {{0}}},
-	    {OCTETS("Zm9v"), OCTETS("foo"), NO_STOP, {{0}}},
-	    {OCTETS("Zm9vYmFy"), OCTETS("foobar"), NO_STOP, {{0}}},
-	    {OCTETS("+/+/"), OCTETS("\xfb\xff\xbf"), NO_STOP, {{0}}},
-	    /* line ends and blanks are no fault, wherever they stand */
-	    {OCTETS("Zm9v\r\nYmFy\r\n"), OCTETS("foobar"), NO_STOP, {{0}}},
-	    {OCTETS("Zm9\r\nvYm\nFy"), OCTETS("foobar"), NO_STOP, {{0}}},
-	    {OCTETS(" Z m\t9 v\r\n\r\n"), OCTETS("foo"), NO_STOP, {{0}}},
-	    {OCTETS("Zg=\r\n="), OCTETS("f"), 1, {{0}}},
-	    /* padding in the middle: two readings */
-	    {OCTETS("Zg==Zm9v"), OCTETS("ffoo"), 1,
-		{{MIME_ODD_AMBIGUOUS,
-		    "base64: content behind padding decoded; or ends at the padding", 4}}},
-	    {OCTETS("Zm8=\r\nZm9vYmFy"), OCTETS("fofoobar"), 2,
-		{{MIME_ODD_AMBIGUOUS,
-		    "base64: content behind padding decoded; or ends at the padding", 6}}},
-	    {OCTETS("Zg=Zg=="), OCTETS("ff"), 1,
-		{{MIME_ODD_AMBIGUOUS,
-		     "base64: content behind padding decoded; or ends at the padding", 3},
-		    {MIME_ODD_BASE64, "padding missing", 3}}},
-	    {OCTETS("=Zm9v"), OCTETS("foo"), NO_STOP,
-		{{MIME_ODD_BASE64, "padding where none may be", 0}}},
-	    {OCTETS("Z=m9v"), OCTETS("foo"), NO_STOP,
-		{{MIME_ODD_BASE64, "padding where none may be", 1}}},
-	    {OCTETS("Zm8=="), OCTETS("fo"), 2, {{MIME_ODD_BASE64, "padding where none may be", 4}}},
-	    /* octets outside the alphabet */
-	    {OCTETS("Z!m#9v"), OCTETS("foo"), NO_STOP,
-		{{MIME_ODD_BASE64, "octet outside the alphabet", 1}}},
-	    {OCTETS("Zm\0009v\xff"), OCTETS("foo"), NO_STOP,
-		{{MIME_ODD_BASE64, "octet outside the alphabet", 2}}},
-	    {OCTETS("Zm9v-_Zm9v"), OCTETS("foofoo"), NO_STOP,
-		{{MIME_ODD_BASE64, "octet outside the alphabet", 4},
-		    {MIME_ODD_AMBIGUOUS, "base64: - and _ skipped; or taken for + and /", 4}}},
-	    /* odd lengths */
-	    {OCTETS("Zm9vY"), OCTETS("foo"), NO_STOP,
-		{{MIME_ODD_BASE64, "one character alone", 5}}},
-	    {OCTETS("Zm9vYm"), OCTETS("foob"), NO_STOP, {{MIME_ODD_BASE64, "padding missing", 6}}},
-	    {OCTETS("Zm9vYmE"), OCTETS("fooba"), NO_STOP,
-		{{MIME_ODD_BASE64, "padding missing", 7}}},
-	    {OCTETS("Zg="), OCTETS("f"), 1, {{MIME_ODD_BASE64, "padding missing", 3}}},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < nitems(cases); i++) {
-		struct outcome o = decode_all_ways(cases[i].in);
+	for (size_t i = 0; i < nitems(CASES); i++) {
+		struct outcome o = decode_all_ways(CASES[i].in);
 		unsigned faults = 0;
 
-		assert_int_equal(o.n, cases[i].want.n);
-		assert_memory_equal(o.p, cases[i].want.p, o.n);
-		assert_int_equal(o.d.stop_size, cases[i].stop_size);
-		for (; faults < 3 && cases[i].faults[faults].detail != NULL; faults++) {
+		assert_int_equal(o.n, CASES[i].want.n);
+		assert_memory_equal(o.p, CASES[i].want.p, o.n);
+		assert_int_equal(o.d.stop_size, CASES[i].stop_size);
+		for (; faults < 3 && CASES[i].faults[faults].detail != NULL; faults++) {
 			assert_true(faults < o.d.faults.n);
 			assert_int_equal(
-			    o.d.faults.each[faults].what, cases[i].faults[faults].what);
+			    o.d.faults.each[faults].what, CASES[i].faults[faults].what);
 			assert_string_equal(
-			    o.d.faults.each[faults].detail, cases[i].faults[faults].detail);
-			assert_int_equal(o.d.faults.each[faults].off, cases[i].faults[faults].off);
+			    o.d.faults.each[faults].detail, CASES[i].faults[faults].detail);
+			assert_int_equal(o.d.faults.each[faults].off, CASES[i].faults[faults].off);
 		}
 		assert_int_equal(o.d.faults.n, faults);
 		free(o.p);
@@ -262,6 +257,15 @@ test_round_trip(void **state)
 	}
 }
 
+/* The octets of s, without its NUL. */
+static void
+put(uint8_t *at, const char *s)
+{
+	struct span octets = span_str(s);
+
+	memcpy(at, octets.p, octets.n);
+}
+
 static void
 test_long_line(void **state)
 {
@@ -270,7 +274,7 @@ test_long_line(void **state)
 
 	(void)state;
 	memset(text, 'A', sizeof(text));
-	memcpy(text + 76, "\r\n", 2);
+	put(text + 76, "\r\n");
 	o = decode_all_ways(span_of(text, 78));
 	assert_int_equal(o.d.faults.n, 0);
 	free(o.p);
@@ -279,7 +283,7 @@ test_long_line(void **state)
 	assert_int_equal(o.d.faults.each[0].what, MIME_ODD_LONG_LINE);
 	assert_int_equal(o.d.faults.each[0].off, 78);
 	free(o.p);
-	memcpy(text + 78 + 80, "\n", 1);
+	put(text + 78 + 80, "\n");
 	o = decode_all_ways(span_of(text, 78 + 80 + 1 + 40));
 	assert_int_equal(o.d.faults.n, 1);
 	assert_int_equal(o.d.faults.each[0].off, 78);

@@ -53,121 +53,116 @@ describe(const struct param_value *v, struct buf *out)
 #define PAIR	"backslash quotes; or stands for itself"
 #define GAP	"section of a parameter missing: the others joined; or those before it"
 
+static const struct {
+	const char *in, *want;
+	const char *faults[3];
+} CASES[] = {
+    {"text/plain", "text/plain", {NULL}},
+    {"Text/PLAIN; Charset=UTF-8", "text/plain|charset=UTF-8", {NULL}},
+    {" text/plain ;charset = \"utf-8\" ;", "text/plain|charset=utf-8",
+	{"blank or comment beside ="}},
+    {"text (a (nested\\) one)) / (x) html (y); (z) a=b (c)", "text/html|a=b", {NULL}},
+    {"text/plain; a=\"b;c=d\"; e=f", "text/plain|a=b;c=d|e=f", {NULL}},
+    {"text/plain;\r\n\ta=\"b\r\n c\"", "text/plain|a=b c", {NULL}},
+    /* M-006, M-007 */
+    {"multipart/mixed; boundary=\"X;\"", "multipart/mixed|boundary=X;", {NULL}},
+    {"multipart/mixed; boundary= Y", "multipart/mixed|boundary=Y", {"blank or comment beside ="}},
+    {"multipart/mixed; boundary=a b", "multipart/mixed|boundary=a b|boundary=a",
+	{"blank in a value outside of quotes", SHORT}},
+    {"multipart/mixed; boundary=\"a\\\"b\"", "multipart/mixed|boundary=a\"b", {NULL}},
+    {"multipart/mixed; boundary=\"a\\b\"", "multipart/mixed|boundary=ab|boundary=a\\b", {PAIR}},
+    {"multipart/mixed; boundary=\"abc; x=y", "multipart/mixed|boundary=abc; x=y|boundary=abc|x=y",
+	{"quote never closed", SHORT}},
+    {"multipart/mixed; charset=\"x; boundary=Y",
+	"multipart/mixed|charset=x; boundary=Y|charset=x|boundary=Y",
+	{"quote never closed", SHORT}},
+    {"multipart/mixed; boundary=\"abc", "multipart/mixed|boundary=abc", {"quote never closed"}},
+    {"multipart/mixed; boundary=\"\"", "multipart/mixed|boundary=", {NULL}},
+    {"multipart/mixed; boundary=", "multipart/mixed|boundary=", {NULL}},
+    {"multipart/mixed; boundary=a(b)", "multipart/mixed|boundary=a(b)|boundary=a", {BARE, SHORT}},
+    {"multipart/mixed; boundary==_x", "multipart/mixed|boundary==_x", {BARE}},
+    /* M-001: both are there */
+    {"multipart/mixed; boundary=X; boundary=Y", "multipart/mixed|boundary=X|boundary=Y", {TWICE}},
+    {"multipart/mixed; boundary=X; boundary=X", "multipart/mixed|boundary=X|boundary=X", {NULL}},
+    /* M-008 */
+    {"a/b; boundary*0=\"A\"; boundary*1=\"B\"", "a/b|boundary*=AB|boundary~A", {NULL}},
+    {"a/b; boundary*0*=utf-8''%41", "a/b|boundary*=A|boundary~utf-8''%41", {NULL}},
+    /* RFC 2231 */
+    {"a/b; name*=utf-8'de'gr%C3%bc.txt", "a/b|name*=grü.txt|name~utf-8'de'gr%C3%bc.txt", {NULL}},
+    {"a/b; name*1*=%BC.exe; name*0*=utf-8''%C3", "a/b|name*=ü.exe|name~utf-8''%C3", {NULL}},
+    {"a/b; name*0*=iso-8859-1'en'%fc; x=y; name*1=\"%41\"; name*2*=%41",
+	"a/b|name*=ü%41A|name~iso-8859-1'en'%fc|x=y", {NULL}},
+    {"a/b; name*0=a; name*2=c", "a/b|name*=ac|name~a", {GAP}},
+    {"a/b; name*1=b", "a/b|name*=b|name~b", {GAP}},
+    {"a/b; name*0=a; name*0=b", "a/b|name*=a|name~a",
+	{"section of a parameter twice: the first; or the last"}},
+    {"a/b; name*00=a", "a/b|name*=a|name~a", {"section with leading zeros"}},
+    {"a/b; name*x=a", "a/b|name*x=a", {"section is no number"}},
+    {"a/b; name*99999999999999999999=a", "a/b|name*99999999999999999999=a",
+	{"section is no number"}},
+    {"a/b; name*=abc", "a/b|name*=abc|name~abc", {"RFC 2231 value without a charset"}},
+    {"a/b; name*=''abc", "a/b|name*=abc|name~''abc", {NULL}},
+    {"a/b; name*=utf-8''%4", "a/b|name*=%4|name~utf-8''%4", {"% without two digits"}},
+    {"a/b; name*=foo''%41", "a/b|name*=A|name~foo''%41", {"unknown charset of a parameter"}},
+    {"a/b; name*=utf-8''%ff", "a/b|name*=\xef\xbf\xbd|name~utf-8''%ff",
+	{"octets in a parameter that are none of its charset"}},
+    /* M-024 */
+    {"attachment; filename=\"a.txt\"; filename*=utf-8''b.exe",
+	"attachment|filename=a.txt|filename*=b.exe|filename~utf-8''b.exe",
+	{"type without a subtype", BOTH}},
+    {"a/b; name=a.txt; name=b.exe", "a/b|name=a.txt|name=b.exe", {TWICE}},
+    /* M-025 */
+    {"a/b; name=\"=?utf-8?B?YS5leGU=?=\"", "a/b|name=a.exe", {"word in a parameter"}},
+    {"a/b; name=\"=?utf-8?Q?a=C3?= =?utf-8?Q?=BC.exe?=\"", "a/b|name=aü.exe",
+	{"word in a parameter"}},
+    {"a/b; name=\"a\r\n .exe\"", "a/b|name=a .exe", {NULL}},
+    {"a/b; name=\"a.exe \"", "a/b|name=a.exe ", {NULL}},
+    {"a/b; name=\"a\xe2\x80\xaexe.txt\"", "a/b|name=a\xe2\x80\xaexe.txt", {NULL}},
+    {"a/b; name=\"../../x\"", "a/b|name=../../x", {NULL}},
+    {"a/b; name=\"C:\\dir\\x.exe\"", "a/b|name=C:dirx.exe|name=C:\\dir\\x.exe", {PAIR}},
+    {"a/b; name=my file.exe; x=y", "a/b|name=my file.exe|name=my|x=y",
+	{"blank in a value outside of quotes", SHORT}},
+    /* M-026 */
+    {"a/b; name=\"\xfc\"", "a/b|name=\xfc", {"octets in no known charset"}},
+    {"a/b; name=\"ü\"", "a/b|name=ü", {NULL}},
+    /* loose grammar */
+    {"", "", {"nothing before the parameters"}},
+    {";", "", {"nothing before the parameters"}},
+    {"text", "text", {"type without a subtype"}},
+    {"\"text/plain\"", "text/plain", {"quoted type"}},
+    {"charset=utf-8", "|charset=utf-8",
+	{"parameter where a type should be", "nothing before the parameters"}},
+    {"text/plain charset=utf-8", "text/plain|charset=utf-8", {MISSING}},
+    {"text/plain; a=b c=d", "text/plain|a=b|c=d", {MISSING}},
+    {"text/plain; a=\"b\" c=d", "text/plain|a=b|c=d", {MISSING}},
+    {"text/plain; a=\"b\"x; c=d", "text/plain|a=b|c=d", {"octets behind a quoted string"}},
+    {"text/plain;; a=b", "text/plain|a=b", {"empty parameter"}},
+    {"text/plain; a; b=c", "text/plain|b=c", {"parameter without a value"}},
+    {"text/plain; =x; b=c", "text/plain|b=c",
+	{"parameter without a name", "parameter without a value"}},
+    {"text/html, text/plain; a=b", "text/html|a=b",
+	{"several types in one field: the first; or the last"}},
+    {"text/plain (open", "text/plain", {"comment never closed"}},
+    {"text/plain; a=b(", "text/plain|a=b(|a=b", {BARE, SHORT}},
+    {"text/plain; a=\"b\\", "text/plain|a=b\\", {"quote never closed"}},
+};
+
 static void
 test_cases(void **state)
 {
-	static const struct {
-		const char *in, *want;
-		const char *faults[3];
-	} cases[] = {
-	    {"text/plain", "text/plain", {NULL}},
-	    {"Text/PLAIN; Charset=UTF-8", "text/plain|charset=UTF-8", {NULL}},
-	    {" text/plain ;charset = \"utf-8\" ;", "text/plain|charset=utf-8",
-		{"blank or comment beside ="}},
-	    {"text (a (nested\\) one)) / (x) html (y); (z) a=b (c)", "text/html|a=b", {NULL}},
-	    {"text/plain; a=\"b;c=d\"; e=f", "text/plain|a=b;c=d|e=f", {NULL}},
-	    {"text/plain;\r\n\ta=\"b\r\n c\"", "text/plain|a=b c", {NULL}},
-	    /* M-006, M-007 */
-	    {"multipart/mixed; boundary=\"X;\"", "multipart/mixed|boundary=X;", {NULL}},
-	    {"multipart/mixed; boundary= Y", "multipart/mixed|boundary=Y",
-		{"blank or comment beside ="}},
-	    {"multipart/mixed; boundary=a b", "multipart/mixed|boundary=a b|boundary=a",
-		{"blank in a value outside of quotes", SHORT}},
-	    {"multipart/mixed; boundary=\"a\\\"b\"", "multipart/mixed|boundary=a\"b", {NULL}},
-	    {"multipart/mixed; boundary=\"a\\b\"", "multipart/mixed|boundary=ab|boundary=a\\b",
-		{PAIR}},
-	    {"multipart/mixed; boundary=\"abc; x=y",
-		"multipart/mixed|boundary=abc; x=y|boundary=abc", {"quote never closed", SHORT}},
-	    {"multipart/mixed; boundary=\"abc", "multipart/mixed|boundary=abc",
-		{"quote never closed"}},
-	    {"multipart/mixed; boundary=\"\"", "multipart/mixed|boundary=", {NULL}},
-	    {"multipart/mixed; boundary=", "multipart/mixed|boundary=", {NULL}},
-	    {"multipart/mixed; boundary=a(b)", "multipart/mixed|boundary=a(b)|boundary=a",
-		{BARE, SHORT}},
-	    {"multipart/mixed; boundary==_x", "multipart/mixed|boundary==_x", {BARE}},
-	    /* M-001: both are there */
-	    {"multipart/mixed; boundary=X; boundary=Y", "multipart/mixed|boundary=X|boundary=Y",
-		{TWICE}},
-	    {"multipart/mixed; boundary=X; boundary=X", "multipart/mixed|boundary=X|boundary=X",
-		{NULL}},
-	    /* M-008 */
-	    {"a/b; boundary*0=\"A\"; boundary*1=\"B\"", "a/b|boundary*=AB|boundary~A", {NULL}},
-	    {"a/b; boundary*0*=utf-8''%41", "a/b|boundary*=A|boundary~utf-8''%41", {NULL}},
-	    /* RFC 2231 */
-	    {"a/b; name*=utf-8'de'gr%C3%bc.txt", "a/b|name*=grü.txt|name~utf-8'de'gr%C3%bc.txt",
-		{NULL}},
-	    {"a/b; name*1*=%BC.exe; name*0*=utf-8''%C3", "a/b|name*=ü.exe|name~utf-8''%C3", {NULL}},
-	    {"a/b; name*0*=iso-8859-1'en'%fc; x=y; name*1=\"%41\"; name*2*=%41",
-		"a/b|name*=ü%41A|name~iso-8859-1'en'%fc|x=y", {NULL}},
-	    {"a/b; name*0=a; name*2=c", "a/b|name*=ac|name~a", {GAP}},
-	    {"a/b; name*1=b", "a/b|name*=b|name~b", {GAP}},
-	    {"a/b; name*0=a; name*0=b", "a/b|name*=a|name~a",
-		{"section of a parameter twice: the first; or the last"}},
-	    {"a/b; name*00=a", "a/b|name*=a|name~a", {"section with leading zeros"}},
-	    {"a/b; name*x=a", "a/b|name*x=a", {"section is no number"}},
-	    {"a/b; name*99999999999999999999=a", "a/b|name*99999999999999999999=a",
-		{"section is no number"}},
-	    {"a/b; name*=abc", "a/b|name*=abc|name~abc", {"RFC 2231 value without a charset"}},
-	    {"a/b; name*=''abc", "a/b|name*=abc|name~''abc", {NULL}},
-	    {"a/b; name*=utf-8''%4", "a/b|name*=%4|name~utf-8''%4", {"% without two digits"}},
-	    {"a/b; name*=foo''%41", "a/b|name*=A|name~foo''%41",
-		{"unknown charset of a parameter"}},
-	    {"a/b; name*=utf-8''%ff", "a/b|name*=\xef\xbf\xbd|name~utf-8''%ff",
-		{"octets in a parameter that are none of its charset"}},
-	    /* M-024 */
-	    {"attachment; filename=\"a.txt\"; filename*=utf-8''b.exe",
-		"attachment|filename=a.txt|filename*=b.exe|filename~utf-8''b.exe",
-		{"type without a subtype", BOTH}},
-	    {"a/b; name=a.txt; name=b.exe", "a/b|name=a.txt|name=b.exe", {TWICE}},
-	    /* M-025 */
-	    {"a/b; name=\"=?utf-8?B?YS5leGU=?=\"", "a/b|name=a.exe", {"word in a parameter"}},
-	    {"a/b; name=\"=?utf-8?Q?a=C3?= =?utf-8?Q?=BC.exe?=\"", "a/b|name=aü.exe",
-		{"word in a parameter"}},
-	    {"a/b; name=\"a\r\n .exe\"", "a/b|name=a .exe", {NULL}},
-	    {"a/b; name=\"a.exe \"", "a/b|name=a.exe ", {NULL}},
-	    {"a/b; name=\"a\xe2\x80\xaexe.txt\"", "a/b|name=a\xe2\x80\xaexe.txt", {NULL}},
-	    {"a/b; name=\"../../x\"", "a/b|name=../../x", {NULL}},
-	    {"a/b; name=\"C:\\dir\\x.exe\"", "a/b|name=C:dirx.exe|name=C:\\dir\\x.exe", {PAIR}},
-	    {"a/b; name=my file.exe; x=y", "a/b|name=my file.exe|name=my|x=y",
-		{"blank in a value outside of quotes", SHORT}},
-	    /* M-026 */
-	    {"a/b; name=\"\xfc\"", "a/b|name=\xfc", {"octets in no known charset"}},
-	    {"a/b; name=\"ü\"", "a/b|name=ü", {NULL}},
-	    /* loose grammar */
-	    {"", "", {"nothing before the parameters"}},
-	    {";", "", {"nothing before the parameters"}},
-	    {"text", "text", {"type without a subtype"}},
-	    {"\"text/plain\"", "text/plain", {"quoted type"}},
-	    {"charset=utf-8", "|charset=utf-8",
-		{"parameter where a type should be", "nothing before the parameters"}},
-	    {"text/plain charset=utf-8", "text/plain|charset=utf-8", {MISSING}},
-	    {"text/plain; a=b c=d", "text/plain|a=b|c=d", {MISSING}},
-	    {"text/plain; a=\"b\" c=d", "text/plain|a=b|c=d", {MISSING}},
-	    {"text/plain; a=\"b\"x; c=d", "text/plain|a=b|c=d", {"octets behind a quoted string"}},
-	    {"text/plain;; a=b", "text/plain|a=b", {"empty parameter"}},
-	    {"text/plain; a; b=c", "text/plain|b=c", {"parameter without a value"}},
-	    {"text/plain; =x; b=c", "text/plain|b=c",
-		{"parameter without a name", "parameter without a value"}},
-	    {"text/html, text/plain; a=b", "text/html|a=b",
-		{"several types in one field: the first; or the last"}},
-	    {"text/plain (open", "text/plain", {"comment never closed"}},
-	    {"text/plain; a=b(", "text/plain|a=b(|a=b", {BARE, SHORT}},
-	    {"text/plain; a=\"b\\", "text/plain|a=b\\", {"quote never closed"}},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < nitems(cases); i++) {
+	for (size_t i = 0; i < nitems(CASES); i++) {
 		struct param_value v;
 		struct buf out;
 		unsigned n = 0;
 
 		buf_init(&out, 2000);
-		assert_true(param_parse(span_str(cases[i].in), PARAM_OF_TYPE, 0, &v));
+		assert_true(param_parse(span_str(CASES[i].in), PARAM_OF_TYPE, 0, &v));
 		describe(&v, &out);
-		assert_string_equal((const char *)out.p, cases[i].want);
-		for (; n < 3 && cases[i].faults[n] != NULL; n++) {
+		assert_string_equal((const char *)out.p, CASES[i].want);
+		for (; n < 3 && CASES[i].faults[n] != NULL; n++) {
 			assert_true(n < v.faults.n);
-			assert_string_equal(v.faults.each[n].detail, cases[i].faults[n]);
+			assert_string_equal(v.faults.each[n].detail, CASES[i].faults[n]);
 		}
 		assert_int_equal(v.faults.n, n);
 		buf_free(&out);

@@ -28,9 +28,9 @@ note(struct outcome *o, const struct mime_uu_event *ev)
 	if (goes_on) {
 		o->log.n--;
 	} else {
-		char letter = ev->what == MIME_UU_BEGIN && ev->base64 ? 'B' : letters[ev->what];
+		bool base64 = ev->what == MIME_UU_BEGIN && ev->base64;
 
-		buf_octet(&o->log, (uint8_t)letter);
+		buf_octet(&o->log, base64 ? 'B' : (uint8_t)letters[ev->what]);
 		buf_str(&o->log, "(");
 	}
 	buf_add(&o->log, ev->what == MIME_UU_BEGIN ? ev->name : ev->octets);
@@ -155,6 +155,15 @@ test_cases(void **state)
 	}
 }
 
+/* The octets of s, without its NUL. */
+static void
+put(uint8_t *at, const char *s)
+{
+	struct span octets = span_str(s);
+
+	memcpy(at, octets.p, octets.n);
+}
+
 /* A length character above "M": more than 45 octets in a line, and more than a line can hold. */
 static void
 test_long_lines(void **state)
@@ -167,7 +176,7 @@ test_long_lines(void **state)
 	/* "_" is 63 octets, 84 characters */
 	n = (size_t)(stpcpy((char *)text, "begin 644 a\n_") - (char *)text);
 	memset(text + n, '!', 84);
-	memcpy(text + n + 84, "\nend\n", 5);
+	put(text + n + 84, "\nend\n");
 	o = decode_all_ways(span_of(text, n + 89));
 	assert_int_equal(o.d.faults.n, 1);
 	assert_string_equal(o.d.faults.each[0].detail, "line of more than 45 octets");

@@ -31,81 +31,81 @@ tear_down(void **state)
 #define INSIDE "blank or ? in a word"
 
 /* M-025, M-026 */
+static const struct {
+	const char *in, *want;
+	const char *faults[2];
+} CASES[] = {
+    {"", "", {NULL}},
+    {"plain = text ?=", "plain = text ?=", {NULL}},
+    {"=?utf-8?Q?gr=C3=BC=C3=9Fe?=", "grüße", {NULL}},
+    {"=?UTF-8?b?Z3LDvMOfZQ==?=", "grüße", {NULL}},
+    {"=?utf-8*de?Q?gr=c3=bc?=", "grü", {NULL}},
+    {"=?iso-8859-1?q?a_b=5f?= c", "a b_ c", {NULL}},
+    {"(=?iso-8859-1?Q?=fc?=)", "(ü)", {NULL}},
+    /* RFC 2047 s8 */
+    {"=?ISO-8859-1?Q?a?= b", "a b", {NULL}},
+    {"=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=", "ab", {NULL}},
+    {"=?ISO-8859-1?Q?a?=\r\n   =?ISO-8859-1?Q?b?=", "ab", {NULL}},
+    {"=?ISO-8859-1?Q?a_?= =?ISO-8859-2?Q?_b?=", "a  b", {NULL}},
+    /* a character cut in two, also across encodings */
+    {"=?utf-8?Q?=C3?= =?utf-8?Q?=BC?=", "ü", {NULL}},
+    {"=?utf-8?B?4g==?= =?utf-8?Q?=82=ac?=", "€", {NULL}},
+    {"=?utf-8?Q?=C3?= x =?utf-8?Q?=BC?=", "\xef\xbf\xbd x \xef\xbf\xbd",
+	{"octets in a word that are none of its charset"}},
+    {"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "日本", {NULL}},
+    {"=?utf-7?Q?+AOQ-?=", "ä", {NULL}},
+    /* broken words stay as they are */
+    {"=?utf-8?Q?abc", "=?utf-8?Q?abc", {NULL}},
+    {"=?utf-8?Q?abc?", "=?utf-8?Q?abc?", {NULL}},
+    {"=?utf-8?X?abc?=", "=?utf-8?X?abc?=", {NULL}},
+    {"=?utf-8?abc?=", "=?utf-8?abc?=", {NULL}},
+    {"=??Q?abc?=", "=??Q?abc?=", {NULL}},
+    {"=?utf 8?Q?abc?=", "=?utf 8?Q?abc?=", {NULL}},
+    {"=?", "=?", {NULL}},
+    {"=?a?Q?=?utf-8?Q?b?=", "=?a?Q?b", {APART}},
+    {"=?utf-8?Q?=?=", "=", {"= without two digits in a word"}},
+    {"=?utf-8?Q?"
+     "?=",
+	"", {NULL}},
+    /* what programs decode though it is not allowed */
+    {"a=?utf-8?Q?b?=c", "abc", {APART}},
+    {"=?utf-8?Q?a b?=", "a b", {INSIDE}},
+    {"=?utf-8?Q?what?_me?=", "what? me", {INSIDE}},
+    {"=?utf-8?Q?a=ZZ?=", "a=ZZ", {"= without two digits in a word"}},
+    {"=?utf-8?B?Z3!J1?=", "gru", {"no base64 in a word"}},
+    {"=?utf-8?B?Z3J1e?=", "gru", {"a character alone in base64 of a word"}},
+    {"=?utf-8?Q?a?==?utf-8?Q?b?=", "ab", {APART}},
+    /* charsets nobody knows */
+    {"x =?foo?Q?a?= =?utf-8?Q?b?=", "x =?foo?Q?a?= b", {"unknown charset of a word"}},
+    {"=?foo?Q?a?= =?foo?Q?b?=", "=?foo?Q?a?= =?foo?Q?b?=", {"unknown charset of a word"}},
+    /* octets above 0x7f */
+    {"grüße", "grüße", {NULL}},
+    {"a \xfc", "a \xfc", {"octets in no known charset"}},
+    {"=?utf-8?Q?a\xfc?=", "a\xef\xbf\xbd",
+	{"octets in no known charset", "octets in a word that are none of its charset"}},
+};
+
 static void
 test_cases(void **state)
 {
-	static const struct {
-		const char *in, *want;
-		const char *faults[2];
-	} cases[] = {
-	    {"", "", {NULL}},
-	    {"plain = text ?=", "plain = text ?=", {NULL}},
-	    {"=?utf-8?Q?gr=C3=BC=C3=9Fe?=", "grüße", {NULL}},
-	    {"=?UTF-8?b?Z3LDvMOfZQ==?=", "grüße", {NULL}},
-	    {"=?utf-8*de?Q?gr=c3=bc?=", "grü", {NULL}},
-	    {"=?iso-8859-1?q?a_b=5f?= c", "a b_ c", {NULL}},
-	    {"(=?iso-8859-1?Q?=fc?=)", "(ü)", {NULL}},
-	    /* RFC 2047 s8 */
-	    {"=?ISO-8859-1?Q?a?= b", "a b", {NULL}},
-	    {"=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=", "ab", {NULL}},
-	    {"=?ISO-8859-1?Q?a?=\r\n   =?ISO-8859-1?Q?b?=", "ab", {NULL}},
-	    {"=?ISO-8859-1?Q?a_?= =?ISO-8859-2?Q?_b?=", "a  b", {NULL}},
-	    /* a character cut in two, also across encodings */
-	    {"=?utf-8?Q?=C3?= =?utf-8?Q?=BC?=", "ü", {NULL}},
-	    {"=?utf-8?B?4g==?= =?utf-8?Q?=82=ac?=", "€", {NULL}},
-	    {"=?utf-8?Q?=C3?= x =?utf-8?Q?=BC?=", "\xef\xbf\xbd x \xef\xbf\xbd",
-		{"octets in a word that are none of its charset"}},
-	    {"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "日本", {NULL}},
-	    {"=?utf-7?Q?+AOQ-?=", "ä", {NULL}},
-	    /* broken words stay as they are */
-	    {"=?utf-8?Q?abc", "=?utf-8?Q?abc", {NULL}},
-	    {"=?utf-8?Q?abc?", "=?utf-8?Q?abc?", {NULL}},
-	    {"=?utf-8?X?abc?=", "=?utf-8?X?abc?=", {NULL}},
-	    {"=?utf-8?abc?=", "=?utf-8?abc?=", {NULL}},
-	    {"=??Q?abc?=", "=??Q?abc?=", {NULL}},
-	    {"=?utf 8?Q?abc?=", "=?utf 8?Q?abc?=", {NULL}},
-	    {"=?", "=?", {NULL}},
-	    {"=?a?Q?=?utf-8?Q?b?=", "=?a?Q?b", {APART}},
-	    {"=?utf-8?Q?=?=", "=", {"= without two digits in a word"}},
-	    {"=?utf-8?Q?"
-	     "?=",
-		"", {NULL}},
-	    /* what programs decode though it is not allowed */
-	    {"a=?utf-8?Q?b?=c", "abc", {APART}},
-	    {"=?utf-8?Q?a b?=", "a b", {INSIDE}},
-	    {"=?utf-8?Q?what?_me?=", "what? me", {INSIDE}},
-	    {"=?utf-8?Q?a=ZZ?=", "a=ZZ", {"= without two digits in a word"}},
-	    {"=?utf-8?B?Z3!J1?=", "gru", {"no base64 in a word"}},
-	    {"=?utf-8?B?Z3J1e?=", "gru", {"a character alone in base64 of a word"}},
-	    {"=?utf-8?Q?a?==?utf-8?Q?b?=", "ab", {APART}},
-	    /* charsets nobody knows */
-	    {"x =?foo?Q?a?= =?utf-8?Q?b?=", "x =?foo?Q?a?= b", {"unknown charset of a word"}},
-	    {"=?foo?Q?a?= =?foo?Q?b?=", "=?foo?Q?a?= =?foo?Q?b?=", {"unknown charset of a word"}},
-	    /* octets above 0x7f */
-	    {"grüße", "grüße", {NULL}},
-	    {"a \xfc", "a \xfc", {"octets in no known charset"}},
-	    {"=?utf-8?Q?a\xfc?=", "a\xef\xbf\xbd",
-		{"octets in no known charset", "octets in a word that are none of its charset"}},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < nitems(cases); i++) {
+	for (size_t i = 0; i < nitems(CASES); i++) {
 		struct mime_faults faults = {.n = 0};
 		struct buf out;
 		unsigned n = 0;
 
-		buf_init(&out, MIME_WORD_GROWTH * strlen(cases[i].in) + 1);
+		buf_init(&out, MIME_WORD_GROWTH * strlen(CASES[i].in) + 1);
 		assert_true(
-		    mime_words_decode(span_str(cases[i].in), MIME_WORDS_TEXT, &out, &faults));
+		    mime_words_decode(span_str(CASES[i].in), MIME_WORDS_TEXT, &out, &faults));
 		buf_octet(&out, '\0');
-		assert_string_equal((const char *)out.p, cases[i].want);
-		for (; n < 2 && cases[i].faults[n] != NULL; n++) {
+		assert_string_equal((const char *)out.p, CASES[i].want);
+		for (; n < 2 && CASES[i].faults[n] != NULL; n++) {
 			assert_true(n < faults.n);
-			assert_string_equal(faults.each[n].detail, cases[i].faults[n]);
+			assert_string_equal(faults.each[n].detail, CASES[i].faults[n]);
 		}
 		assert_int_equal(faults.n, n);
 		buf_clear(&out);
-		assert_true(mime_words_decode(span_str(cases[i].in), MIME_WORDS_TEXT, &out, NULL));
+		assert_true(mime_words_decode(span_str(CASES[i].in), MIME_WORDS_TEXT, &out, NULL));
 		buf_free(&out);
 	}
 }
@@ -163,6 +163,15 @@ test_linear(void **state)
 	free(text);
 }
 
+/* The octets of s, without its NUL. */
+static void
+put(uint8_t *at, const char *s)
+{
+	struct span octets = span_str(s);
+
+	memcpy(at, octets.p, octets.n);
+}
+
 static void
 test_long_word(void **state)
 {
@@ -173,11 +182,11 @@ test_long_word(void **state)
 	(void)state;
 	buf_init(&out, 200);
 	memset(text + 10, 'a', 64);
-	strcpy(text + 73, "?=");
+	put((uint8_t *)text + 73, "?=");
 	assert_true(mime_words_decode(span_str(text), MIME_WORDS_TEXT, &out, &faults));
 	assert_int_equal(faults.n, 0);
 	text[73] = 'a';
-	strcpy(text + 74, "?=");
+	put((uint8_t *)text + 74, "?=");
 	assert_true(mime_words_decode(span_str(text), MIME_WORDS_TEXT, &out, &faults));
 	assert_int_equal(faults.n, 1);
 	assert_int_equal(out.n, 63 + 64);

@@ -1,0 +1,92 @@
+"""What is in messages: FIELD rows M5, M6, M7, M9, M13; SECURITY case M-040 (the message itself goes on)."""
+
+import hashlib
+
+import pytest
+
+import lab as L
+
+# a DOS header without a program
+EXECUTABLE = bytes.fromhex("4d5a90000300000004000000ffff0000b800000000000000400000000000000000") + bytes(
+    27) + bytes.fromhex("800000000e1fba0e00b409cd21b8014ccd21") + b"This program cannot be run in DOS mode."
+DIGEST = hashlib.sha256(EXECUTABLE).hexdigest()
+
+
+@pytest.fixture
+def invoice(tmp_path):
+    path = tmp_path / "invoice.pdf"
+    path.write_bytes(EXECUTABLE)
+    return path
+
+
+def send(lab, path, subject):
+    """swaks sends the file as an attachment that says it is a PDF."""
+    return lab.client.run(
+        "swaks", "--server", L.GATEWAY, "--from", "anna@good.example", "--to",
+        "otto@campus.example", "--header", f"Subject: {subject}", "--body", "the invoice",
+        "--attach-type", "application/pdf", "--attach-name", "invoice.pdf", "--attach",
+        f"@{path}")
+
+
+def refused(gate, done, reason, said):
+    assert done.returncode != 0
+    assert f"550 5.7.1 Message refused: part 2: {said}" in done.stdout
+    record = gate.record("smtp")
+    assert record["smtp"]["state"] == "refused"
+    assert record["smtp"]["replies"][-1]["source"] == "gateway"
+    verdict = record["verdict"]
+    assert (verdict["action"], verdict["rule"], verdict["reason"]) == ("refuse", "content", reason)
+    return record
+
+
+def test_an_executable_called_invoice_M7_M9(lab, campus, gateway, invoice):
+    gate = gateway(campus, content={"mismatch": "enforce"})
+    record = refused(gate, send(lab, invoice, "buy"), "mismatch", "it is not what")
+    assert campus.settle() == []
+    email = record["email"]
+    assert email["subject"] == "buy"
+    assert email["attachment"] == ["invoice.pdf"]
+    assert [p["path"] for p in email["parts"]] == ["", "1", "2"]
+    part = email["parts"][2]
+    assert part["mime_type"] == "application/pdf"
+    assert part["detected_type"] == "application/x-dosexec"
+    assert part["filename"] == "invoice.pdf"
+    assert (part["size"], part["sha256"]) == (len(EXECUTABLE), DIGEST)
+    assert part["mismatch"]
+    info = gate.record("fileinfo")
+    assert info["flow_id"] == record["flow_id"] and info["tx_id"] == record["tx_id"]
+    assert info["fileinfo"]["filename"] == "invoice.pdf"
+    assert info["fileinfo"]["sha256"] == DIGEST
+
+
+def test_it_is_delivered_and_reported_M9(lab, campus, gateway, invoice):
+    gate = gateway(campus)
+    done = send(lab, invoice, "reported")
+    assert done.returncode == 0, done.stdout
+    assert b"invoice.pdf" in campus.box.wait("reported")
+    record = gate.record("smtp")
+    assert record["smtp"]["state"] == "accepted"
+    assert record["verdict"]["action"] == "report"
+    assert record["verdict"]["reason"] == "mismatch"
+    assert record["email"]["parts"][1]["sha256"]  # a part without a name (M6)
+
+
+def test_a_digest_on_a_list_reaches_the_workers_M9_M13(lab, campus, gateway, invoice, tmp_path):
+    names = tmp_path / "denied"
+    names.write_text(f"# known\n{DIGEST}  invoice.pdf\n" + "".join(
+        hashlib.sha256(b"%d" % i).hexdigest() + "\n" for i in range(1000)))
+    gate = gateway(campus, content={"deny_sha256": str(names)})
+    names.unlink()  # they have it from the supervisor
+    refused(gate, send(lab, invoice, "known"), "sha256", "its SHA-256 digest is on a list")
+    assert campus.settle() == []
+
+
+def test_the_session_goes_on_when_nothing_is_found(campus, gateway):
+    gate = gateway(campus, content={"deny_extensions": ["exe"], "deny_types": ["image/*"]})
+    with gate.client() as client:
+        client.hello()
+        for subject in ("first", "second"):
+            client.envelope()
+            assert client.data(f"Subject: {subject}\r\n\r\nx\r\n.\r\n").code == 250
+    assert len(campus.settle()) == 2
+    assert [r["email"]["subject"] for r in gate.records("smtp")] == ["first", "second"]
