@@ -185,20 +185,28 @@ run_limit(const struct layer *l, bool lies)
 }
 
 static void
-run_copy(struct layer *l)
+run_copy(struct layer *l, size_t n)
 {
-	l->run = span_of(l->copy, l->copied);
+	l->run = span_of(l->copy, n);
 	l->run_at = 0;
 	l->run_taps = l->n_taps;
-	l->copied = 0;
 }
 
-/* What was collected goes on its way before anything begins or ends. */
 void
 flush_copy(struct layer *l)
 {
-	if (l->copied > 0)
-		run_copy(l);
+	if (l->run.n > 0)
+		l->flush = l->copied > 0;
+	else if (l->copied > 0)
+		run_copy(l, l->copied);
+}
+
+static void
+collect(struct layer *l, struct span s)
+{
+	if (s.n > 0)
+		memcpy(l->copy + l->copied, s.p, s.n);
+	l->copied += s.n;
 }
 
 /*
@@ -216,10 +224,11 @@ to_taps(struct layer *l, struct span s, bool lies)
 		l->run_taps = l->n_taps;
 		return;
 	}
-	memcpy(l->copy + l->copied, s.p, s.n);
-	l->copied += s.n;
-	if (l->copied >= COPY_MAX || !order_shows(l))
-		run_copy(l);
+	collect(l, s);
+	if (!order_shows(l))
+		run_copy(l, l->copied);
+	else if (l->copied >= COPY_MAX)
+		run_copy(l, COPY_MAX);
 }
 
 static struct span *
@@ -262,6 +271,7 @@ begin_header(struct mime *m, struct layer *l, struct frame *parent, bool generat
 	l->fields = 0;
 	l->broken = false;
 	l->armed = 0;
+	l->untold = 0;
 	mime_header_reset(&l->header);
 }
 
@@ -711,7 +721,7 @@ finish_header(struct mime *m, struct layer *l)
 	end_header(m, l);
 }
 
-/* The line belongs to the body; what of it has gone to outer taps must not go there again. */
+/* The line belongs to the body. */
 static void
 header_breaks(struct mime *m, struct layer *l)
 {
@@ -724,12 +734,27 @@ header_breaks(struct mime *m, struct layer *l)
 		memmove(l->held + n, l->again.p, l->again.n);
 	memcpy(l->held, line.p, n);
 	l->broken = true;
-	l->seen_taps = l->n_taps;
-	l->again_seen = l->n_taps > 0 ? n : 0;
 	end_header(m, l);
 	take_again(l, span_of(l->held, n + l->again.n));
 	l->armed = m->limits.fields;
 	l->guessing = false;
+}
+
+/* Outer taps see a header as content: a line of it once it is known not to be the body's. */
+static void
+header_to_taps(struct layer *l, struct span piece, enum mime_header_what what)
+{
+	const struct mime_header *h = &l->header;
+
+	if (l->n_taps == 0 || what == MIME_HEADER_BODY) {
+		l->untold = 0;
+	} else if (h->line_n > 0 && !h->is_field && !h->too_long) {
+		l->untold += piece.n;
+	} else {
+		collect(l, span_first(mime_header_line(h), l->untold));
+		l->untold = 0;
+		to_taps(l, piece, false);
+	}
 }
 
 static void
@@ -752,7 +777,7 @@ header_step(struct mime *m, struct layer *l)
 		m->no_memory = true;
 	if (began && used > 0 && !l->header.fold)
 		l->field_off = line;
-	to_taps(l, span_first(some, used), false);
+	header_to_taps(l, span_first(some, used), what);
 	take(l, in, used);
 	l->bol = l->header.line_n == 0;
 	if (l->bol && used > 0)
@@ -828,9 +853,13 @@ held_line(const struct layer *l)
 static void
 no_delimiter(struct layer *l)
 {
+	struct span line = held_octets(l);
+
+	/* a bare CR began it within octets that are taken again: they are behind it in held */
+	if (l->again.n > 0)
+		memmove(l->held + l->held_n, l->again.p, l->again.n);
 	l->hold = HOLD_NONE;
-	take_again(l, held_octets(l));
-	l->again_seen = 0;
+	take_again(l, span_of(line.p, line.n + l->again.n));
 }
 
 /* The last octets before the delimiter, without the line end that belongs to it. */
@@ -954,7 +983,7 @@ hold_dash(struct mime *m, struct layer *l)
 	}
 	l->held_cr = end && in->p[n - 1] == '\r';
 	n -= end && in->p[n - 1] == '\n'; /* stays where it is */
-	memcpy(l->held + l->held_n, in->p, n);
+	memmove(l->held + l->held_n, in->p, n);
 	l->held_n += n;
 	*in = span_from(*in, n);
 	if (l->held_cr)

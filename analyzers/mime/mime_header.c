@@ -120,12 +120,12 @@ classify(struct mime_header *h, bool ended)
 		h->cr_blank = h->line_n > 2;
 		return MIME_HEADER_BLANK;
 	}
-	if (h->first && is_mbox_line(line) && ended)
-		return MIME_HEADER_MBOX;
 	if (colon >= 0 && is_field_name(span_first(line, (size_t)colon))) {
 		h->is_field = true;
 		return MIME_HEADER_MORE;
 	}
+	if (h->first && is_mbox_line(line) && ended)
+		return MIME_HEADER_MBOX;
 	/* a mailbox line has ":" in its time */
 	if (h->first && is_mbox_line(line) && line.n < MIME_NAME_MAX)
 		return MIME_HEADER_MORE;

@@ -88,8 +88,6 @@ struct layer {
 	struct frame *top;
 	enum layer_state state;
 	struct span in, again; /* octets to take: those in again first */
-	uint64_t again_seen;   /* octets of it that the first seen_taps know already */
-	unsigned seen_taps;
 	bool eof;
 	uint64_t off, lines; /* taken, and their line ends */
 	uint64_t base;	     /* of a decoded content: offset of its first octet in the message */
@@ -126,6 +124,8 @@ struct layer {
 	unsigned run_at, run_taps; /* the next, and how many there are */
 	uint8_t *copy;		   /* octets that wait to go */
 	size_t copied;
+	bool flush;    /* all of them, as soon as those on their way have arrived */
+	size_t untold; /* octets of a header's line that are still to be collected */
 };
 
 struct mime {

@@ -143,13 +143,25 @@ deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
 	}
 }
 
-/* What of the run this tap does not know yet. */
-static struct span
-unseen(const struct layer *l)
+/* They have arrived everywhere; what was collected behind them may follow. */
+static void
+run_arrived(struct layer *l)
 {
-	if (l->run_at >= l->seen_taps)
-		return l->run;
-	return l->again_seen >= l->run.n ? SPAN_NONE : span_from(l->run, (size_t)l->again_seen);
+	const size_t n = l->run.n;
+
+	l->run_at = 0;
+	if (l->run.p != l->copy) {
+		l->run = SPAN_NONE;
+		return;
+	}
+	l->copied -= n;
+	memmove(l->copy, l->copy + n, l->copied);
+	if (l->copied >= COPY_MAX) {
+		l->run = span_of(l->copy, COPY_MAX);
+	} else {
+		l->run = span_of(l->copy, l->flush ? l->copied : 0);
+		l->flush = false;
+	}
 }
 
 void
@@ -160,13 +172,11 @@ tap_run(struct mime *m, struct layer *l)
 	if (l->run_at > 0 && scan(m, l, l->taps[l->run_at - 1]))
 		return;
 	if (l->run_at == l->run_taps) {
-		l->again_seen -= l->again_seen < l->run.n ? l->again_seen : l->run.n;
-		l->run = SPAN_NONE;
-		l->run_at = 0;
+		run_arrived(l);
 		return;
 	}
 	t = l->taps[l->run_at];
-	deliver(m, l, t, mime_decoder_feed(&t->decoder, unseen(l)));
+	deliver(m, l, t, mime_decoder_feed(&t->decoder, l->run));
 	l->run_at++;
 }
 
