@@ -11,12 +11,13 @@ import email.header
 import email.policy
 import hashlib
 import json
+import re
 import subprocess
 
+ODD = re.compile(r"\\x[0-9a-f]{2}|[\x00-\x1f\udc80-\udcff]")
 UUENCODE = {"x-uuencode", "uuencode", "x-uue", "uue"}
 ENCODINGS = {"7bit", "8bit", "binary", "base64", "quoted-printable"}
-MESSAGES = {"message/rfc822", "message/global"}
-LEAF = "leaf"
+MESSAGES = {"message/rfc822", "message/global", "message/news"}
 
 
 @dataclasses.dataclass
@@ -51,16 +52,30 @@ def read(binary, files, timeout):
 
 
 def ours(record):
-    """The parts that a header made; files within texts are no parts to others."""
+    """The parts that a header made; files within texts, and what a second reading shows, are no parts to others."""
+    generated = []
     for p in record["parts"]:
         if p.get("generated"):
+            generated.append(p["path"] + ".")
+            continue
+        if any(p["path"].startswith(above) for above in generated):
             continue
         leaf = "sha256" in p
-        yield Part(p["path"], p["mime_type"], p["encoding"], p.get("filename"), p["size"] if leaf else None,
-                   frozenset([p["sha256"]]) if leaf else frozenset())
+        yield Part(p["path"], p["mime_type"], encoding_of(p["encoding"]), name_of(p.get("filename")),
+                   p["size"] if leaf else None, frozenset([p["sha256"]]) if leaf else frozenset())
 
 
 # ---- others ----
+
+
+def name_of(text):
+    """What is no text, or a control, is \\xNN to us, and one of these to others."""
+    return text and ODD.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def is_leaf(kind):
+    """message/external-body and reports hold a header, but no message; Python splits them."""
+    return not kind.startswith("multipart/") and kind not in MESSAGES
 
 
 def encoding_of(text):
@@ -76,27 +91,35 @@ def digests_of(octets):
     return frozenset(hashlib.sha256(o).hexdigest() for o in (octets, with_lf, with_lf.replace(b"\n", b"\r\n")))
 
 
-def imap_path(path, kind, parent):
-    """path, kind: of the parent, and whether this part is a multipart."""
+def imap_path(kind, parent):
+    """parent: the part and the number in it, or None."""
+    multipart = kind.startswith("multipart/")
     if parent is None:
-        return "" if kind == "multipart" else "1"
+        return "" if multipart else "1"
     above, number = parent
     if above.type in MESSAGES:
-        return above.path if kind == "multipart" else f"{above.path}.1"
+        return above.path if multipart else f"{above.path}.1"
     return f"{above.path}.{number}" if above.path else str(number)
 
 
-def of_oracle(parts):
+def of_oracle(parts, folder):
     """The collection's trees: the message is "1", and every child has its number."""
     made = {}
     for p in parts:
         above, _, number = p["path"].rpartition(".")
-        kind = "multipart" if p.get("children") is not None and p["content_type"] not in MESSAGES else LEAF
-        path = imap_path(p["path"], kind, (made[above], number) if above else None)
-        made[p["path"]] = Part(path, p["content_type"].lower(), p.get("cte") and encoding_of(p["cte"]),
-                               p.get("filename"), p.get("size"),
-                               frozenset([p["sha256"]]) if "sha256" in p else frozenset())
-        yield made[p["path"]]
+        if above and (above not in made or is_leaf(made[above].type)):
+            continue
+        kind = p["content_type"].lower()
+        part = Part(imap_path(kind, (made[above], number) if above else None), kind)
+        part.encoding = p.get("cte") and encoding_of(p["cte"])
+        part.filename = name_of(p.get("filename"))
+        part.size = p.get("size")
+        if "body_file" in p:
+            part.digests = digests_of((folder / p["body_file"]).read_bytes())
+        elif "sha256" in p:
+            part.digests = frozenset([p["sha256"]])
+        made[p["path"]] = part
+        yield part
 
 
 def decoded_words(text):
@@ -107,10 +130,8 @@ def decoded_words(text):
 
 
 def of_python(octets, policy):
-    """Python's email package; it splits message/delivery-status, which is a leaf to us."""
     try:
-        root = email.message_from_bytes(octets, policy=policy)
-        return list(walk(root))
+        return list(walk(email.message_from_bytes(octets, policy=policy)))
     except Exception as why:  # pylint: disable=broad-except
         raise Unread(f"{type(why).__name__}: {why}") from why
 
@@ -120,12 +141,11 @@ def walk(root):
     while todo:
         message, parent = todo.pop()
         kind = message.get_content_type()
-        children = message.get_payload() if message.is_multipart() and kind != "message/delivery-status" else []
-        shape = "multipart" if children and kind not in MESSAGES else LEAF
-        part = Part(imap_path(None, shape, parent), kind, encoding_of(str(message.get("Content-Transfer-Encoding", ""))))
         name = message.get_filename()
-        part.filename = None if name is None else decoded_words(name)
-        if not children and kind != "message/delivery-status":
+        part = Part(imap_path(kind, parent), kind, encoding_of(str(message.get("Content-Transfer-Encoding", ""))))
+        part.filename = name_of(name and decoded_words(name))
+        children = message.get_payload() if message.is_multipart() and not is_leaf(kind) else []
+        if not message.is_multipart():
             octets = message.get_payload(decode=True) or b""
             part.size, part.digests = len(octets), digests_of(octets)
         yield part
@@ -138,7 +158,9 @@ def walk(root):
 def differences(mine, theirs):
     """In what the two trees differ, one word each; empty: they agree in all that both know."""
     mine, theirs = list(mine), list(theirs)
-    if [(p.path, p.type) for p in mine] != [(p.path, p.type) for p in theirs]:
+    # a multipart without any part is "1" to who takes it for a leaf
+    alone = len(mine) == 1 and len(theirs) == 1
+    if [(p.path, p.type) for p in mine] != [(mine[0].path if alone else p.path, p.type) for p in theirs]:
         return {"tree"}
     found = set()
     for one, other in zip(mine, theirs):
