@@ -255,6 +255,8 @@ read_file(struct reading *r, const char *path, int fd)
 		take(&b, SPAN_NONE);
 		end_message(&b);
 	} else {
+		if (b.held.n > 0)
+			feed(&b, span_str(b.blank));
 		feed(&b, buf_span(&b.held));
 		end_message(&b);
 	}

@@ -332,8 +332,7 @@ start(struct worker *w, char **argv)
 	budget_raise_limit();
 	if (!record_init())
 		return "cannot set up records";
-	if (w->config->mime.inspect &&
-	    !analyzers_init(w->config->mime.types == TYPES_SYSTEM, &why))
+	if (w->config->mime.inspect && !analyzers_init(w->config->mime.types == TYPES_SYSTEM, &why))
 		return why;
 	if (!sandbox_drop(w->config->user, &why))
 		return why;

@@ -216,6 +216,46 @@ support(struct archive *from)
 	archive_read_support_format_ar(from);
 }
 
+/* RAR 5's numbers: seven bits an octet, the least significant first. Behind the end: 0. */
+static uint64_t
+take_number(struct span *s)
+{
+	uint64_t value = 0;
+	unsigned shift = 0;
+	uint8_t c = 0x80;
+
+	while (s->n > 0 && shift < 63 && (c & 0x80) != 0) {
+		c = s->p[0];
+		value |= (uint64_t)(c & 0x7f) << shift;
+		shift += 7;
+		*s = span_from(*s, 1);
+	}
+	return value;
+}
+
+/*
+ * To step over a member of a solid RAR 5 archive libarchive unpacks it, which may be thousands of
+ * times as much work as there are octets: such an archive is not opened.
+ */
+static bool
+costs_too_much(struct span s)
+{
+	uint64_t flags;
+
+	if (!span_starts(s, span_of("Rar!\x1a\7\1\0", 8)))
+		return false;
+	s = span_from(s, 8 + 4); /* signature, CRC */
+	take_number(&s);	 /* size of the header */
+	if (take_number(&s) != 1)
+		return false; /* not the main header: its list is encrypted */
+	flags = take_number(&s);
+	if ((flags & 1) != 0)
+		take_number(&s);
+	if ((flags & 2) != 0)
+		take_number(&s);
+	return (take_number(&s) & 4) != 0;
+}
+
 static void
 pull(struct archive_reader *a)
 {
@@ -223,6 +263,10 @@ pull(struct archive_reader *a)
 	locale_t before;
 
 	a->m.partial = a->beyond || a->m.nomem;
+	if (costs_too_much(buf_span(&a->prefix))) {
+		a->m.partial = true;
+		return;
+	}
 	if ((from = archive_read_new()) == NULL) {
 		a->m.nomem = a->m.partial = true;
 		return;

@@ -12,8 +12,9 @@
 #include "mime/leaf.h"
 #include "mime/mail.h"
 
-#define MAIL_LEAVES_MAX 16 /* open at once: a text, what is uuencoded in it, other readings, ...   \
-			    */
+#define MAIL_LEAVES_MAX                                                                            \
+	16 /* open at once: a text, what is uuencoded in it, other readings, ...                   \
+	    */
 
 struct mail_row {
 	struct mail_part part;

@@ -155,17 +155,21 @@ line_length(struct span s)
 
 /* ---- octets on their way ---- */
 
-/* Is the order of what the taps say among each other to be seen from outside? */
+/*
+ * Is the order of what the taps say, of each other and of what they contain, to be seen from
+ * outside? Not where there is but one source of events and of numbers of parts.
+ */
 static bool
 order_shows(const struct layer *l)
 {
-	if (l->n_taps < 2)
-		return false;
-	for (unsigned i = 0; i < l->n_taps; i++)
-		if (l->taps[i]->sub != NULL || l->taps[i]->scan != NULL ||
-		    mime_decoder_codes(l->taps[i]->decoder.kind))
-			return true;
-	return false;
+	unsigned sources = 0;
+
+	for (unsigned i = 0; i < l->n_taps; i++) {
+		sources += mime_decoder_codes(l->taps[i]->decoder.kind);
+		sources += l->taps[i]->sub != NULL;
+		sources += l->taps[i]->scan != NULL;
+	}
+	return sources > 1 || (sources == 1 && l->n_taps > 1);
 }
 
 /* Can the octets go where they lie? Else somebody may want them when the caller has them no more.
@@ -173,8 +177,7 @@ order_shows(const struct layer *l)
 static bool
 can_lie(const struct layer *l)
 {
-	return l->n_taps == 1 && (mime_decoder_codes(l->taps[0]->decoder.kind) ||
-				     (l->taps[0]->sub == NULL && l->taps[0]->scan == NULL));
+	return l->n_taps == 1 && l->taps[0]->sub == NULL && l->taps[0]->scan == NULL;
 }
 
 /* Octets that may be given to them at once. */
@@ -479,7 +482,9 @@ open_other_readings(struct mime *m, struct layer *l, struct frame *f, enum mime_
 		if (seen & (1u << said->bodies[i]))
 			continue;
 		seen |= 1u << said->bodies[i];
-		open_body_as(m, l, f, said->bodies[i], said->types[i].main, f->part.encoding);
+		open_body_as(m, l, f, said->bodies[i],
+		    said->types[i].main.n > 0 ? said->types[i].main : said->default_type,
+		    f->part.encoding);
 	}
 }
 
@@ -1226,12 +1231,12 @@ frame_pops(struct mime *m, struct layer *l)
 static void
 pop_step(struct mime *m, struct layer *l)
 {
-	if (l->n_taps > 0 && l->taps[l->n_taps - 1]->frame == l->top)
-		tap_close(m, l);
-	else if (l->top != l->keep)
-		frame_pops(m, l);
 	if (l->top == l->keep)
 		l->popping = false;
+	else if (l->n_taps > 0 && l->taps[l->n_taps - 1]->frame == l->top)
+		tap_close(m, l);
+	else
+		frame_pops(m, l);
 }
 
 /* The octets of a layer end here. */

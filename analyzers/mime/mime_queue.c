@@ -25,9 +25,11 @@ may_say(struct mime *m, struct frame *f, enum mime_anomaly what)
 	if (m->told > m->limits.anomalies || m->queued + 2 >= QUEUE_MAX)
 		return false;
 	if (what == MIME_ODD_AMBIGUOUS) {
-		if (f->ambiguous == 16)
+		/* half of what may be told: they must not hide the rest */
+		if (f->ambiguous == AMBIGUOUS_MAX || m->ambiguous > m->limits.anomalies / 2)
 			return false;
 		f->ambiguous++;
+		m->ambiguous++;
 	} else if (f->told & ((uint64_t)1 << what)) {
 		return false;
 	}

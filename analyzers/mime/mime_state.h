@@ -22,6 +22,7 @@
 #define DETAIL_MAX	200	   /* octets of the text of an anomaly, with its NUL */
 #define LAYERS_MAX	16	   /* contents that are decoded and parsed, within each other */
 #define TAPS_MAX	8	   /* of one layer */
+#define AMBIGUOUS_MAX	16	   /* anomalies of this kind, of one part, that are told */
 #define READINGS_MAX	8	   /* boundaries of one multipart */
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
 #define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
@@ -134,7 +135,8 @@ struct mime {
 	unsigned n_layers;
 	struct frame *dead; /* their last event is out, the caller may still look */
 	unsigned parts;
-	unsigned told; /* anomalies */
+	unsigned told;	    /* anomalies */
+	unsigned ambiguous; /* of this kind, told */
 	size_t kept;
 	bool full; /* no part begins any more */
 	bool finishing, no_memory;

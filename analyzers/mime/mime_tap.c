@@ -132,7 +132,9 @@ deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
 		say_faults(m, t->target, faults, &t->told, 0);
 	if (out.n == 0)
 		return;
-	t->target->part.size += out.n;
+	if (t->sub == NULL ||
+	    (t->frame->part.shape == MIME_MESSAGE && t->frame->part.encoding == t->decoder.kind))
+		t->target->part.size += out.n;
 	if (t->sub != NULL)
 		t->sub->in = out;
 	else

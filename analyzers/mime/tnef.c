@@ -222,13 +222,14 @@ add_wide(struct buf *out, struct span s)
 static void
 set_name(struct reader *r, unsigned type, struct span value)
 {
+	ptrdiff_t nul = span_find(value, '\0');
+
 	buf_clear(&r->name);
 	if ((type & ~(unsigned)TYPE_MULTIPLE) == TYPE_UNICODE)
 		add_wide(&r->name, span_first(value, MEMBER_NAME_MAX));
 	else
 		buf_add(&r->name,
-		    span_of(value.p, strnlen((const char *)value.p,
-					 value.n < MEMBER_NAME_MAX ? value.n : MEMBER_NAME_MAX)));
+		    span_first(nul >= 0 ? span_first(value, (size_t)nul) : value, MEMBER_NAME_MAX));
 }
 
 static void

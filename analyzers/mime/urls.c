@@ -150,7 +150,7 @@ end_url(struct urls *u)
 
 	/* in a sentence, what ends it */
 	while (u->quote == 0 && u->url.n > start &&
-	       memchr(".,;:!?)]}'*_", u->url.p[u->url.n - 1], 12) != NULL)
+	       strchr(".,;:!?)]}'*_", u->url.p[u->url.n - 1]) != NULL)
 		u->url.n--;
 	if (u->url.n > start) {
 		lower_host(&u->url);

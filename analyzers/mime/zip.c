@@ -406,21 +406,37 @@ is_plausible(struct span r, uint32_t signature)
 	return true;
 }
 
+/* Octets of the part of a record that is always there. */
+static size_t
+fixed_size(uint32_t signature)
+{
+	static const struct {
+		uint32_t signature;
+		size_t n;
+	} records[] = {
+	    {SIG_LOCAL, LOCAL_SIZE},
+	    {SIG_CENTRAL, CENTRAL_SIZE},
+	    {SIG_END, END_SIZE},
+	    {SIG_END64, END64_SIZE},
+	    {SIG_LOCATOR64, LOCATOR64_SIZE},
+	    {SIG_DESCRIPTOR, DESCRIPTOR_SIZE},
+	    {SIG_SPAN, SIG_SIZE},
+	    {SIG_SIGNATURE, 6},
+	    {SIG_EXTRA, 8},
+	};
+
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
+		if (records[i].signature == signature)
+			return records[i].n;
+	return 0;
+}
+
 /* Octets of the whole record that begins with r, as far as r tells; 0: it is none. */
 static size_t
 record_size(struct span r)
 {
 	uint32_t signature = le32(r.p);
-	size_t fixed = signature == SIG_LOCAL	     ? LOCAL_SIZE
-		       : signature == SIG_CENTRAL    ? CENTRAL_SIZE
-		       : signature == SIG_END	     ? END_SIZE
-		       : signature == SIG_END64	     ? END64_SIZE
-		       : signature == SIG_LOCATOR64  ? LOCATOR64_SIZE
-		       : signature == SIG_DESCRIPTOR ? DESCRIPTOR_SIZE
-		       : signature == SIG_SPAN	     ? SIG_SIZE
-		       : signature == SIG_SIGNATURE  ? 6
-		       : signature == SIG_EXTRA	     ? 8
-						     : 0;
+	size_t fixed = fixed_size(signature);
 
 	if (r.n < fixed || fixed == 0)
 		return fixed;

@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include "fuzz.h"
+#include "mime/analyzers_init.h"
 #include "proxy/config.h"
 #include "proxy/relay.h"
 #include "smtp_reader.h"
@@ -42,6 +43,7 @@ enum option {
 	OPTION_CLEAR = 1 << 12,	  /* auth_requires_tls */
 	OPTION_NO_DNS = 1 << 13,  /* look-ups cannot be begun */
 	OPTION_LENIENT = 1 << 14, /* lenient_paths */
+	OPTION_CONTENT = 1 << 15, /* messages are looked at, and parts of 20 octets refused */
 };
 
 enum act {
@@ -889,6 +891,12 @@ configure(struct world *w)
 	}
 	c->dialogue.lenient_paths = has_option(w, OPTION_LENIENT);
 
+	w->config.mime.inspect = has_option(w, OPTION_CONTENT);
+	mail_options_default(&w->config.mime.options);
+	w->config.content = (struct content_policy){.check = CHECK_ENFORCE, .part_size = 20};
+	w->config.content.rules[CONTENT_SIZE] = CHECK_ENFORCE;
+	w->config.content.rules[CONTENT_AMBIGUOUS] = CHECK_REPORT;
+
 	w->config.policy = policy_new();
 	if (w->config.policy == NULL)
 		abort();
@@ -947,8 +955,9 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct relay_ops ops;
+	const char *why;
 
-	if (w == NULL)
+	if (w == NULL || !analyzers_init(false, &why))
 		abort();
 	w->options = n > 1 ? p[0] + 256u * p[1] : 0;
 	w->secrets_told = has_secret(span_of(p, n));

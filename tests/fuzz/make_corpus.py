@@ -372,6 +372,8 @@ def main():
     gate = {k: options(0) + gate_records(c) for k, c in CONVERSATIONS.items()}
     for key in ("mail", "chunks", "pipelined", "auth-login", "stuffed", "smuggling-cr-crlf"):
         gate[key + "-single"] = options(0) + gate_records(CONVERSATIONS[key], single=True)
+    for key in ("mail", "chunks", "pipelined", "stuffed"):  # messages are looked at, and refused
+        gate[key + "-content"] = options(1 << 15) + gate_records(CONVERSATIONS[key])
     gate.update({"acts-" + k: octets for k, octets in GATE.items()})
     write("gate", gate)
     for name, inputs in MIME.items():

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -323,13 +324,21 @@ set_up(void **state)
 }
 
 static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+static int
 tear_down(void **state)
 {
-	char command[64];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", folder);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+	if (chdir("/") != 0)
+		return -1;
+	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 int

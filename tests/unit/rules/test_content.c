@@ -49,7 +49,7 @@ add(struct mail *m, const char *path, const char *type, const char *name)
 	struct mail_part *p = &m->parts[m->n++];
 
 	*p = (struct mail_part){.shape = MIME_LEAF};
-	strcpy(p->path, path);
+	memcpy(p->path, path, strlen(path) + 1);
 	p->type = span_str(type);
 	if (name != NULL) {
 		p->filename = span_str(name);
@@ -168,7 +168,7 @@ test_types_declared_and_detected_M9(void **state)
 	    "550 5.7.1 Message refused: part 1: files of this type are not accepted");
 	part->detected = SPAN_NONE;
 	part->type = span_str("image/png");
-	strcpy(part->path, "1.2.1");
+	memcpy(part->path, "1.2.1", sizeof("1.2.1"));
 	refused_for(&p, &m, "types",
 	    "550 5.7.1 Message refused: part 1.2.1: files of this type are not accepted");
 }

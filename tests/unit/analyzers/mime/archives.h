@@ -32,7 +32,7 @@ static inline void
 made_le(struct made *m, uint64_t value, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		uint8_t c = (uint8_t)(value >> (8 * i));
+		uint8_t c = (uint8_t)(i < 8 ? value >> (8 * i) : 0);
 
 		made_add(m, &c, 1);
 	}
@@ -157,7 +157,8 @@ described_add(char *to, const char *text, size_t n)
 
 	if (n > DESCRIBED_MAX - 1 - at)
 		n = DESCRIBED_MAX - 1 - at;
-	memcpy(to + at, text, n);
+	if (n > 0)
+		memcpy(to + at, text, n);
 	to[at + n] = '\0';
 }
 

@@ -128,6 +128,22 @@ test_rar(void **state)
 	}
 }
 
+/* A solid RAR 5 archive would have to be unpacked to be listed. */
+static void
+test_m034_solid(void **state)
+{
+	struct made m = {0};
+
+	(void)state;
+	made_add(&m, "Rar!\x1a\7\1\0\1\2\3\4\x0a\1\5\6\4", 17);
+	made_data(&m, 20);
+	assert_listed(&m, "application/x-rar", "partial ");
+	made_add(&m, "Rar!\x1a\7\1\0\1\2\3\4\x0a\1\5\6\0", 17);
+	made_data(&m, 20);
+	assert_listed(&m, "application/x-rar",
+	    "partial fault: the list of members is damaged or of an unknown kind");
+}
+
 /* What lies behind the prefix is not looked at, and that is said. */
 static void
 test_prefix(void **state)
@@ -191,6 +207,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pulled),
 	    cmocka_unit_test(test_rar),
+	    cmocka_unit_test(test_m034_solid),
 	    cmocka_unit_test(test_prefix),
 	    cmocka_unit_test(test_damaged),
 	    cmocka_unit_test(test_types),

@@ -10,6 +10,8 @@
 
 #define TNEF "application/vnd.ms-tnef"
 
+static const char rendering[14]; /* AttachRendData: what it says does not matter */
+
 static void
 begin(struct made *m)
 {
@@ -61,10 +63,10 @@ test_plain(void **state)
 	message_attributes(&m);
 	assert_made(&m, "");
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	attribute(&m, 2, 0x00018010, "a.txt", 6);
 	attribute(&m, 2, 0x0006800f, "hello", 5);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	attribute(&m, 2, 0x0006800f, "hello!", 6);
 	attribute(&m, 2, 0x00018010, "b.exe", 6);
 	assert_made(&m, "a.txt=5/5 b.exe=6/6 ");
@@ -90,9 +92,9 @@ test_properties(void **state)
 	made_le(&p, 2, 4);
 	made_data(&p, 8);
 	property(&p, 0x3704001e, "LONGNA~1.TXT", 13);
-	property(&p, 0x3707001f, "l\0\xf6\0n\0g\0 \0\x3d\xd8\x00\xde.\0t\0x\0t\0\0\0", 26);
+	property(&p, 0x3707001f, "l\0\xf6\0n\0g\0 \0\x3d\xd8\x00\xde.\0t\0x\0t\0\0\0", 24);
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	attribute(&m, 2, 0x00018010, "LONGNA~1.TXT", 13);
 	attribute(&m, 2, 0x0006800f, "hello", 5);
 	attribute(&m, 2, 0x00069005, p.p, p.n);
@@ -109,7 +111,7 @@ test_two_names(void **state)
 	made_le(&p, 1, 4);
 	property(&p, 0x3707001e, "a.exe", 6);
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	attribute(&m, 2, 0x00018010, "a.txt", 6);
 	attribute(&m, 2, 0x00069005, p.p, p.n);
 	assert_made(&m, "a.exe=?/? a.txt=?/? "
@@ -128,7 +130,7 @@ nest(struct made *m, const char *name)
 	made_le(&p, 1, 4);
 	property(&p, 0x3701000d, object.p, object.n);
 	message_attributes(&outer);
-	attribute(&outer, 2, 0x00069002, "rendering", 14);
+	attribute(&outer, 2, 0x00069002, rendering, sizeof(rendering));
 	attribute(&outer, 2, 0x00018010, name, strlen(name) + 1);
 	attribute(&outer, 2, 0x00069005, p.p, p.n);
 	made_free(&p);
@@ -145,14 +147,14 @@ test_m030_nested(void **state)
 
 	(void)state;
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	attribute(&m, 2, 0x00018010, "in.exe", 7);
 	attribute(&m, 2, 0x0006800f, "hello", 5);
 	nest(&m, "1");
 	assert_made(&m, "1=115/115 in.exe=5/5 ");
 
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	for (char name[2] = "1"; name[0] <= '5'; name[0]++)
 		nest(&m, name);
 	assert_made(&m, "5=577/577 4=453/453 3=329/329 2=205/205 partial ");
@@ -166,20 +168,20 @@ test_m030_lengths(void **state)
 
 	(void)state;
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	made_add(&m, "\2\x10\x80\1\0\xff\xff\xff\xff", 9);
 	made_add(&m, "a.txt", 5);
 	assert_made(&m, "a.txt=?/? partial fault: the container ends within an attribute");
 
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	made_add(&m, "\2\x0f\x80\6\0\xff\xff\xff\xff", 9);
 	made_data(&m, 100);
 	assert_made(&m, "=?/? partial "
 			"fault: the container ends within an attribute");
 
 	message_attributes(&m);
-	attribute(&m, 2, 0x00069002, "rendering", 14);
+	attribute(&m, 2, 0x00069002, rendering, sizeof(rendering));
 	attribute(
 	    &m, 2, 0x00069005, "\xff\xff\xff\xff\x1e\0\7\x37\xff\xff\xff\xff\xff\xff\xff\xff", 16);
 	assert_made(&m, "=?/? partial fault: properties are cut off");
