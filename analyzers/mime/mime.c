@@ -943,11 +943,24 @@ note_guess(struct mime *m, struct layer *l, struct span line)
 	l->armed = 2; /* this line and the next */
 }
 
+/* The frame below the outermost that began at a line that only some take for a delimiter. */
+static struct frame *
+below_soft(struct layer *l, const struct frame *owner)
+{
+	struct frame *below = l->top;
+
+	for (struct frame *f = l->top; f != owner && f != NULL; f = f->below)
+		if (f->soft)
+			below = f->below;
+	return below;
+}
+
 static void
 decide(struct mime *m, struct layer *l)
 {
 	struct span line = held_line(l);
 	struct mime_delimiter d = {0};
+	struct frame *below;
 
 	if (line.n >= 2 && line.p[1] == '-')
 		d = mime_boundaries_match(&l->boundaries, span_from(line, 2));
@@ -970,6 +983,10 @@ decide(struct mime *m, struct layer *l)
 	say_two(m, l->top, layer_off(l, l->off), "a delimiter, or text: ", line, "", SPAN_NONE);
 	l->soft = d;
 	no_delimiter(l);
+	/* to the one reading that opened a part the line is no text of it */
+	below = below_soft(l, d.boundary->owner);
+	if (l->top != below)
+		pop_to(l, below);
 }
 
 /* Octets of the line that is looked at, up to its end or as many as it takes to know. */
@@ -1075,18 +1092,6 @@ delimiter_step(struct mime *m, struct layer *l)
 	} else {
 		take(l, in, n);
 	}
-}
-
-/* The frame below the outermost that began at a line that only some take for a delimiter. */
-static struct frame *
-below_soft(struct layer *l, const struct frame *owner)
-{
-	struct frame *below = l->top;
-
-	for (struct frame *f = l->top; f != owner && f != NULL; f = f->below)
-		if (f->soft)
-			below = f->below;
-	return below;
 }
 
 static void

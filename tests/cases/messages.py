@@ -171,3 +171,12 @@ def differences(mine, theirs):
         if other.digests and one.digests and not one.digests & other.digests:
             found.add("content")
     return found
+
+
+def is_among_readings(record, theirs):
+    """We say that it can be read in two ways, and all that they find is in one of these."""
+    parts = record["parts"]
+    contents = {p.get("sha256") for p in parts}
+    names = {name_of(name) for p in parts for name in (p.get("filename"), *p.get("names", []))}
+    return any(p.get("ambiguous") for p in parts) and all(
+        (not p.digests or p.digests & contents) and (p.filename is None or p.filename in names) for p in theirs)

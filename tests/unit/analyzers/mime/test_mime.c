@@ -75,9 +75,7 @@ static const struct row rows[] = {
 	"MZ\r\n"
 	"--Y--\r\n"
 	"more]\n"
-	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Y--} [MZ\r\n"
-	"--Y--\r\n"
-	"]\n"
+	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Y--} [MZ]\n"
 	"|0 1 2 /2 /1 /0",
 	false},
     {"M-002 two Content-Type",
