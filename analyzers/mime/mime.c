@@ -76,10 +76,12 @@ layer_new(struct mime *m, struct frame *root, uint64_t base)
 	l->guess = malloc(m->limits.boundary);
 	mime_header_init(&l->header, m->limits.header);
 	m->layers[m->n_layers++] = l;
-	if (l->held == NULL || l->guess == NULL || l->copy == NULL ||
-	    !mime_boundaries_init(&l->boundaries, m->limits.boundary))
-		m->no_memory = true;
-	return l;
+	if (l->held != NULL && l->guess != NULL && l->copy != NULL &&
+	    mime_boundaries_init(&l->boundaries, m->limits.boundary))
+		return l;
+	m->no_memory = true;
+	layer_free(m, l);
+	return NULL;
 }
 
 uint64_t
@@ -286,6 +288,7 @@ open_sub(struct mime *m, struct layer *l, struct tap *t)
 
 	if (m->n_layers == LAYERS_MAX) {
 		say(m, t->frame, MIME_ODD_TOO_DEEP, layer_off(l, l->off), "decoded within decoded");
+		t->mute = true;
 		return NULL;
 	}
 	sub = layer_new(m, t->frame, layer_off(l, l->off));
@@ -397,7 +400,10 @@ open_message(struct mime *m, struct layer *l, struct frame *f, enum mime_encodin
 	sub = open_sub(m, l, t);
 	if (sub == NULL)
 		return;
-	f->children++;
+	if (f->part.shape == MIME_MESSAGE)
+		f->children++;
+	else
+		f->generated++;
 	begin_header(m, sub, f, f->part.shape != MIME_MESSAGE);
 }
 
@@ -1340,7 +1346,7 @@ mime_new(const struct mime_limits *limits)
 		return NULL;
 	m->limits = with_defaults(limits);
 	l = layer_new(m, NULL, 0);
-	if (l != NULL && !m->no_memory)
+	if (l != NULL)
 		begin_header(m, l, NULL, false);
 	if (!m->no_memory)
 		return m;

@@ -55,6 +55,7 @@ struct tap {
 	unsigned told; /* faults */
 	bool finished;
 	struct layer *sub;    /* NULL: the caller gets the content */
+	bool mute;	      /* nobody gets it: it would be decoded too deep */
 	struct mime_uu *scan; /* files in a text; or NULL */
 	struct span scan_left;
 	bool scanning;	    /* it may have more to say */
@@ -151,7 +152,7 @@ struct mime {
 
 struct mime_event *queue_event(
     struct mime *, const struct frame *, enum mime_kind, uint64_t off, struct span octets);
-/* a, b and so on: up to four texts in a row; NULL ends them. */
+/* detail: a constant, or NULL; say_two() makes one of both readings. */
 void say(struct mime *, struct frame *, enum mime_anomaly, uint64_t off, const char *detail);
 void say_two(struct mime *, struct frame *, uint64_t off, const char *what, struct span one,
     const char * or, struct span other);
@@ -176,8 +177,8 @@ void tap_free(struct mime *, struct tap *);
 void tap_scan(struct mime *, struct tap *);
 /* One step of the octets on their way. */
 void tap_run(struct mime *, struct layer *);
-/* One step of the end of the last tap; false: it is gone. */
-bool tap_close(struct mime *, struct layer *);
+/* One step of the end of the last tap. */
+void tap_close(struct mime *, struct layer *);
 
 /* ---- mime.c ---- */
 

@@ -130,7 +130,7 @@ deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
 
 	if (faults != NULL)
 		say_faults(m, t->target, faults, &t->told, 0);
-	if (out.n == 0)
+	if (out.n == 0 || t->mute)
 		return;
 	if (t->sub == NULL ||
 	    (t->frame->part.shape == MIME_MESSAGE && t->frame->part.encoding == t->decoder.kind))
@@ -208,7 +208,7 @@ target_ends(struct mime *m, struct layer *l, struct tap *t)
 	t->target = t->frame;
 }
 
-bool
+void
 tap_close(struct mime *m, struct layer *l)
 {
 	struct tap *t = l->taps[l->n_taps - 1];
@@ -216,18 +216,17 @@ tap_close(struct mime *m, struct layer *l)
 	if (!t->finished) {
 		t->finished = true;
 		deliver(m, l, t, mime_decoder_finish(&t->decoder));
-		return true;
+		return;
 	}
 	if (scan(m, l, t) || scan_finish(m, l, t))
-		return true;
+		return;
 	if (t->sub != NULL && t->sub->state != L_DONE) {
 		t->sub->eof = true;
-		return true;
+		return;
 	}
 	if (t->sub != NULL)
 		layer_free(m, t->sub);
 	target_ends(m, l, t);
 	l->n_taps--;
 	tap_free(m, t);
-	return false;
 }

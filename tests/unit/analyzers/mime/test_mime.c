@@ -8,6 +8,7 @@
 
 #include "mime/charset.h"
 #include "mime_text.h"
+#include "tests/unit/alloc.h"
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -649,6 +650,25 @@ static const struct row rows[] = {
 	"1.1 text/plain base64 [hello]\n"
 	"|0 1 /1 /0",
 	false},
+    {"two readings and a part behind the close",
+	M(V "Content-Type: message/rfc822\r\nContent-Type: multipart/mixed; "
+	    "boundary=B\r\n\r\n--B\r\n\r\none\r\n--B--\r\n--B\r\n\r\ntwo\r\n--B--\r\n"),
+	"multipart/mixed {duplicate_fields}{ambiguous: Content-Type: message/rfc822 or: "
+	"multipart/mixed}{mime_part_after_close}\n"
+	"~0.1 text/plain {mime_broken_header}{ambiguous: a line that is no field begins the body, "
+	"or: the header goes on behind it} [--B\r\n"
+	"\r\n"
+	"one\r\n"
+	"--B--\r\n"
+	"--B\r\n"
+	"\r\n"
+	"two\r\n"
+	"--B--\r\n"
+	"]\n"
+	"1 text/plain [one]\n"
+	"2 text/plain [two]\n"
+	"|0 1 2 /2 3 /3 /1 /0",
+	false},
 };
 
 /* The message in pieces of so many octets, the first of them "first" long. */
@@ -755,12 +775,50 @@ test_bare_lf(void **state)
 	assert_true(same);
 }
 
+/* Every request for memory fails once: it is said so, nothing is lost, nothing is used after. */
+static bool
+read_without_memory(struct span octets)
+{
+	struct mime *m = mime_new(NULL);
+	struct mime_text t;
+	bool whole;
+
+	if (m == NULL)
+		return false;
+	mime_text_init(&t);
+	whole = mime_text_feed(&t, m, octets) && mime_text_finish(&t, m);
+	mime_free(m);
+	mime_text_free(&t);
+	return whole;
+}
+
+static void
+test_no_memory(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		struct span octets = span_of(rows[i].octets, rows[i].n);
+		unsigned n = 1;
+
+		for (bool whole = false; !whole; n++) {
+			bool said;
+
+			alloc_fail_at(n);
+			said = !read_without_memory(octets);
+			whole = !alloc_failed();
+			assert_true(!said || !whole);
+		}
+		assert_true(n > 5);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_cut),
 	    cmocka_unit_test(test_bare_lf),
+	    cmocka_unit_test(test_no_memory),
 	};
 	int failed;
 

@@ -30,7 +30,8 @@ struct tally {
 	bool ended;
 };
 
-/* A message: a head, then a unit so many times, then a tail. each "~" in unit is a digit of its number. */
+/* A message: a head, then a unit so many times, then a tail. each "~" in unit is a digit of its
+ * number. */
 struct source {
 	const char *head, *unit, *tail;
 	size_t times;
