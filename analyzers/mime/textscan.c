@@ -128,14 +128,31 @@ skip_blanks(struct span s)
 /* Control characters that texts have: BS, HT, LF, VT, FF, CR, SUB (of DOS), ESC (of terminals). */
 #define TEXT_CONTROLS 0x0c003f00u
 
-static bool
-has_controls(struct span s)
-{
-	unsigned odd = 0;
+#define EVERY(octet) (UINT64_MAX / 255 * (octet))
 
-	for (size_t i = 0; i < s.n; i++) /* without a branch: a compiler makes vectors of it */
-		odd |= (unsigned)(s.p[i] < 0x20) & ~(TEXT_CONTROLS >> (s.p[i] & 31u));
-	return (odd & 1) != 0;
+/* Eight octets at once: nearly all of them are no control characters. *high: one above 0x7f. */
+static bool
+has_controls(struct span s, bool *high)
+{
+	uint64_t any = 0, eight = 0;
+	size_t n = 0;
+
+	while (n < s.n) {
+		size_t step = s.n - n < 8 ? s.n - n : 8;
+
+		eight = EVERY(' ');
+		memcpy(&eight, s.p + n, step);
+		any |= eight;
+		/* the first bit of each octet that is below 0x20, and of some more: looked at below
+		 */
+		if (((eight - EVERY(0x20)) & ~eight & EVERY(0x80)) != 0)
+			for (size_t i = n; i < n + step; i++)
+				if (s.p[i] < 0x20 && (TEXT_CONTROLS >> s.p[i] & 1) == 0)
+					return true;
+		n += step;
+	}
+	*high = (any & EVERY(0x80)) != 0;
+	return false;
 }
 
 /* A sequence that the end of the prefix cuts does not count. */
@@ -277,13 +294,14 @@ wide_kind(struct span s, bool little)
 {
 	uint8_t narrow[WIDE_MAX];
 	size_t n = 0;
+	bool eight_bit;
 
 	for (size_t i = 0; i + 1 < s.n && n < sizeof(narrow); i += 2) {
 		uint8_t low = s.p[i + (little ? 0 : 1)], high = s.p[i + (little ? 1 : 0)];
 
 		narrow[n++] = high == 0 && low < 0x80 ? low : '?';
 	}
-	return has_controls(span_of(narrow, n)) ? NULL : text_kind(span_of(narrow, n));
+	return has_controls(span_of(narrow, n), &eight_bit) ? NULL : text_kind(span_of(narrow, n));
 }
 
 /* Without a mark: every other octet of the first ones is NUL, and no other one is. */
@@ -337,12 +355,14 @@ look_for_wide(struct span s, const char **charset)
 const char *
 textscan_look(struct span s, const char **charset)
 {
-	if (has_controls(s))
+	bool high;
+
+	if (has_controls(s, &high))
 		return look_for_wide(s, charset);
 	if (s.n >= 2 &&
 	    (span_starts(s, span_str("\xff\xfe")) || span_starts(s, span_str("\xfe\xff"))))
 		return look_for_wide(s, charset);
-	*charset = span_is_ascii(s) ? "us-ascii" : is_utf8_prefix(s) ? "utf-8" : "unknown-8bit";
+	*charset = !high ? "us-ascii" : is_utf8_prefix(s) ? "utf-8" : "unknown-8bit";
 	if (span_starts(s, span_str("\xef\xbb\xbf")))
 		s = span_from(s, 3);
 	return text_kind(s);

@@ -193,6 +193,12 @@ test_texts(void **state)
 			    texts[i].charset);
 }
 
+static void
+put(uint8_t *to, const char *octets, size_t n)
+{
+	memcpy(to, octets, n);
+}
+
 /* The mark of an ISO 9660 image stands behind what decides about everything else. */
 static void
 test_iso(void **state)
@@ -200,7 +206,7 @@ test_iso(void **state)
 	static uint8_t image[40000];
 
 	(void)state;
-	memcpy(image + 32769, "CD001", 5);
+	put(image + 32769, "CD001", 5);
 	for (size_t chunk = 1; chunk < sizeof(image); chunk = chunk * 3 + 1)
 		assert_type(
 		    span_of(image, sizeof(image)), chunk, "application/x-iso9660-image", NULL);
@@ -216,8 +222,8 @@ test_tar(void **state)
 	static uint8_t block[1024];
 
 	(void)state;
-	memcpy(block, "name", 4);
-	memcpy(block + 257, "ustar", 5);
+	put(block, "name", 4);
+	put(block + 257, "ustar", 5);
 	assert_type(span_of(block, sizeof(block)), 100, "application/x-tar", NULL);
 }
 
@@ -229,8 +235,8 @@ test_ole(void **state)
 	static uint8_t file[4096];
 
 	(void)state;
-	memcpy(file, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8);
-	memcpy(file + 1024 + 128, name, sizeof(name) - 1);
+	put(file, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8);
+	put(file + 1024 + 128, name, sizeof(name) - 1);
 	assert_type(span_of(file, sizeof(file)), 512, "application/msword", NULL);
 }
 
@@ -242,9 +248,9 @@ test_cut_character(void **state)
 
 	(void)state;
 	memset(text, 'a', sizeof(text));
-	memcpy(text + DETECT_PREFIX - 2, "\xe2\x82\xac", 3);
+	put(text + DETECT_PREFIX - 2, "\xe2\x82\xac", 3);
 	assert_type(span_of(text, sizeof(text)), 1000, "text/plain", "utf-8");
-	memcpy(text + DETECT_PREFIX - 4, "\xe2\x82", 2);
+	put(text + DETECT_PREFIX - 4, "\xe2\x82", 2);
 	assert_type(span_of(text, sizeof(text)), 1000, "text/plain", "unknown-8bit");
 }
 
