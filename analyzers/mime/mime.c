@@ -902,16 +902,23 @@ pop_to(struct layer *l, struct frame *keep)
 	l->popping = true;
 }
 
+/* A delimiter ends them. */
 static void
-hard_delimiter(struct mime *m, struct layer *l, const struct mime_delimiter *d)
+finish_headers(struct mime *m, struct layer *l)
 {
-	struct frame *owner = d->boundary->owner;
-
 	if (l->top->in_header)
 		finish_header(m, l);
 	/* a message without a body: its header had an end, the delimiter comes at once */
 	while (l->top->in_header)
 		end_header(m, l);
+}
+
+static void
+hard_delimiter(struct mime *m, struct layer *l, const struct mime_delimiter *d)
+{
+	struct frame *owner = d->boundary->owner;
+
+	finish_headers(m, l);
 	if (owner->closed && !d->close)
 		say(m, owner, MIME_ODD_AFTER_CLOSE, layer_off(l, l->off), NULL);
 	pop_to(l, owner);
@@ -966,7 +973,6 @@ decide(struct mime *m, struct layer *l)
 {
 	struct span line = held_line(l);
 	struct mime_delimiter d = {0};
-	struct frame *below;
 
 	if (line.n >= 2 && line.p[1] == '-')
 		d = mime_boundaries_match(&l->boundaries, span_from(line, 2));
@@ -988,11 +994,12 @@ decide(struct mime *m, struct layer *l)
 	}
 	say_two(m, l->top, layer_off(l, l->off), "a delimiter, or text: ", line, "", SPAN_NONE);
 	l->soft = d;
-	no_delimiter(l);
 	/* to the one reading that opened a part the line is no text of it */
-	below = below_soft(l, d.boundary->owner);
-	if (l->top != below)
-		pop_to(l, below);
+	if (l->top != below_soft(l, d.boundary->owner)) {
+		finish_headers(m, l);
+		pop_to(l, below_soft(l, d.boundary->owner));
+	}
+	no_delimiter(l);
 }
 
 /* Octets of the line that is looked at, up to its end or as many as it takes to know. */
