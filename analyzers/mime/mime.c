@@ -1168,6 +1168,8 @@ eol_at_end(struct span s)
 static void
 line_ends(struct layer *l)
 {
+	if (l->empty && l->eol[l->eol_n - 1] == '\n')
+		l->armed = 0; /* such a line ends any header */
 	l->plain = false;
 	l->guessing = l->guessing && l->armed > 1;
 	if (l->armed > 0)
@@ -1195,8 +1197,7 @@ body_run(struct mime *m, struct layer *l)
 	to_taps(l, span_first(some, some.n - eol), lies);
 	take(l, in, some.n);
 	l->bol = eol > 0;
-	if (begins && eol == some.n)
-		l->armed = 0; /* an empty line ends any header */
+	l->empty = begins && eol == some.n;
 	if (l->bol)
 		line_ends(l);
 }
@@ -1208,6 +1209,8 @@ body_step(struct mime *m, struct layer *l)
 
 	if (l->eol_n == 1 && l->eol[0] == '\r' && in->p[0] == '\n') {
 		l->eol[l->eol_n++] = '\n';
+		if (l->empty)
+			l->armed = 0;
 		take(l, in, 1);
 	} else if (l->bol && !l->plain && l->soft.boundary != NULL) {
 		if (l->eol_n > 0)

@@ -95,6 +95,7 @@ struct layer {
 	uint64_t base;	     /* of a decoded content: offset of its first octet in the message */
 
 	bool bol, plain; /* at the start of a line; of one that is known to be no delimiter */
+	bool empty;	 /* nothing was in the line before it */
 	uint8_t eol[2];	 /* the line end before it, which may belong to a delimiter */
 	size_t eol_n;
 	uint8_t last; /* octet of content */
