@@ -1067,7 +1067,12 @@ behind_delimiter(struct mime *m, struct layer *l)
 {
 	struct frame *owner = l->delimiter.boundary->owner;
 
-	if (l->delimiter.close) {
+	/* files in the text before it may have been the last parts */
+	if (!l->delimiter.close && m->parts >= m->limits.parts) {
+		say(m, owner, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
+		m->full = true;
+	}
+	if (l->delimiter.close || m->full) {
 		l->state = L_BODY;
 		l->bol = true;
 		return;
@@ -1132,6 +1137,8 @@ open_content(struct mime *m, struct layer *l)
 
 	l->open = OPEN_NONE;
 	l->armed = 0;
+	if (m->parts >= m->limits.parts)
+		return;
 	if (owner != NULL) {
 		say_two(m, owner, layer_off(l, l->off),
 		    "an undeclared boundary, or text: ", span_of(l->guess, l->guess_n), "",
