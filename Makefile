@@ -211,6 +211,8 @@ test-long: deps-test
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
 	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
+	+@$(MAKE) --no-print-directory $(BUILD)/unit/analyzers/mime/test_mime_limits
+	MIME_SCALE=20 $(BUILD)/unit/analyzers/mime/test_mime_limits
 	+@$(MAKE) --no-print-directory test-root
 
 ## test-package: the package on a bare Debian 12 booted by systemd (a minute)

@@ -1,6 +1,9 @@
 """What is in messages: FIELD rows M5, M6, M7, M9, M13; SECURITY case M-040 (the message itself goes on)."""
 
+import base64
 import hashlib
+import io
+import zipfile
 
 import pytest
 
@@ -90,3 +93,50 @@ def test_the_session_goes_on_when_nothing_is_found(campus, gateway):
             assert client.data(f"Subject: {subject}\r\n\r\nx\r\n.\r\n").code == 250
     assert len(campus.settle()) == 2
     assert [r["email"]["subject"] for r in gate.records("smtp")] == ["first", "second"]
+
+
+def zip_archive(name):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, b"x" * 1000)
+    return out.getvalue()
+
+
+def ar_archive(name):
+    """Read by libarchive, inside the sandbox of a worker."""
+    return b"!<arch>\n" + f"{name + '/':16}{0:<12}{0:<6}{0:<6}{'100644':8}{4:<10}".encode() + b"`\nabcd"
+
+
+@pytest.mark.parametrize("make", [zip_archive, ar_archive])
+def test_a_name_in_an_archive_M8_M9(fake, gateway, make):
+    server = fake()
+    gate = gateway(server, content={"deny_extensions": ["exe"]})
+    body = base64.encodebytes(make("setup.exe")).replace(b"\n", b"\r\n")
+    with gate.client() as client:
+        client.hello()
+        client.envelope()
+        answer = client.data(b"Content-Type: application/octet-stream; name=a.bin\r\n"
+                             b"Content-Transfer-Encoding: base64\r\n\r\n" + body + b".\r\n")
+        assert answer.is_(550, "5.7.1"), answer
+    assert not server.mails
+    part = gate.record("smtp")["email"]["parts"][0]
+    assert [m["name"] for m in part["members"]] == ["setup.exe"]
+
+
+def test_every_part_of_the_analysis_works_in_the_sandbox_M3_M4_M11(fake, gateway):
+    """Charsets, types, all digests: what these load is loaded before the sandbox closes."""
+    gate = gateway(fake(), mime={"digests": ["sha256", "sha1", "md5"]})
+    with gate.client() as client:
+        client.hello()
+        client.envelope()
+        assert client.data(
+            b"Subject: =?iso-2022-jp?B?GyRCRnxLXDhsGyhC?= =?koi8-r?B?8NLJ18XU?=\r\n"
+            b"Content-Type: text/html; name*=windows-1252''%80.html\r\n\r\n"
+            b'<a href="http://example.org/x">x</a>\r\n.\r\n').code == 250
+    email = gate.record("smtp")["email"]
+    assert email["subject"] == "\u65e5\u672c\u8a9e\u041f\u0440\u0438\u0432\u0435\u0442"
+    assert email["url"] == ["http://example.org/x"]
+    part = email["parts"][0]
+    assert part["filename"] == "\u20ac.html"
+    assert part["detected_type"] == "text/html"
+    assert [len(part[d]) for d in ("sha256", "sha1", "md5")] == [64, 40, 32]

@@ -39,6 +39,14 @@ made_le(struct made *m, uint64_t value, size_t n)
 }
 
 static inline void
+made_set(struct made *m, size_t at, uint8_t value)
+{
+	if (m->p == NULL || at >= m->n)
+		abort();
+	m->p[at] = value;
+}
+
+static inline void
 made_free(struct made *m)
 {
 	free(m->p);

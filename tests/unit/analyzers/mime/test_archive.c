@@ -187,8 +187,10 @@ open_all(void **state)
 	const char *why = NULL;
 
 	(void)state;
-	if (analyzers_init(false, &why) && analyzers_init(false, &why))
+	if (analyzers_init(false, &why)) {
+		assert_true(analyzers_init(false, &why)); /* again: nothing is done */
 		return 0;
+	}
 	print_error("%s\n", why);
 	return -1;
 }

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 #include <zlib.h>
@@ -23,7 +24,7 @@ pack(struct made *m, const char *name, const uint8_t *octets, size_t n)
 	assert_non_null(out);
 	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
 	if (name != NULL) {
-		strcpy(copy, name);
+		snprintf(copy, sizeof(copy), "%s", name);
 		assert_int_equal(deflateSetHeader(&z, &header), Z_OK);
 	}
 	z.next_in = (Bytef *)(uintptr_t)octets;
@@ -85,7 +86,7 @@ test_damaged(void **state)
 
 	(void)state;
 	pack(&m, "a", (const uint8_t *)"hello", 5);
-	m.p[14] = 0xff;
+	made_set(&m, 14, 0xff);
 	assert_made(&m, "a=5/27 partial fault: deflated data is damaged");
 }
 
@@ -112,7 +113,8 @@ test_m034_bomb(void **state)
 	archive_reader_free(a);
 
 	/* its trailer lies: the rate tells */
-	memset(m.p + m.n - 4, 0, 4);
+	for (size_t i = 1; i <= 4; i++)
+		made_set(&m, m.n - i, 0);
 	budget = (struct archive_budget){10, ARCHIVE_BUDGET_INFLATE};
 	a = archive_reader_new(span_str(GZIP), &budget);
 	archive_reader_feed(a, span_of(m.p, m.n));

@@ -114,7 +114,8 @@ test_bounds(void **state)
 	urls_free(u);
 
 	memset(line, 'x', sizeof(line));
-	memcpy(line, "http://", 7);
+	for (size_t i = 0; i < 7; i++)
+		line[i] = "http://"[i];
 	u = urls_new(2);
 	urls_begin(u, false);
 	urls_feed(u, span_of(line, sizeof(line)));

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "archives.h"
+#include "tests/unit/alloc.h"
 
 #define ZIP "application/zip"
 
@@ -364,6 +365,33 @@ test_m034_nested(void **state)
 	assert_made(&m, "r/r.zip=132/20 BOMB ");
 }
 
+/* Memory that runs out at any request: what is known stays, and nothing is lost or touched twice.
+ */
+static void
+test_no_memory(void **state)
+{
+	struct archive_budget budget = {10, 0};
+	struct archive_reader *a;
+	struct made m = {0};
+	unsigned n = 0;
+
+	(void)state;
+	zip_end(&m, 2, make_two(&m, &a_txt, &a_txt), "");
+	do {
+		alloc_fail_at(++n);
+		a = archive_reader_new(span_str(ZIP), &budget);
+		if (a != NULL) {
+			archive_reader_feed(a, span_of(m.p, m.n));
+			archive_reader_finish(a);
+			assert_true(archive_reader_members(a)->n <= 2);
+		}
+		archive_reader_free(a);
+		budget.members = 10;
+	} while (alloc_failed());
+	assert_true(n > 4);
+	made_free(&m);
+}
+
 static void
 test_budget(void **state)
 {
@@ -402,6 +430,7 @@ main(void)
 	    cmocka_unit_test(test_truncated),
 	    cmocka_unit_test(test_m034_overlapping),
 	    cmocka_unit_test(test_m034_nested),
+	    cmocka_unit_test(test_no_memory),
 	    cmocka_unit_test(test_budget),
 	};
 
