@@ -122,17 +122,26 @@ def test_every_reason_is_used():
     assert KNOWN.keys() - {name_of(e) for e in ORACLE} == set()
 
 
+def spine(tree):
+    """[(type, types of its children or None)]: {"multipart/mixed": {"multipart/related": ["text/plain"]}}"""
+    while isinstance(tree, dict):
+        ((kind, tree),) = tree.items()
+        yield kind, tree if isinstance(tree, list) else None
+
+
 def test_zbateson_types(plain):
-    """What they say of subjects and of the types of children."""
+    """What they say of the types of parts; files within a text are its children to both of us."""
     checked = 0
     for entry in (e for e in ORACLE if isinstance((e.get("upstream") or {}).get("parts"), dict)):
-        mine = list(messages.ours(record_of(plain, entry)))
-        for kind, children in entry["upstream"]["parts"].items():
-            assert mine[0].type == kind, entry["file"]
-            top = [p.type for p in mine if p.path and p.path.count(".") == 0]
-            assert len(top) >= len(children), entry["file"]
+        parts = record_of(plain, entry)["parts"]
+        for kind, children in spine(entry["upstream"]["parts"]):
+            top = next(p for p in parts if p["mime_type"] == kind)
+            above = top["path"] + "." if top["path"] else ""
+            under = [p["mime_type"] for p in parts
+                     if p is not top and p["path"].startswith(above) and "." not in p["path"].removeprefix(above)]
+            assert children is None or under == children, entry["file"]
             checked += 1
-    assert checked > 0
+    assert checked > 5
 
 
 def attachments_of(record):
@@ -158,8 +167,14 @@ def test_php_attachments(plain):
 
 HARMLESS = {"mime_invalid_address"}  # every message of the set is from "me"
 
-# neither found, nor said to be odd
+# Neither found, nor said to be odd.
 UNSEEN = {
+    "multi.yenc": "yEnc behind other text: not looked for yet, only where a part begins with it (M-032)",
+    "multipart-escape_multict-singlepart-b64h-basic-base64-mixedlen": "multi\\part/mixed is no multipart to any program",
+    "multipart-miss:anydef-singlepart-b64h-basic-base64-mixedlen": "no type at all: a text to every program",
+    "multipart-sp_type-singlepart-b64h-basic-base64-mixedlen": "singlepart/mixed is no multipart to any program",
+    "multipart-ulti_type-singlepart-b64h-basic-base64-mixedlen": "ultipart/mixed is no multipart to any program",
+    "multipart-basic-singlepart-binhex40": "recognised and named: the encoding is mac-binhex40, the type found its own",
 }
 
 
