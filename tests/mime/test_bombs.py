@@ -5,6 +5,7 @@ memory is below a number, and time grows as the input does. BOMBS=full: the size
 names, which take minutes.
 """
 
+import base64
 import dataclasses
 import gzip
 import io
@@ -143,8 +144,6 @@ def test_M_019_M_018_coded_in_coded():
     """Every level that is decoded is a fifth of the one that it is in."""
 
     def make(n):
-        import base64  # pylint: disable=import-outside-toplevel
-
         message = b"\r\nthe innermost\r\n" * (n // 1000)
         for _ in range(20):
             message = (b"MIME-Version: 1.0\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
@@ -271,8 +270,6 @@ def zipped(files):
 
 
 def attached(content, name):
-    import base64  # pylint: disable=import-outside-toplevel
-
     return BASE64.replace(b"\r\n\r\n", b"\r\nContent-Disposition: attachment; filename=%s\r\n\r\n" % name.encode()) + (
         base64.encodebytes(content))
 
