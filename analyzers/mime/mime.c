@@ -993,7 +993,8 @@ decide(struct mime *m, struct layer *l)
 		return;
 	}
 	say_two(m, l->top, layer_off(l, l->off), "a delimiter, or text: ", line, "", SPAN_NONE);
-	l->soft = d;
+	if (!d.close)
+		l->soft = d;
 	/* to the one reading that opened a part the line is no text of it */
 	if (l->top != below_soft(l, d.boundary->owner)) {
 		finish_headers(m, l);
@@ -1123,7 +1124,7 @@ open_soft(struct mime *m, struct layer *l)
 		return;
 	}
 	l->soft.boundary = NULL;
-	if (d.close || l->top->part.depth >= m->limits.depth || m->parts >= m->limits.parts)
+	if (l->top->part.depth >= m->limits.depth || m->parts >= m->limits.parts)
 		return;
 	l->top->generated++;
 	begin_header(m, l, l->top, true);

@@ -82,6 +82,21 @@ static const struct row rows[] = {
 	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Y--} [MZ]\n"
 	"|0 1 2 /2 /1 /0",
 	false},
+    {"M-001 both boundaries close",
+	M(V "Content-Type: multipart/mixed; boundary=X; "
+	    "boundary=Y\r\n\r\n--X\r\n\r\none\r\n--Y\r\n" EXE
+	    "\r\nMZ\r\n--Y--\r\n--X--\r\n"),
+	"multipart/mixed {ambiguous: parameter twice: the first; or the last}{ambiguous: boundary: "
+	"X or: Y}\n"
+	"1 text/plain {ambiguous: a delimiter, or text: --Y} [one\r\n"
+	"--Y\r\n"
+	"Content-Disposition: attachment; filename=a.exe\r\n"
+	"\r\n"
+	"MZ\r\n"
+	"--Y--]\n"
+	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Y--} [MZ]\n"
+	"|0 1 2 /2 /1 /0",
+	false},
     {"M-002 two Content-Type",
 	M(V "Content-Type: multipart/mixed; boundary=X\r\nContent-Type: multipart/mixed; "
 	    "boundary=Y\r\n\r\n--Y\r\n" EXE "\r\nMZ\r\n--Y--\r\n"),
