@@ -602,10 +602,14 @@ begin_body(struct mime *m, struct layer *l, struct frame *f, enum mime_body body
 	}
 	if (f->part.shape != MIME_LEAF || f->part.depth < m->limits.depth)
 		open_other_readings(m, l, f, body);
-	if (body == MIME_BODY_MESSAGE && !coded) {
-		f->children++;
-		begin_header(m, l, f, false);
+	if (body != MIME_BODY_MESSAGE || coded)
+		return;
+	if (m->parts >= m->limits.parts) { /* other readings took what there was */
+		say(m, f, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
+		return;
 	}
+	f->children++;
+	begin_header(m, l, f, false);
 }
 
 static void

@@ -84,8 +84,7 @@ static const struct row rows[] = {
 	false},
     {"M-001 both boundaries close",
 	M(V "Content-Type: multipart/mixed; boundary=X; "
-	    "boundary=Y\r\n\r\n--X\r\n\r\none\r\n--Y\r\n" EXE
-	    "\r\nMZ\r\n--Y--\r\n--X--\r\n"),
+	    "boundary=Y\r\n\r\n--X\r\n\r\none\r\n--Y\r\n" EXE "\r\nMZ\r\n--Y--\r\n--X--\r\n"),
 	"multipart/mixed {ambiguous: parameter twice: the first; or the last}{ambiguous: boundary: "
 	"X or: Y}\n"
 	"1 text/plain {ambiguous: a delimiter, or text: --Y} [one\r\n"
