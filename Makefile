@@ -17,7 +17,8 @@ DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev l
 	libmagic-dev libarchive-dev zlib1g-dev
 DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
-# deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and boots a bare Debian.
+# deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
+# boots a bare Debian.
 DEPS_BENCH := libgmime-3.0-dev openssl
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
