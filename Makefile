@@ -17,7 +17,9 @@ DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev l
 	libmagic-dev libarchive-dev zlib1g-dev
 DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
-# deps-deb: what makes the package. deps-root: what makes and boots a bare Debian.
+# deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
+# boots a bare Debian.
+DEPS_BENCH := libgmime-3.0-dev openssl
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -173,6 +175,19 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS))
 
+## bench: MB/s beside what others do (W=mime: messages, against GMime 3 and SHA-256 alone)
+.PHONY: bench bench-mime
+W ?= mime
+bench: $(addprefix bench-,$(W))
+bench-mime: deps-bench
+	+@$(PARALLEL) $(BUILD)/bench/bench_mime $(BUILD)/bench/gmime
+	$(PYTHON) tests/bench/bench.py $(BUILD) mime
+$(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(shell pkg-config --cflags gmime-3.0 | sed 's/-I/-isystem /g') $(CFLAGS) $(LDFLAGS) -o $@ $< \
+	    $(call libs,gmime-3.0 libcrypto)
+
 # Conversations through the gate, in process.
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
 .PHONY: vectors
@@ -191,7 +206,7 @@ test: deps-test deps-lab
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
-	    --pytest tests/packaging
+	    --pytest tests/mime --pytest tests/packaging
 
 ## test-cases: CASES=folder with captures, attacks and dialogues that others made
 .PHONY: test-cases
@@ -202,7 +217,8 @@ test-cases: deps-test
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases
 
-## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), test-root
+## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), bombs of
+## full size, test-root
 FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
@@ -211,6 +227,7 @@ test-long: deps-test
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
 	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
+	BOMBS=full tests/run --pytest tests/mime
 	+@$(MAKE) --no-print-directory $(BUILD)/unit/analyzers/mime/test_mime_limits
 	MIME_SCALE=20 $(BUILD)/unit/analyzers/mime/test_mime_limits
 	+@$(MAKE) --no-print-directory test-root
@@ -278,8 +295,9 @@ format:
 
 ## deps: installs what the build needs (Debian packages) and nothing else
 ## deps-test: and what checks it; deps-lab: and the clients and servers of the lab
+## deps-bench: what make bench measures beside ours
 ## deps-deb: what makes the package; deps-root: what makes and boots a bare Debian
-.PHONY: deps deps-test deps-lab deps-deb deps-root
+.PHONY: deps deps-test deps-lab deps-bench deps-deb deps-root
 # apt takes one caller at a time, make -j has several
 ONE_APT := flock Makefile
 deps:
@@ -288,6 +306,8 @@ deps-test:
 	@$(ONE_APT) tests/deps.sh $(DEPS) $(DEPS_TEST)
 deps-lab:
 	@$(ONE_APT) tests/deps-lab.sh
+deps-bench:
+	@$(ONE_APT) tests/deps.sh $(DEPS) $(DEPS_BENCH)
 deps-deb:
 	@$(ONE_APT) tests/deps.sh $(DEPS) $(DEPS_DEB)
 deps-root:

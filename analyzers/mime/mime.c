@@ -602,10 +602,14 @@ begin_body(struct mime *m, struct layer *l, struct frame *f, enum mime_body body
 	}
 	if (f->part.shape != MIME_LEAF || f->part.depth < m->limits.depth)
 		open_other_readings(m, l, f, body);
-	if (body == MIME_BODY_MESSAGE && !coded) {
-		f->children++;
-		begin_header(m, l, f, false);
+	if (body != MIME_BODY_MESSAGE || coded)
+		return;
+	if (m->parts >= m->limits.parts) { /* other readings took what there was */
+		say(m, f, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
+		return;
 	}
+	f->children++;
+	begin_header(m, l, f, false);
 }
 
 static void
@@ -747,7 +751,7 @@ header_breaks(struct mime *m, struct layer *l)
 	l->broken = true;
 	end_header(m, l);
 	take_again(l, span_of(l->held, n + l->again.n));
-	l->armed = HELD_MAX;
+	l->armed = m->limits.fields;
 	l->guessing = false;
 }
 
@@ -902,16 +906,23 @@ pop_to(struct layer *l, struct frame *keep)
 	l->popping = true;
 }
 
+/* A delimiter ends them. */
 static void
-hard_delimiter(struct mime *m, struct layer *l, const struct mime_delimiter *d)
+finish_headers(struct mime *m, struct layer *l)
 {
-	struct frame *owner = d->boundary->owner;
-
 	if (l->top->in_header)
 		finish_header(m, l);
 	/* a message without a body: its header had an end, the delimiter comes at once */
 	while (l->top->in_header)
 		end_header(m, l);
+}
+
+static void
+hard_delimiter(struct mime *m, struct layer *l, const struct mime_delimiter *d)
+{
+	struct frame *owner = d->boundary->owner;
+
+	finish_headers(m, l);
 	if (owner->closed && !d->close)
 		say(m, owner, MIME_ODD_AFTER_CLOSE, layer_off(l, l->off), NULL);
 	pop_to(l, owner);
@@ -949,6 +960,18 @@ note_guess(struct mime *m, struct layer *l, struct span line)
 	l->armed = 2; /* this line and the next */
 }
 
+/* The frame below the outermost that began at a line that only some take for a delimiter. */
+static struct frame *
+below_soft(struct layer *l, const struct frame *owner)
+{
+	struct frame *below = l->top;
+
+	for (struct frame *f = l->top; f != owner && f != NULL; f = f->below)
+		if (f->soft)
+			below = f->below;
+	return below;
+}
+
 static void
 decide(struct mime *m, struct layer *l)
 {
@@ -964,7 +987,7 @@ decide(struct mime *m, struct layer *l)
 		return;
 	}
 	if (!d.close && m->parts >= m->limits.parts) {
-		say(m, l->top, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
+		say(m, d.boundary->owner, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
 		m->full = true;
 		no_delimiter(l);
 		return;
@@ -974,7 +997,13 @@ decide(struct mime *m, struct layer *l)
 		return;
 	}
 	say_two(m, l->top, layer_off(l, l->off), "a delimiter, or text: ", line, "", SPAN_NONE);
-	l->soft = d;
+	if (!d.close)
+		l->soft = d;
+	/* to the one reading that opened a part the line is no text of it */
+	if (l->top != below_soft(l, d.boundary->owner)) {
+		finish_headers(m, l);
+		pop_to(l, below_soft(l, d.boundary->owner));
+	}
 	no_delimiter(l);
 }
 
@@ -1043,7 +1072,12 @@ behind_delimiter(struct mime *m, struct layer *l)
 {
 	struct frame *owner = l->delimiter.boundary->owner;
 
-	if (l->delimiter.close) {
+	/* files in the text before it may have been the last parts */
+	if (!l->delimiter.close && m->parts >= m->limits.parts) {
+		say(m, owner, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
+		m->full = true;
+	}
+	if (l->delimiter.close || m->full) {
 		l->state = L_BODY;
 		l->bol = true;
 		return;
@@ -1083,18 +1117,6 @@ delimiter_step(struct mime *m, struct layer *l)
 	}
 }
 
-/* The frame below the outermost that began at a line that only some take for a delimiter. */
-static struct frame *
-below_soft(struct layer *l, const struct frame *owner)
-{
-	struct frame *below = l->top;
-
-	for (struct frame *f = l->top; f != owner && f != NULL; f = f->below)
-		if (f->soft)
-			below = f->below;
-	return below;
-}
-
 static void
 open_soft(struct mime *m, struct layer *l)
 {
@@ -1106,7 +1128,7 @@ open_soft(struct mime *m, struct layer *l)
 		return;
 	}
 	l->soft.boundary = NULL;
-	if (d.close || l->top->part.depth >= m->limits.depth || m->parts >= m->limits.parts)
+	if (l->top->part.depth >= m->limits.depth || m->parts >= m->limits.parts)
 		return;
 	l->top->generated++;
 	begin_header(m, l, l->top, true);
@@ -1120,6 +1142,8 @@ open_content(struct mime *m, struct layer *l)
 
 	l->open = OPEN_NONE;
 	l->armed = 0;
+	if (m->parts >= m->limits.parts)
+		return;
 	if (owner != NULL) {
 		say_two(m, owner, layer_off(l, l->off),
 		    "an undeclared boundary, or text: ", span_of(l->guess, l->guess_n), "",
@@ -1156,6 +1180,8 @@ eol_at_end(struct span s)
 static void
 line_ends(struct layer *l)
 {
+	if (l->empty && l->eol[l->eol_n - 1] == '\n')
+		l->armed = 0; /* such a line ends any header */
 	l->plain = false;
 	l->guessing = l->guessing && l->armed > 1;
 	if (l->armed > 0)
@@ -1167,7 +1193,7 @@ static void
 body_run(struct mime *m, struct layer *l)
 {
 	struct span *in = input(l), some;
-	const bool lies = can_lie(l);
+	const bool lies = can_lie(l), begins = l->bol;
 	size_t eol;
 
 	some = span_first(*in, run_limit(l, lies));
@@ -1183,6 +1209,7 @@ body_run(struct mime *m, struct layer *l)
 	to_taps(l, span_first(some, some.n - eol), lies);
 	take(l, in, some.n);
 	l->bol = eol > 0;
+	l->empty = begins && eol == some.n;
 	if (l->bol)
 		line_ends(l);
 }
@@ -1194,6 +1221,8 @@ body_step(struct mime *m, struct layer *l)
 
 	if (l->eol_n == 1 && l->eol[0] == '\r' && in->p[0] == '\n') {
 		l->eol[l->eol_n++] = '\n';
+		if (l->empty)
+			l->armed = 0;
 		take(l, in, 1);
 	} else if (l->bol && !l->plain && l->soft.boundary != NULL) {
 		if (l->eol_n > 0)

@@ -27,7 +27,6 @@
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
 #define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
 #define COPY_MAX	4096	   /* octets that several taps take at once */
-#define HELD_MAX	16	   /* lines behind a broken header in which it may go on */
 #define KEPT_VALUES_MAX (1u << 20) /* octets of memory, of values of all open parts; then: */
 #define KEPT_VALUE_MIN	8192	   /* of each */
 
@@ -95,6 +94,7 @@ struct layer {
 	uint64_t base;	     /* of a decoded content: offset of its first octet in the message */
 
 	bool bol, plain; /* at the start of a line; of one that is known to be no delimiter */
+	bool empty;	 /* nothing was in the line before it */
 	uint8_t eol[2];	 /* the line end before it, which may belong to a delimiter */
 	size_t eol_n;
 	uint8_t last; /* octet of content */
@@ -110,7 +110,7 @@ struct layer {
 	bool popping;
 	struct frame *keep; /* frames above it go */
 	enum open_as open;
-	unsigned armed; /* lines in which a header may go on */
+	unsigned armed; /* lines in which a header that broke may go on, to an empty one */
 	uint8_t *guess; /* boundary that nobody declared */
 	size_t guess_n;
 	bool guessing;

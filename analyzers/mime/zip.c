@@ -324,6 +324,16 @@ take_hidden(struct zip *z, const struct entry *e)
 	}
 }
 
+/* Who goes by the central directory sees it under each of its names. */
+static void
+take_twice(struct zip *z, const struct local *local, const struct entry *e)
+{
+	const struct member member = as_member(e, true);
+
+	if (!span_eq(members_get(z->m, local->member).name, span_first(e->name, MEMBER_NAME_MAX)))
+		members_add(z->m, &member);
+}
+
 static void
 take_central(struct zip *z, struct span record)
 {
@@ -343,6 +353,7 @@ take_central(struct zip *z, struct span record)
 	if (local == NULL) {
 		take_hidden(z, &e);
 	} else if (local->in_central) {
+		take_twice(z, local, &e);
 		members_ambiguous(z->m, "one member", members_get(z->m, local->member).name,
 		    "twice in the central directory", e.name);
 		z->m->bomb = true;

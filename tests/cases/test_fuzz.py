@@ -1,6 +1,7 @@
 """Foreign streams as inputs of the dialogue's fuzz harness: the same events whole and in pieces."""
 
 import os
+import re
 import struct
 import subprocess
 
@@ -81,3 +82,55 @@ def test_foreign_streams(harness, tmp_path):
     assert write_inputs(tmp_path) > 300
     done = subprocess.run([TOP / harness, tmp_path], capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-2000:]
+
+
+# ---- messages ----
+
+DECODERS = ["base64", "param", "qp", "tnef", "urls", "uu", "word", "zip", "tar", "gzip"]
+INPUT_MAX = 1 << 16  # octets; fuzz_mime takes no more
+TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def unescaped(token):
+    return token.encode("latin-1").decode("unicode_escape").encode("latin-1")
+
+
+def tokens():
+    """Dovecot's dictionaries: their words one behind the other, as fields and as a body."""
+    for path in sorted((CASES / "fuzz/dovecot").glob("*.dict")):
+        words = [unescaped(w) for w in TOKEN.findall(path.read_text("latin-1"))]
+        for n in range(len(words)):
+            turned = words[n:] + words[:n]
+            yield b"".join(turned), b"\r\n".join(turned) + b"\r\n\r\n" + b"\r\n".join(words)
+
+
+def write_messages(folder, prefix):
+    count = 0
+    for path in sorted((CASES / "mime").rglob("*")):
+        if path.is_file():
+            (folder / f"message-{count}").write_bytes(prefix + path.read_bytes()[: INPUT_MAX - 2])
+            count += 1
+    for pair in tokens():
+        for octets in pair:
+            (folder / f"tokens-{count}").write_bytes(prefix + octets[: INPUT_MAX - 2])
+            count += 1
+    return count
+
+
+def replay_all(harness, folder):
+    done = subprocess.run([TOP / harness, folder], capture_output=True, timeout=400, check=False)
+    assert done.returncode == 0, (done.stdout[-200:] + done.stderr[-2000:]).decode(errors="replace")
+
+
+# options, and octets of a piece: as they are, and with small limits
+@pytest.mark.parametrize("prefix", [b"\0\7", b"\1\1"], ids=["default", "small limits"])
+@pytest.mark.parametrize("build", ["build", "build/san"])
+def test_messages(build, prefix, tmp_path):
+    assert write_messages(tmp_path, prefix) > 1600
+    replay_all(f"{build}/replay/fuzz_mime", tmp_path)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_messages_to_decoders(name, tmp_path):
+    assert write_messages(tmp_path, b"\5") > 1600
+    replay_all(f"build/san/replay/fuzz_{name}", tmp_path)

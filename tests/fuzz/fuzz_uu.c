@@ -42,7 +42,7 @@ decode(struct outcome *o, struct span in, size_t piece)
 	size_t used;
 
 	*o = (struct outcome){.last = MIME_UU_MORE};
-	buf_init(&o->log, 3 * in.n + 100);
+	buf_init(&o->log, 32 * in.n + 100); /* a line may be a length alone: 45 octets for two */
 	mime_uu_init(&o->d, 0);
 	for (; in.n > 0; in = span_from(in, piece)) {
 		struct span head = span_first(in, piece);

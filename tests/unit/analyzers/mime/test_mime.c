@@ -25,6 +25,8 @@ struct row {
 #define V	  "MIME-Version: 1.0\r\n"
 #define MIXED	  V "Content-Type: multipart/mixed; boundary=B\r\n\r\n"
 #define EXE	  "Content-Disposition: attachment; filename=a.exe\r\n"
+#define FIELDS_5  "X-A: a\r\nX-B: b\r\nX-C: c\r\nX-D: d\r\nX-E: e\r\n"
+#define FIELDS_20 FIELDS_5 FIELDS_5 FIELDS_5 FIELDS_5
 #define B64	  "Content-Transfer-Encoding: base64\r\n"
 
 static const struct row rows[] = {
@@ -77,9 +79,21 @@ static const struct row rows[] = {
 	"MZ\r\n"
 	"--Y--\r\n"
 	"more]\n"
-	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Y--} [MZ\r\n"
-	"--Y--\r\n"
-	"]\n"
+	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Y--} [MZ]\n"
+	"|0 1 2 /2 /1 /0",
+	false},
+    {"M-001 both boundaries close",
+	M(V "Content-Type: multipart/mixed; boundary=X; "
+	    "boundary=Y\r\n\r\n--X\r\n\r\none\r\n--Y\r\n" EXE "\r\nMZ\r\n--Y--\r\n--X--\r\n"),
+	"multipart/mixed {ambiguous: parameter twice: the first; or the last}{ambiguous: boundary: "
+	"X or: Y}\n"
+	"1 text/plain {ambiguous: a delimiter, or text: --Y} [one\r\n"
+	"--Y\r\n"
+	"Content-Disposition: attachment; filename=a.exe\r\n"
+	"\r\n"
+	"MZ\r\n"
+	"--Y--]\n"
+	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Y--} [MZ]\n"
 	"|0 1 2 /2 /1 /0",
 	false},
     {"M-002 two Content-Type",
@@ -272,6 +286,72 @@ static const struct row rows[] = {
 	"[hi\r\n"
 	"]\n"
 	"|0 /0",
+	false},
+    {"M-014 a line of blanks first, and many fields",
+	M(" \r\n" FIELDS_20 "Content-Type: text/html\r\n\r\nhi\r\n"),
+	"1 text/plain {mime_broken_header}{ambiguous: a line that is no field begins the body, or: "
+	"the header goes on behind it} [ \r\n"
+	"X-A: a\r\n"
+	"X-B: b\r\n"
+	"X-C: c\r\n"
+	"X-D: d\r\n"
+	"X-E: e\r\n"
+	"X-A: a\r\n"
+	"X-B: b\r\n"
+	"X-C: c\r\n"
+	"X-D: d\r\n"
+	"X-E: e\r\n"
+	"X-A: a\r\n"
+	"X-B: b\r\n"
+	"X-C: c\r\n"
+	"X-D: d\r\n"
+	"X-E: e\r\n"
+	"X-A: a\r\n"
+	"X-B: b\r\n"
+	"X-C: c\r\n"
+	"X-D: d\r\n"
+	"X-E: e\r\n"
+	"Content-Type: text/html\r\n"
+	"\r\n"
+	"hi\r\n"
+	"]\n"
+	"~1.1 text/html [hi\r\n"
+	"]\n"
+	"|0 1 /1 /0",
+	false},
+    {"M-014 an empty line ends it for everybody",
+	M("no field\r\nX: 1\r\n\r\nContent-Type: text/html\r\n\r\nhi\r\n"),
+	"1 text/plain {mime_broken_header}{ambiguous: a line that is no field begins the body, or: "
+	"the header goes on behind it} [no field\r\n"
+	"X: 1\r\n"
+	"\r\n"
+	"Content-Type: text/html\r\n"
+	"\r\n"
+	"hi\r\n"
+	"]\n"
+	"|0 /0",
+	false},
+    {"M-038 CR in front of a part's header", M(MIXED "--B\r\n\r" EXE "\r\nMZ\r\n--B--\r\n"),
+	"multipart/mixed\n"
+	"1 text/plain {mime_broken_header}{ambiguous: a line that is no field begins the body, or: "
+	"the header goes on behind it} [\rContent-Disposition: attachment; filename=a.exe\r\n"
+	"\r\n"
+	"MZ]\n"
+	"~1.1 text/plain +a.exe [MZ]\n"
+	"|0 1 2 /2 /1 /0",
+	false},
+    {"M-009 header that another reading's delimiter ends",
+	M(MIXED "--B\r\n\r\none\r\n--Bx\r\n" EXE "--Bx\r\n\r\nMZ\r\n--B--\r\n"),
+	"multipart/mixed\n"
+	"1 text/plain {ambiguous: a delimiter, or text: --Bx} [one\r\n"
+	"--Bx\r\n"
+	"Content-Disposition: attachment; filename=a.exe\r\n"
+	"--Bx\r\n"
+	"\r\n"
+	"MZ]\n"
+	"~1.1 text/plain +a.exe {ambiguous: a delimiter, or text: --Bx}\n"
+	"~1.2 text/plain [MZ]\n"
+	"|0 1 2 /2 3 /3 /1 /0",
 	false},
     {"M-014 a line of blanks first", M(" \r\nContent-Type: text/html\r\n\r\nhi\r\n"),
 	"1 text/plain {mime_broken_header}{ambiguous: a line that is no field begins the body, or: "
