@@ -159,6 +159,7 @@ class Gateway:
         self.file = lab.dir / f"gateway{number}.conf"
         self.log = lab.dir / f"gateway{number}.json"
         self.socket = lab.dir / f"gateway{number}.sock"
+        self.cut_lines = 0
         self.stderr_path = lab.dir / f"gateway{number}.stderr"
         self.configure(**settings)
         self.start(ready)
@@ -309,10 +310,20 @@ class Gateway:
         return RawClient(namespace or self.lab.client, address, port, source, **options)
 
     def records(self, event_type=None):
-        """Every record so far. A line that is no JSON object is a fault of the gateway."""
+        """
+        Every record so far. A line that is no JSON object is a fault of the gateway, but for one that
+        was being written when its logger was killed: cut_lines says how many there may be.
+        """
         octets = self.log.read_bytes() if self.log.exists() else b""
         whole = octets[:octets.rfind(b"\n") + 1].decode("utf-8")  # strict: records are UTF-8
-        records = [json.loads(line) for line in whole.split("\n")[:-1]]
+        records, cut = [], 0
+        for line in whole.split("\n")[:-1]:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                cut += 1
+                if cut > self.cut_lines:
+                    raise
         return [r for r in records if event_type in (None, r["event_type"])]
 
     def record(self, event_type, condition=lambda record: True, timeout=10):
@@ -339,6 +350,7 @@ class Gateway:
         others = self.supervisor().children()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
+            self.cut_lines += 1  # the logger goes with it
         self.process.wait()
         wait_for(lambda: not any(p.alive() for p in others), 5, "the end of all processes", 0.001)
 

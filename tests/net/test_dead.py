@@ -361,6 +361,7 @@ def kill_one(gate, n):
         return victim
     if victim == "logger":
         gate.logger().signal(signal.SIGKILL)
+        gate.cut_lines += 1
     else:
         workers = wait_for(gate.workers, what="a worker")
         workers[n // 4 % len(workers)].signal(signal.SIGKILL)
