@@ -304,7 +304,7 @@ test_values_of_open_parts(void **state)
 	(void)state;
 	memset(value, '\xff', sizeof(value) - 1);
 	for (size_t i = 0; i + 200 < sizeof(value); i += 200)
-		memcpy(value + i, "\";a=\"\\b", 7);
+		memcpy(value + i, (const char[]){'"', ';', 'a', '=', '"', '\\', 'b'}, 7);
 	for (int i = 0; i < 100; i++)
 		n += (size_t)snprintf(message + n, sizeof(message) - n,
 		    "Content-Type: multipart/mixed; boundary=B%d; x=\"%s\"\r\n"
