@@ -169,7 +169,6 @@ HARMLESS = {"mime_invalid_address"}  # every message of the set is from "me"
 
 # Neither found, nor said to be odd.
 UNSEEN = {
-    "multi.yenc": "yEnc behind other text: not looked for yet, only where a part begins with it (M-032)",
     "multipart-escape_multict-singlepart-b64h-basic-base64-mixedlen": "multi\\part/mixed is no multipart to any program",
     "multipart-miss:anydef-singlepart-b64h-basic-base64-mixedlen": "no type at all: a text to every program",
     "multipart-sp_type-singlepart-b64h-basic-base64-mixedlen": "singlepart/mixed is no multipart to any program",
