@@ -1,6 +1,6 @@
 /*
- * mime_state - inside of the parser: what mime.c, mime_queue.c and mime_tap.c share. Not for
- * anybody else.
+ * mime_state - inside of the parser: what mime.c, mime_open.c, mime_queue.c and mime_tap.c share.
+ * Not for anybody else.
  *
  * A layer reads octets as lines: the message itself is one, and so is every decoded content that is
  * a message or a multipart again. Its frames are the parts that are open, each within the one
@@ -179,6 +179,15 @@ void tap_scan(struct mime *, struct tap *);
 void tap_run(struct mime *, struct layer *);
 /* One step of the end of the last tap. */
 void tap_close(struct mime *, struct layer *);
+
+/* ---- mime_open.c: parts begin; what their headers make of them ---- */
+
+/* The octets from here on are the header of a part within parent. */
+void begin_header(struct mime *, struct layer *, struct frame *parent, bool generated);
+/* The header of the part on top is complete: its body is opened, in every reading. */
+void end_header(struct mime *, struct layer *);
+/* One more boundary of a multipart: octets, as some reader takes it. */
+void add_boundary(struct mime *, struct layer *, struct frame *, struct span octets);
 
 /* ---- mime.c ---- */
 
