@@ -3,10 +3,10 @@
 #include <event2/event.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "address.h"
 #include "cli.h"
+#include "clock.h"
 #include "config.h"
 #include "printable.h"
 #include "resolver.h"
@@ -168,15 +168,6 @@ place(struct explaining *x, const struct inquiry *q)
 
 /* ---- verdicts ---- */
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void
 on_answers(void *arg)
 {
@@ -197,7 +188,7 @@ static const char *
 ask(struct explaining *x, struct step *s, uint64_t deadline)
 {
 	const char *why = NULL;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	remember_questions(s);
 	if (x->base == NULL && (x->base = event_base_new()) == NULL)
@@ -224,7 +215,7 @@ ask(struct explaining *x, struct step *s, uint64_t deadline)
 static const char *
 judge(struct explaining *x, struct step *s)
 {
-	uint64_t deadline = now_ms() + (uint64_t)x->config->dns_budget * 1000;
+	uint64_t deadline = clock_ms() + (uint64_t)x->config->dns_budget * 1000;
 	struct an_event ev = {
 	    .kind = EV_COMMAND, .dir = AN_C2S, .octets = span_str(s->line), .smtp = &s->detail};
 

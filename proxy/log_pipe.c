@@ -8,9 +8,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "record.h"
 
 #define PIPE_OCTETS (1 << 20)
@@ -179,22 +179,14 @@ log_pipe_in_trouble(const struct log_pipe *log)
 	       evbuffer_get_length(log->queue) > LOG_RING_MAX / 2;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void
 write_rest(struct log_pipe *log, int wait_ms)
 {
-	int64_t end = now_ms() + wait_ms, left;
+	int64_t end = (int64_t)clock_ms() + wait_ms, left;
 	struct pollfd out = {.fd = log->fd, .events = POLLOUT};
 
-	while (!log->broken && evbuffer_get_length(log->queue) > 0 && (left = end - now_ms()) > 0)
+	while (!log->broken && evbuffer_get_length(log->queue) > 0 &&
+	       (left = end - (int64_t)clock_ms()) > 0)
 		if (poll(&out, 1, (int)left) > 0)
 			write_queue(log);
 }

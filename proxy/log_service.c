@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ipc.h"
 #include "log_file.h"
 #include "log_pipe.h"
@@ -104,15 +105,6 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		rotate(l);
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
 /* Another one, at once where the last one had lived; one that keeps dying has less and less of it.
  */
 static void
@@ -120,7 +112,7 @@ start_again(struct log_service *l)
 {
 	struct timeval tv;
 
-	if (l->patience == 0 || now_ms() - l->began > STEADY_MS)
+	if (l->patience == 0 || clock_ms() - l->began > STEADY_MS)
 		l->patience = RESTART_MS;
 	else
 		l->patience = 2 * l->patience < RESTART_MAX ? 2 * l->patience : RESTART_MAX;
@@ -157,7 +149,7 @@ start_logger(struct log_service *l)
 {
 	bool started;
 
-	l->began = now_ms();
+	l->began = clock_ms();
 	started = launch(l) && give(l, IPC_LOG_FILE, 0, l->file);
 	for (size_t i = 0; started && i < l->n_pipes; i++)
 		started = give(l, IPC_LOG_PIPE, l->pipes[i].slot, l->pipes[i].in);
@@ -206,7 +198,7 @@ take_file(struct log_service *l, int file)
 {
 	close(l->file);
 	l->file = file;
-	l->opened = now_ms();
+	l->opened = clock_ms();
 	give(l, IPC_LOG_FILE, 0, file);
 }
 
@@ -219,7 +211,7 @@ rotation_is_due(const struct log_service *l)
 
 	if (r->size > 0 && fstat(l->file, &st) == 0 && (uint64_t)st.st_size >= r->size)
 		return true;
-	return r->interval > 0 && now_ms() - l->opened >= (uint64_t)r->interval * 1000u;
+	return r->interval > 0 && clock_ms() - l->opened >= (uint64_t)r->interval * 1000u;
 }
 
 static void
@@ -376,7 +368,7 @@ set_up(struct log_service *l, const struct config *c)
 	l->file = log_file_open(l->path, fault);
 	if (l->file < 0)
 		return explain(l->path, fault);
-	l->opened = now_ms();
+	l->opened = clock_ms();
 	if (log_state_new(&l->state, &l->state_reader))
 		l->page = log_state_map(l->state_reader, false);
 	if (l->page == NULL)
@@ -433,9 +425,9 @@ is_gone(struct log_service *l)
 static void
 wait_for_logger(struct log_service *l, int wait_ms)
 {
-	uint64_t end = now_ms() + (uint64_t)wait_ms;
+	uint64_t end = clock_ms() + (uint64_t)wait_ms;
 
-	while (now_ms() < end && !(is_gone(l) && !any_unread(l))) {
+	while (clock_ms() < end && !(is_gone(l) && !any_unread(l))) {
 		if (l->pid == 0)
 			start_logger(l);
 		poll(NULL, 0, l->pid > 0 ? 5 : RESTART_MS);

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ipc.h"
 #include "log_source.h"
 #include "log_state.h"
@@ -51,15 +51,6 @@ struct logger {
 	uint64_t say[LOG_SLOTS];
 	int64_t said; /* when that was last tried */
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- counting ---- */
 
@@ -165,8 +156,8 @@ judge_write(struct logger *l, size_t sent, int error)
 
 	if (error == EAGAIN && (sent > 0 || before != EAGAIN)) {
 		if (sent > 0 || f->stalled == 0)
-			f->stalled = now_ms();
-		if (now_ms() - f->stalled < LOGGER_STALL_MS) {
+			f->stalled = (int64_t)clock_ms();
+		if ((int64_t)clock_ms() - f->stalled < LOGGER_STALL_MS) {
 			f->trouble = 0;
 			return;
 		}
@@ -191,7 +182,7 @@ write_octets(struct logger *l, const uint8_t *p, size_t n)
 		sent += (size_t)got;
 	judge_write(l, sent, sent < n ? errno : 0);
 	if (f->size == 0 && sent > 0)
-		f->since = now_ms();
+		f->since = (int64_t)clock_ms();
 	f->size += sent;
 	add(&l->state->octets, sent);
 	add(&l->state->lines, count_lines(span_of(p, sent)));
@@ -281,9 +272,9 @@ say_lost(struct logger *l)
 {
 	if (l->own->n > 0 || l->file.fd < 0 || holding(l) || !unsaid(l))
 		return;
-	if (l->file.trouble != 0 && now_ms() - l->said < RETRY_MS)
+	if (l->file.trouble != 0 && (int64_t)clock_ms() - l->said < RETRY_MS)
 		return;
-	l->said = now_ms();
+	l->said = (int64_t)clock_ms();
 	put_losses(l);
 	write_source(l, l->own);
 }
@@ -338,7 +329,7 @@ take_file(struct logger *l, int fd)
 	struct file old = l->file;
 
 	forget_torn(l);
-	l->file = (struct file){.fd = fd, .since = now_ms(), .trouble = old.trouble};
+	l->file = (struct file){.fd = fd, .since = (int64_t)clock_ms(), .trouble = old.trouble};
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		l->file.regular = true;
 		l->file.size = (uint64_t)st.st_size;
@@ -367,7 +358,7 @@ due(const struct logger *l, enum ipc_rotate *why)
 	if (l->size_max > 0 && f->size >= l->size_max)
 		return true;
 	*why = IPC_ROTATE_AGE;
-	return l->age_max > 0 && now_ms() - f->since >= l->age_max;
+	return l->age_max > 0 && (int64_t)clock_ms() - f->since >= l->age_max;
 }
 
 static void
@@ -378,11 +369,11 @@ ask_for_file(struct logger *l)
 
 	if (l->control < 0 || !due(l, &why))
 		return;
-	if (l->file.asked != 0 && now_ms() - l->file.asked < ASK_AGAIN_MS)
+	if (l->file.asked != 0 && (int64_t)clock_ms() - l->file.asked < ASK_AGAIN_MS)
 		return;
 	m.a = why;
 	if (ipc_send(l->control, &m, NULL, 0) == IPC_OK)
-		l->file.asked = now_ms();
+		l->file.asked = (int64_t)clock_ms();
 }
 
 /* ---- pipes ---- */
@@ -449,7 +440,7 @@ remove_ended(struct logger *l)
 static bool
 late(const struct logger *l)
 {
-	return l->deadline != 0 && now_ms() >= l->deadline;
+	return l->deadline != 0 && (int64_t)clock_ms() >= l->deadline;
 }
 
 static bool
@@ -466,7 +457,7 @@ orphan(struct logger *l)
 {
 	close(l->control);
 	l->control = -1;
-	l->deadline = now_ms() + ORPHAN_MS;
+	l->deadline = (int64_t)clock_ms() + ORPHAN_MS;
 }
 
 /* False: garbage. */
@@ -519,7 +510,7 @@ watch(struct logger *l)
 static int
 patience(const struct logger *l)
 {
-	int64_t left = l->deadline + (late(l) ? HALF_MS : 0) - now_ms();
+	int64_t left = l->deadline + (late(l) ? HALF_MS : 0) - (int64_t)clock_ms();
 
 	if (l->deadline != 0)
 		return left < 0 ? 0 : (int)left;
@@ -564,7 +555,7 @@ turn(struct logger *l)
 static bool
 over(const struct logger *l)
 {
-	if (late(l) && (!any_half(l) || now_ms() >= l->deadline + HALF_MS))
+	if (late(l) && (!any_half(l) || (int64_t)clock_ms() >= l->deadline + HALF_MS))
 		return true;
 	return l->n == 0 && (l->had_pipes || l->control < 0) && !holding(l);
 }

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "core/buf.h"
 
 struct netlink {
@@ -162,15 +162,6 @@ receive(struct netlink *nl)
 	return n;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* The same, and waits for it until end; ETIMEDOUT. */
 static ssize_t
 receive_until(struct netlink *nl, int64_t end)
@@ -179,7 +170,7 @@ receive_until(struct netlink *nl, int64_t end)
 	ssize_t n;
 
 	while ((n = receive(nl)) < 0 && errno == EAGAIN) {
-		int64_t left = end - now_ms();
+		int64_t left = end - (int64_t)clock_ms();
 		if (left <= 0) {
 			errno = ETIMEDOUT;
 			return -1;
@@ -298,7 +289,7 @@ batch_answers(const struct nlmsghdr *m, size_t n, struct batch *b, struct netlin
 bool
 netlink_batch(struct netlink *nl, const void *octets, size_t n, struct netlink_error *err)
 {
-	int64_t end = now_ms() + NETLINK_WAIT_MS;
+	int64_t end = (int64_t)clock_ms() + NETLINK_WAIT_MS;
 	struct batch b = {0};
 	ssize_t got;
 
@@ -330,7 +321,7 @@ bool
 netlink_request(struct netlink *nl, struct nlmsghdr *request, netlink_message *each, void *arg,
     struct netlink_error *err)
 {
-	int64_t end = now_ms() + NETLINK_WAIT_MS;
+	int64_t end = (int64_t)clock_ms() + NETLINK_WAIT_MS;
 	size_t skip = 0;
 	ssize_t got;
 
@@ -399,7 +390,7 @@ static enum dump_state
 dump_once(struct netlink *nl, struct nlmsghdr *request, struct buf *all, bool *overtaken,
     struct netlink_error *err)
 {
-	int64_t end = now_ms() + NETLINK_WAIT_MS;
+	int64_t end = (int64_t)clock_ms() + NETLINK_WAIT_MS;
 	enum dump_state state = DUMP_RUNS;
 	ssize_t got;
 

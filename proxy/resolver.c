@@ -3,9 +3,9 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "board.h"
+#include "clock.h"
 #include "unbound_context.h"
 
 #define KNOWN_MAX 8192
@@ -50,15 +50,6 @@ struct resolver {
 
 /* ---- is the resolver dead? ---- */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void
 set_dead(struct resolver *r, bool dead)
 {
@@ -70,7 +61,7 @@ set_dead(struct resolver *r, bool dead)
 static void
 note_failure(struct resolver *r)
 {
-	int64_t now = now_ms();
+	int64_t now = (int64_t)clock_ms();
 
 	r->failures[r->n_failures++ % RESOLVER_FAILURES] = now;
 	if (r->n_failures >= RESOLVER_FAILURES &&
@@ -183,7 +174,7 @@ note_result(struct resolver *r, const struct query *q, bool has_packet)
 		return;
 	if (has_packet)
 		note_answer(r);
-	else if (q->lookup != NULL && now_ms() - q->asked >= SLOW_MS)
+	else if (q->lookup != NULL && (int64_t)clock_ms() - q->asked >= SLOW_MS)
 		note_failure(r);
 }
 
@@ -195,7 +186,7 @@ tell(struct lookup *l, const struct dns_question *question, enum dns_status stat
 
 	stats->failed += status == DNS_FAILED;
 	stats->timed_out += status == DNS_TIMEOUT;
-	board_dns(l->resolver->board, status, (uint64_t)(now_ms() - since));
+	board_dns(l->resolver->board, status, (uint64_t)((int64_t)clock_ms() - since));
 	answers_fill(l->into, question, 1, status);
 }
 
@@ -230,8 +221,8 @@ on_answer(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, i
 	if (l != NULL) {
 		if (answer.status != DNS_FAILED && answers_put(l->into, &answer)) {
 			q->resolver->stats.answered++;
-			board_dns(
-			    q->resolver->board, answer.status, (uint64_t)(now_ms() - q->asked));
+			board_dns(q->resolver->board, answer.status,
+			    (uint64_t)((int64_t)clock_ms() - q->asked));
 		} else {
 			tell(l, &q->question, failure(q), q->asked);
 		}
@@ -254,13 +245,13 @@ ask(struct resolver *r, struct lookup *l, const struct dns_question *question)
 	if (q == NULL) {
 		r->stats.refused++;
 		board_add(r->board, BOARD_DNS_REFUSED, 1);
-		tell(l, question, r->stats.dead ? DNS_TIMEOUT : DNS_FAILED, now_ms());
+		tell(l, question, r->stats.dead ? DNS_TIMEOUT : DNS_FAILED, (int64_t)clock_ms());
 		return;
 	}
 	r->stats.asked++;
 	board_add(r->board, BOARD_DNS_ASKED, 1);
 	q->asking = true;
-	q->asked = now_ms();
+	q->asked = (int64_t)clock_ms();
 	if (ub_resolve_event(r->ub, question->name, (int)question->type, 1, q, on_answer, NULL) !=
 	    0) {
 		tell(l, question, DNS_FAILED, q->asked);

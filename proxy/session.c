@@ -6,10 +6,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "clock.h"
 #include "proxy_protocol.h"
 
 #define IOV_USED      64
@@ -47,11 +47,8 @@ struct session {
 uint64_t
 session_now(void *arg)
 {
-	struct timespec t;
-
 	(void)arg;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+	return clock_ms();
 }
 
 static void settle(struct session *);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "clock.h"
 #include "config_handover.h"
 #include "worker_process.h"
 
@@ -42,15 +43,6 @@ struct slots {
 	char refusal[256]; /* "": none to be told */
 	uint64_t deaths;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
 
 static void
 tell_later(struct slots *s)
@@ -314,7 +306,7 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 static bool
 dies_too_often(struct slot *slot)
 {
-	uint64_t now = now_ms(), first;
+	uint64_t now = clock_ms(), first;
 
 	memmove(slot->deaths, slot->deaths + 1, sizeof(slot->deaths) - sizeof(slot->deaths[0]));
 	slot->deaths[SLOT_DEATHS - 1] = now;

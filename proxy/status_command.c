@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "clock.h"
 #include "config.h"
 #include "config_text.h"
 #include "core/buf.h"
@@ -76,21 +76,12 @@ socket_path(const struct asked *a)
 
 /* ---- asking ---- */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* False: it takes too long. */
 static bool
 wait_for(int fd, short what, int64_t until)
 {
 	struct pollfd p = {.fd = fd, .events = what};
-	int64_t left = until - now_ms();
+	int64_t left = until - (int64_t)clock_ms();
 
 	return left > 0 && poll(&p, 1, (int)left) > 0;
 }
@@ -99,7 +90,7 @@ wait_for(int fd, short what, int64_t until)
 static bool
 ask(int fd, const char *line, struct buf *answer)
 {
-	int64_t until = now_ms() + ANSWER_MS;
+	int64_t until = (int64_t)clock_ms() + ANSWER_MS;
 	char part[16384];
 	ssize_t n = -1;
 

@@ -5,10 +5,10 @@
 #include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "board.h"
+#include "clock.h"
 #include "ipc.h"
 #include "process.h"
 #include "shared_page.h"
@@ -44,15 +44,6 @@ struct status_link {
 	unsigned serial, n_pages;
 	TAILQ_HEAD(, link_page) pages;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
 
 static void
 drop(int *fd)
@@ -135,7 +126,7 @@ static void
 end_process(struct status_link *l)
 {
 	drop(&l->ipc);
-	l->ends_by = now_ms() + END_MS;
+	l->ends_by = clock_ms() + END_MS;
 }
 
 static bool
@@ -332,13 +323,13 @@ status_link_run(struct status_link *l, const char *user)
 {
 	struct link_page *p;
 
-	if (l->pid > 0 && l->ipc < 0 && now_ms() >= l->ends_by)
+	if (l->pid > 0 && l->ipc < 0 && clock_ms() >= l->ends_by)
 		kill(l->pid, SIGKILL);
 	/* one at a time: they share the page with what the workers that are gone have counted */
-	if (!wanted(l) || l->pid > 0 || now_ms() < l->rests_until)
+	if (!wanted(l) || l->pid > 0 || clock_ms() < l->rests_until)
 		return true;
 	if (!start(l, user)) {
-		l->rests_until = now_ms() + PAUSE_MS;
+		l->rests_until = clock_ms() + PAUSE_MS;
 		return false;
 	}
 	TAILQ_FOREACH(p, &l->pages, all)
@@ -359,7 +350,7 @@ bool
 status_link_reap(struct status_link *l, pid_t pid)
 {
 	bool wished = l->ipc < 0;
-	uint64_t now = now_ms(), *oldest;
+	uint64_t now = clock_ms(), *oldest;
 
 	if (pid <= 0 || pid != l->pid)
 		return false;

@@ -8,12 +8,6 @@ static const struct {
 #undef X
 };
 
-const char *
-content_rule_name(enum content_rule rule)
-{
-	return rules[rule].name;
-}
-
 enum check
 content_does(const struct content_policy *p, enum content_rule rule)
 {

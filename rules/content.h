@@ -34,9 +34,6 @@ enum content_rule {
 	    CONTENT_RULES
 };
 
-/* "sha256", ...: the name of its setting, and the reason in verdicts. */
-const char *content_rule_name(enum content_rule);
-
 struct content_policy {
 	enum check check; /* at most so much is done, whatever the single rules say */
 	enum check rules[CONTENT_RULES];

@@ -65,12 +65,6 @@ tar_free(struct tar *t)
 	free(t);
 }
 
-bool
-tar_done(const struct tar *t)
-{
-	return t->state == DONE;
-}
-
 static void
 stop(struct tar *t, const char *fault)
 {

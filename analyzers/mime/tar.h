@@ -25,7 +25,5 @@ struct tar *tar_new(struct members *m);
 void tar_free(struct tar *); /* NULL is fine */
 void tar_feed(struct tar *, struct span octets);
 void tar_finish(struct tar *);
-/* Nothing that comes can change anything any more. */
-bool tar_done(const struct tar *);
 
 #endif
