@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "content.h"
+#include "ftp/ftp.h"
 #include "policy.h"
 #include "smtp/smtp.h"
 
@@ -92,11 +93,27 @@ struct smtp_config {
 	struct smtp_timeouts timeouts;
 };
 
+/* "ftp { timeouts { } }", seconds. */
+struct ftp_timeouts {
+	unsigned greeting;  /* server's 220: 300 */
+	unsigned command;   /* client's next command, no transfer under way: 900 */
+	unsigned reply;	    /* server's reply: 300 */
+	unsigned data_open; /* a data connection, from its announcement: 30 */
+	unsigned data_idle; /* an octet of one, either way: 300 */
+};
+
+/* What is to be said is in policy.ftp. */
 struct ftp_config {
 	unsigned *ports;
 	size_t n_ports;
 	bool server_data_same; /* towards the server what the client chose; else always passive */
-	char **deny;	       /* commands refused with 502, in capitals; NULL-terminated */
+	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
+	bool inspect;	       /* files are looked at; else their octets never come to user space */
+	bool delete_refused;   /* an upload that was refused is deleted where the session made it */
+	struct ftp_limits dialogue;
+	unsigned pending; /* command lines that wait behind one: 20; 421 */
+	unsigned errors;  /* 20; 421 */
+	struct ftp_timeouts timeouts;
 };
 
 /* POP3, IMAP. */
@@ -168,6 +185,7 @@ struct config {
 	bool audit_required;		 /* while records are lost, new sessions are refused */
 	char *status;			 /* path of the socket of "postern status"; "-": none */
 	struct sockaddr_storage metrics; /* where Prometheus asks; AF_UNSPEC: nowhere */
+	bool xferlog; /* FTP transfers also go to a file "xferlog" beside the log: "log_format" */
 	struct rotation_config rotation;
 	char **inside_devices; /* interfaces behind which "inside" is; empty: by address alone */
 	enum intercept_mode mode;

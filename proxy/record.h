@@ -85,6 +85,52 @@ void record_smtp_mail(struct record_smtp *, const struct mail *);
 void record_smtp_write(struct record_smtp *, const struct record_session *, unsigned tx_id,
     const char *state, record_sink *, void *arg);
 
+/* ---- FTP ---- */
+
+/* One command with its replies (event_type "ftp"), or the greeting. */
+struct record_ftp {
+	const char *command; /* NULL: none, the greeting */
+	struct span args;    /* empty where the verb is secret */
+	bool secret;
+	const struct record_ftp_reply {
+		unsigned code;
+		struct span text; /* all lines */
+		enum record_source source;
+	} *replies;
+	size_t n_replies;
+	struct span user, path, directory; /* path: full, of commands that have one */
+	uint16_t dynamic_port;		   /* of a data connection, as the client sees it; 0: none */
+	bool passive;			   /* with dynamic_port: the client connects */
+	const struct verdict *verdict;	   /* NULL: passes */
+};
+void record_ftp(const struct record_session *, const struct record_ftp *, unsigned tx_id,
+    record_sink *, void *arg);
+
+/* One transfer (event_type "ftp_data"), and the file in it ("fileinfo"). */
+struct record_ftp_data {
+	const char *command;	 /* "RETR", "STOR", "LIST", ... */
+	struct span user, filename, path; /* filename: as the client named it; path: full */
+	bool path_cut;
+	enum an_dir dir;
+	const char *type;	 /* "A", "I" */
+	bool client_passive, server_passive; /* who connects; active: the server (side) does */
+	bool let_by;		 /* past the gateway: octets are the kernel's count, headers with them */
+	struct endpoint legs[2][2]; /* [DATA_CLIENT, DATA_SERVER][peer, our end]; family IP_NONE: none */
+	uint64_t octets_in, octets_out; /* read from the source, written to the other side */
+	uint64_t offset;	 /* REST */
+	uint64_t duration_ms;
+	const char *outcome;	 /* "complete", "cut", "refused", "unreachable", "aborted", ... */
+	const char *reason;	 /* or NULL */
+	unsigned code;		 /* of the last reply that the client heard; 0: none */
+	const struct mail *content; /* of a file that was looked at (mail_file_new()); else NULL */
+	const struct verdict *verdict;
+};
+void record_ftp_data(const struct record_session *, const struct record_ftp_data *, unsigned tx_id,
+    record_sink *, void *arg);
+/* The same as a line of a classic xferlog (wu-ftpd's xferlog(5)). */
+#define RECORD_XFERLOG_START "\x1exferlog " /* in front of the line: the logger takes it off */
+void record_xferlog(const struct record_session *, const struct record_ftp_data *, record_sink *, void *arg);
+
 /* ---- single records ---- */
 
 /* layer "proto_parser"; event: enum an_anomaly's name; detail may be NULL (a constant of ours). */

@@ -70,6 +70,8 @@ struct client_name_policy {
 	struct networks *exempt;
 };
 
+struct ftp_policy;
+
 struct policy {
 	struct networks *inside;
 	struct networks *smtp_servers; /* inside hosts that may be mail servers; empty: any */
@@ -80,6 +82,7 @@ struct policy {
 	struct sender_policy sender;
 	struct address_lists senders, recipients;
 	struct client_name_policy client_name;
+	struct ftp_policy *ftp; /* ftp_rules.h */
 };
 
 /* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */

@@ -32,6 +32,7 @@ enum an_kind {
 	EV_ANOMALY,   /* parsing goes on; the policy decides what it means */
 };
 
+struct ftp_detail;  /* analyzers/ftp/ftp.h */
 struct smtp_detail; /* analyzers/smtp/smtp.h */
 
 struct an_event {
@@ -41,7 +42,9 @@ struct an_event {
 	struct span octets;	 /* good until the next feed of the same direction */
 	enum an_anomaly anomaly; /* AN_NONE, or what is odd about these octets */
 	uint64_t slot;		 /* command or reply: number of the command in the dialogue */
+	/* that of the protocol; the others are NULL */
 	const struct smtp_detail *smtp;
+	const struct ftp_detail *ftp;
 };
 
 /* What feed returns. */

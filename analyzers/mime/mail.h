@@ -94,6 +94,14 @@ struct mail;
 void mail_options_default(struct mail_options *);
 /* NULL: no memory. */
 struct mail *mail_new(const struct mail_options *);
+/*
+ * Of a file instead of a message: its facts are those of a single leaf, an attachment of that name
+ * (as a header would have said it), path "1", without a declared type. Where its content turns out
+ * to be a message (detected as one, or called .eml), the parts of that hang below it as they would
+ * below message/rfc822. partial: it is a piece, as a resumed transfer gives it; the rule
+ * "partial" of the content policy sees it as one.
+ */
+struct mail *mail_file_new(const struct mail_options *, struct span name, bool partial);
 void mail_free(struct mail *); /* NULL is fine */
 /* Octets that one mail of these options may hold at most. */
 size_t mail_octets_max(const struct mail_options *);
