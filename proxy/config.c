@@ -443,7 +443,10 @@ config_free(struct config *c)
 	networks_free(c->intercept.bypass_servers);
 	free(c->smtp.ports);
 	free(c->ftp.ports);
-	config_words_free(c->ftp.deny);
+	if (c->policy != NULL) {
+		config_words_free(c->policy->ftp.deny);
+		config_words_free(c->policy->ftp.deny_replies);
+	}
 	free(c->pop3.ports);
 	free(c->imap.ports);
 	config_words_free(c->mime.digests);

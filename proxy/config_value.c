@@ -296,7 +296,7 @@ word_fault(const struct taking *t, unsigned n)
 		return extension_fault(t);
 	if (t->row->type == SETTING_DEVICES)
 		return device_fault(t);
-	if (t->row->type == SETTING_COMMANDS)
+	if (t->row->type == SETTING_COMMANDS || t->row->type == SETTING_REPLIES)
 		return command_fault(t);
 	return resolver_fault(t, n);
 }
@@ -328,7 +328,7 @@ lower_case(char *text)
 static void
 fold_case(enum setting_type type, char *text)
 {
-	if (type == SETTING_COMMANDS)
+	if (type == SETTING_COMMANDS || type == SETTING_REPLIES)
 		capitals(text);
 	else if (type == SETTING_TYPES || type == SETTING_EXTENSIONS)
 		lower_case(text);
@@ -391,6 +391,7 @@ take_one(const struct taking *t)
 	case SETTING_PORTS:
 	case SETTING_DEVICES:
 	case SETTING_COMMANDS:
+	case SETTING_REPLIES:
 	case SETTING_RESOLVERS:
 	case SETTING_DIGESTS:
 	case SETTING_TYPES:
@@ -404,7 +405,8 @@ static bool
 is_words(enum setting_type t)
 {
 	return t == SETTING_DEVICES || t == SETTING_COMMANDS || t == SETTING_RESOLVERS ||
-	       t == SETTING_DIGESTS || t == SETTING_TYPES || t == SETTING_EXTENSIONS;
+	       t == SETTING_DIGESTS || t == SETTING_TYPES || t == SETTING_EXTENSIONS ||
+	       t == SETTING_REPLIES;
 }
 
 void

@@ -16,8 +16,8 @@
 #ifndef POSTERN_DATA_H
 #define POSTERN_DATA_H
 
-#include "core/event.h"
 #include "community_id.h"
+#include "core/event.h"
 
 #define DATA_HOLD_MAX (256u << 10) /* octets that stay back until the verdict */
 #define DATA_RING     (64u << 10)
@@ -25,20 +25,17 @@
 struct relay;
 struct data_pair;
 
-enum data_leg {
-	DATA_CLIENT,
-	DATA_SERVER,
-	DATA_LEGS
-};
+enum data_leg { DATA_CLIENT, DATA_SERVER, DATA_LEGS };
 
 enum data_what {
 	DATA_LISTENING,	  /* the leg's hole is open: at says what its peer is to be told */
 	DATA_OPEN,	  /* the leg is connected; at: our end of it, peer: its other end */
 	DATA_UNREACHABLE, /* the leg will not be; why; nothing is left of it */
-	DATA_INTRUDER,	  /* somebody else came to the leg's hole, was reset, and we go on waiting */
-	DATA_SOURCE_END,  /* the source has ended well: all its octets were shown, a window is held */
-	DATA_DONE,	  /* ... and all of them, with the end, are on the other leg */
-	DATA_CUT,	  /* leg was reset, stalled, or went away ahead of the end; both are closed */
+	DATA_INTRUDER,	 /* somebody else came to the leg's hole, was reset, and we go on waiting */
+	DATA_SOURCE_END, /* the source has ended well: all its octets were shown, a window is held
+			  */
+	DATA_DONE,	 /* ... and all of them, with the end, are on the other leg */
+	DATA_CUT, /* leg was reset, stalled, or went away ahead of the end; both are closed */
 };
 
 struct data_news {
@@ -53,9 +50,9 @@ struct data_hole {
 	enum data_leg leg;
 	struct ip from; /* the only address that may come */
 	/*
-	 * Where it is going to connect to. port 0: any that the implementation likes (a random one).
-	 * Where sessions are taken off the wire this address may be anybody's; in forward mode it is
-	 * the gateway's own, with a port of ftp.data_ports, whatever the port here.
+	 * Where it is going to connect to. port 0: any that the implementation likes (a random
+	 * one). Where sessions are taken off the wire this address may be anybody's; in forward
+	 * mode it is the gateway's own, with a port of ftp.data_ports, whatever the port here.
 	 */
 	struct endpoint at;
 };
@@ -63,15 +60,17 @@ struct data_hole {
 struct data_dial {
 	enum data_leg leg;
 	struct endpoint to;
-	/* Our end: the address to speak from (IP_NONE: the host's choice) and its port (20, or 0). */
+	/* Our end: the address to speak from (IP_NONE: the host's choice) and its port (20, or 0).
+	 */
 	struct endpoint from;
 };
 
 struct data_flow {
 	enum an_dir dir; /* AN_C2S: an upload */
 	bool look;	 /* octets are shown to relay_ops.data_octets() as they come */
-	size_t hold;	 /* of them, so many stay back until data_ops.release(); at most DATA_HOLD_MAX */
-	unsigned stall;	 /* seconds without an octet, either way, after which it is cut */
+	size_t
+	    hold; /* of them, so many stay back until data_ops.release(); at most DATA_HOLD_MAX */
+	unsigned stall; /* seconds without an octet, either way, after which it is cut */
 };
 
 struct data_count {
@@ -92,8 +91,8 @@ struct data_ops {
 	 * seconds, past the gateway: DATA_LISTENING once the kernel knows. False: it cannot be done
 	 * here (no interception, other families).
 	 */
-	bool (*let_by)(struct data_pair *, const struct endpoint *client, const struct endpoint *server,
-	    unsigned seconds);
+	bool (*let_by)(struct data_pair *, const struct endpoint *client,
+	    const struct endpoint *server, unsigned seconds);
 	/* May be called before both legs are open; octets flow once they are. */
 	void (*flow)(struct data_pair *, const struct data_flow *);
 	/* What is held back may go, now and later. */

@@ -1,19 +1,18 @@
 /*
  * ftp_gate - FTP through the gateway: a full server to the client, a full client to the server.
  *
- * One command is at the server at a time; what the client sends meanwhile waits, but for ABOR, STAT,
- * QUIT and NOOP during a transfer. So a reply is always known to be whose it is, and none reaches
- * the client that no command of its asked for.
+ * One command is at the server at a time; what the client sends meanwhile waits, but for ABOR,
+ * STAT, QUIT and NOOP during a transfer. So a reply is always known to be whose it is, and none
+ * reaches the client that no command of its asked for.
  *
  * What the files know of each other; nobody else includes this.
  *   relay_ftp.c      the row of the protocol: events in, deadlines, peers that go away
  *   ftp_commands.c   a command of the client: may it pass, forward it, or begin something
  *   ftp_replies.c    a reply of the server: to the client, rewritten, or to the gateway itself
- *   ftp_channel.c    where the next data connection leads: PORT, EPRT, PASV, EPSV on both sides, what
- *                    each server refuses, the way from one to the other
- *   ftp_transfer.c   a transfer: legs, replies and octets in their order, to its one outcome
- *   ftp_content.c    what is in a file, and whether it may pass
- *   ftp_records.c    what is recorded of commands and transfers
+ *   ftp_channel.c    where the next data connection leads: PORT, EPRT, PASV, EPSV on both sides,
+ * what each server refuses, the way from one to the other ftp_transfer.c   a transfer: legs,
+ * replies and octets in their order, to its one outcome ftp_content.c    what is in a file, and
+ * whether it may pass ftp_records.c    what is recorded of commands and transfers
  */
 #ifndef POSTERN_FTP_GATE_H
 #define POSTERN_FTP_GATE_H
@@ -31,7 +30,7 @@
 /* The command that is at the server (or was answered here) and has no final reply yet. */
 struct ftp_exchange {
 	const struct ftp_verb_row *verb;
-	char *args;	/* as forwarded; NULL: none, or secret */
+	char *args; /* as forwarded; NULL: none, or secret */
 	uint64_t slot;
 	struct record_ftp_reply replies[FTP_REPLIES_MAX];
 	size_t n_replies;
@@ -40,7 +39,7 @@ struct ftp_exchange {
 
 /* How the next data connection is made, on one side. */
 enum ftp_way {
-	FTP_WAY_NONE,  /* nothing was agreed: the default port, which is refused (425) */
+	FTP_WAY_NONE, /* nothing was agreed: the default port, which is refused (425) */
 	FTP_WAY_PORT,
 	FTP_WAY_EPRT,
 	FTP_WAY_PASV,
@@ -50,25 +49,26 @@ enum ftp_way {
 /* What the two sides have agreed on for the next transfer. */
 struct ftp_agreement {
 	enum ftp_way client, server;
-	struct endpoint client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
+	struct endpoint
+	    client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
 	struct endpoint server_at; /* the same of the server, as we see it */
 	bool let_by;		   /* the client connects to the server past us */
 };
 
 enum ftp_stage {
 	FTP_IDLE,
-	FTP_AGREEING,	 /* own commands are at the server (PASV, ...), or a hole is being opened */
-	FTP_ANNOUNCED,	 /* the client knows; a transfer command may follow */
-	FTP_OPENING,	 /* a transfer command is at the server, legs are opening */
-	FTP_FLOWING,	 /* the server has said 1xx, octets go */
-	FTP_JUDGING,	 /* all octets are here, the window is held, the verdict is not in */
-	FTP_ENDING,	 /* nothing flows any more, the server's last reply is not in */
+	FTP_AGREEING,  /* own commands are at the server (PASV, ...), or a hole is being opened */
+	FTP_ANNOUNCED, /* the client knows; a transfer command may follow */
+	FTP_OPENING,   /* a transfer command is at the server, legs are opening */
+	FTP_FLOWING,   /* the server has said 1xx, octets go */
+	FTP_JUDGING,   /* all octets are here, the window is held, the verdict is not in */
+	FTP_ENDING,    /* nothing flows any more, the server's last reply is not in */
 };
 
 struct ftp_transfer {
 	const struct ftp_verb_row *verb;
-	char *name;	       /* as the client gave it; STOU: as the server did */
-	char *path;	       /* full */
+	char *name; /* as the client gave it; STOU: as the server did */
+	char *path; /* full */
 	bool path_cut;
 	unsigned tx_id;
 	uint64_t restart, began;
@@ -76,16 +76,16 @@ struct ftp_transfer {
 	bool open[DATA_LEGS];
 	struct endpoint ends[DATA_LEGS][2]; /* peer, our end */
 	bool preliminary, finished, cut, refused, aborted, unreachable, created;
-	const char *why;       /* of what went wrong, a constant */
-	struct mail *content;  /* NULL: not looked at */
+	const char *why;      /* of what went wrong, a constant */
+	struct mail *content; /* NULL: not looked at */
 	struct verdict *verdict;
-	unsigned server_code;  /* its last word; 0: not yet */
+	unsigned server_code; /* its last word; 0: not yet */
 };
 
 struct ftp_gate {
 	struct relay relay;
 	struct ftp *dialogue;
-	struct ftp_exchange exchange; /* verb NULL: none */
+	struct ftp_exchange exchange;  /* verb NULL: none */
 	struct ftp_exchange meanwhile; /* ABOR, STAT, QUIT, NOOP during a transfer */
 
 	enum ftp_stage stage;
@@ -99,7 +99,8 @@ struct ftp_gate {
 	uint64_t restart; /* REST, for the next transfer */
 
 	unsigned errors, anomalies;
-	uint64_t asked, acted; /* env->now() when the server was last asked; when anything last came of it */
+	uint64_t asked,
+	    acted; /* env->now() when the server was last asked; when anything last came of it */
 };
 
 static inline struct ftp_gate *

@@ -40,8 +40,9 @@ enum ipc_type {
 	IPC_DATA_LISTEN, /* flow.destination: listen there, on a port of ftp.data_ports; b: 0 */
 	IPC_DATA_BIND,	 /* flow.destination and flow.port: a socket that speaks from there; b: 0 */
 
-	/* ... and the answer: a: the number, b: enum ipc_data; 1 fd with IPC_DATA_DONE of LISTEN, BIND;
-	 * octets: of IPC_DATA_COUNT, to the server and from it, headers of IP and TCP counted */
+	/* ... and the answer: a: the number, b: enum ipc_data; 1 fd with IPC_DATA_DONE of LISTEN,
+	 * BIND; octets: of IPC_DATA_COUNT, to the server and from it, headers of IP and TCP counted
+	 */
 	IPC_DATA_ANSWER,
 
 	/* supervisor to logger */
@@ -77,8 +78,9 @@ enum ipc_data {
 
 enum ipc_rotate { IPC_ROTATE_SIZE, IPC_ROTATE_AGE, IPC_ROTATE_COUNT };
 
-#define IPC_SOCKETS_MAX	    1024
-#define IPC_SLOT_SUPERVISOR UINT32_MAX
+#define IPC_SOCKETS_MAX	     1024
+#define IPC_DATA_SECONDS_MAX 3600
+#define IPC_SLOT_SUPERVISOR  UINT32_MAX
 
 /* A connection that is going to come; all zero where the type has none. */
 struct ipc_flow {

@@ -217,6 +217,19 @@ relay_answered(struct relay *r)
 	relay_run(r);
 }
 
+void
+relay_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
+{
+	r->ops->data_news(r, pair, news);
+	relay_run(r);
+}
+
+void
+relay_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
+{
+	r->ops->data_octets(r, pair, octets);
+}
+
 uint64_t
 relay_deadline(const struct relay *r)
 {

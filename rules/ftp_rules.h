@@ -8,19 +8,6 @@
 #include "ftp/ftp.h"
 #include "policy.h"
 
-struct ftp_policy {
-	char **deny;		   /* "DELE", "SITE EXEC": in capitals, NULL-terminated, or NULL: 502 */
-	char **deny_replies;	   /* "RETR 150", "* 3": (command, beginning of a code): F14 */
-	bool read_only;		   /* commands that write: 550 */
-	bool refuse_unknown;	   /* verbs that are in no table: 502 */
-	bool pass_modes;	   /* MODE B, C, Z, STRU R, P, TYPE E, L other than 8; else 504 */
-	bool refuse_resume;	   /* REST: 502 */
-	enum starttls starttls;	   /* AUTH; auto: refused (534), since data could not go through */
-	struct networks *fxp;	   /* third parties that a data connection may lead to */
-	bool hide_banner;	   /* greeting and SYST say nothing of the server's software: F29 */
-	unsigned user_max, password_max, path_max; /* octets of an argument: 501 */
-};
-
 /* Who may be at the other end of a data connection, and what is known when the event comes. */
 struct ftp_facts {
 	struct ip client, server; /* peers of the control connections, as each sees the other */
@@ -48,6 +35,7 @@ enum ftp_peer_verdict {
 enum ftp_peer_verdict ftp_peer_judge(
     const struct ftp_policy *, const struct ip *expected, const struct ftp_hostport *);
 /* May the client see this line of the reply to FEAT? For ftp_features_rewrite(). */
-bool ftp_feature_passes(const struct ftp_policy *, struct span keyword, struct span params, struct span *instead);
+bool ftp_feature_passes(
+    const struct ftp_policy *, struct span keyword, struct span params, struct span *instead);
 
 #endif

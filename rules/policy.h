@@ -70,7 +70,19 @@ struct client_name_policy {
 	struct networks *exempt;
 };
 
-struct ftp_policy;
+/* "ftp { }", as far as it says what may pass: ftp_rules.h. */
+struct ftp_policy {
+	char **deny;	     /* "DELE", "SITE EXEC": in capitals, NULL-terminated, or NULL: 502 */
+	char **deny_replies; /* "RETR 150", "* 3": (command, beginning of a code): F14 */
+	bool read_only;	     /* commands that write: 550 */
+	bool refuse_unknown; /* verbs that are in no table: 502 */
+	bool pass_modes;     /* MODE B, C, Z, STRU R, P, TYPE E, L other than 8; else 504 */
+	bool refuse_resume;  /* REST: 502 */
+	enum starttls starttls; /* AUTH; auto: refused (534), since data could not go through */
+	struct networks *fxp;	/* third parties that a data connection may lead to */
+	bool hide_banner;	/* greeting and SYST say nothing of the server's software: F29 */
+	unsigned user_max, password_max, path_max; /* octets of an argument: 501 */
+};
 
 struct policy {
 	struct networks *inside;
@@ -82,7 +94,7 @@ struct policy {
 	struct sender_policy sender;
 	struct address_lists senders, recipients;
 	struct client_name_policy client_name;
-	struct ftp_policy *ftp; /* ftp_rules.h */
+	struct ftp_policy ftp;
 };
 
 /* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */

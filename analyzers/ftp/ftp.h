@@ -1,7 +1,7 @@
 /*
  * ftp - the dialogue of one control connection, both directions, streaming.
- * Sources: RFC 959 (commands s4.1, replies s4.2, their order s5.4), 854 and 1123 s4.1.2.12 (TELNET),
- * 2228 and 4217 (AUTH), 2389, 2428, 3659.
+ * Sources: RFC 959 (commands s4.1, replies s4.2, their order s5.4), 854 and 1123 s4.1.2.12
+ * (TELNET), 2228 and 4217 (AUTH), 2389, 2428, 3659.
  *
  * Feed octets of either direction in any chunking; per direction the events are the same for every
  * chunking. A 1xx reply goes with the oldest command that waits and leaves it waiting; any other
@@ -77,12 +77,12 @@ struct ftp_detail {
 	uint64_t restart;	      /* REST */
 
 	/* EV_REPLY; octets are all lines with their CR LF */
-	unsigned code;	   /* 0: none (AN_INVALID_REPLY) */
+	unsigned code; /* 0: none (AN_INVALID_REPLY) */
 	size_t lines;
-	struct span text;  /* of the first line, behind code and blank */
-	bool preliminary;  /* 1xx: the command still waits */
-	bool own;	   /* to a command that ftp_sent() told of */
-	bool unasked;	   /* nothing was waiting for it */
+	struct span text; /* of the first line, behind code and blank */
+	bool preliminary; /* 1xx: the command still waits */
+	bool own;	  /* to a command that ftp_sent() told of */
+	bool unasked;	  /* nothing was waiting for it */
 };
 
 struct ftp;

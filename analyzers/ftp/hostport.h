@@ -40,9 +40,12 @@ bool ftp_229_parse(struct span text, struct ftp_hostport *out);
 
 #define FTP_HOSTPORT_MAX 80 /* octets of any of these with a NUL */
 /* Each writes its text with a NUL and returns it. IPv4 only: port, 227. */
-const char *ftp_port_text(const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]); /* 192,0,2,1,4,0 */
-const char *ftp_eprt_text(const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]); /* |1|192.0.2.1|1024| */
-const char *ftp_227_text(const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]);  /* (192,0,2,1,4,0) */
-const char *ftp_229_text(const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]);  /* (|||1024|) */
+const char *ftp_port_text(
+    const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]); /* 192,0,2,1,4,0 */
+const char *ftp_eprt_text(
+    const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]); /* |1|192.0.2.1|1024| */
+const char *ftp_227_text(
+    const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]); /* (192,0,2,1,4,0) */
+const char *ftp_229_text(const struct ftp_hostport *, char text[FTP_HOSTPORT_MAX]); /* (|||1024|) */
 
 #endif

@@ -29,7 +29,8 @@ bool ftp_path_up(struct ftp_path *);
 bool ftp_path_told(struct ftp_path *, struct span text, bool *understood);
 /* The full path of a name into out (cleared first). *cut: it was longer than FTP_PATH_MAX. */
 bool ftp_path_of(const struct ftp_path *, struct span name, struct buf *out, bool *cut);
-/* The name in quotes of any 257 (MKD, PWD), unquoted, into out. False: there is none, or no memory. */
+/* The name in quotes of any 257 (MKD, PWD), unquoted, into out. False: there is none, or no memory.
+ */
 bool ftp_257_parse(struct span text, struct buf *out);
 
 #endif

@@ -9,15 +9,86 @@
 
 enum ftp_verb {
 	FTP_NONE, /* the greeting: a reply that no command asked for */
-	FTP_ABOR, FTP_ACCT, FTP_ADAT, FTP_ALLO, FTP_APPE, FTP_AUTH, FTP_AVBL, FTP_CCC, FTP_CDUP,
-	FTP_CLNT, FTP_COMB, FTP_CONF, FTP_CSID, FTP_CWD, FTP_DELE, FTP_DSIZ, FTP_ENC, FTP_EPRT,
-	FTP_EPSV, FTP_ESTA, FTP_ESTP, FTP_FEAT, FTP_HASH, FTP_HELP, FTP_HOST, FTP_LANG, FTP_LIST,
-	FTP_LPRT, FTP_LPSV, FTP_MD5, FTP_MDTM, FTP_MFCT, FTP_MFF, FTP_MFMT, FTP_MIC, FTP_MKD,
-	FTP_MLSD, FTP_MLST, FTP_MMD5, FTP_MODE, FTP_NLST, FTP_NOOP, FTP_OPTS, FTP_PASS, FTP_PASV,
-	FTP_PBSZ, FTP_PORT, FTP_PROT, FTP_PWD, FTP_QUIT, FTP_RANG, FTP_REIN, FTP_REST, FTP_RETR,
-	FTP_RMD, FTP_RMDA, FTP_RNFR, FTP_RNTO, FTP_SITE, FTP_SIZE, FTP_SMNT, FTP_SPSV, FTP_STAT,
-	FTP_STOR, FTP_STOU, FTP_STRU, FTP_SYST, FTP_THMB, FTP_TYPE, FTP_USER, FTP_XCRC, FTP_XCUP,
-	FTP_XCWD, FTP_XMD5, FTP_XMKD, FTP_XPWD, FTP_XRMD, FTP_XSHA, FTP_XSHA1, FTP_XSHA256,
+	FTP_ABOR,
+	FTP_ACCT,
+	FTP_ADAT,
+	FTP_ALLO,
+	FTP_APPE,
+	FTP_AUTH,
+	FTP_AVBL,
+	FTP_CCC,
+	FTP_CDUP,
+	FTP_CLNT,
+	FTP_COMB,
+	FTP_CONF,
+	FTP_CSID,
+	FTP_CWD,
+	FTP_DELE,
+	FTP_DSIZ,
+	FTP_ENC,
+	FTP_EPRT,
+	FTP_EPSV,
+	FTP_ESTA,
+	FTP_ESTP,
+	FTP_FEAT,
+	FTP_HASH,
+	FTP_HELP,
+	FTP_HOST,
+	FTP_LANG,
+	FTP_LIST,
+	FTP_LPRT,
+	FTP_LPSV,
+	FTP_MD5,
+	FTP_MDTM,
+	FTP_MFCT,
+	FTP_MFF,
+	FTP_MFMT,
+	FTP_MIC,
+	FTP_MKD,
+	FTP_MLSD,
+	FTP_MLST,
+	FTP_MMD5,
+	FTP_MODE,
+	FTP_NLST,
+	FTP_NOOP,
+	FTP_OPTS,
+	FTP_PASS,
+	FTP_PASV,
+	FTP_PBSZ,
+	FTP_PORT,
+	FTP_PROT,
+	FTP_PWD,
+	FTP_QUIT,
+	FTP_RANG,
+	FTP_REIN,
+	FTP_REST,
+	FTP_RETR,
+	FTP_RMD,
+	FTP_RMDA,
+	FTP_RNFR,
+	FTP_RNTO,
+	FTP_SITE,
+	FTP_SIZE,
+	FTP_SMNT,
+	FTP_SPSV,
+	FTP_STAT,
+	FTP_STOR,
+	FTP_STOU,
+	FTP_STRU,
+	FTP_SYST,
+	FTP_THMB,
+	FTP_TYPE,
+	FTP_USER,
+	FTP_XCRC,
+	FTP_XCUP,
+	FTP_XCWD,
+	FTP_XMD5,
+	FTP_XMKD,
+	FTP_XPWD,
+	FTP_XRMD,
+	FTP_XSHA,
+	FTP_XSHA1,
+	FTP_XSHA256,
 	FTP_XSHA512,
 	FTP_FOREIGN, /* a request of another protocol (HTTP, SMTP), or a reply line of FTP itself */
 	FTP_UNKNOWN,
@@ -34,7 +105,7 @@ enum ftp_args {
 };
 
 /* What its data connection carries, when it has one. */
-enum ftp_transfer {
+enum ftp_carries {
 	FTP_NO_TRANSFER,
 	FTP_DOWNLOAD, /* a file, from the server */
 	FTP_UPLOAD,   /* a file, from the client */
@@ -46,12 +117,13 @@ struct ftp_verb_row {
 	const char *name;
 	enum ftp_verb verb;
 	enum ftp_args args;
-	enum ftp_transfer transfer;
-	bool secret;	/* arguments never reach a record: PASS, ACCT, ADAT, ... */
-	bool writes;	/* changes something at the server: refused by the read-only profile */
-	bool path;	/* its argument is a path, relative to the working directory */
-	bool anytime;	/* may be given while a transfer runs (RFC 959 s4.1.3): ABOR, STAT, QUIT, NOOP */
-	bool tls;	/* of RFC 2228, 4217: AUTH, PBSZ, PROT, CCC, ... */
+	enum ftp_carries carries;
+	bool secret;  /* arguments never reach a record: PASS, ACCT, ADAT, ... */
+	bool writes;  /* changes something at the server: refused by the read-only profile */
+	bool path;    /* its argument is a path, relative to the working directory */
+	bool anytime; /* may be given while a transfer runs (RFC 959 s4.1.3): ABOR, STAT, QUIT, NOOP
+		       */
+	bool tls;     /* of RFC 2228, 4217: AUTH, PBSZ, PROT, CCC, ... */
 };
 
 /* Never NULL: a word that is no verb gives the row of FTP_UNKNOWN or FTP_FOREIGN. Any case. */
