@@ -109,4 +109,74 @@ ftp_gate_of(struct relay *r)
 	return (struct ftp_gate *)(void *)r;
 }
 
+static inline uint64_t
+ftp_now(const struct ftp_gate *g)
+{
+	return g->relay.env->now(g->relay.env->arg);
+}
+
+static inline const struct ftp_config *
+ftp_config_of(const struct ftp_gate *g)
+{
+	return &g->relay.env->config->ftp;
+}
+
+/* ---- ftp_commands.c ---- */
+
+void ftp_command(struct ftp_gate *, const struct an_event *);
+/* The command goes to the server, written anew; it is the exchange from here on. */
+void ftp_forward(struct ftp_gate *, const struct an_event *);
+/* A command of the gateway's own; args may be NULL. Its replies go to ftp_channel_reply(). */
+void ftp_ask(struct ftp_gate *, enum ftp_verb, const char *args);
+
+/* ---- ftp_replies.c ---- */
+
+void ftp_reply(struct ftp_gate *, const struct an_event *);
+/* Text of the server's, whole lines, goes to the client as the exchange's reply. */
+void ftp_pass_reply(struct ftp_gate *, const struct an_event *);
+/* The gateway replies to the exchange (or the newest command) itself; one line without CR LF. */
+void ftp_say(struct ftp_gate *, const char *reply);
+/* Says "421 ..." and ends the session. */
+void ftp_give_up(struct ftp_gate *, const char *reply, const char *reason);
+void ftp_count_error(struct ftp_gate *);
+
+/* ---- ftp_channel.c ---- */
+
+/* PORT, EPRT, PASV, EPSV of the client. */
+void ftp_channel_command(struct ftp_gate *, const struct an_event *);
+/* A final reply to a command of the gateway's own. */
+void ftp_channel_reply(struct ftp_gate *, const struct an_event *);
+/* News of the pair that waits for its transfer. */
+void ftp_channel_news(struct ftp_gate *, const struct data_news *);
+/* Nothing is agreed any more; holes are closed (REIN, USER, a new PORT, the end). */
+void ftp_channel_forget(struct ftp_gate *);
+
+/* ---- ftp_transfer.c ---- */
+
+/* RETR, STOR, LIST, ... of the client: opens legs and forwards it. */
+void ftp_transfer_begin(struct ftp_gate *, const struct an_event *);
+/* The server's replies to it. */
+void ftp_transfer_reply(struct ftp_gate *, const struct an_event *);
+void ftp_transfer_news(struct ftp_gate *, const struct data_news *);
+/* ABOR was forwarded. */
+void ftp_transfer_abort(struct ftp_gate *);
+/* The session ends: whatever runs is cut and recorded. */
+void ftp_transfer_finish(struct ftp_gate *);
+
+/* ---- ftp_content.c ---- */
+
+void ftp_content_begin(struct ftp_gate *);
+void ftp_content(struct ftp_gate *, struct span octets);
+/* All octets are known: may they go? */
+bool ftp_content_passes(struct ftp_gate *);
+
+/* ---- ftp_records.c ---- */
+
+void ftp_record_reply(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
+void ftp_record_own_reply(struct ftp_gate *, struct ftp_exchange *, const char *reply);
+/* The exchange has its last reply: its record is written, and it is empty again. */
+void ftp_record_exchange(struct ftp_gate *, struct ftp_exchange *);
+void ftp_record_transfer(struct ftp_gate *);
+void ftp_anomaly(struct ftp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
+
 #endif
