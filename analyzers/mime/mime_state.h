@@ -1,5 +1,6 @@
 /*
- * mime_state - inside of the parser: what mime.c, mime_open.c, mime_queue.c and mime_tap.c share.
+ * mime_state - inside of the parser: what mime.c, mime_delimiter.c, mime_open.c, mime_queue.c and
+ * mime_tap.c share.
  * Not for anybody else.
  *
  * A layer reads octets as lines: the message itself is one, and so is every decoded content that is
@@ -175,6 +176,14 @@ struct tap *tap_open(
 void tap_free(struct mime *, struct tap *);
 /* Looks for uuencoded files in the content. */
 void tap_scan(struct mime *, struct tap *);
+/* Can the octets go to the taps where they lie? */
+bool can_lie(const struct layer *);
+/* Octets that may be given to them at once. */
+size_t run_limit(const struct layer *, bool lies);
+void to_taps(struct layer *, struct span, bool lies);
+/* Octets that wait for others to go with. */
+void collect(struct layer *, struct span);
+void flush_copy(struct layer *);
 /* One step of the octets on their way. */
 void tap_run(struct mime *, struct layer *);
 /* One step of the end of the last tap. */
@@ -189,11 +198,37 @@ void end_header(struct mime *, struct layer *);
 /* One more boundary of a multipart: octets, as some reader takes it. */
 void add_boundary(struct mime *, struct layer *, struct frame *, struct span octets);
 
-/* ---- mime.c ---- */
+/* ---- mime_delimiter.c: lines that may be delimiters, and the parts that begin behind them ---- */
 
-void flush_copy(struct layer *);
+/* The multipart that an undeclared boundary would belong to; NULL: none. */
+struct frame *guess_owner(const struct layer *);
+/* Is the line that begins here to be looked at before anybody gets it? */
+bool may_hold(const struct mime *, const struct layer *, struct span in);
+void begin_hold(struct layer *, uint8_t c);
+void hold_step(struct mime *, struct layer *);
+void end_hold(struct mime *, struct layer *);
+/* The rest of a delimiter's line. */
+void delimiter_step(struct mime *, struct layer *);
+/* Parts that only some readers see begin, once the lines before them have gone their way. */
+void open_soft(struct mime *, struct layer *);
+void open_content(struct mime *, struct layer *);
+
+/* ---- mime.c: layers, and the octets that they take ---- */
+
 struct layer *layer_new(struct mime *, struct frame *root, uint64_t base);
 void layer_free(struct mime *, struct layer *);
 uint64_t layer_off(const struct layer *, uint64_t off);
+/* The octets that are to be taken next, and that some of them are. */
+struct span *input(struct layer *);
+void take(struct layer *, struct span *in, size_t n);
+/* A line that was looked at, and is none of what it might have been. */
+void take_again(struct layer *, struct span octets);
+uint64_t count_lines(struct span);
+/* Octets to the end of the line, with it. */
+size_t line_length(struct span);
+/* Fields that the end of the header makes complete. */
+void finish_header(struct mime *, struct layer *);
+/* Frames above keep end. */
+void pop_to(struct layer *, struct frame *keep);
 
 #endif

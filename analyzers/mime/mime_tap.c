@@ -3,6 +3,89 @@
 
 #include "mime/mime_state.h"
 
+/* ---- octets on their way ---- */
+
+/*
+ * Is the order of what the taps say, of each other and of what they contain, to be seen from
+ * outside? Not where there is but one source of events and of numbers of parts.
+ */
+static bool
+order_shows(const struct layer *l)
+{
+	unsigned sources = 0;
+
+	for (unsigned i = 0; i < l->n_taps; i++) {
+		sources += mime_decoder_codes(l->taps[i]->decoder.kind);
+		sources += l->taps[i]->sub != NULL;
+		sources += l->taps[i]->scan != NULL;
+	}
+	return sources > 1 || (sources == 1 && l->n_taps > 1);
+}
+
+/* Can the octets go where they lie? Else somebody may want them when the caller has them no more.
+ */
+bool
+can_lie(const struct layer *l)
+{
+	return l->n_taps == 1 && l->taps[0]->sub == NULL && l->taps[0]->scan == NULL;
+}
+
+/* Octets that may be given to them at once. */
+size_t
+run_limit(const struct layer *l, bool lies)
+{
+	return lies || l->n_taps == 0 ? MIME_RUN_MAX : COPY_MAX - l->copied;
+}
+
+static void
+run_copy(struct layer *l, size_t n)
+{
+	l->run = span_of(l->copy, n);
+	l->run_at = 0;
+	l->run_taps = l->n_taps;
+}
+
+void
+flush_copy(struct layer *l)
+{
+	if (l->run.n > 0)
+		l->flush = l->copied > 0;
+	else if (l->copied > 0)
+		run_copy(l, l->copied);
+}
+
+void
+collect(struct layer *l, struct span s)
+{
+	if (s.n > 0)
+		memcpy(l->copy + l->copied, s.p, s.n);
+	l->copied += s.n;
+}
+
+/*
+ * Octets for the taps. Where their order shows they are collected, so that it does not depend on
+ * the chunking: they go on their way when there are COPY_MAX, or when a part begins or ends.
+ */
+void
+to_taps(struct layer *l, struct span s, bool lies)
+{
+	if (l->n_taps == 0 || s.n == 0)
+		return;
+	if (lies) {
+		l->run = s;
+		l->run_at = 0;
+		l->run_taps = l->n_taps;
+		return;
+	}
+	collect(l, s);
+	if (!order_shows(l))
+		run_copy(l, l->copied);
+	else if (l->copied >= COPY_MAX)
+		run_copy(l, COPY_MAX);
+}
+
+/* ---- taps ---- */
+
 struct tap *
 tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
     enum mime_encoding encoding)
