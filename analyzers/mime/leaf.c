@@ -201,6 +201,14 @@ leaf_digests(struct leaf *l, struct mail_part *part)
 }
 
 void
+leaf_drop(struct leaf *l)
+{
+	if (l->detects)
+		l->shared->detected--;
+	leaf_end(l);
+}
+
+void
 leaf_end(struct leaf *l)
 {
 	if (l->detects)

@@ -60,5 +60,7 @@ bool leaf_finish(struct leaf *);
 bool leaf_digests(struct leaf *, struct mail_part *part);
 /* It may be used for another one. */
 void leaf_end(struct leaf *);
+/* It turned out to be none: what it took of what is bounded in one message is given back. */
+void leaf_drop(struct leaf *);
 
 #endif

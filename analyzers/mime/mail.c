@@ -112,7 +112,7 @@ begin_part(struct mail *m, const struct mime_part *part)
 	row->part.offset = part->offset;
 	row->part.stop_size = UINT64_MAX;
 	m->rows[m->n_rows++] = row;
-	return true;
+	return part->number == 0 || mail_part_child(m, m->rows[part->parent], part);
 }
 
 static bool
@@ -130,7 +130,7 @@ handle(struct mail *m, const struct mime_event *ev)
 			return false;
 		return row == NULL || mail_part_header(m, row, ev->part);
 	case MIME_BODY:
-		return row == NULL || row->leaf == NULL || mail_part_body(m, row, ev);
+		return row == NULL || mail_part_body(m, row, ev);
 	case MIME_PART_END:
 		return row == NULL || mail_part_end(m, row, ev->part);
 	case MIME_ANOMALY:

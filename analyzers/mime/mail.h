@@ -44,6 +44,11 @@ enum mail_archive {
 	MAIL_ARCHIVE_PARTIAL, /* those that a bounded prefix showed, or that fit the budget */
 };
 
+/*
+ * A multipart none of whose boundaries came is a leaf: its text is looked at like that of any other
+ * (M-012). What stands before the first part and behind the last is searched for links and for
+ * files (uuencode, yEnc, BinHex), but is no leaf.
+ */
 struct mail_part {
 	unsigned number, parent, depth;
 	char path[MIME_PATH_MAX];

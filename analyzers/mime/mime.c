@@ -473,10 +473,12 @@ frame_pops(struct mime *m, struct layer *l)
 	struct frame *f = l->top;
 	const uint64_t off = layer_off(l, l->off);
 
-	if (f->part.shape == MIME_MULTIPART && !f->opened)
+	if (f->part.shape == MIME_MULTIPART && !f->opened) {
 		say(m, f, MIME_ODD_UNUSED_BOUNDARY, off, NULL);
-	else if (f->part.shape == MIME_MULTIPART && !f->closed)
+		f->part.shape = MIME_LEAF; /* its content has been told */
+	} else if (f->part.shape == MIME_MULTIPART && !f->closed) {
 		say(m, f, MIME_ODD_NOT_CLOSED, off, NULL);
+	}
 	if (f->part.shape == MIME_MULTIPART || (f->part.shape == MIME_MESSAGE && f->part.size == 0))
 		f->part.size = f->part.encoded_size;
 	mime_boundaries_drop(&l->boundaries, f);
@@ -489,9 +491,12 @@ frame_pops(struct mime *m, struct layer *l)
 static void
 pop_step(struct mime *m, struct layer *l)
 {
-	if (l->top == l->keep)
-		l->popping = false;
-	else if (l->n_taps > 0 && l->taps[l->n_taps - 1]->frame == l->top)
+	const struct tap *last = l->n_taps > 0 ? l->taps[l->n_taps - 1] : NULL;
+
+	if (l->top == l->keep &&
+	    !(l->keep_inside && last != NULL && last->outside && last->frame == l->keep))
+		l->popping = l->keep_inside = false;
+	else if (last != NULL && last->frame == l->top)
 		tap_close(m, l);
 	else
 		frame_pops(m, l);

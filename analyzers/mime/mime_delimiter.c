@@ -81,6 +81,7 @@ hard_delimiter(struct mime *m, struct layer *l, const struct mime_delimiter *d)
 	if (owner->closed && !d->close)
 		say(m, owner, MIME_ODD_AFTER_CLOSE, layer_off(l, l->off), NULL);
 	pop_to(l, owner);
+	l->keep_inside = owner->opened || !d->close;
 	owner->reading = d->boundary->reading;
 	owner->closed = d->close;
 	l->delimiter = *d;
@@ -247,6 +248,9 @@ behind_delimiter(struct mime *m, struct layer *l)
 	if (l->delimiter.close || m->full) {
 		l->state = L_BODY;
 		l->bol = true;
+		/* the text of a leaf with undeclared boundaries goes on all the while */
+		if (owner->opened && owner->part.shape == MIME_MULTIPART)
+			begin_outside(m, l, owner);
 		return;
 	}
 	owner->opened = true;

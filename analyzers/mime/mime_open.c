@@ -59,6 +59,25 @@ add_boundary(struct mime *m, struct layer *l, struct frame *f, struct span octet
 		m->no_memory = true;
 }
 
+/*
+ * Before its first part, and behind its last, stands what some readers show: all of it, where no
+ * part comes; files in the text; parts whose header has no delimiter in front.
+ */
+void
+begin_outside(struct mime *m, struct layer *l, struct frame *f)
+{
+	struct tap *t = tap_open(m, l, f, NULL, MIME_BINARY);
+
+	l->armed = m->limits.fields;
+	l->guessing = false;
+	if (t == NULL) {
+		say(m, f, MIME_ODD_TOO_MANY_READINGS, layer_off(l, l->off), NULL);
+		return;
+	}
+	t->outside = true;
+	tap_scan(m, t);
+}
+
 /* Every boundary that some reader would take. */
 static void
 add_boundaries(struct mime *m, struct layer *l, struct frame *f, const struct mime_said *said)
@@ -171,6 +190,7 @@ open_multipart(struct mime *m, struct layer *l, struct frame *f, enum mime_encod
 	add_boundaries(m, sub, g, &f->said);
 	queue_event(m, g, MIME_HEADER_END, layer_off(sub, 0), SPAN_NONE);
 	sub->top = g;
+	begin_outside(m, sub, g);
 }
 
 /* ---- the end of a header ---- */
@@ -344,6 +364,8 @@ begin_body(struct mime *m, struct layer *l, struct frame *f, enum mime_body body
 	}
 	if (f->part.shape != MIME_LEAF || f->part.depth < m->limits.depth)
 		open_other_readings(m, l, f, body);
+	if (body == MIME_BODY_MULTIPART)
+		begin_outside(m, l, f); /* the last of its taps: it ends first */
 	if (body != MIME_BODY_MESSAGE || coded)
 		return;
 	if (m->parts >= m->limits.parts) { /* other readings took what there was */

@@ -54,8 +54,9 @@ struct tap {
 	struct mime_decoder decoder;
 	unsigned told; /* faults */
 	bool finished;
-	struct layer *sub;    /* NULL: the caller gets the content */
-	bool mute;	      /* nobody gets it: it would be decoded too deep */
+	struct layer *sub; /* NULL: the caller gets the content */
+	bool mute;	   /* nobody gets it: it would be decoded too deep */
+	bool outside;	   /* a multipart's own octets: to its first delimiter, or its epilogue */
 	struct mime_uu *scan; /* files in a text; or NULL */
 	struct span scan_left;
 	bool scanning;	    /* it may have more to say */
@@ -110,6 +111,7 @@ struct layer {
 	bool held_to_taps;
 	bool popping;
 	struct frame *keep; /* frames above it go */
+	bool keep_inside;   /* and what stood outside of its parts ends */
 	enum open_as open;
 	unsigned armed; /* lines in which a header that broke may go on, to an empty one */
 	uint8_t *guess; /* boundary that nobody declared */
@@ -195,6 +197,8 @@ void tap_close(struct mime *, struct layer *);
 void begin_header(struct mime *, struct layer *, struct frame *parent, bool generated);
 /* The header of the part on top is complete: its body is opened, in every reading. */
 void end_header(struct mime *, struct layer *);
+/* What comes now stands outside of the parts of a multipart. */
+void begin_outside(struct mime *, struct layer *, struct frame *);
 /* One more boundary of a multipart: octets, as some reader takes it. */
 void add_boundary(struct mime *, struct layer *, struct frame *, struct span octets);
 

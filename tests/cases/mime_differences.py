@@ -33,6 +33,10 @@ SPARSE = (
     "sections of RFC 2231 that are not all there make no value by the RFC; every name that some program "
     "would show is listed"
 )
+NO_PARTS = (
+    "a multipart without parts is one text: a close delimiter stands in it, the line end before an outer "
+    "delimiter does not; Python ends at the one, and keeps the other"
+)
 SUBTYPE = "a type without a subtype is shown as it was declared; they show the default"
 
 DIFFERENCES = [
@@ -71,6 +75,12 @@ DIFFERENCES = [
         "enmime/parts/badboundary.raw", "flanker/missing-final-boundary.eml",
         "ruby-mail/emails/mime_emails/raw_email4.eml", "mimekit/dkim/multipart-no-end-boundary.msg",
         "postfix-mime/mime_garb2.in",
+    ]),
+    (NO_PARTS, {"content"}, [
+        "cpython/msg_42.txt", "mime4j/ending-boundaries.msg", "mime4j/missing-inner-boundary.msg",
+        "mime4j/missing-inner-start-boundary.msg", "spamassassin/spam/016", "spamassassin/spam/badmime3.txt",
+        "rspamd/alternative-empty-related.eml", "multipart-substr:wsx-singlepart-b64h-basic-base64-mixedlen",
+        "multipart-substr:x-singlepart-b64h-basic-base64-mixedlen",
     ]),
     (BLANK_LINE, {"content"}, [
         "multipart-basic-singlepart-b64_HB_delim-tab_nl-mixedlen",

@@ -123,7 +123,7 @@ claim_event(struct reading *r, const struct mime_event *ev)
 		s->sum = sum_part(s->sum, ev->part);
 		break;
 	case MIME_BODY:
-		fuzz_claim(s->headed && ev->octets.n > 0 && ev->part->shape == MIME_LEAF);
+		fuzz_claim(s->headed && ev->octets.n > 0 && ev->part->shape != MIME_MESSAGE);
 		s->sum = sum_octets(s->sum, ev->octets);
 		s->body += ev->octets.n;
 		break;

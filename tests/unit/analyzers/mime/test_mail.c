@@ -257,6 +257,68 @@ test_files_in_texts_M032_M033(void **state)
 	}
 }
 
+/* A boundary that never comes: the text is a leaf with all that is known of leaves. */
+static void
+test_multipart_without_parts_M_012(void **state)
+{
+	struct mail *m = read_letter("MIME-Version: 1.0\r\n"
+				     "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+				     "MZ\x90 http://example.org/a\r\n");
+	const struct mail_part *p = mail_part(m, 0);
+	char digest[65];
+
+	(void)state;
+	assert_int_equal(mail_parts(m), 1);
+	assert_int_equal(p->shape, MIME_LEAF);
+	assert_true(p->attachment);
+	assert_true(p->has_digests);
+	assert_int_equal(p->size, 26);
+	hex(p->sha256, 32, digest);
+	assert_string_equal(
+	    digest, "0ce2580f6a900e8d4749287cf01f643595b4ebb4d03bb35c616ccb1125ae7a4b");
+	assert_false(p->detection_left_out);
+	assert_text(p->detected, "application/x-dosexec");
+	assert_int_equal(mail_urls(m), 1);
+	mail_free(m);
+}
+
+/* Before the first part and behind the last: links and files, but no leaf, and none of its costs.
+ */
+static void
+test_outside_of_parts_M_012(void **state)
+{
+	static const char text[] =
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "http://example.org/a\r\n"
+	    "=ybegin line=128 size=9 name=one.exe\r\nabc\r\n=yend size=9\r\n"
+	    "--b\r\n\r\nhello\r\n--b--\r\n"
+	    "http://example.org/b\r\n"
+	    "=ybegin line=128 size=9 name=two.exe\r\nabc\r\n=yend size=9\r\n";
+	struct mail_options o;
+
+	(void)state;
+	mail_options_default(&o);
+	o.detected = 1;
+	for (size_t cut = 0; cut < sizeof(text); cut++) {
+		struct mail *m = mail_new(&o);
+		const struct mail_part *p;
+
+		assert_non_null(m);
+		assert_true(mail_feed(m, span_first(span_str(text), cut)));
+		assert_true(mail_feed(m, span_from(span_str(text), cut)));
+		mail_finish(m);
+		assert_int_equal(mail_parts(m), 2);
+		p = mail_part(m, 0);
+		assert_int_equal(p->shape, MIME_MULTIPART);
+		assert_false(p->has_digests || p->attachment || p->detection_left_out);
+		assert_int_equal(p->detected.n, 0);
+		assert_int_equal(p->n_names, 2);
+		assert_int_equal(mail_urls(m), 2);
+		assert_text(mail_part(m, 1)->detected, "text/plain");
+		mail_free(m);
+	}
+}
+
 /* Both digests, in whatever chunks the octets come: "hello", "world". */
 static void
 test_digest_up_to_padding_M016(void **state)
@@ -662,6 +724,8 @@ main(void)
 	    cmocka_unit_test(test_tree_M1_M5),
 	    cmocka_unit_test(test_long_names_M025),
 	    cmocka_unit_test(test_files_in_texts_M032_M033),
+	    cmocka_unit_test(test_multipart_without_parts_M_012),
+	    cmocka_unit_test(test_outside_of_parts_M_012),
 	    cmocka_unit_test(test_digest_up_to_padding_M016),
 	    cmocka_unit_test(test_digests_of_decoded_octets_M6_M13),
 	    cmocka_unit_test(test_types_and_names_M7_M_024),
