@@ -111,6 +111,12 @@ enum mime_kind {
 	 * of its parts, before the first and behind the last; all of them, where no part comes.
 	 */
 	MIME_BODY,
+	/*
+	 * Of base64 with "-" and "_": octets of the leaf as those have it who take them for "+" and
+	 * "/" (M-016). The first one comes, perhaps with no octets, before a MIME_BODY: up to there
+	 * both have the same.
+	 */
+	MIME_BODY_URL_SAFE,
 	MIME_PART_END,
 	MIME_ANOMALY,
 	MIME_MESSAGE_END, /* after mime_finish(): nothing follows */

@@ -12,7 +12,8 @@ mime_octets_max(const struct mime_limits *l)
 {
 	size_t header = limit(l->header, 256u << 10), boundary = limit(l->boundary, 2048);
 	size_t frames = limit(l->depth, 100) + LAYERS_MAX + 2;
-	size_t tap = sizeof(struct tap) + MIME_BASE64_ROOM(MIME_RUN_MAX) + sizeof(struct mime_uu);
+	size_t tap =
+	    sizeof(struct tap) + 2 * MIME_BASE64_ROOM(MIME_RUN_MAX) + sizeof(struct mime_uu);
 	size_t layer = sizeof(struct layer) + header + 3 * boundary + BLANKS_MAX + MIME_NAME_MAX +
 		       (boundary + 1) * sizeof(uint16_t) + TAPS_MAX * tap;
 	size_t frame = sizeof(struct frame) + MIME_SAID_ARENA_MAX +

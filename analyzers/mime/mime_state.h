@@ -54,6 +54,8 @@ struct tap {
 	struct mime_decoder decoder;
 	unsigned told; /* faults */
 	bool finished;
+	struct mime_base64 url_safe; /* the other reading, once there is one: then it has its out */
+	uint8_t *url_safe_out;
 	struct layer *sub; /* NULL: the caller gets the content */
 	bool mute;	   /* nobody gets it: it would be decoded too deep */
 	bool outside;	   /* a multipart's own octets: to its first delimiter, or its epilogue */

@@ -116,6 +116,7 @@ tap_free(struct mime *m, struct tap *t)
 	if (t->target != t->frame)
 		frame_free(m, t->target);
 	free(t->scan);
+	free(t->url_safe_out);
 	free(t);
 }
 
@@ -206,6 +207,49 @@ scan(struct mime *m, const struct layer *l, struct tap *t)
 	return true;
 }
 
+/* The other alphabet is read too, from the octets on in which its first character is. */
+static void
+begin_url_safe(struct mime *m, struct tap *t, const struct mime_base64 *before)
+{
+	t->url_safe_out = malloc(MIME_BASE64_ROOM(MIME_RUN_MAX));
+	if (t->url_safe_out == NULL)
+		m->no_memory = true;
+	t->url_safe = *before;
+	t->url_safe.url_safe = true;
+}
+
+static void
+tell_url_safe(struct mime *m, const struct layer *l, struct tap *t, size_t n)
+{
+	queue_event(
+	    m, t->target, MIME_BODY_URL_SAFE, layer_off(l, l->off), span_of(t->url_safe_out, n));
+}
+
+static struct span
+decode(struct mime *m, struct layer *l, struct tap *t)
+{
+	const bool base64 = t->decoder.kind == MIME_BASE64 && t->sub == NULL && !t->mute;
+	struct mime_base64 before;
+	struct span out;
+
+	if (base64)
+		before = t->decoder.base64;
+	out = mime_decoder_feed(&t->decoder, l->run);
+	if (base64 && t->url_safe_out == NULL && t->decoder.base64.url_seen)
+		begin_url_safe(m, t, &before);
+	if (t->url_safe_out != NULL)
+		tell_url_safe(m, l, t, mime_base64_feed(&t->url_safe, l->run, t->url_safe_out));
+	return out;
+}
+
+static struct span
+decode_end(struct mime *m, struct layer *l, struct tap *t)
+{
+	if (t->url_safe_out != NULL)
+		tell_url_safe(m, l, t, mime_base64_finish(&t->url_safe, t->url_safe_out));
+	return mime_decoder_finish(&t->decoder);
+}
+
 static void
 deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
 {
@@ -264,7 +308,7 @@ tap_run(struct mime *m, struct layer *l)
 		return;
 	}
 	t = l->taps[l->run_at];
-	deliver(m, l, t, mime_decoder_feed(&t->decoder, l->run));
+	deliver(m, l, t, decode(m, l, t));
 	l->run_at++;
 }
 
@@ -301,7 +345,7 @@ tap_close(struct mime *m, struct layer *l)
 
 	if (!t->finished) {
 		t->finished = true;
-		deliver(m, l, t, mime_decoder_finish(&t->decoder));
+		deliver(m, l, t, decode_end(m, l, t));
 		return;
 	}
 	if (scan(m, l, t) || scan_finish(m, l, t))

@@ -461,6 +461,18 @@ static const struct row rows[] = {
 	"1 a/b x-uuencode [hello]\n"
 	"|0 /0",
 	false},
+    {"M-016 two alphabets", M(V B64 "\r\naGVs--8_\r\naGVsbG8=\r\n"),
+	"1 text/plain base64 {mime_invalid_base64}{ambiguous: base64: - and _ skipped; or taken "
+	"for + "
+	"and /} [\x68\x65\x6c\xf1\xa1\x95\xb1\xb1\xbc] or [hel\xfb\xef\x3fhello]\n"
+	"|0 /0",
+	false},
+    {"M-016 an alphabet of its own", M(V B64 "\r\n-_\r\n"),
+	"1 text/plain base64 {mime_invalid_base64}{ambiguous: base64: - and _ skipped; or taken "
+	"for + "
+	"and /} or [\xfb]\n"
+	"|0 /0",
+	false},
     {"M-018 coded multipart, as it is",
 	M(V "Content-Type: multipart/mixed; boundary=B\r\n" B64 "\r\n--B\r\n\r\none\r\n--B--\r\n"),
 	"multipart/mixed base64 {mime_coded_composite}{ambiguous: multipart: as it is or: "
