@@ -317,6 +317,16 @@ say_header(struct mime *m, struct layer *l, struct frame *f)
 		    "a line that is no field begins the body, or: the header goes on behind it");
 }
 
+/* A type that is no multipart to us, but has the parameter that only those have. */
+static bool
+has_boundary(const struct mime_said *said)
+{
+	for (unsigned i = 0; i < said->n_types; i++)
+		if (param_find(&said->types[i], "boundary", 0) != NULL)
+			return true;
+	return false;
+}
+
 static enum mime_body
 settle_shape(struct mime *m, struct layer *l, struct frame *f)
 {
@@ -334,6 +344,8 @@ settle_shape(struct mime *m, struct layer *l, struct frame *f)
 			say(m, f, MIME_ODD_NO_BOUNDARY, layer_off(l, f->begin), NULL);
 			body = MIME_BODY_LEAF;
 		}
+	} else if (body == MIME_BODY_LEAF) {
+		f->multipart = has_boundary(&f->said);
 	}
 	if (body != MIME_BODY_LEAF && f->part.depth >= m->limits.depth) {
 		say(m, f, MIME_ODD_TOO_DEEP, layer_off(l, f->begin), NULL);

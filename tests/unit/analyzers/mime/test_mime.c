@@ -234,6 +234,13 @@ static const struct row rows[] = {
 	"~1.1 text/plain +a.exe [MZ]\n"
 	"|0 1 /1 /0",
 	false},
+    {"M-012 a boundary of what is no multipart",
+	M(V "Content-Type: ultipart/mixed; boundary=X\r\n\r\n--X\r\n" EXE "\r\nMZ\r\n--X--\r\n"),
+	"1 ultipart/mixed {ambiguous: an undeclared boundary, or text: X} "
+	"[--X\r\n" EXE "\r\nMZ\r\n--X--\r\n]\n"
+	"~1.1 text/plain +a.exe [MZ]\n"
+	"|0 1 /1 /0",
+	false},
     {"M-012 never there, coded",
 	M(MIXED "--B\r\nContent-Type: multipart/related; boundary=C\r\n" B64
 		"\r\naGVsbG8=\r\n--B--\r\n"),
