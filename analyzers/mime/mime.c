@@ -25,8 +25,6 @@ with_defaults(const struct mime_limits *in)
 	DEFAULT(boundary, 2048);
 	DEFAULT(parameters, 256);
 	DEFAULT(anomalies, 1000);
-	if (l.header < (size_t)4 * MIME_NAME_MAX)
-		l.header = (size_t)4 * MIME_NAME_MAX;
 	if (l.boundary > BOUNDARY_MOST)
 		l.boundary = BOUNDARY_MOST;
 	return l;
@@ -74,7 +72,7 @@ layer_new(struct mime *m, struct frame *root, uint64_t base)
 	l->held = malloc(l->held_max);
 	l->copy = malloc(COPY_MAX + l->held_max);
 	l->guess = malloc(m->limits.boundary);
-	mime_header_init(&l->header, m->limits.header);
+	mime_header_init(&l->header, header_room(m->limits.header, m->n_layers > 0));
 	m->layers[m->n_layers++] = l;
 	if (l->held != NULL && l->guess != NULL && l->copy != NULL &&
 	    mime_boundaries_init(&l->boundaries, m->limits.boundary))

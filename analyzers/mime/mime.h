@@ -18,7 +18,8 @@
 
 /* 0: the default, which stands behind each. */
 struct mime_limits {
-	size_t header;	     /* octets of one header that are looked at: 256 KiB */
+	/* octets of one header that are looked at: 256 KiB; a quarter of it where it is encoded */
+	size_t header;
 	unsigned fields;     /* of one header: 1000 */
 	unsigned depth;	     /* parts within parts: 100; deeper ones are leaves */
 	unsigned parts;	     /* 10,000; what comes behind is the body of the last one */

@@ -23,6 +23,8 @@
 #define DETAIL_MAX	200	   /* octets of the text of an anomaly, with its NUL */
 #define LAYERS_MAX	16	   /* contents that are decoded and parsed, within each other */
 #define TAPS_MAX	8	   /* of one layer */
+#define TAPS_ALL_MAX	32	   /* of all layers */
+#define INNER_HEADER	4	   /* a decoded content's header may have so much less */
 #define AMBIGUOUS_MAX	16	   /* anomalies of this kind, of one part, that are told */
 #define READINGS_MAX	8	   /* boundaries of one multipart */
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
@@ -139,6 +141,7 @@ struct mime {
 	struct mime_limits limits;
 	struct layer *layers[LAYERS_MAX];
 	unsigned n_layers;
+	unsigned n_taps;    /* of all of them */
 	struct frame *dead; /* their last event is out, the caller may still look */
 	unsigned parts;
 	unsigned told;	    /* anomalies */
@@ -218,6 +221,11 @@ void delimiter_step(struct mime *, struct layer *);
 /* Parts that only some readers see begin, once the lines before them have gone their way. */
 void open_soft(struct mime *, struct layer *);
 void open_content(struct mime *, struct layer *);
+
+/* ---- mime_bound.c: memory ---- */
+
+/* Octets of one header that are kept: of the message itself, or of a decoded content. */
+size_t header_room(size_t limit, bool inner);
 
 /* ---- mime.c: layers, and the octets that they take ---- */
 

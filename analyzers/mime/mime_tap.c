@@ -92,7 +92,7 @@ tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
 {
 	struct tap *t;
 
-	if (l->n_taps == TAPS_MAX)
+	if (l->n_taps == TAPS_MAX || m->n_taps == TAPS_ALL_MAX)
 		return NULL;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL || !mime_decoder_init(&t->decoder, encoding, layer_off(l, l->off))) {
@@ -104,12 +104,14 @@ tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
 	t->frame = f;
 	t->target = target == NULL ? f : target;
 	l->taps[l->n_taps++] = t;
+	m->n_taps++;
 	return t;
 }
 
 void
 tap_free(struct mime *m, struct tap *t)
 {
+	m->n_taps--;
 	mime_decoder_free(&t->decoder);
 	if (t->file != NULL)
 		frame_free(m, t->file);

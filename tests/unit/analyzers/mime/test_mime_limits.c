@@ -316,7 +316,40 @@ test_values_of_open_parts(void **state)
 	assert_true((t.seen & ODD(MIME_ODD_TOO_MANY_PARAMETERS)) != 0);
 	print_message("values of open parts: storage %zu KiB\n", t.storage >> 10);
 	assert_true(t.storage <= 5 * MIB); /* sanitizers count none */
-	assert_true(mime_octets_max(&(struct mime_limits){0}) <= 24 * MIB);
+	assert_true(mime_octets_max(&(struct mime_limits){0}) <= 18 * MIB);
+}
+
+/* A header that is encoded may have less: there may be one in each layer. */
+static void
+test_header_of_decoded_content(void **state)
+{
+	struct source s = {.head = "Content-Type: message/rfc822\r\n"
+				   "Content-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDog",
+	    .unit = "eHh4",
+	    .tail = ""};
+
+	(void)state;
+	s.times = 20000;
+	assert_true((read_source(&s).seen & ODD(MIME_ODD_LONG_HEADER)) == 0);
+	s.times = 30000;
+	assert_true((read_source(&s).seen & ODD(MIME_ODD_LONG_HEADER)) != 0);
+}
+
+/* Multiparts that begin in the text of others: each of these goes on, as far as there are taps. */
+static void
+test_taps(void **state)
+{
+	static char message[100 * 200];
+	struct tally t;
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		n += (size_t)snprintf(message + n, sizeof(message) - n,
+		    "Content-Type: multipart/mixed; boundary=B%d\r\n\r\n", i);
+	t = read_source(&(struct source){.head = message, .unit = "", .tail = "\r\nx"});
+	assert_int_equal(t.parts, 60);
+	assert_true((t.seen & ODD(MIME_ODD_TOO_MANY_READINGS)) != 0);
 }
 
 int
@@ -327,6 +360,8 @@ main(void)
 	    cmocka_unit_test(test_long_boundaries),
 	    cmocka_unit_test(test_depth),
 	    cmocka_unit_test(test_values_of_open_parts),
+	    cmocka_unit_test(test_header_of_decoded_content),
+	    cmocka_unit_test(test_taps),
 	};
 	int failed;
 
