@@ -255,6 +255,9 @@ MESSAGES = {
     + b"Content-Type: multipart/mixed; boundary=C; boundary=B\r\n\r\n--C\r\n\r\nx\r\n--B\r\n"
     + EXE
     + b"--B--\r\n--C--\r\n",
+    "no-parts": VERSION + MIXED + b"Content-Type: text/html\r\n\r\nhi\r\n--B--\r\nmore\r\n",
+    "outside": VERSION + MIXED + b"begin 644 a\r\n#86)C\r\n`\r\nend\r\n--B\r\n\r\nx\r\n--B--\r\n" + EXE,
+    "two-alphabets": VERSION + BASE64 + b"\r\naGVs--8_\r\naGVsbG8=\r\n",
     "two-types": VERSION + b"Content-Type: text/plain\r\n" + MIXED + b"--B\r\n" + EXE + b"--B--\r\n",
     "two-encodings": BASE64 + b"Content-Transfer-Encoding: quoted-printable\r\n\r\naGVs=3D\r\n",
     "more-behind": multipart(BASE64 + b"\r\naGVs", b"\r\nx\r\n--Bx\r\n" + EXE),
