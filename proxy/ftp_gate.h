@@ -25,15 +25,33 @@
 #include "relay.h"
 
 #define FTP_ANOMALIES_MAX 64 /* records of anomalies per session */
-#define FTP_REPLIES_MAX	  8  /* kept of one command for its record: a 1xx or two and the last */
+#define FTP_REPLIES_MAX	  4  /* kept of one command for its record: a 1xx or two and the last */
+#define FTP_MEANWHILE_MAX 4  /* NOOP, STAT, QUIT during a transfer; the last place is ABOR's */
 
-/* The command that is at the server (or was answered here) and has no final reply yet. */
+/* The gateway's answer, or the server's, to one command of the client's: what its record says. */
+struct ftp_exchange_reply {
+	unsigned code;
+	enum record_source source;
+	size_t at, n; /* in texts */
+};
+
+/*
+ * A command of the client's that has no final reply yet. It begins when the command comes in, and
+ * ends (its record is written, verb is NULL again) when its final reply is on its way to the
+ * client. Until then no other command is looked at, but for those in "meanwhile".
+ */
 struct ftp_exchange {
-	const struct ftp_verb_row *verb;
-	char *args; /* as forwarded; NULL: none, or secret */
-	uint64_t slot;
-	struct record_ftp_reply replies[FTP_REPLIES_MAX];
+	const struct ftp_verb_row *verb; /* NULL: there is none */
+	unsigned tx_id;			 /* of its record; that of its transfer, too */
+	char *word, *args;		 /* as the client wrote them; args NULL: none, or secret */
+	uint64_t slot;			 /* in the dialogue; with at_server: of the replies to it */
+	bool at_server;			 /* it was forwarded */
+	bool taken;	    /* the dialogue was told that it is answered here (ftp_answered()) */
+	uint16_t data_port; /* PORT, 227, ...: what the client said or was told; 0: none */
+	bool data_passive;
+	struct ftp_exchange_reply replies[FTP_REPLIES_MAX];
 	size_t n_replies;
+	struct buf texts;
 	struct verdict *verdict; /* NULL: it passed */
 };
 
@@ -85,8 +103,12 @@ struct ftp_transfer {
 struct ftp_gate {
 	struct relay relay;
 	struct ftp *dialogue;
-	struct ftp_exchange exchange;  /* verb NULL: none */
-	struct ftp_exchange meanwhile; /* ABOR, STAT, QUIT, NOOP during a transfer */
+	struct ftp_exchange exchange;
+	struct ftp_exchange meanwhile[FTP_MEANWHILE_MAX]; /* the oldest first */
+	unsigned n_meanwhile;
+	/* The server's last word on the transfer, kept until its octets are through. */
+	struct buf held;
+	unsigned held_code; /* 0: none is held */
 
 	enum ftp_stage stage;
 	struct ftp_agreement agreed;
@@ -123,19 +145,41 @@ ftp_config_of(const struct ftp_gate *g)
 
 /* ---- ftp_commands.c ---- */
 
+/* Begins the exchange, has it judged, and hands it to whom it concerns or to the server. */
 void ftp_command(struct ftp_gate *, const struct an_event *);
-/* The command goes to the server, written anew; it is the exchange from here on. */
+/*
+ * The exchange's command goes to the server, written anew. ev NULL: later, from the exchange's own
+ * copy (no secret verb).
+ */
 void ftp_forward(struct ftp_gate *, const struct an_event *);
-/* A command of the gateway's own; args may be NULL. Its replies go to ftp_channel_reply(). */
+/*
+ * A command of the gateway's own; args may be NULL. Its final reply goes to ftp_channel_reply().
+ * An exchange that is not at the server is marked as taken by it, and can still be forwarded later
+ * (SIZE ahead of STOR).
+ */
 void ftp_ask(struct ftp_gate *, enum ftp_verb, const char *args);
 
 /* ---- ftp_replies.c ---- */
 
 void ftp_reply(struct ftp_gate *, const struct an_event *);
-/* Text of the server's, whole lines, goes to the client as the exchange's reply. */
+/*
+ * A reply of the server's goes to the client, line by line, and into the record of the exchange
+ * that it belongs to; a final one ends that exchange.
+ */
 void ftp_pass_reply(struct ftp_gate *, const struct an_event *);
-/* The gateway replies to the exchange (or the newest command) itself; one line without CR LF. */
+/*
+ * The gateway replies to the exchange itself, one line without CR LF; a final reply ends the
+ * exchange, a 1xx does not. What the server still says to that command is then nobody's: the
+ * caller swallows it. Nothing happens where there is no exchange.
+ */
 void ftp_say(struct ftp_gate *, const char *reply);
+/*
+ * A final reply to the exchange is kept (a copy), and the server not heard any further, until one
+ * of ftp_release_reply(): it goes to the client; reply not NULL: this in its place. ftp_say() drops
+ * what is held.
+ */
+void ftp_hold_reply(struct ftp_gate *, const struct an_event *);
+void ftp_release_reply(struct ftp_gate *, const char *reply);
 /* Says "421 ..." and ends the session. */
 void ftp_give_up(struct ftp_gate *, const char *reply, const char *reason);
 void ftp_count_error(struct ftp_gate *);
@@ -144,7 +188,8 @@ void ftp_count_error(struct ftp_gate *);
 
 /* PORT, EPRT, PASV, EPSV of the client. */
 void ftp_channel_command(struct ftp_gate *, const struct an_event *);
-/* A final reply to a command of the gateway's own. */
+/* A final reply to a command of the gateway's own (ev->ftp->verb; SIZE, DELE go where they belong).
+ */
 void ftp_channel_reply(struct ftp_gate *, const struct an_event *);
 /* News of the pair that waits for its transfer. */
 void ftp_channel_news(struct ftp_gate *, const struct data_news *);
@@ -153,14 +198,14 @@ void ftp_channel_forget(struct ftp_gate *);
 
 /* ---- ftp_transfer.c ---- */
 
-/* RETR, STOR, LIST, ... of the client: opens legs and forwards it. */
+/* RETR, STOR, LIST, ... of the client (g->exchange): opens legs and forwards it. */
 void ftp_transfer_begin(struct ftp_gate *, const struct an_event *);
-/* The server's replies to it. */
+/* The server's replies to it, also those that come after the exchange has ended. */
 void ftp_transfer_reply(struct ftp_gate *, const struct an_event *);
 void ftp_transfer_news(struct ftp_gate *, const struct data_news *);
 /* ABOR was forwarded. */
 void ftp_transfer_abort(struct ftp_gate *);
-/* The session ends: whatever runs is cut and recorded. */
+/* The session ends: whatever runs is cut and recorded. May be called again. */
 void ftp_transfer_finish(struct ftp_gate *);
 
 /* ---- ftp_content.c ---- */
@@ -172,8 +217,9 @@ bool ftp_content_passes(struct ftp_gate *);
 
 /* ---- ftp_records.c ---- */
 
-void ftp_record_reply(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
-void ftp_record_own_reply(struct ftp_gate *, struct ftp_exchange *, const char *reply);
+void ftp_record_reply(struct ftp_exchange *, unsigned code, struct span lines, enum record_source);
+/* The verdict that refused it, a copy. */
+void ftp_record_verdict(struct ftp_gate *, struct ftp_exchange *, const struct verdict *);
 /* The exchange has its last reply: its record is written, and it is empty again. */
 void ftp_record_exchange(struct ftp_gate *, struct ftp_exchange *);
 void ftp_record_transfer(struct ftp_gate *);
