@@ -44,6 +44,7 @@ struct ftp_exchange {
 	const struct ftp_verb_row *verb; /* NULL: there is none */
 	unsigned tx_id;			 /* of its record; that of its transfer, too */
 	char *word, *args;		 /* as the client wrote them; args NULL: none, or secret */
+	char *path;			 /* full, of verbs that have one, at the time it came in */
 	uint64_t slot;			 /* in the dialogue; with at_server: of the replies to it */
 	bool at_server;			 /* it was forwarded */
 	bool taken;	    /* the dialogue was told that it is answered here (ftp_answered()) */
@@ -128,7 +129,14 @@ struct ftp_gate {
 
 	struct ftp_path directory;
 	char *user, *client_name; /* CLNT, CSID */
-	bool logged_in, epsv_all, ascii, quit;
+	bool logged_in, epsv_all, ascii;
+	bool quit; /* the client said so */
+	bool left; /* and the server said goodbye */
+	bool client_spoke_tls;
+	bool own_words;	  /* the reply being handled is ours, in the place of the server's */
+	uint64_t scanned; /* stream offset up to which whole lines of the client are counted */
+	size_t lines;	  /* of them, those that are not looked at yet */
+	size_t behind;	  /* octets that came in behind the event being handled */
 	uint64_t restart; /* REST, for the next transfer */
 
 	unsigned errors, anomalies;
@@ -191,7 +199,9 @@ void ftp_say(struct ftp_gate *, const char *reply);
  */
 void ftp_hold_reply(struct ftp_gate *, const struct an_event *);
 void ftp_release_reply(struct ftp_gate *, const char *reply);
-/* Says "421 ..." and ends the session. */
+/* The same to one of "meanwhile". */
+void ftp_say_to(struct ftp_gate *, struct ftp_exchange *, const char *reply);
+/* Says "421 ..." and ends the session; a transfer is cut. */
 void ftp_give_up(struct ftp_gate *, const char *reply, const char *reason);
 void ftp_count_error(struct ftp_gate *);
 
@@ -248,6 +258,8 @@ void ftp_record_verdict(struct ftp_gate *, struct ftp_exchange *, const struct v
 /* The exchange has its last reply: its record is written, and it is empty again. */
 void ftp_record_exchange(struct ftp_gate *, struct ftp_exchange *);
 void ftp_record_transfer(struct ftp_gate *);
+/* The exchange begins: its number, and its own copy of what was written. False: no memory. */
+bool ftp_exchange_begin(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
 void ftp_anomaly(struct ftp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
 
 #endif
