@@ -68,37 +68,47 @@ enum ftp_way {
 /* What the two sides have agreed on for the next transfer. */
 struct ftp_agreement {
 	enum ftp_way client, server;
-	struct endpoint
-	    client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
+	unsigned tried;		   /* 1 << enum ftp_way: what this agreement asked the server for */
+	struct endpoint client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
 	struct endpoint server_at; /* the same of the server, as we see it */
 	bool let_by;		   /* the client connects to the server past us */
 };
 
+/* ftp_transfer.c has the table of what may follow what. */
 enum ftp_stage {
 	FTP_IDLE,
 	FTP_AGREEING,  /* own commands are at the server (PASV, ...), or a hole is being opened */
 	FTP_ANNOUNCED, /* the client knows; a transfer command may follow */
-	FTP_OPENING,   /* a transfer command is at the server, legs are opening */
-	FTP_FLOWING,   /* the server has said 1xx, octets go */
-	FTP_JUDGING,   /* all octets are here, the window is held, the verdict is not in */
+	FTP_OPENING,   /* a transfer command came in; the server has not agreed to it (1xx) */
+	FTP_FLOWING,   /* it has: the last leg is opened, octets go */
 	FTP_ENDING,    /* nothing flows any more, the server's last reply is not in */
+	FTP_STAGES
 };
 
 struct ftp_transfer {
 	const struct ftp_verb_row *verb;
-	char *name; /* as the client gave it; STOU: as the server did */
-	char *path; /* full */
+	char *name; /* as the client gave it; STOU: as the server did; NULL: none */
+	char *path; /* full; NULL: of no file */
 	bool path_cut;
 	unsigned tx_id;
 	uint64_t restart, began;
-	struct data_pair *pair;
+	struct data_pair *pair; /* let_by: for its count only; NULL: there is none */
+	/* Of the pair; they may open ahead of the transfer command. */
 	bool open[DATA_LEGS];
 	struct endpoint ends[DATA_LEGS][2]; /* peer, our end */
-	bool preliminary, finished, cut, refused, aborted, unreachable, created;
-	const char *why;      /* of what went wrong, a constant */
+	/* What has happened so far; ftp_transfer_outcome() says what it comes to. */
+	bool preliminary; /* the server has agreed to it */
+	bool finished;	  /* all octets are on the other leg */
+	bool cut, refused, aborted, unreachable;
+	bool inspected;	 /* it was to be looked at */
+	bool created;	 /* by this session: the name was not there before */
+	bool deleted;	 /* ... and is not any more: it was refused */
+	const char *why; /* of what went wrong, a constant; NULL: nothing did */
 	struct mail *content; /* NULL: not looked at */
-	struct verdict *verdict;
-	unsigned server_code; /* its last word; 0: not yet */
+	struct verdict *verdict; /* on the content; NULL: clean, or not judged */
+	unsigned server_code;	 /* its last word; 0: not yet */
+	unsigned told;		 /* code of the last reply that the client heard; 0: none */
+	uint64_t due; /* env->now() when ftp_transfer_expired() is to be called; 0: never */
 };
 
 struct ftp_gate {
@@ -107,7 +117,8 @@ struct ftp_gate {
 	struct ftp_exchange exchange;
 	struct ftp_exchange meanwhile[FTP_MEANWHILE_MAX]; /* the oldest first */
 	unsigned n_meanwhile;
-	/* The server's last word on the transfer, kept until its octets are through. */
+	/* The server's 1xx, kept until the client's leg is open, or its last word, until octets are
+	 * through. */
 	struct buf held;
 	unsigned held_code; /* 0: none is held */
 
@@ -182,9 +193,9 @@ void ftp_pass_reply(struct ftp_gate *, const struct an_event *);
  */
 void ftp_say(struct ftp_gate *, const char *reply);
 /*
- * A final reply to the exchange is kept (a copy), and the server not heard any further, until one
- * of ftp_release_reply(): it goes to the client; reply not NULL: this in its place. ftp_say() drops
- * what is held.
+ * A reply to the exchange, 1xx or final, is kept (a copy), and the server not heard any further,
+ * until ftp_release_reply(): it goes to the client; reply not NULL: this in its place. ftp_say()
+ * drops what is held.
  */
 void ftp_hold_reply(struct ftp_gate *, const struct an_event *);
 void ftp_release_reply(struct ftp_gate *, const char *reply);
@@ -213,17 +224,31 @@ void ftp_transfer_begin(struct ftp_gate *, const struct an_event *);
 /* The server's replies to it, also those that come after the exchange has ended. */
 void ftp_transfer_reply(struct ftp_gate *, const struct an_event *);
 void ftp_transfer_news(struct ftp_gate *, const struct data_news *);
-/* ABOR was forwarded. */
+/* ABOR was forwarded; may be at any time. */
 void ftp_transfer_abort(struct ftp_gate *);
+/* transfer.due has come. */
+void ftp_transfer_expired(struct ftp_gate *);
+/* A final reply to SIZE or DELE, the gateway's own, on behalf of the transfer. */
+void ftp_transfer_own_reply(struct ftp_gate *, const struct an_event *);
+/* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant. */
+const char *ftp_transfer_outcome(const struct ftp_transfer *);
+/* Every change of stage goes through this. */
+void ftp_enter(struct ftp_gate *, enum ftp_stage);
 /* The session ends: whatever runs is cut and recorded. May be called again. */
 void ftp_transfer_finish(struct ftp_gate *);
 
 /* ---- ftp_content.c ---- */
 
+/* Could the transfer be refused for what is in it? Then its last octets have to be held. */
+bool ftp_content_may_refuse(const struct ftp_gate *);
 void ftp_content_begin(struct ftp_gate *);
+/* Octets of transfer.pair, for relay_ops.data_octets(). */
 void ftp_content(struct ftp_gate *, struct span octets);
-/* All octets are known: may they go? */
-bool ftp_content_passes(struct ftp_gate *);
+/*
+ * All octets are known: may they go? held: it can still be refused. False: reply (a buffer of
+ * VERDICT_REPLY_MAX + 1) is what the client is told.
+ */
+bool ftp_content_passes(struct ftp_gate *, bool held, char *reply);
 
 /* ---- ftp_records.c ---- */
 
