@@ -68,8 +68,9 @@ enum ftp_way {
 /* What the two sides have agreed on for the next transfer. */
 struct ftp_agreement {
 	enum ftp_way client, server;
-	unsigned tried;		   /* 1 << enum ftp_way: what this agreement asked the server for */
-	struct endpoint client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
+	unsigned tried; /* 1 << enum ftp_way: what this agreement asked the server for */
+	struct endpoint
+	    client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
 	struct endpoint server_at; /* the same of the server, as we see it */
 	bool let_by;		   /* the client connects to the server past us */
 };
@@ -100,11 +101,11 @@ struct ftp_transfer {
 	bool preliminary; /* the server has agreed to it */
 	bool finished;	  /* all octets are on the other leg */
 	bool cut, refused, aborted, unreachable;
-	bool inspected;	 /* it was to be looked at */
-	bool created;	 /* by this session: the name was not there before */
-	bool deleted;	 /* ... and is not any more: it was refused */
-	const char *why; /* of what went wrong, a constant; NULL: nothing did */
-	struct mail *content; /* NULL: not looked at */
+	bool inspected;		 /* it was to be looked at */
+	bool created;		 /* by this session: the name was not there before */
+	bool deleted;		 /* ... and is not any more: it was refused */
+	const char *why;	 /* of what went wrong, a constant; NULL: nothing did */
+	struct mail *content;	 /* NULL: not looked at */
 	struct verdict *verdict; /* on the content; NULL: clean, or not judged */
 	unsigned server_code;	 /* its last word; 0: not yet */
 	unsigned told;		 /* code of the last reply that the client heard; 0: none */
@@ -230,7 +231,8 @@ void ftp_transfer_abort(struct ftp_gate *);
 void ftp_transfer_expired(struct ftp_gate *);
 /* A final reply to SIZE or DELE, the gateway's own, on behalf of the transfer. */
 void ftp_transfer_own_reply(struct ftp_gate *, const struct an_event *);
-/* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant. */
+/* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant.
+ */
 const char *ftp_transfer_outcome(const struct ftp_transfer *);
 /* Every change of stage goes through this. */
 void ftp_enter(struct ftp_gate *, enum ftp_stage);

@@ -36,11 +36,10 @@ bool
 ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
 	const struct ftp_detail *d = ev->ftp;
-	bool line = d->fault == FTP_OK;
 
 	*x = (struct ftp_exchange){.verb = d->verb, .tx_id = g->relay.tx_count++, .slot = ev->slot};
 	buf_init(&x->texts, FTP_REPLIES_MAX * TEXT_KEPT);
-	if (!line) /* what is no command may have any octets in it */
+	if (d->word.n == 0) /* what makes no line may have any octets in it */
 		return true;
 	x->word = keep(d->word);
 	if (d->args.n > 0 && !d->verb->secret)
@@ -150,20 +149,6 @@ ftp_record_exchange(struct ftp_gate *g, struct ftp_exchange *x)
 
 /* ---- transfers ---- */
 
-static const char *
-outcome_of(const struct ftp_transfer *t)
-{
-	if (t->refused)
-		return "refused";
-	if (t->unreachable)
-		return "unreachable";
-	if (t->aborted)
-		return "aborted";
-	if (t->cut)
-		return "cut";
-	return t->finished && t->server_code / 100 == 2 ? "complete" : "failed";
-}
-
 void
 ftp_record_transfer(struct ftp_gate *g)
 {
@@ -184,9 +169,9 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .let_by = g->agreed.let_by,
 	    .offset = t->restart,
 	    .duration_ms = ftp_now(g) - t->began,
-	    .outcome = outcome_of(t),
+	    .outcome = ftp_transfer_outcome(t),
 	    .reason = t->why,
-	    .code = t->server_code,
+	    .code = t->told,
 	    .content = t->content,
 	    .verdict = t->verdict};
 

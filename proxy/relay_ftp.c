@@ -257,8 +257,7 @@ ftp_data_news(struct relay *r, struct data_pair *pair, const struct data_news *n
 
 	g->acted = ftp_now(g);
 	if (news->what == DATA_INTRUDER)
-		ftp_anomaly(g, AN_FTP_DATA_INTRUDER, news->leg == DATA_CLIENT ? AN_C2S : AN_S2C, 0,
-		    news->why);
+		ftp_intruder(g, news);
 	else if (pair == g->pair)
 		ftp_channel_news(g, news);
 	else if (pair == g->transfer.pair)
@@ -278,7 +277,7 @@ ftp_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 static bool
 has_data(const struct ftp_gate *g)
 {
-	return g->stage == FTP_OPENING || g->stage == FTP_FLOWING || g->stage == FTP_JUDGING;
+	return g->stage == FTP_OPENING || g->stage == FTP_FLOWING;
 }
 
 /* ---- peers that go away ---- */
@@ -413,7 +412,7 @@ idle_due(const struct ftp_gate *g, struct due *due)
 static bool
 data_moves(const struct ftp_gate *g)
 {
-	return g->stage == FTP_FLOWING || g->stage == FTP_JUDGING || g->held_code != 0;
+	return g->stage == FTP_FLOWING || g->held_code != 0;
 }
 
 static struct due
@@ -425,6 +424,8 @@ next_due(const struct ftp_gate *g)
 	if (r->client.queued > 0)
 		sooner(&due, r->wrote[AN_C2S] + ftp_config_of(g)->timeouts.command * 1000u,
 		    "timeout_client");
+	if (g->transfer.due != 0)
+		sooner(&due, g->transfer.due, "transfer");
 	if (r->peer[AN_S2C] == PEER_CONNECTING)
 		return due; /* connects have their own end */
 	if (r->opaque)
@@ -461,7 +462,9 @@ ftp_expired(struct relay *r)
 	due = next_due(g);
 	if (due.at == 0 || due.at > ftp_now(g))
 		return;
-	if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
+	if (strcmp(due.reason, "transfer") == 0) {
+		ftp_transfer_expired(g);
+	} else if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
 		relay_end(r, due.reason, WISH_RESET, WISH_RESET);
 		ftp_transfer_finish(g);
 		ftp_channel_forget(g);
