@@ -14,7 +14,6 @@
 struct slot {
 	enum ftp_verb verb : 8;
 	bool own : 1;	      /* the caller's */
-	bool kept : 1;	      /* the server has not seen it */
 	bool preliminary : 1; /* its 1xx was seen */
 	bool answered : 1;    /* ahead of its turn; takes effect when all before it have theirs */
 	uint16_t code;	      /* then */
@@ -200,7 +199,6 @@ static void
 answer(struct ftp *s, unsigned i, unsigned code)
 {
 	slot_at(s, i)->answered = true;
-	slot_at(s, i)->kept = false;
 	slot_at(s, i)->code = (uint16_t)code;
 	settle(s);
 }
@@ -225,15 +223,6 @@ ftp_answered(struct ftp *s, unsigned code)
 
 	if (i < s->count)
 		answer(s, i, code);
-}
-
-void
-ftp_kept(struct ftp *s)
-{
-	unsigned i = newest(s);
-
-	if (i < s->count)
-		slot_at(s, i)->kept = true;
 }
 
 bool
@@ -478,7 +467,7 @@ feed_client(struct ftp *s, const uint8_t *p, size_t n, size_t *used, struct an_e
 static unsigned
 unanswered(struct ftp *s, unsigned i)
 {
-	while (i < s->count && (slot_at(s, i)->answered || slot_at(s, i)->kept))
+	while (i < s->count && slot_at(s, i)->answered)
 		i++;
 	return i;
 }

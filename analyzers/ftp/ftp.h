@@ -100,11 +100,6 @@ enum an_status ftp_feed(
 
 /* The client's newest command was answered by the caller, and the server never saw it. */
 void ftp_answered(struct ftp *, unsigned code);
-/*
- * The client's newest command stays with the caller, who has a word with the server first: replies
- * go to what ftp_sent() told of, and ftp_answered() says what came of it.
- */
-void ftp_kept(struct ftp *);
 /* The caller sent the server a command of its own. Returns its slot. */
 uint64_t ftp_sent(struct ftp *, enum ftp_verb);
 /*
