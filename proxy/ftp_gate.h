@@ -68,8 +68,9 @@ enum ftp_way {
 /* What the two sides have agreed on for the next transfer. */
 struct ftp_agreement {
 	enum ftp_way client, server;
-	unsigned tried;		   /* 1 << enum ftp_way: what this agreement asked the server for */
-	struct endpoint client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
+	unsigned tried; /* 1 << enum ftp_way: what this agreement asked the server for */
+	struct endpoint
+	    client_at; /* PORT, EPRT: where the client waits; PASV, EPSV: what it was told */
 	struct endpoint server_at; /* the same of the server, as we see it */
 	bool let_by;		   /* the client connects to the server past us */
 };
@@ -100,11 +101,11 @@ struct ftp_transfer {
 	bool preliminary; /* the server has agreed to it */
 	bool finished;	  /* all octets are on the other leg */
 	bool cut, refused, aborted, unreachable;
-	bool inspected;	 /* it was to be looked at */
-	bool created;	 /* by this session: the name was not there before */
-	bool deleted;	 /* ... and is not any more: it was refused */
-	const char *why; /* of what went wrong, a constant; NULL: nothing did */
-	struct mail *content; /* NULL: not looked at */
+	bool inspected;		 /* it was to be looked at */
+	bool created;		 /* by this session: the name was not there before */
+	bool deleted;		 /* ... and is not any more: it was refused */
+	const char *why;	 /* of what went wrong, a constant; NULL: nothing did */
+	struct mail *content;	 /* NULL: not looked at */
 	struct verdict *verdict; /* on the content; NULL: clean, or not judged */
 	unsigned server_code;	 /* its last word; 0: not yet */
 	unsigned told;		 /* code of the last reply that the client heard; 0: none */
@@ -217,6 +218,16 @@ void ftp_channel_news(struct ftp_gate *, const struct data_news *);
 /* Nothing is agreed any more; holes are closed (REIN, USER, a new PORT, the end). */
 void ftp_channel_forget(struct ftp_gate *);
 
+bool ftp_way_is_passive(enum ftp_way);
+/* The client sees the server's address and the server the client's. */
+bool ftp_transparent(const struct ftp_gate *);
+/* The legs of transfer.pair that are ours to open. */
+void ftp_dial_server(struct ftp_gate *);
+void ftp_dial_client(struct ftp_gate *);
+void ftp_leg_opened(struct ftp_gate *, const struct data_news *);
+/* A hole was waited at in vain: an anomaly. */
+void ftp_nobody_came(struct ftp_gate *, const struct data_news *);
+
 /* ---- ftp_transfer.c ---- */
 
 /* RETR, STOR, LIST, ... of the client (g->exchange): opens legs and forwards it. */
@@ -230,7 +241,8 @@ void ftp_transfer_abort(struct ftp_gate *);
 void ftp_transfer_expired(struct ftp_gate *);
 /* A final reply to SIZE or DELE, the gateway's own, on behalf of the transfer. */
 void ftp_transfer_own_reply(struct ftp_gate *, const struct an_event *);
-/* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant. */
+/* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant.
+ */
 const char *ftp_transfer_outcome(const struct ftp_transfer *);
 /* Every change of stage goes through this. */
 void ftp_enter(struct ftp_gate *, enum ftp_stage);
@@ -245,10 +257,10 @@ void ftp_content_begin(struct ftp_gate *);
 /* Octets of transfer.pair, for relay_ops.data_octets(). */
 void ftp_content(struct ftp_gate *, struct span octets);
 /*
- * All octets are known: may they go? held: it can still be refused. False: reply (a buffer of
- * VERDICT_REPLY_MAX + 1) is what the client is told.
+ * All octets are known: may they go? False: reply (a buffer of VERDICT_REPLY_MAX + 1) is what the
+ * client is told.
  */
-bool ftp_content_passes(struct ftp_gate *, bool held, char *reply);
+bool ftp_content_passes(struct ftp_gate *, char *reply);
 
 /* ---- ftp_records.c ---- */
 

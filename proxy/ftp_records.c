@@ -150,20 +150,6 @@ ftp_record_exchange(struct ftp_gate *g, struct ftp_exchange *x)
 
 /* ---- transfers ---- */
 
-static const char *
-outcome_of(const struct ftp_transfer *t)
-{
-	if (t->refused)
-		return "refused";
-	if (t->unreachable)
-		return "unreachable";
-	if (t->aborted)
-		return "aborted";
-	if (t->cut)
-		return "cut";
-	return t->finished && t->server_code / 100 == 2 ? "complete" : "failed";
-}
-
 void
 ftp_record_transfer(struct ftp_gate *g)
 {
@@ -184,9 +170,9 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .let_by = g->agreed.let_by,
 	    .offset = t->restart,
 	    .duration_ms = ftp_now(g) - t->began,
-	    .outcome = outcome_of(t),
+	    .outcome = ftp_transfer_outcome(t),
 	    .reason = t->why,
-	    .code = t->server_code,
+	    .code = t->told,
 	    .content = t->content,
 	    .verdict = t->verdict};
 

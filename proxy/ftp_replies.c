@@ -152,17 +152,20 @@ void
 ftp_release_reply(struct ftp_gate *g, const char *reply)
 {
 	struct ftp_exchange *x = &g->exchange;
+	bool final = g->held_code >= 200;
 
 	if (g->held_code == 0)
 		return;
-	ftp_record_reply(x, g->held_code, buf_span(&g->held), RECORD_SERVER);
+	ftp_record_reply(
+	    x, g->held_code, buf_span(&g->held), g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
 	if (reply != NULL) {
 		ftp_say(g, reply);
 		return;
 	}
 	put_lines(g, buf_span(&g->held));
 	drop_held(g);
-	ftp_record_exchange(g, x);
+	if (final)
+		ftp_record_exchange(g, x);
 }
 
 static void

@@ -278,7 +278,7 @@ ftp_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 static bool
 has_data(const struct ftp_gate *g)
 {
-	return g->stage == FTP_OPENING || g->stage == FTP_FLOWING || g->stage == FTP_JUDGING;
+	return g->stage == FTP_OPENING || g->stage == FTP_FLOWING;
 }
 
 /* ---- peers that go away ---- */
@@ -409,11 +409,11 @@ idle_due(const struct ftp_gate *g, struct due *due)
 	sooner(due, g->acted + seconds * 1000u, "timeout_command");
 }
 
-/* Data flows, or waits for its verdict: whoever moves it watches its time, and ends it (F-039). */
+/* Data flows: whoever moves it watches its time, and ends it (F-039). */
 static bool
 data_moves(const struct ftp_gate *g)
 {
-	return g->stage == FTP_FLOWING || g->stage == FTP_JUDGING || g->held_code != 0;
+	return g->stage == FTP_FLOWING || g->held_code != 0;
 }
 
 static struct due
@@ -422,6 +422,8 @@ next_due(const struct ftp_gate *g)
 	const struct relay *r = &g->relay;
 	struct due due = {0, NULL};
 
+	if (g->transfer.due != 0)
+		sooner(&due, g->transfer.due, "last_word");
 	if (r->client.queued > 0)
 		sooner(&due, r->wrote[AN_C2S] + ftp_config_of(g)->timeouts.command * 1000u,
 		    "timeout_client");
@@ -461,7 +463,9 @@ ftp_expired(struct relay *r)
 	due = next_due(g);
 	if (due.at == 0 || due.at > ftp_now(g))
 		return;
-	if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
+	if (strcmp(due.reason, "last_word") == 0) {
+		ftp_transfer_expired(g);
+	} else if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
 		relay_end(r, due.reason, WISH_RESET, WISH_RESET);
 		ftp_transfer_finish(g);
 		ftp_channel_forget(g);
