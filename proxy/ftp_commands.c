@@ -1,6 +1,10 @@
 #include <stdlib.h>
 
+#include "ftp/command.h"
 #include "ftp_gate.h"
+
+/* The longest line that can be configured, every octet of it doubled. */
+#define COMMAND_MAX (2u * 65536)
 
 /* TELNET (RFC 854): interrupt process, and the data mark that makes a Synch of urgent data. */
 #define IAC "\377"
@@ -9,31 +13,18 @@
 
 /* ---- to the server ---- */
 
-/* An octet 255 is written twice (RFC 854): the server, too, reads TELNET. */
-static void
-put_escaped(struct channel *c, struct span s)
-{
-	while (s.n > 0) {
-		ptrdiff_t at = span_find(s, 0xff);
-		size_t n = at < 0 ? s.n : (size_t)at + 1;
-
-		channel_put(c, span_first(s, n));
-		if (at >= 0)
-			channel_put(c, span_str(IAC));
-		s = span_from(s, n);
-	}
-}
-
 static void
 put_command(struct ftp_gate *g, struct span word, struct span args)
 {
 	struct channel *c = &g->relay.server;
+	struct buf out;
 
-	channel_put(c, word);
-	if (args.n > 0)
-		channel_put(c, span_str(" "));
-	put_escaped(c, args);
-	channel_put(c, span_str("\r\n"));
+	buf_init(&out, COMMAND_MAX);
+	if (ftp_command_write(word, args, &out))
+		channel_put(c, buf_span(&out));
+	else
+		c->failed = true;
+	buf_free(&out);
 	g->asked = ftp_now(g);
 }
 

@@ -36,11 +36,10 @@ bool
 ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
 	const struct ftp_detail *d = ev->ftp;
-	bool line = d->fault == FTP_OK;
 
 	*x = (struct ftp_exchange){.verb = d->verb, .tx_id = g->relay.tx_count++, .slot = ev->slot};
 	buf_init(&x->texts, FTP_REPLIES_MAX * TEXT_KEPT);
-	if (!line) /* what is no command may have any octets in it */
+	if (d->word.n == 0) /* what makes no line may have any octets in it */
 		return true;
 	x->word = keep(d->word);
 	if (d->args.n > 0 && !d->verb->secret)

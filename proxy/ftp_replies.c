@@ -13,43 +13,17 @@ ftp_count_error(struct ftp_gate *g)
 /* ---- to the client ---- */
 
 static void
-put_escaped(struct channel *c, struct span s)
-{
-	while (s.n > 0) {
-		ptrdiff_t at = span_find(s, 0xff);
-		size_t n = at < 0 ? s.n : (size_t)at + 1;
-
-		channel_put(c, span_first(s, n));
-		if (at >= 0)
-			channel_put(c, span_str("\377"));
-		s = span_from(s, n);
-	}
-}
-
-/*
- * Lines in the middle that begin with a digit are indented (RFC 959 s4.2): nobody on the way, who
- * looks for a 227 behind a line end, finds one that is only text.
- */
-static void
 put_lines(struct ftp_gate *g, struct span lines)
 {
 	struct channel *c = &g->relay.client;
-	struct span code = span_first(lines, 3);
-	bool first = true;
+	struct buf out;
 
-	while (lines.n > 0) {
-		ptrdiff_t end = span_find(lines, '\n');
-		size_t n = end < 0 ? lines.n : (size_t)end + 1;
-		struct span line = span_first(lines, n);
-		bool last = n == lines.n;
-
-		if (!first && !last && octet_is_digit(line.p[0]) &&
-		    !(span_starts(line, code) && line.n > 3 && line.p[3] == '-'))
-			channel_put(c, span_str(" "));
-		put_escaped(c, line);
-		lines = span_from(lines, n);
-		first = false;
-	}
+	buf_init(&out, 2 * lines.n + ftp_config_of(g)->dialogue.reply_lines);
+	if (ftp_reply_write(lines, &out))
+		channel_put(c, buf_span(&out));
+	else
+		c->failed = true;
+	buf_free(&out);
 }
 
 static void
@@ -62,7 +36,7 @@ drop_held(struct ftp_gate *g)
 void
 ftp_say_to(struct ftp_gate *g, struct ftp_exchange *x, const char *reply)
 {
-	unsigned code = reply_code(span_str(reply));
+	unsigned code = reply_code_ftp(span_str(reply));
 
 	if (x->verb == NULL)
 		return;
@@ -80,7 +54,7 @@ ftp_say_to(struct ftp_gate *g, struct ftp_exchange *x, const char *reply)
 void
 ftp_say(struct ftp_gate *g, const char *reply)
 {
-	if (reply_code(span_str(reply)) >= 200)
+	if (reply_code_ftp(span_str(reply)) >= 200)
 		drop_held(g);
 	ftp_say_to(g, &g->exchange, reply);
 }
@@ -97,7 +71,7 @@ ftp_give_up(struct ftp_gate *g, const char *reply, const char *reason)
 	if (over)
 		return;
 	ftp_record_reply(
-	    &g->exchange, reply_code(span_str(reply)), span_str(reply), RECORD_GATEWAY);
+	    &g->exchange, reply_code_ftp(span_str(reply)), span_str(reply), RECORD_GATEWAY);
 	channel_put(&r->client, span_str(reply));
 	channel_put(&r->client, span_str("\r\n"));
 	ftp_record_exchange(g, &g->exchange);
@@ -152,17 +126,17 @@ void
 ftp_release_reply(struct ftp_gate *g, const char *reply)
 {
 	struct ftp_exchange *x = &g->exchange;
-	bool final = g->held_code >= 200;
+	bool final;
 
 	if (g->held_code == 0)
 		return;
-	ftp_record_reply(
-	    x, g->held_code, buf_span(&g->held), g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
+	ftp_record_reply(x, g->held_code, buf_span(&g->held), RECORD_SERVER);
 	if (reply != NULL) {
 		ftp_say(g, reply);
 		return;
 	}
 	put_lines(g, buf_span(&g->held));
+	final = g->held_code >= 200;
 	drop_held(g);
 	if (final)
 		ftp_record_exchange(g, x);
@@ -462,7 +436,7 @@ dispatch_instead(struct ftp_gate *g, const struct an_event *ev, const char *repl
 
 	if (x != NULL)
 		ftp_record_reply(x, ev->ftp->code, ev->octets, RECORD_SERVER);
-	detail.code = reply_code(span_str(reply));
+	detail.code = reply_code_ftp(span_str(reply));
 	detail.preliminary = false;
 	detail.lines = 1;
 	detail.text = span_from(span_rtrim(span_str(reply)), 4);

@@ -257,8 +257,7 @@ ftp_data_news(struct relay *r, struct data_pair *pair, const struct data_news *n
 
 	g->acted = ftp_now(g);
 	if (news->what == DATA_INTRUDER)
-		ftp_anomaly(g, AN_FTP_DATA_INTRUDER, news->leg == DATA_CLIENT ? AN_C2S : AN_S2C, 0,
-		    news->why);
+		ftp_intruder(g, news);
 	else if (pair == g->pair)
 		ftp_channel_news(g, news);
 	else if (pair == g->transfer.pair)
@@ -409,7 +408,7 @@ idle_due(const struct ftp_gate *g, struct due *due)
 	sooner(due, g->acted + seconds * 1000u, "timeout_command");
 }
 
-/* Data flows: whoever moves it watches its time, and ends it (F-039). */
+/* Data flows, or waits for its verdict: whoever moves it watches its time, and ends it (F-039). */
 static bool
 data_moves(const struct ftp_gate *g)
 {
@@ -422,11 +421,11 @@ next_due(const struct ftp_gate *g)
 	const struct relay *r = &g->relay;
 	struct due due = {0, NULL};
 
-	if (g->transfer.due != 0)
-		sooner(&due, g->transfer.due, "last_word");
 	if (r->client.queued > 0)
 		sooner(&due, r->wrote[AN_C2S] + ftp_config_of(g)->timeouts.command * 1000u,
 		    "timeout_client");
+	if (g->transfer.due != 0)
+		sooner(&due, g->transfer.due, "transfer");
 	if (r->peer[AN_S2C] == PEER_CONNECTING)
 		return due; /* connects have their own end */
 	if (r->opaque)
@@ -463,7 +462,7 @@ ftp_expired(struct relay *r)
 	due = next_due(g);
 	if (due.at == 0 || due.at > ftp_now(g))
 		return;
-	if (strcmp(due.reason, "last_word") == 0) {
+	if (strcmp(due.reason, "transfer") == 0) {
 		ftp_transfer_expired(g);
 	} else if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
 		relay_end(r, due.reason, WISH_RESET, WISH_RESET);
