@@ -410,16 +410,14 @@ ftp_channel_news(struct ftp_gate *g, const struct data_news *news)
 	case DATA_OPEN:
 		ftp_leg_opened(g, news);
 		break;
-	case DATA_INTRUDER:
-		ftp_intruder(g, news);
-		break;
 	case DATA_UNREACHABLE:
 	case DATA_CUT:
 		hole_is_gone(g, news);
 		break;
+	case DATA_INTRUDER:
 	case DATA_SOURCE_END:
 	case DATA_DONE:
-		break; /* of a transfer only */
+		break; /* anybody's; of a transfer only */
 	}
 }
 
