@@ -44,12 +44,18 @@ ftp_transparent(const struct ftp_gate *g)
 
 /* ---- no agreement, for one reason or another ---- */
 
-void
-ftp_channel_forget(struct ftp_gate *g)
+static void
+close_pair(struct ftp_gate *g)
 {
 	if (g->pair != NULL)
 		g->relay.env->data->close(g->pair);
 	g->pair = NULL;
+}
+
+void
+ftp_channel_forget(struct ftp_gate *g)
+{
+	close_pair(g);
 	g->agreed = (struct ftp_agreement){.client = FTP_WAY_NONE};
 	for (enum data_leg leg = DATA_CLIENT; leg < DATA_LEGS; leg++)
 		g->transfer.open[leg] = false;
@@ -283,8 +289,7 @@ server_refused(struct ftp_gate *g, unsigned code)
 {
 	const struct ip *server = &g->relay.session.up_server.ip;
 
-	if (g->pair != NULL)
-		g->relay.env->data->drop(g->pair, DATA_SERVER, false);
+	close_pair(g); /* there was a hole for PORT or EPRT at most */
 	if (code == 530) {
 		no_agreement(g, "530 Please log in with USER and PASS.");
 	} else if (code < 500 || code == 503) {
