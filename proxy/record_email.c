@@ -191,7 +191,7 @@ static void
 put_what(json_t *object, const struct mail_part *p)
 {
 	record_put(object, "path", p->path);
-	record_put_text(object, "mime_type", p->type);
+	put_if(object, "mime_type", p->type);
 	put_if(object, "detected_type", p->detected);
 	put_if_true(object, "detection_left_out", p->detection_left_out);
 	record_put(object, "encoding", mime_encoding_name(p->encoding));
@@ -271,6 +271,13 @@ put_header(json_t *email, const struct mail *m, size_t room)
 	record_put_int(email, "received_count", h->received);
 }
 
+/* A part 0 that is the file around the message, and none of its attachments. */
+static bool
+is_outer_file(const struct mail *m, const struct mail_part *p)
+{
+	return mail_is_file(m) && p->number == 0;
+}
+
 /* EVE's list of names; a file without one is there by its place only in parts and fileinfo. */
 static void
 put_attachments(json_t *email, const struct mail *m, size_t room)
@@ -279,7 +286,7 @@ put_attachments(json_t *email, const struct mail *m, size_t room)
 
 	for (size_t i = 0; i < mail_parts(m); i++) {
 		const struct mail_part *p = mail_part(m, i);
-		if (p->attachment && p->filename.n > 0)
+		if (p->attachment && p->filename.n > 0 && !is_outer_file(m, p))
 			list_add(&l, text_item(p->filename));
 	}
 	put_list(email, "attachment", &l);
