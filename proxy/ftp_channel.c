@@ -373,13 +373,6 @@ ftp_leg_opened(struct ftp_gate *g, const struct data_news *news)
 }
 
 void
-ftp_intruder(struct ftp_gate *g, const struct data_news *news)
-{
-	ftp_anomaly(g, AN_FTP_DATA_INTRUDER, news->leg == DATA_CLIENT ? AN_C2S : AN_S2C, 0,
-	    news->leg == DATA_CLIENT ? "client_leg" : "server_leg");
-}
-
-void
 ftp_nobody_came(struct ftp_gate *g, const struct data_news *news)
 {
 	ftp_anomaly(
@@ -410,16 +403,14 @@ ftp_channel_news(struct ftp_gate *g, const struct data_news *news)
 	case DATA_OPEN:
 		ftp_leg_opened(g, news);
 		break;
-	case DATA_INTRUDER:
-		ftp_intruder(g, news);
-		break;
 	case DATA_UNREACHABLE:
 	case DATA_CUT:
 		hole_is_gone(g, news);
 		break;
+	case DATA_INTRUDER:
 	case DATA_SOURCE_END:
 	case DATA_DONE:
-		break; /* of a transfer only */
+		break; /* anybody's; of a transfer only */
 	}
 }
 

@@ -218,6 +218,16 @@ void ftp_channel_news(struct ftp_gate *, const struct data_news *);
 /* Nothing is agreed any more; holes are closed (REIN, USER, a new PORT, the end). */
 void ftp_channel_forget(struct ftp_gate *);
 
+bool ftp_way_is_passive(enum ftp_way);
+/* The client sees the server's address and the server the client's. */
+bool ftp_transparent(const struct ftp_gate *);
+/* The legs of transfer.pair that are ours to open. */
+void ftp_dial_server(struct ftp_gate *);
+void ftp_dial_client(struct ftp_gate *);
+void ftp_leg_opened(struct ftp_gate *, const struct data_news *);
+/* A hole was waited at in vain: an anomaly. */
+void ftp_nobody_came(struct ftp_gate *, const struct data_news *);
+
 /* ---- ftp_transfer.c ---- */
 
 /* RETR, STOR, LIST, ... of the client (g->exchange): opens legs and forwards it. */
@@ -247,10 +257,10 @@ void ftp_content_begin(struct ftp_gate *);
 /* Octets of transfer.pair, for relay_ops.data_octets(). */
 void ftp_content(struct ftp_gate *, struct span octets);
 /*
- * All octets are known: may they go? held: it can still be refused. False: reply (a buffer of
- * VERDICT_REPLY_MAX + 1) is what the client is told.
+ * All octets are known: may they go? False: reply (a buffer of VERDICT_REPLY_MAX + 1) is what the
+ * client is told.
  */
-bool ftp_content_passes(struct ftp_gate *, bool held, char *reply);
+bool ftp_content_passes(struct ftp_gate *, char *reply);
 
 /* ---- ftp_records.c ---- */
 
