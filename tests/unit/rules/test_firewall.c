@@ -396,7 +396,7 @@ test_flows(void **state)
 	(void)state;
 	buf_init(&one, FIREWALL_BATCH_MAX);
 	buf_init(&all, FIREWALL_BATCH_MAX);
-	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, &one));
+	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, false, &one));
 	assert_int_equal(firewall_messages(&one), 3);
 	/* what the kernel says of it has the same form, and is taken over into another batch */
 	struct nlmsghdr *h = at(&one, 20);
@@ -410,7 +410,7 @@ test_flows(void **state)
 	assert_true(firewall_flow_delete_batch(FIREWALL_PASSED, &flow, &one));
 	assert_int_equal(NFNL_MSG_TYPE(at(&one, 20)->nlmsg_type), NFT_MSG_DELSETELEM);
 	flow.source = ip("2001:db8::1");
-	assert_false(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, &one));
+	assert_false(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, false, &one));
 	assert_false(firewall_flow_delete_batch(FIREWALL_DATA, &flow, &one));
 	buf_free(&one);
 	buf_free(&all);
