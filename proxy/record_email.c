@@ -349,26 +349,28 @@ record_email(const struct mail *m, size_t octets)
 /* ---- fileinfo ---- */
 
 static void
-put_file(json_t *info, const struct mail *m, const struct mail_part *p, unsigned tx_id)
+put_file(
+    json_t *info, const struct mail *m, const struct mail_part *p, const struct record_about *a)
 {
-	bool whole = mail_finished(m) && !mail_broken(m);
+	const bool whole = mail_finished(m) && !mail_broken(m), outer = is_outer_file(m, p);
 
 	record_put_text(info, "filename", p->filename);
 	record_put(info, "path", p->path);
-	record_put_text(info, "mimetype", p->detected.n > 0 ? p->detected : p->type);
+	put_if(info, "mimetype", p->detected.n > 0 ? p->detected : p->type);
 	record_put_bool(info, "gaps", false);
 	record_put(info, "state", whole ? "CLOSED" : "TRUNCATED");
 	put_digests(info, m, p);
 	if (p->mismatch != NULL)
 		record_put(info, "mismatch", p->mismatch);
 	record_put_bool(info, "stored", false);
-	record_put_int(info, "size", p->size);
-	record_put_int(info, "tx_id", tx_id);
+	record_put_int(info, "size", outer ? mail_size(m) : p->size);
+	if (outer && a->start > 0)
+		record_put_int(info, "start", a->start);
+	record_put_int(info, "tx_id", a->tx_id);
 }
 
 void
-record_files(const struct mail *m, const struct record_session *s, unsigned tx_id,
-    record_sink *sink, void *arg)
+record_files(const struct mail *m, const struct record_about *a, record_sink *sink, void *arg)
 {
 	size_t n = 0;
 
@@ -379,9 +381,11 @@ record_files(const struct mail *m, const struct record_session *s, unsigned tx_i
 		if (!p->attachment)
 			continue;
 		n++;
-		record = record_open(s, "fileinfo", tx_id);
-		put_file(record_put_object(record, "fileinfo"), m, p, tx_id);
-		record_upstream(record, s);
+		record = record_open(a->session, "fileinfo", a->tx_id);
+		put_file(record_put_object(record, "fileinfo"), m, p, a);
+		if (a->beside != NULL)
+			json_object_set_nocheck(record, a->key, a->beside);
+		record_upstream(record, a->session);
 		record_close(record, sink, arg);
 	}
 }
