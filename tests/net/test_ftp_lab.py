@@ -57,7 +57,7 @@ def test_an_active_client_fails_at_a_firewall_that_drops(perimeter, ftpd, v6):
         listener = client.listen()
         assert client.port(listener).code == 200
         client.send("RETR a\r\n")
-        listener.settimeout(2)
+        listener.settimeout(1)
         with listener, pytest.raises(socket.timeout):
             listener.accept()
 
@@ -67,7 +67,7 @@ def test_a_passive_client_fails_at_a_firewall_that_drops(perimeter, ftpd):
         client.login().binary()
         to = client.passive()
         with pytest.raises((TimeoutError, socket.timeout)):
-            client.connect(to, timeout=2)
+            client.connect(to, timeout=1)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=pair_name)
