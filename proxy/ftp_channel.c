@@ -373,6 +373,13 @@ ftp_leg_opened(struct ftp_gate *g, const struct data_news *news)
 }
 
 void
+ftp_intruder(struct ftp_gate *g, const struct data_news *news)
+{
+	ftp_anomaly(g, AN_FTP_DATA_INTRUDER, news->leg == DATA_CLIENT ? AN_C2S : AN_S2C, 0,
+	    news->leg == DATA_CLIENT ? "client_leg" : "server_leg");
+}
+
+void
 ftp_nobody_came(struct ftp_gate *g, const struct data_news *news)
 {
 	ftp_anomaly(

@@ -225,7 +225,8 @@ bool ftp_transparent(const struct ftp_gate *);
 void ftp_dial_server(struct ftp_gate *);
 void ftp_dial_client(struct ftp_gate *);
 void ftp_leg_opened(struct ftp_gate *, const struct data_news *);
-/* A hole was waited at in vain: an anomaly. */
+/* Somebody else came to a hole, or nobody in time: an anomaly. */
+void ftp_intruder(struct ftp_gate *, const struct data_news *);
 void ftp_nobody_came(struct ftp_gate *, const struct data_news *);
 
 /* ---- ftp_transfer.c ---- */

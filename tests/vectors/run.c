@@ -927,6 +927,25 @@ configure(const struct one *o)
 	return c;
 }
 
+/* As it is in forward mode, with a gateway at 10.0.0.1; "intercepted": between the two. */
+static void
+place_legs(
+    struct run *r, struct record_session *session, const struct facts *facts, struct endpoint *up)
+{
+	bool between = session->forward == NULL;
+	struct ip gateway;
+
+	ip_parse(span_str(facts->server.family == IP_V6 ? "fd00::1" : "10.0.0.1"), &gateway);
+	session->up_server = (struct endpoint){facts->server, r->one->dialect->port};
+	session->server = session->up_server;
+	if (!between) {
+		ip_parse(span_str(facts->client.family == IP_V6 ? "fd00::1" : "10.0.0.1"),
+		    &session->server.ip);
+		session->server.port = 2121;
+	}
+	up->ip = between && r->config->mode == INTERCEPT_TPROXY ? facts->client : gateway;
+}
+
 static void
 start(struct run *r)
 {
@@ -956,8 +975,7 @@ start(struct run *r)
 	policy_place(r->config->policy, &facts);
 	facts.server_inside = !outside;
 	session.client = (struct endpoint){facts.client, 5555};
-	session.server = session.up_server = (struct endpoint){facts.server, r->one->dialect->port};
-	up.ip = facts.server;
+	place_legs(r, &session, &facts, &up);
 	r->env = (struct relay_env){.config = r->config,
 	    .sink = take_record,
 	    .sink_arg = r,
