@@ -227,7 +227,8 @@ element_put(struct element_maker *e, struct nftnl_set_elem *element)
 		elements_begin(e);
 	if (e->h == NULL || element == NULL) {
 		e->m->failed = true;
-		nftnl_set_elem_free(element);
+		if (element != NULL)
+			nftnl_set_elem_free(element);
 		return;
 	}
 	nftnl_set_elem_nlmsg_build(e->h, element, NFTA_LIST_ELEM);
