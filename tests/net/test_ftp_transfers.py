@@ -187,7 +187,7 @@ def test_text_in_ascii_F_024(ftpd, ftp_gateway, way):
         assert client.put("STOR b", b"three\r\nfour\r\n").code == 226
     assert ftpd.read("b") in (b"three\nfour\n", b"three\r\nfour\r\n")  # Pure-FTPd keeps CR
     record = gate.record("ftp_data", lambda r: r["ftp_data"]["command"] == "RETR")
-    assert (record["ftp_data"]["type"], record["ftp_data"]["octets"]) == ("A", 10)
+    assert (record["ftp_data"]["type"], record["ftp_data"]["octets_out"]) == ("A", 10)
 
 
 def test_listings_of_every_kind(ftp_server, ftp_gateway):
