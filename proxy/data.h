@@ -89,17 +89,19 @@ struct data_ops {
 	/*
 	 * In place of two legs: the client may connect straight to the server there, for so many
 	 * seconds, past the gateway: DATA_LISTENING once the kernel knows. False: it cannot be done
-	 * here (no interception, other families).
+	 * here (no interception, other families). release() then asks the kernel how much went, and
+	 * DATA_DONE comes when count() knows: octets of the direction of flow(), with their
+	 * headers.
 	 */
 	bool (*let_by)(struct data_pair *, const struct endpoint *client,
 	    const struct endpoint *server, unsigned seconds);
 	/* May be called before both legs are open; octets flow once they are. */
 	void (*flow)(struct data_pair *, const struct data_flow *);
-	/* What is held back may go, now and later. */
+	/* What is held back may go, now and later: DATA_DONE, or DATA_CUT, is still to come. */
 	void (*release)(struct data_pair *);
-	/* Both legs are reset, nothing that is held back goes anywhere. */
+	/* Both legs are reset, nothing that is held back goes anywhere. No news afterwards. */
 	void (*reset)(struct data_pair *);
-	/* One leg is closed or reset, its hole with it: the other stays. */
+	/* One leg is closed or reset, its hole with it, and has no news: the other stays. */
 	void (*drop)(struct data_pair *, enum data_leg, bool reset);
 	const struct data_count *(*count)(const struct data_pair *);
 	/* Closes what is open (what has not ended is reset). No news afterwards. NULL is fine. */

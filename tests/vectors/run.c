@@ -25,7 +25,7 @@ static const char smtp_config[] =
     "forward \"test\" { listen = \"127.0.0.1:2525\" to = \"10.0.0.25:25\" protocol = smtp }\n"
     "smtp { relay { local_domains = {\"local.example\", \".local.example\"} } }\n";
 static const char ftp_config[] =
-    "inside = {\"10.0.0.0/8\"}\n"
+    "inside = {\"10.0.0.0/8\", \"fd00::/8\"}\n"
     "forward \"test\" { listen = \"127.0.0.1:2121\" to = \"10.0.0.25:21\" protocol = ftp }\n"
     "smtp { relay { check = off } }\n";
 
