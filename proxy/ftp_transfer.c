@@ -65,15 +65,20 @@ is_running(const struct ftp_gate *g)
 const char *
 ftp_transfer_outcome(const struct ftp_transfer *t)
 {
+	/* a server that refuses a command may have closed its port ahead of saying so */
+	bool rejected = t->server_code >= 500 && !t->preliminary;
+
 	if (t->refused)
 		return "refused";
-	if (t->unreachable)
+	if (t->unreachable && !rejected)
 		return "unreachable";
+	if (t->aborted && !t->finished)
+		return "aborted";
+	if (t->cut)
+		return "cut";
 	if (t->server_code >= 400)
-		return t->aborted ? "aborted" : t->preliminary ? "failed" : "rejected";
-	if (t->finished && t->server_code != 0)
-		return "complete";
-	return t->aborted ? "aborted" : "cut";
+		return t->preliminary ? "failed" : "rejected";
+	return t->finished && t->server_code != 0 ? "complete" : "cut";
 }
 
 static void
