@@ -32,8 +32,8 @@ enum data_what {
 	DATA_OPEN,	  /* the leg is connected; at: our end of it, peer: its other end */
 	DATA_UNREACHABLE, /* the leg will not be; why; nothing is left of it */
 	DATA_INTRUDER,	 /* somebody else came to the leg's hole, was reset, and we go on waiting */
-	DATA_SOURCE_END, /* the source has ended well: all its octets were shown, a window is held
-			  */
+	DATA_SOURCE_END, /* of a flow that is looked at: the source has ended well, all its octets
+			  * were shown; the window, and the end, are held until release() */
 	DATA_DONE,	 /* ... and all of them, with the end, are on the other leg */
 	DATA_CUT, /* leg was reset, stalled, or went away ahead of the end; both are closed */
 };

@@ -9,11 +9,12 @@
 
 #include "address.h"
 
-#define PORT_RESERVED 1024  /* ports below it need a privilege */
-#define RANDOM_FROM   10000 /* of ports that we choose ourselves */
-#define HOLE_SLACK    2u    /* seconds that the kernel keeps a hole longer than we do */
-#define ACCEPT_ONCE   16
-#define UNREAD_MAX    (1u << 30)
+#define PORT_FTPDATA 20 /* RFC 959 s5.2: the supervisor binds to no other for us */
+#define PORT_USER    1024
+#define RANDOM_FROM  10000 /* of ports that we choose ourselves */
+#define HOLE_SLACK   2u	   /* seconds that the kernel keeps a hole longer than we do */
+#define ACCEPT_ONCE  16
+#define UNREAD_MAX   (1u << 30)
 
 void
 leg_init(struct leg *l)
@@ -278,6 +279,10 @@ expect(struct leg *l, unsigned seconds)
 	    .b = kernel_seconds(seconds),
 	    .flow = {l->hole.from, l->hole.at.ip, l->hole.at.port}};
 
+	if (l->hole.from.family != l->hole.at.ip.family || l->hole.at.port < PORT_USER) {
+		fail(l, "no_hole");
+		return;
+	}
 	l->number = m.a;
 	l->awaited = (struct awaited){.from = l->hole.from,
 	    .at = l->hole.at,
@@ -449,7 +454,7 @@ leg_dial(struct leg *l, const struct data_dial *d, unsigned seconds)
 		return;
 	}
 	l->connecting = true;
-	if (d->from.port != 0 && d->from.port < PORT_RESERVED) {
+	if (d->from.port == PORT_FTPDATA) {
 		bind.a = data_requests_number(l->shared->requests);
 		ask(l, &bind, on_bound);
 	} else {

@@ -9,8 +9,8 @@
  * server in redirect mode, the supervisor makes a listening socket on a port of ftp.data_ports.
  * Either is for one connection, from one address; others are reset, and told.
  *
- * How one is dialled: from a port below 1024 with a socket that the supervisor bound, where that
- * fails from any port of the same address. In tproxy mode an address that cannot be spoken from is
+ * How one is dialled: from port 20 with a socket that the supervisor bound, where that fails from
+ * any port of the same address. In tproxy mode an address that cannot be spoken from is
  * an end; no other takes its place.
  */
 #ifndef POSTERN_DATA_LEG_H

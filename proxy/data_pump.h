@@ -11,6 +11,8 @@
  * them then is a reset. The sink's is taken away once the source's true end (a FIN, never a
  * reset) was seen and everything is in the kernel, right ahead of the FIN.
  *
+ * SIGPIPE must be ignored: splice() has no MSG_NOSIGNAL.
+ *
  * Octets that the sink sends are thrown away and counted; that it sends no more means nothing.
  *
  * Memory: DATA_RING + hold octets, or a pipe of DATA_PIPE_OCTETS, from the first octet to the

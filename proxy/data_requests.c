@@ -164,7 +164,7 @@ data_requests_number(struct data_requests *r)
 static struct data_request *
 enqueue(struct data_requests *r, const struct ipc_message *m)
 {
-	struct data_request *q = r->n < DATA_REQUESTS_MAX ? calloc(1, sizeof(*q)) : NULL;
+	struct data_request *q = calloc(1, sizeof(*q));
 
 	if (q == NULL)
 		return NULL;
@@ -179,7 +179,7 @@ struct data_request *
 data_requests_ask(struct data_requests *r, const struct ipc_message *m,
     void (*answered)(void *, const struct data_answer *), void *arg)
 {
-	struct data_request *q = enqueue(r, m);
+	struct data_request *q = r->n < DATA_REQUESTS_MAX ? enqueue(r, m) : NULL;
 
 	if (q == NULL)
 		return NULL;
