@@ -31,10 +31,15 @@ enum ipc_type {
 
 	/*
 	 * Data connections, worker to supervisor; a: a number of the worker's own, which the answer
-	 * has too. Only IPC_DATA_FORGET and IPC_DATA_COUNT speak of an earlier number.
+	 * has too. IPC_DATA_FORGET and IPC_DATA_COUNT speak of an earlier number of EXPECT or PASS;
+	 * EXPECT or PASS with the same number and flow again: its time begins anew, and its count
+	 * goes on. Ports of flows are 1024 and more, the one of BIND is 20 or 0.
+	 *
+	 * They are heeded in their order, and as long as a worker does not read its answers no
+	 * more than one message of it is: ipc_send() may say IPC_AGAIN to it, which is no fault.
 	 */
 	IPC_DATA_EXPECT, /* flow, for b seconds: its connection comes to this worker */
-	IPC_DATA_PASS,	 /* flow, for b seconds: its connection passes unproxied */
+	IPC_DATA_PASS,	 /* flow, for b seconds: its connection passes unproxied, and is counted */
 	IPC_DATA_FORGET, /* what a was; no answer */
 	IPC_DATA_COUNT,	 /* octets of what a was, so far */
 	IPC_DATA_LISTEN, /* flow.destination: listen there, on a port of ftp.data_ports; b: 0 */
@@ -46,7 +51,7 @@ enum ipc_type {
 	IPC_DATA_ANSWER,
 
 	/* supervisor to logger */
-	IPC_LOG_FILE, /* 1 fd, opened to append to: records go there from now on */
+	IPC_LOG_FILE, /* 1 fd, opened to append to: lines of kind a (enum log_kind) go there */
 	IPC_LOG_PIPE, /* 1 fd, the reading end; a: the slot of its worker, or IPC_SLOT_SUPERVISOR */
 
 	/* logger to supervisor */
@@ -58,6 +63,12 @@ enum ipc_type {
 	IPC_BOARD_GONE, /* that worker is gone; a, b: as above */
 
 	IPC_TYPE_COUNT
+};
+
+enum log_kind {
+	LOG_EVE,
+	LOG_XFERLOG, /* none was given: such lines are dropped */
+	LOG_FILES
 };
 
 enum ipc_listener {
@@ -72,7 +83,7 @@ enum ipc_listener {
 enum ipc_data {
 	IPC_DATA_DONE,	   /* the kernel knows; the socket is here */
 	IPC_DATA_TOO_MANY, /* the table is full, no port is free */
-	IPC_DATA_FAILED,
+	IPC_DATA_FAILED,   /* the kernel refused; another session has this very hole; it is over */
 	IPC_DATA_RESULTS
 };
 
