@@ -44,7 +44,7 @@ table ip peer {
 HAPROXY = f"""\
 global
 	nbthread 1
-	maxconn 9500
+	maxconn 4000
 	{{splice}}
 defaults
 	mode tcp
