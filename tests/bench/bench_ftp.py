@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
 
 import cpu  # noqa: E402
 import lab as L  # noqa: E402
-import paths  # noqa: E402
+import ways  # noqa: E402
 import rounds  # noqa: E402
 
 GIB = 1 << 30
@@ -27,15 +27,15 @@ ACTIVE_TOO = {"direct", "kernel helper", "Postern, inspected", "Postern, not ins
 
 def ways_of(build):
     return [
-        paths.Direct("direct"),
-        paths.Helper("kernel helper"),
-        paths.HAProxy("HAProxy", splice=False),
-        paths.HAProxy("HAProxy, splice", splice=True),
-        paths.BareRelay("bare relay", build, "copy"),
-        paths.BareRelay("bare relay, splice", build, "splice"),
-        paths.BareRelay("bare relay, SHA-256", build, "sha256"),
-        paths.Postern("Postern, inspected", build),
-        paths.Postern("Postern, not inspected", build, ftp={"inspect": False}),
+        ways.Direct("direct"),
+        ways.Helper("kernel helper"),
+        ways.HAProxy("HAProxy", splice=False),
+        ways.HAProxy("HAProxy, splice", splice=True),
+        ways.BareRelay("bare relay", build, "copy"),
+        ways.BareRelay("bare relay, splice", build, "splice"),
+        ways.BareRelay("bare relay, SHA-256", build, "sha256"),
+        ways.Postern("Postern, inspected", build),
+        ways.Postern("Postern, not inspected", build, ftp={"inspect": False}),
     ]
 
 
@@ -92,8 +92,8 @@ def main():
     build = options.build.resolve()
     seconds, size = (0.5, GIB // 8) if options.quick else (1.5, GIB)
     L.end_by_signal()
-    ways = ways_of(build)
-    table = rounds.Table(("passive", "active", "upload", "sessions"), [w.name for w in ways])
+    all_ways = ways_of(build)
+    table = rounds.Table(("passive", "active", "upload", "sessions"), [w.name for w in all_ways])
     groups = {name: cpu.Group(name) for name in ("gateway", "client", "server")}
     try:
         with L.Lab() as lab:
@@ -104,7 +104,7 @@ def main():
             server.wait_ready(lambda: L.can_connect(lab.server, SERVER, 21), "ftp_sink")
             bench = Bench(lab, build, groups, seconds, size)
             for n in range(options.rounds):
-                for way in ways:
+                for way in all_ways:
                     measure(bench, table, way, lab, n)
             server.stop()
     finally:

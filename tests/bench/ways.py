@@ -59,26 +59,36 @@ listen all
 """
 
 
-class Path_:
-    """name: in tables; group: of the gateway's processes alone."""
+def early_demux(lab, on):
+    """
+    What the kernel does by itself for sockets; but where it only forwards, sockets in TIME_WAIT
+    that a proxy left with foreign addresses would swallow SYNs.
+    """
+    lab.gateway.sysctl("ipv4/tcp_early_demux", int(on))
+
+
+class Way:
+    """name: in tables; up(): group is of the gateway's processes alone."""
 
     def __init__(self, name):
         self.name = name
 
+
+class Direct(Way):
+    """The kernel forwards; nobody looks."""
+
     @contextlib.contextmanager
     def up(self, lab, group):
+        early_demux(lab, False)
         yield None
 
 
-class Direct(Path_):
-    """The kernel forwards; nobody looks."""
-
-
-class Helper(Path_):
+class Helper(Way):
     """The kernel's FTP helper behind a policy of drop."""
 
     @contextlib.contextmanager
     def up(self, lab, group):
+        early_demux(lab, False)
         lab.gateway.nft(HELPER)
         try:
             yield None
@@ -86,7 +96,7 @@ class Helper(Path_):
             lab.gateway.nft("delete table ip peer")
 
 
-class Peer(Path_):
+class Peer(Way):
     """A program that takes every connection from outside at 127.0.0.1:PORT."""
 
     def argv(self, lab):
@@ -94,6 +104,7 @@ class Peer(Path_):
 
     @contextlib.contextmanager
     def up(self, lab, group):
+        early_demux(lab, True)
         lab.gateway.ip("rule add fwmark 1 lookup 100", "route add local 0.0.0.0/0 dev lo table 100")
         lab.gateway.nft(CATCH_ALL)
         log = open(lab.dir / "peer.log", "ab")
@@ -137,7 +148,7 @@ class HAProxy(Peer):
         return ["/usr/sbin/haproxy", "-db", "-f", file]
 
 
-class Postern(Path_):
+class Postern(Way):
     """As shipped: transparent, everything looked at and written down; settings are laid over that."""
 
     def __init__(self, name, build, **settings):
