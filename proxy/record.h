@@ -87,49 +87,69 @@ void record_smtp_write(struct record_smtp *, const struct record_session *, unsi
 
 /* ---- FTP ---- */
 
+#define RECORD_FTP_REPLIES_MAX 16 /* replies listed of one command; the rest is counted */
+
 /* One command with its replies (event_type "ftp"), or the greeting. */
 struct record_ftp {
 	const char *command; /* NULL: none, the greeting */
 	struct span args;    /* empty where the verb is secret */
-	bool secret;
+	bool secret;	     /* nor is what the server says of a line that it did not understand */
 	const struct record_ftp_reply {
 		unsigned code;
 		struct span text; /* all lines */
 		enum record_source source;
-	} *replies;
+	} * replies;
 	size_t n_replies;
 	struct span user, path, directory; /* path: full, of commands that have one */
-	uint16_t dynamic_port;		   /* of a data connection, as the client sees it; 0: none */
-	bool passive;			   /* with dynamic_port: the client connects */
-	const struct verdict *verdict;	   /* NULL: passes */
+	uint16_t dynamic_port;	       /* of a data connection, as the client sees it; 0: none */
+	bool passive;		       /* with dynamic_port: the client connects */
+	const struct verdict *verdict; /* NULL: nothing was judged */
 };
 void record_ftp(const struct record_session *, const struct record_ftp *, unsigned tx_id,
     record_sink *, void *arg);
 
 /* One transfer (event_type "ftp_data"), and the file in it ("fileinfo"). */
 struct record_ftp_data {
-	const char *command;	 /* "RETR", "STOR", "LIST", ... */
+	const char *command;		  /* "RETR", "STOR", "LIST", ... */
 	struct span user, filename, path; /* filename: as the client named it; path: full */
 	bool path_cut;
 	enum an_dir dir;
-	const char *type;	 /* "A", "I" */
+	const char *type;		     /* "A", "I" */
 	bool client_passive, server_passive; /* who connects; active: the server (side) does */
-	bool let_by;		 /* past the gateway: octets are the kernel's count, headers with them */
-	struct endpoint legs[2][2]; /* [DATA_CLIENT, DATA_SERVER][peer, our end]; family IP_NONE: none */
+	bool let_by; /* past the gateway: octets are the kernel's count, headers with them */
+	/* [DATA_CLIENT, DATA_SERVER][peer, our end]; family IP_NONE: none. let_by: the server */
+	/* itself is the other end of the client's, and there is no leg to the server. */
+	struct endpoint legs[2][2];
 	uint64_t octets_in, octets_out; /* read from the source, written to the other side */
-	uint64_t offset;	 /* REST */
+	uint64_t offset;		/* REST */
 	uint64_t duration_ms;
-	const char *outcome;	 /* "complete", "cut", "refused", "unreachable", "aborted", ... */
-	const char *reason;	 /* or NULL */
-	unsigned code;		 /* of the last reply that the client heard; 0: none */
-	const struct mail *content; /* of a file that was looked at (mail_file_new()); else NULL */
+	/* A constant: "complete" and nothing else is a whole transfer; "cut", "refused", ... */
+	const char *outcome;
+	const char *reason; /* or NULL */
+	unsigned code;	    /* of the last reply that the client heard; 0: none */
+	/*
+	 * Of a file that was looked at (mail_file_new()), else NULL. mail_finish() only where the
+	 * source came to its end: that is what "state" of its fileinfo says.
+	 */
+	const struct mail *content;
 	const struct verdict *verdict;
 };
+/*
+ * A file of which octets came (or all of it, when that is none) has a fileinfo record, looked at or
+ * not; a listing has none. Where it is a message, "email" stands beside "ftp_data", and each of its
+ * attachments has a fileinfo record too.
+ */
 void record_ftp_data(const struct record_session *, const struct record_ftp_data *, unsigned tx_id,
     record_sink *, void *arg);
-/* The same as a line of a classic xferlog (wu-ftpd's xferlog(5)). */
+
+/*
+ * The same as a line of a classic xferlog (wu-ftpd's xferlog(5)); of a listing, or where no octet
+ * came of a file that is no whole one: nothing. Blanks in names are "_", times UTC.
+ */
 #define RECORD_XFERLOG_START "\x1exferlog " /* in front of the line: the logger takes it off */
-void record_xferlog(const struct record_session *, const struct record_ftp_data *, record_sink *, void *arg);
+#define RECORD_XFERLOG_MAX   4096u
+void record_xferlog(
+    const struct record_session *, const struct record_ftp_data *, record_sink *, void *arg);
 
 /* ---- single records ---- */
 

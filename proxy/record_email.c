@@ -191,7 +191,7 @@ static void
 put_what(json_t *object, const struct mail_part *p)
 {
 	record_put(object, "path", p->path);
-	record_put_text(object, "mime_type", p->type);
+	put_if(object, "mime_type", p->type);
 	put_if(object, "detected_type", p->detected);
 	put_if_true(object, "detection_left_out", p->detection_left_out);
 	record_put(object, "encoding", mime_encoding_name(p->encoding));
@@ -271,6 +271,13 @@ put_header(json_t *email, const struct mail *m, size_t room)
 	record_put_int(email, "received_count", h->received);
 }
 
+/* A part 0 that is the file around the message, and none of its attachments. */
+static bool
+is_outer_file(const struct mail *m, const struct mail_part *p)
+{
+	return mail_is_file(m) && p->number == 0;
+}
+
 /* EVE's list of names; a file without one is there by its place only in parts and fileinfo. */
 static void
 put_attachments(json_t *email, const struct mail *m, size_t room)
@@ -279,7 +286,7 @@ put_attachments(json_t *email, const struct mail *m, size_t room)
 
 	for (size_t i = 0; i < mail_parts(m); i++) {
 		const struct mail_part *p = mail_part(m, i);
-		if (p->attachment && p->filename.n > 0)
+		if (p->attachment && p->filename.n > 0 && !is_outer_file(m, p))
 			list_add(&l, text_item(p->filename));
 	}
 	put_list(email, "attachment", &l);
@@ -342,26 +349,28 @@ record_email(const struct mail *m, size_t octets)
 /* ---- fileinfo ---- */
 
 static void
-put_file(json_t *info, const struct mail *m, const struct mail_part *p, unsigned tx_id)
+put_file(
+    json_t *info, const struct mail *m, const struct mail_part *p, const struct record_about *a)
 {
-	bool whole = mail_finished(m) && !mail_broken(m);
+	const bool whole = mail_finished(m) && !mail_broken(m), outer = is_outer_file(m, p);
 
 	record_put_text(info, "filename", p->filename);
 	record_put(info, "path", p->path);
-	record_put_text(info, "mimetype", p->detected.n > 0 ? p->detected : p->type);
+	put_if(info, "mimetype", p->detected.n > 0 ? p->detected : p->type);
 	record_put_bool(info, "gaps", false);
 	record_put(info, "state", whole ? "CLOSED" : "TRUNCATED");
 	put_digests(info, m, p);
 	if (p->mismatch != NULL)
 		record_put(info, "mismatch", p->mismatch);
 	record_put_bool(info, "stored", false);
-	record_put_int(info, "size", p->size);
-	record_put_int(info, "tx_id", tx_id);
+	record_put_int(info, "size", outer ? mail_size(m) : p->size);
+	if (outer && a->start > 0)
+		record_put_int(info, "start", a->start);
+	record_put_int(info, "tx_id", a->tx_id);
 }
 
 void
-record_files(const struct mail *m, const struct record_session *s, unsigned tx_id,
-    record_sink *sink, void *arg)
+record_files(const struct mail *m, const struct record_about *a, record_sink *sink, void *arg)
 {
 	size_t n = 0;
 
@@ -372,9 +381,11 @@ record_files(const struct mail *m, const struct record_session *s, unsigned tx_i
 		if (!p->attachment)
 			continue;
 		n++;
-		record = record_open(s, "fileinfo", tx_id);
-		put_file(record_put_object(record, "fileinfo"), m, p, tx_id);
-		record_upstream(record, s);
+		record = record_open(a->session, "fileinfo", a->tx_id);
+		put_file(record_put_object(record, "fileinfo"), m, p, a);
+		if (a->beside != NULL)
+			json_object_set_nocheck(record, a->key, a->beside);
+		record_upstream(record, a->session);
 		record_close(record, sink, arg);
 	}
 }

@@ -137,7 +137,7 @@ is_extension(const struct content_policy *p, const struct mail_part *part)
 static bool
 is_partial(const struct mail_part *part)
 {
-	return span_eq(part->type, span_str("message/partial"));
+	return part->partial || span_eq(part->type, span_str("message/partial"));
 }
 
 /* Behind one of these there is more that nobody has looked at. */
@@ -237,11 +237,13 @@ add_text(char reply[VERDICT_REPLY_MAX + 1], const char *text)
 }
 
 static void
-put_reply(const struct finding *f, char reply[VERDICT_REPLY_MAX + 1])
+put_reply(const struct finding *f, bool file, char reply[VERDICT_REPLY_MAX + 1])
 {
+	const bool whole = f->part == NULL || (file && f->part->number == 0);
+
 	reply[0] = '\0';
-	add_text(reply, "550 5.7.1 Message refused: ");
-	if (f->part != NULL && f->part->path[0] != '\0') {
+	add_text(reply, file ? "550 File refused: " : "550 5.7.1 Message refused: ");
+	if (!whole && f->part->path[0] != '\0') {
 		add_text(reply, "part ");
 		add_text(reply, f->part->path);
 		add_text(reply, ": ");
@@ -261,7 +263,7 @@ content_judge(
 	if (found.does == CHECK_OFF)
 		return;
 	out->reason = rules[found.rule].name;
-	put_reply(&found, out->reply);
+	put_reply(&found, m != NULL && mail_is_file(m), out->reply);
 	if (found.does == CHECK_ENFORCE && may_hold)
 		out->action = VERDICT_REFUSE;
 	else

@@ -74,6 +74,7 @@ struct mail_part {
 	const char
 	    *mismatch; /* why declared type, name and content contradict each other; or NULL */
 	bool ambiguous;
+	bool partial;	/* a piece of a file: mail_file_new() was told so */
 	bool encrypted; /* an archive with encrypted members, S/MIME or PGP encrypted content */
 	bool bomb;	/* it would unpack to far more than it is */
 	enum mail_archive archive;
@@ -96,10 +97,12 @@ void mail_options_default(struct mail_options *);
 struct mail *mail_new(const struct mail_options *);
 /*
  * Of a file instead of a message: its facts are those of a single leaf, an attachment of that name
- * (as a header would have said it), path "1", without a declared type. Where its content turns out
- * to be a message (detected as one, or called .eml), the parts of that hang below it as they would
- * below message/rfc822. partial: it is a piece, as a resumed transfer gives it; the rule
- * "partial" of the content policy sees it as one.
+ * (as a header would have said it), path "1", without a declared type (type is empty), number 0.
+ * Where its content turns out to be a message (detected as one, or called .eml and no archive), the
+ * parts of that hang below it as they would below message/rfc822: its body is "1.1", or "1" itself
+ * where it is a multipart, and mail_header() and URLs are those of that message. Offsets are those
+ * in the file. partial: it is a piece, as a resumed transfer gives it; the rule "partial" of the
+ * content policy sees it as one.
  */
 struct mail *mail_file_new(const struct mail_options *, struct span name, bool partial);
 void mail_free(struct mail *); /* NULL is fine */
@@ -112,6 +115,10 @@ void mail_finish(struct mail *);
 bool mail_broken(const struct mail *);
 /* mail_finish() was called: the message came to its end. */
 bool mail_finished(const struct mail *);
+/* Made by mail_file_new(). */
+bool mail_is_file(const struct mail *);
+/* There is a message: made by mail_new(), or a file that turned out to be one. */
+bool mail_is_message(const struct mail *);
 /* What it was made with. */
 const struct mail_options *mail_options(const struct mail *);
 /* Octets fed. */
