@@ -446,6 +446,8 @@ config_free(struct config *c)
 	if (c->policy != NULL) {
 		config_words_free(c->policy->ftp.deny);
 		config_words_free(c->policy->ftp.deny_replies);
+		config_words_free(c->policy->pop3.deny);
+		config_words_free(c->policy->imap.deny);
 	}
 	free(c->pop3.ports);
 	free(c->imap.ports);

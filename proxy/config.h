@@ -13,7 +13,9 @@
 
 #include "content.h"
 #include "ftp/ftp.h"
+#include "imap/imap.h"
 #include "policy.h"
+#include "pop3/pop3.h"
 #include "smtp/smtp.h"
 
 #define CONFIG_DEFAULT_PATH	"/etc/postern/postern.conf"
@@ -108,18 +110,38 @@ struct ftp_config {
 	size_t n_ports;
 	bool server_data_same; /* towards the server what the client chose; else always passive */
 	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
-	bool inspect;	       /* files are looked at; else their octets never come to user space */
-	bool delete_refused;   /* an upload that was refused is deleted where the session made it */
+	bool inspect;	     /* files are looked at; else their octets never come to user space */
+	bool delete_refused; /* an upload that was refused is deleted where the session made it */
 	struct ftp_limits dialogue;
 	unsigned pending; /* command lines that wait behind one: 20; 421 */
 	unsigned errors;  /* 20; 421 */
 	struct ftp_timeouts timeouts;
 };
 
-/* POP3, IMAP. */
-struct retrieval_config {
+/* "pop3 { }", "imap { }", seconds. */
+struct retrieval_timeouts {
+	unsigned greeting; /* server's greeting: 300 */
+	unsigned login;	   /* until the client has logged in: 180 */
+	unsigned command;  /* client's next command: POP3 660 (RFC 1939: at least 600), IMAP 1860
+			      (RFC 9051: 1800) */
+	unsigned idle;	   /* IMAP IDLE, from either side's last octet: 2100 */
+	unsigned reply;	   /* server's reply, or its next octet: 300 */
+};
+
+struct pop3_config {
 	unsigned *ports;
 	size_t n_ports;
+	struct pop3_limits dialogue;
+	unsigned errors; /* 10, 3 of them before login; the session ends */
+	struct retrieval_timeouts timeouts;
+};
+
+struct imap_config {
+	unsigned *ports;
+	size_t n_ports;
+	struct imap_limits dialogue;
+	unsigned errors;
+	struct retrieval_timeouts timeouts;
 };
 
 enum intercept_mode {
@@ -197,7 +219,8 @@ struct config {
 	struct limits limits;
 	struct smtp_config smtp;
 	struct ftp_config ftp;
-	struct retrieval_config pop3, imap;
+	struct pop3_config pop3;
+	struct imap_config imap;
 	struct mime_config mime;
 	struct content_policy content;
 	char *content_sha256;  /* path of the list in content.sha256; NULL: none */

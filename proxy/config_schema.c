@@ -18,7 +18,9 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_FTP] = {"ftp", SECTION_ROOT, false},
     [SECTION_FTP_TIMEOUTS] = {"timeouts", SECTION_FTP, false},
     [SECTION_POP3] = {"pop3", SECTION_ROOT, false},
+    [SECTION_POP3_TIMEOUTS] = {"timeouts", SECTION_POP3, false},
     [SECTION_IMAP] = {"imap", SECTION_ROOT, false},
+    [SECTION_IMAP_TIMEOUTS] = {"timeouts", SECTION_IMAP, false},
 };
 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
@@ -48,6 +50,7 @@ static const struct choice type_words[] = {
     {"own", TYPES_OWN}, {"system", TYPES_SYSTEM}, {"no", TYPES_NO}, {NULL, 0}};
 static const struct choice log_formats[] = {{"eve", false}, {"eve_xferlog", true}, {NULL, 0}};
 static const struct choice keep_delete[] = {{"keep", false}, {"delete", true}, {NULL, 0}};
+static const struct choice report_cut[] = {{"report", false}, {"cut", true}, {NULL, 0}};
 static const struct choice pass_hide[] = {{"pass", false}, {"hide", true}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
 
@@ -286,7 +289,44 @@ static const struct setting settings[] = {
     {ROW(SECTION_FTP_TIMEOUTS, "data_idle"), NUMBER("300", 1, 86400),
 	CONFIG(ftp.timeouts.data_idle)},
     {ROW(SECTION_POP3, "ports"), LIST(SETTING_PORTS, "110"), PORTS(pop3)},
+    {ROW(SECTION_POP3, "starttls"), CHOICE("auto", starttls_words), POLICY(pop3.starttls)},
+    {ROW(SECTION_POP3, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(pop3.deny)},
+    {ROW(SECTION_POP3, "read_only"), CHOICE("no", yes_no), POLICY(pop3.read_only)},
+    {ROW(SECTION_POP3, "unknown"), CHOICE("refuse", pass_refuse), POLICY(pop3.refuse_unknown)},
+    {ROW(SECTION_POP3, "errors"), NUMBER("10", 1, 10000), CONFIG(pop3.errors)},
+    {ROW(SECTION_POP3, "refused_message"), CHOICE("report", report_cut), POLICY(pop3.cut)},
+    {ROW(SECTION_POP3, "command_line"), NUMBER("512", 255, 8192), BY("RFC 2449 s4"),
+	CONFIG(pop3.dialogue.line)},
+    {ROW(SECTION_POP3, "auth_line"), NUMBER("12288", 12288, 65536), BY("RFC 5034 s4"),
+	CONFIG(pop3.dialogue.auth_line)},
+    {ROW(SECTION_POP3_TIMEOUTS, "greeting"), NUMBER("300", 1, 86400),
+	CONFIG(pop3.timeouts.greeting)},
+    {ROW(SECTION_POP3_TIMEOUTS, "login"), NUMBER("180", 10, 86400), CONFIG(pop3.timeouts.login)},
+    {ROW(SECTION_POP3_TIMEOUTS, "command"), NUMBER("660", 600, 86400), BY("RFC 1939 s3"),
+	CONFIG(pop3.timeouts.command)},
+    {ROW(SECTION_POP3_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(pop3.timeouts.reply)},
     {ROW(SECTION_IMAP, "ports"), LIST(SETTING_PORTS, "143"), PORTS(imap)},
+    {ROW(SECTION_IMAP, "starttls"), CHOICE("auto", starttls_words), POLICY(imap.starttls)},
+    {ROW(SECTION_IMAP, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(imap.deny)},
+    {ROW(SECTION_IMAP, "read_only"), CHOICE("no", yes_no), POLICY(imap.read_only)},
+    {ROW(SECTION_IMAP, "unknown"), CHOICE("refuse", pass_refuse), POLICY(imap.refuse_unknown)},
+    {ROW(SECTION_IMAP, "errors"), NUMBER("10", 1, 10000), CONFIG(imap.errors)},
+    {ROW(SECTION_IMAP, "command_line"), NUMBER("65536", 8192, 1u << 20), BY("RFC 7162 s4"),
+	CONFIG(imap.dialogue.line)},
+    {ROW(SECTION_IMAP, "login_literal"), NUMBER("8192", 512, 1u << 20),
+	CONFIG(imap.dialogue.login_literal)},
+    {ROW(SECTION_IMAP, "literal"), NUMBER("1048576", 8192, 64u << 20),
+	CONFIG(imap.dialogue.literal)},
+    {ROW(SECTION_IMAP, "message_size"), NUMBER("0", 65536, UINT64_C(1) << 40), OR_ZERO,
+	CONFIG(imap.dialogue.message)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "greeting"), NUMBER("300", 1, 86400),
+	CONFIG(imap.timeouts.greeting)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "login"), NUMBER("180", 10, 86400), CONFIG(imap.timeouts.login)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "command"), NUMBER("1860", 1800, 86400), BY("RFC 9051 s5.4"),
+	CONFIG(imap.timeouts.command)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "idle"), NUMBER("2100", 1800, 86400), BY("RFC 9051 s5.4"),
+	CONFIG(imap.timeouts.idle)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(imap.timeouts.reply)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -25,7 +25,9 @@ enum config_section {
 	SECTION_FTP,
 	SECTION_FTP_TIMEOUTS,
 	SECTION_POP3,
+	SECTION_POP3_TIMEOUTS,
 	SECTION_IMAP,
+	SECTION_IMAP_TIMEOUTS,
 	SECTION_COUNT,
 	SECTION_NONE = SECTION_COUNT, /* above the root, or no section of ours */
 };
@@ -90,7 +92,7 @@ struct setting {
 	size_t count;	     /* offset of the member that takes the number of ports */
 };
 
-#define SETTINGS_MAX 160 /* rows at most; the tables of those who walk it are made for that */
+#define SETTINGS_MAX 200 /* rows at most; the tables of those who walk it are made for that */
 
 /* The row i, those of a section side by side; NULL: behind the last. */
 const struct setting *config_setting(size_t i);

@@ -151,6 +151,63 @@ void record_ftp_data(const struct record_session *, const struct record_ftp_data
 void record_xferlog(
     const struct record_session *, const struct record_ftp_data *, record_sink *, void *arg);
 
+/* ---- POP3 and IMAP ---- */
+
+/* One message, or part of one, that was fetched or stored (event_type "email"). */
+struct record_fetched {
+	const char *command; /* "RETR", "TOP", "FETCH", "APPEND", ...: a constant */
+	struct span user,
+	    mailbox;	      /* mailbox: IMAP, as it was written (printable() does the rest) */
+	uint64_t number, uid; /* in the mailbox; 0: not known */
+	struct span
+	    section; /* of a part that was fetched alone: "1.2", "1.2.MIME", "HEADER"; else empty */
+	bool partial;		 /* not all of it: TOP, slices that leave a gap, one that was cut */
+	const char *outcome;	 /* "complete", "partial", "cut", "refused", "aborted": constants */
+	uint64_t octets;	 /* as they went by */
+	const struct mail *mail; /* NULL: it could not be known */
+	const struct verdict *verdict;
+};
+/* The same "email" and "fileinfo" as for a message by SMTP. */
+void record_fetched(const struct record_session *, const struct record_fetched *, unsigned tx_id,
+    record_sink *, void *arg);
+
+/* What a session did, at its end (event_type "pop3"). */
+struct record_pop3 {
+	struct span user;
+	const char *mechanism; /* "USER", "APOP", "PLAIN", ...; NULL: none */
+	bool logged_in,
+	    update; /* update: the server accepted QUIT in TRANSACTION, deletions happened */
+	uint64_t listed, listed_octets; /* STAT's, or LIST's */
+	uint64_t retrieved, retrieved_octets, tops, deleted, refused;
+	const char *mode; /* "download_and_delete", "download_and_keep", or NULL */
+	unsigned commands;
+};
+void record_pop3(
+    const struct record_session *, const struct record_pop3 *, record_sink *, void *arg);
+
+#define RECORD_MAILBOXES_MAX 50 /* selected ones that are listed; the rest is counted */
+
+/* What a session did, at its end (event_type "imap"). */
+struct record_imap {
+	struct span user;
+	const char *mechanism; /* "LOGIN", "PLAIN", ...; NULL: none */
+	bool logged_in, preauth;
+	struct span client_id, server_id; /* of ID, as lists of "name" "value" */
+	const struct span *mailboxes;	  /* selected, in order, each once */
+	size_t n_mailboxes;
+	uint64_t mailboxes_left_out;
+	uint64_t fetched, fetched_octets, stored, copied, moved, expunged, appended,
+	    appended_octets, searched, idle_ms, refused;
+	unsigned commands;
+};
+void record_imap(
+    const struct record_session *, const struct record_imap *, record_sink *, void *arg);
+/* A command that was refused by the gateway, or a login (event_type "imap" or "pop3", the session's
+ * app_proto): command and tag are texts of the client's. */
+void record_retrieval_command(const struct record_session *, struct span tag, struct span command,
+    struct span user, const char *status, const struct verdict *, unsigned tx_id, record_sink *,
+    void *arg);
+
 /* ---- single records ---- */
 
 /* layer "proto_parser"; event: enum an_anomaly's name; detail may be NULL (a constant of ours). */

@@ -167,28 +167,18 @@ pass_opaque(struct ftp_gate *g, const struct an_event *ev)
 }
 
 static void
-handle(struct ftp_gate *g, const struct an_event *ev)
+on_anomaly(struct ftp_gate *g, const struct an_event *ev)
 {
-	switch (ev->kind) {
-	case EV_COMMAND:
-		ftp_command(g, ev);
-		break;
-	case EV_REPLY:
-		ftp_reply(g, ev);
-		break;
-	case EV_OPAQUE:
-		pass_opaque(g, ev);
-		break;
-	case EV_ANOMALY:
-		ftp_anomaly(g, ev->anomaly, ev->dir, ev->off, NULL);
-		break;
-	case EV_SECRET:
-	case EV_BODY:
-	case EV_BODY_END:
-	case EV_CHUNK_END:
-		break; /* FTP has none of these */
-	}
+	ftp_anomaly(g, ev->anomaly, ev->dir, ev->off, NULL);
 }
+
+/* The other kinds are those of other protocols. */
+static void (*const handlers[AN_KINDS])(struct ftp_gate *, const struct an_event *) = {
+    [EV_COMMAND] = ftp_command,
+    [EV_REPLY] = ftp_reply,
+    [EV_OPAQUE] = pass_opaque,
+    [EV_ANOMALY] = on_anomaly,
+};
 
 /* 221 may come ahead of the end of a transfer, which is waited for (RFC 959 s4.1.1, QUIT). */
 static void
@@ -217,7 +207,8 @@ ftp_step(struct relay *r, enum an_dir dir)
 		g->acted = ftp_now(g);
 		if (dir == AN_C2S)
 			lines_taken(g, span_first(in, used));
-		handle(g, &ev);
+		if (handlers[ev.kind] != NULL)
+			handlers[ev.kind](g, &ev);
 		leave_when_done(g);
 		break;
 	case AN_MORE:

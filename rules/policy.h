@@ -84,6 +84,15 @@ struct ftp_policy {
 	unsigned user_max, password_max, path_max; /* octets of an argument: 501 */
 };
 
+/* "pop3 { }" and "imap { }", as far as they say what may pass: retrieval_rules.h. */
+struct retrieval_policy {
+	char **deny;	/* commands, in capitals ("UID EXPUNGE" too); NULL-terminated, or NULL */
+	bool read_only; /* commands that change something are refused */
+	bool refuse_unknown; /* verbs that are in no table */
+	enum starttls starttls;
+	bool cut; /* POP3: a message that the content policy refuses is cut; else only reported */
+};
+
 struct policy {
 	struct networks *inside;
 	struct networks *smtp_servers; /* inside hosts that may be mail servers; empty: any */
@@ -95,6 +104,7 @@ struct policy {
 	struct address_lists senders, recipients;
 	struct client_name_policy client_name;
 	struct ftp_policy ftp;
+	struct retrieval_policy pop3, imap;
 };
 
 /* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */

@@ -1,0 +1,188 @@
+/*
+ * imap - the dialogue of one IMAP session, both directions, streaming.
+ * Sources: RFC 9051 and 3501 (grammar s9), 7888 (LITERAL+, LITERAL-), 3516 (BINARY), 4466, 4469
+ *(CATENATE), 3502 (MULTIAPPEND), 2177 (IDLE), 4959 (SASL-IR).
+ *
+ * Feed octets of either direction in any chunking; per direction the events are the same for every
+ * chunking. **Every octet taken belongs to exactly one event**, in order: whoever passes on
+ *ev->octets of all events passes on the stream. Nothing is kept but one line of bounded length;
+ *literals stream, whatever size they announce, and nothing is ever allocated by an announced size.
+ *
+ * A command (client):
+ *	EV_COMMAND	its first line, with CR LF; it may end in the announcement of a literal
+ *	EV_LITERAL	octets of a literal that is no message (EV_SECRET: of a secret command)
+ *	EV_BODY		octets of a message: APPEND's, MULTIAPPEND's, REPLACE's, CATENATE's TEXT
+ *	EV_BODY_END	the message is complete; what follows is text of the command again
+ *	EV_COMMAND_MORE	text behind a literal, with CR LF; detail.last: the command is complete
+ *	EV_SECRET	a SASL response line; IDLE's DONE is EV_COMMAND_MORE with last
+ * Where a synchronising literal is refused (a tagged NO or BAD instead of "+"), the client's next
+ * octets are a new command: until the server (or the caller, imap_answered()) has said which,
+ *AN_WAIT.
+ *
+ * A response (server):
+ *	EV_CONTINUE	"+ ..." whole line
+ *	EV_REPLY	a tagged reply, whole line; slot: of its command (tags are matched in order)
+ *	EV_RESPONSE	an untagged one, whole line where it is short and no FETCH; detail.kind says
+ *			what; capability lists are always whole (limits.capability)
+ *	EV_FETCH	"* 12 FETCH (": a message begins
+ *	EV_FETCH_ITEM	one item's name and value; a value that is a literal: name and announcement,
+ *then EV_BODY ... EV_BODY_END   its octets, where the item is content (BODY[...], RFC822...,
+ *BINARY[...]); EV_LITERAL	where it is not EV_FETCH_END	")" CR LF
+ *	EV_TEXT		pieces of whatever else: long lists, search results, literals in LIST, ...
+ */
+#ifndef POSTERN_IMAP_H
+#define POSTERN_IMAP_H
+
+#include "core/event.h"
+#include "imap/structure.h"
+#include "imap/verbs.h"
+
+#define IMAP_SLOTS   64 /* commands that wait for their tagged reply; with that many, AN_WAIT */
+#define IMAP_TAG_MAX 64 /* octets of a tag */
+#define IMAP_NESTING 100
+
+/* In octets, with CR LF. Zero: the default. */
+struct imap_limits {
+	size_t line; /* one line of a command; default 65536, at least 8192 (RFC 7162 s4) */
+	uint64_t login_literal; /* announced before login, not by APPEND; default 8192: NO [TOOBIG],
+				   closed */
+	uint64_t literal;	/* of a command, later; default 1 MiB: arguments, no messages */
+	uint64_t message;	/* of APPEND; 0: any */
+	size_t response;	/* an untagged response that is given whole; default 8192 */
+	size_t capability;	/* default 8192 */
+};
+
+/* X(enumerator, what the tagged BAD (or NO) says, ends the session) */
+#define IMAP_FAULTS(X)                                                                             \
+	X(IMAP_OK, "", false)                                                                      \
+	X(IMAP_LINE_TOO_LONG, "BAD Command line too long", true)                                   \
+	X(IMAP_LINE_BARE_LF, "BAD A line ends in CR LF", true)                                     \
+	X(IMAP_LINE_BARE_CR, "BAD CR within a command", true)                                      \
+	X(IMAP_LINE_NUL, "BAD NUL within a command", true)                                         \
+	X(IMAP_BAD_TAG, "BAD Invalid tag", false)                                                  \
+	X(IMAP_VERB_UNKNOWN, "BAD Unknown command", false)                                         \
+	X(IMAP_VERB_FOREIGN, "BAD This port speaks IMAP. Goodbye", true)                           \
+	X(IMAP_WRONG_PHASE, "BAD Not now", false)                                                  \
+	X(IMAP_SYNTAX, "BAD Syntax error", false)                                                  \
+	X(IMAP_TOO_DEEP, "BAD Too many brackets", true)                                            \
+	X(IMAP_BAD_LITERAL, "BAD Invalid literal", true)                                           \
+	X(IMAP_LITERAL_TOO_BIG, "NO [TOOBIG] Literal too big", true)                               \
+	X(IMAP_LITERAL_NOT_OFFERED, "BAD The server does not offer such literals", true)
+
+enum imap_fault {
+#define X(id, reply, ends) id,
+	IMAP_FAULTS(X)
+#undef X
+	    IMAP_FAULT_COUNT
+};
+
+const char *imap_fault_reply(enum imap_fault);
+bool imap_fault_ends(enum imap_fault);
+
+struct imap_literal {
+	bool announced;
+	bool plus;  /* {n+}: the client does not wait */
+	bool eight; /* ~{n}: literal8 */
+	uint64_t octets;
+};
+
+enum imap_status {
+	IMAP_ST_NONE,
+	IMAP_ST_OK,
+	IMAP_ST_NO,
+	IMAP_ST_BAD,
+	IMAP_ST_BYE,
+	IMAP_ST_PREAUTH
+};
+
+enum imap_kind {
+	IMAP_KIND_STATUS,     /* * OK, NO, BAD, BYE, PREAUTH; the greeting */
+	IMAP_KIND_CAPABILITY, /* * CAPABILITY ... */
+	IMAP_KIND_EXISTS,
+	IMAP_KIND_RECENT,
+	IMAP_KIND_EXPUNGE,
+	IMAP_KIND_VANISHED,
+	IMAP_KIND_FLAGS,
+	IMAP_KIND_ENABLED,
+	IMAP_KIND_ID,
+	IMAP_KIND_LIST, /* LIST, LSUB, STATUS, NAMESPACE, SEARCH, SORT, ...: passed */
+	IMAP_KIND_OTHER,
+};
+
+/* What of a message an item carries. */
+enum imap_content {
+	IMAP_NO_CONTENT,
+	IMAP_WHOLE,	  /* BODY[], RFC822, BINARY[] */
+	IMAP_HEADER,	  /* BODY[HEADER], RFC822.HEADER, BODY[1.HEADER], HEADER.FIELDS */
+	IMAP_TEXT,	  /* BODY[TEXT], RFC822.TEXT, BODY[1.TEXT] */
+	IMAP_MIME_HEADER, /* BODY[1.2.MIME] */
+	IMAP_PART,	  /* BODY[1.2] as it stands in the message */
+	IMAP_DECODED,	  /* BINARY[1.2]: its transfer encoding undone by the server */
+};
+
+/* What hangs below an event of this protocol; good until the next feed of either direction. */
+struct imap_detail {
+	const struct imap_verb_row *verb; /* of the command, or that is answered */
+
+	/* EV_COMMAND, EV_COMMAND_MORE */
+	enum imap_fault fault;
+	struct span tag;
+	bool uid;	  /* UID FETCH, ... */
+	struct span args; /* behind the verb, without the announcement and CR LF */
+	struct imap_literal literal;
+	bool message; /* the literal is a message: EV_BODY follows */
+	bool last;    /* no literal follows: the command is complete */
+
+	/* EV_REPLY, EV_RESPONSE, EV_CONTINUE */
+	enum imap_status status;
+	struct span code; /* "CAPABILITY IMAP4rev1", without brackets; or empty */
+	struct span text;
+	enum imap_kind kind;
+	struct span capabilities; /* the list, in whichever place; or empty */
+	bool own, unasked;
+
+	/* EV_FETCH, its items, EXISTS, EXPUNGE */
+	uint64_t number;  /* sequence number */
+	struct span item; /* "UID", "BODY[1.2]<0>", as the server wrote it */
+	enum imap_content content;
+	struct span section; /* "1.2", "1.2.MIME", or empty */
+	bool sliced;
+	uint64_t origin;   /* <origin> of a slice */
+	struct span value; /* a value that is no literal, whole; quoted strings without quotes */
+	bool nil;
+	const struct imap_structure *structure; /* at the end of a BODYSTRUCTURE; or NULL */
+};
+
+struct imap;
+
+struct imap *imap_new(const struct imap_limits *); /* NULL limits: the defaults. NULL: no memory */
+void imap_free(struct imap *);			   /* NULL is fine */
+
+enum an_status imap_feed(
+    struct imap *, enum an_dir, const uint8_t *p, size_t n, size_t *used, struct an_event *ev);
+
+/* Which literals a client may send without waiting: what the server last offered. */
+enum imap_plus { IMAP_PLUS_NONE, IMAP_PLUS_MINUS /* up to 4096 octets */, IMAP_PLUS_ANY };
+void imap_offer(struct imap *, enum imap_plus);
+
+/*
+ * The newest command was answered by the caller with a tagged reply, and the server never saw it
+ * (or not all of it): a synchronising literal will not come, one that was announced with "+" and
+ * the rest of its command still does, and is EV_LITERAL to be thrown away.
+ */
+void imap_answered(struct imap *, enum imap_status);
+/* The caller said "+ ..." itself: the literal comes. */
+void imap_continued(struct imap *);
+/* No reply of the server will come any more: the oldest command is answered by the caller. */
+bool imap_answered_oldest(struct imap *, enum imap_status);
+
+/* Commands that wait for their tagged reply, the greeting included. */
+unsigned imap_waiting(const struct imap *);
+/* Tag and verb of a slot that waits. */
+struct span imap_tag(const struct imap *, uint64_t slot);
+const struct imap_verb_row *imap_slot_verb(const struct imap *, uint64_t slot);
+enum imap_phase imap_phase(const struct imap *);
+/* An IDLE is under way. */
+bool imap_idles(const struct imap *);
+
+#endif
