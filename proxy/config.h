@@ -137,7 +137,8 @@ struct intercept_config {
 				 */
 	/*
 	 * The first of INTERCEPT_LISTEN_PORTS local ports: one for each protocol (listen_from +
-	 * enum protocol), from INTERCEPT_DATA_PORT on one for the data connections of each worker.
+	 * enum protocol), from INTERCEPT_DATA_PORT on one for the data connections of each worker
+	 * process: those of two generations, which live side by side during a reload.
 	 */
 	unsigned listen_from;
 	uint32_t mark;	   /* of packets that are taken off their way, under mark_mask */
@@ -149,7 +150,8 @@ struct intercept_config {
 
 #define WORKERS_MAX	       256
 #define INTERCEPT_DATA_PORT    16 /* behind listen_from */
-#define INTERCEPT_LISTEN_PORTS (INTERCEPT_DATA_PORT + WORKERS_MAX)
+#define INTERCEPT_DATA_PORTS   (2 * WORKERS_MAX)
+#define INTERCEPT_LISTEN_PORTS (INTERCEPT_DATA_PORT + INTERCEPT_DATA_PORTS)
 
 /* "rotation { }": of the log file, by the gateway itself; 0: not by this. */
 struct rotation_config {

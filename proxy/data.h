@@ -32,8 +32,8 @@ enum data_what {
 	DATA_OPEN,	  /* the leg is connected; at: our end of it, peer: its other end */
 	DATA_UNREACHABLE, /* the leg will not be; why; nothing is left of it */
 	DATA_INTRUDER,	 /* somebody else came to the leg's hole, was reset, and we go on waiting */
-	DATA_SOURCE_END, /* the source has ended well: all its octets were shown, a window is held
-			  */
+	DATA_SOURCE_END, /* of a flow that is looked at: the source has ended well, all its octets
+			  * were shown; the window, and the end, are held until release() */
 	DATA_DONE,	 /* ... and all of them, with the end, are on the other leg */
 	DATA_CUT, /* leg was reset, stalled, or went away ahead of the end; both are closed */
 };
@@ -89,17 +89,19 @@ struct data_ops {
 	/*
 	 * In place of two legs: the client may connect straight to the server there, for so many
 	 * seconds, past the gateway: DATA_LISTENING once the kernel knows. False: it cannot be done
-	 * here (no interception, other families).
+	 * here (no interception, other families). release() then asks the kernel how much went, and
+	 * DATA_DONE comes when count() knows: octets of the direction of flow(), with their
+	 * headers.
 	 */
 	bool (*let_by)(struct data_pair *, const struct endpoint *client,
 	    const struct endpoint *server, unsigned seconds);
 	/* May be called before both legs are open; octets flow once they are. */
 	void (*flow)(struct data_pair *, const struct data_flow *);
-	/* What is held back may go, now and later. */
+	/* What is held back may go, now and later: DATA_DONE, or DATA_CUT, is still to come. */
 	void (*release)(struct data_pair *);
-	/* Both legs are reset, nothing that is held back goes anywhere. */
+	/* Both legs are reset, nothing that is held back goes anywhere. No news afterwards. */
 	void (*reset)(struct data_pair *);
-	/* One leg is closed or reset, its hole with it: the other stays. */
+	/* One leg is closed or reset, its hole with it, and has no news: the other stays. */
 	void (*drop)(struct data_pair *, enum data_leg, bool reset);
 	const struct data_count *(*count)(const struct data_pair *);
 	/* Closes what is open (what has not ended is reset). No news afterwards. NULL is fine. */

@@ -31,10 +31,15 @@ enum ipc_type {
 
 	/*
 	 * Data connections, worker to supervisor; a: a number of the worker's own, which the answer
-	 * has too. Only IPC_DATA_FORGET and IPC_DATA_COUNT speak of an earlier number.
+	 * has too. IPC_DATA_FORGET and IPC_DATA_COUNT speak of an earlier number of EXPECT or PASS;
+	 * EXPECT or PASS with the same number and flow again: its time begins anew, and its count
+	 * goes on. Ports of flows are 1024 and more, the one of BIND is 20 or 0.
+	 *
+	 * They are heeded in their order, and as long as a worker does not read its answers no
+	 * more than one message of it is: ipc_send() may say IPC_AGAIN to it, which is no fault.
 	 */
 	IPC_DATA_EXPECT, /* flow, for b seconds: its connection comes to this worker */
-	IPC_DATA_PASS,	 /* flow, for b seconds: its connection passes unproxied */
+	IPC_DATA_PASS,	 /* flow, for b seconds: its connection passes unproxied, and is counted */
 	IPC_DATA_FORGET, /* what a was; no answer */
 	IPC_DATA_COUNT,	 /* octets of what a was, so far */
 	IPC_DATA_LISTEN, /* flow.destination: listen there, on a port of ftp.data_ports; b: 0 */
@@ -78,7 +83,7 @@ enum ipc_listener {
 enum ipc_data {
 	IPC_DATA_DONE,	   /* the kernel knows; the socket is here */
 	IPC_DATA_TOO_MANY, /* the table is full, no port is free */
-	IPC_DATA_FAILED,
+	IPC_DATA_FAILED,   /* the kernel refused; another session has this very hole; it is over */
 	IPC_DATA_RESULTS
 };
 

@@ -203,12 +203,36 @@ kernel_tables_dump(struct netlink *nl, const struct firewall *f, struct buf *out
 bool
 kernel_tables_flows(struct netlink *nl, struct buf *out, char why[KERNEL_TABLES_TEXT_MAX])
 {
-	static const char *const names[] = {"data4", "data6", "passed4", "passed6"};
+	static const char *const names[] = {
+	    "data4", "data6", "passed4", "passed6", "replies4", "replies6"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!dump_sets(nl, FIREWALL_TABLE, names[i], out, why))
 			return false;
 	return true;
+}
+
+static void
+read_counted(void *arg, const struct nlmsghdr *h)
+{
+	firewall_flow_counted(h, arg);
+}
+
+bool
+kernel_tables_count(struct netlink *nl, enum firewall_flows flows, const struct firewall_flow *flow,
+    uint64_t *octets, char why[KERNEL_TABLES_TEXT_MAX])
+{
+	uint8_t request[FIREWALL_REQUEST_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *h = firewall_flow_request(flows, flow, request);
+	struct netlink_error err;
+
+	*octets = 0;
+	if (h == NULL)
+		return no_memory(why);
+	if (netlink_request(nl, h, read_counted, octets, &err))
+		return true;
+	snprintf(why, KERNEL_TABLES_TEXT_MAX, "cannot read what was counted: %s", err.text);
+	return false;
 }
 
 static void

@@ -5,7 +5,8 @@
 const struct relay_ops *
 relay_ops_of(enum protocol p)
 {
-	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {[PROTOCOL_SMTP] = &relay_smtp};
+	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {
+	    [PROTOCOL_FTP] = &relay_ftp, [PROTOCOL_SMTP] = &relay_smtp};
 
 	return rows[p];
 }

@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "data_pair.h"
 #include "proxy_protocol.h"
 
 #define IOV_USED      64
@@ -97,6 +98,31 @@ connect_over(struct session *s)
 	stock_leave(&s->waiter);
 }
 
+/*
+ * An urgent octet goes alone, with what marks it, behind all that is ahead of it (F-018); n iovecs
+ * become as many as may go now.
+ */
+static size_t
+mind_urgent(const struct channel *c, struct iovec *iov, size_t n, int *flags)
+{
+	size_t urgent = channel_urgent_at(c), left = urgent - 1;
+
+	if (urgent == 0)
+		return n;
+	if (urgent == 1) {
+		*flags |= MSG_OOB;
+		left = 1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (iov[i].iov_len >= left) {
+			iov[i].iov_len = left;
+			return i + 1;
+		}
+		left -= iov[i].iov_len;
+	}
+	return n;
+}
+
 /* As much of the queue as the socket takes; true: something went out. */
 static bool
 write_out(struct side *side)
@@ -108,7 +134,11 @@ write_out(struct side *side)
 	while (side->fd >= 0 && c->queued > 0 && !is_connecting(side)) {
 		struct iovec iov[IOV_USED];
 		struct msghdr m = {.msg_iov = iov, .msg_iovlen = channel_iov(c, iov, IOV_USED)};
-		ssize_t n = sendmsg(side->fd, &m, MSG_NOSIGNAL);
+		int flags = MSG_NOSIGNAL;
+		ssize_t n;
+
+		m.msg_iovlen = mind_urgent(c, iov, m.msg_iovlen, &flags);
+		n = sendmsg(side->fd, &m, flags);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -430,9 +460,32 @@ under_pressure(void *arg)
 	return (uint64_t)all->count * 100u >= (uint64_t)all->max * all->config->limits.pressure;
 }
 
+static void
+on_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
+{
+	relay_data_news(r, pair, news);
+	settle(r->owner);
+}
+
+static struct data_pair *
+open_data(void *arg, struct relay *r)
+{
+	struct sessions *all = arg;
+	struct session *s = r->owner;
+	const struct data_owner owner = {.relay = r,
+	    .arrival = s->arrival,
+	    .client = s->client,
+	    .news = on_data_news,
+	    .octets = relay_data_octets};
+
+	return data_pair_open(all->data, &owner);
+}
+
 void
 sessions_init(struct sessions *all, struct log_pipe *log)
 {
+	all->data_ops = data_pair_ops;
+	all->data_ops.open = open_data;
 	all->env = (struct relay_env){
 	    .config = all->config,
 	    .board = all->board,
@@ -445,6 +498,7 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .allow = allow,
 	    .take_back = take_back,
 	    .pressed = under_pressure,
+	    .data = &all->data_ops,
 	    .arg = all,
 	};
 }
@@ -459,12 +513,15 @@ sessions_end(struct sessions *all)
 /* ---- a new one ---- */
 
 static void
-tune(int fd)
+tune(int fd, enum protocol p)
 {
 	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	/* a TELNET Synch has its DM where it was sent, not beside the stream (RFC 959 s4.1.3) */
+	if (p == PROTOCOL_FTP)
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 static void
@@ -475,7 +532,7 @@ init_side(struct session *s, enum an_dir dir, int fd)
 	*side = (struct side){.session = s, .dir = dir, .fd = fd};
 	if (fd < 0)
 		return;
-	tune(fd);
+	tune(fd, s->arrival->protocol);
 	event_assign(&side->readable, s->all->base, fd, EV_READ | EV_PERSIST, on_readable, side);
 	event_assign(&side->writable, s->all->base, fd, EV_WRITE | EV_PERSIST, on_writable, side);
 }

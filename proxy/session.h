@@ -9,6 +9,7 @@
 
 #include "arrival.h"
 #include "clients.h"
+#include "data_leg.h"
 #include "log_pipe.h"
 #include "relay.h"
 #include "resolver.h"
@@ -26,6 +27,8 @@ struct sessions {
 	/* Records are being lost now, and the administrator wants no session without one. */
 	bool (*unaudited)(void *arg);
 	struct socket_stock *stock; /* of sockets to servers; NULL: nothing is taken off the wire */
+	struct data_shared *data;   /* of FTP's data connections */
+	struct data_ops data_ops;   /* filled in by sessions_init() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
 	unsigned max, count;
@@ -36,8 +39,10 @@ struct sessions {
 	void *arg;
 };
 
-/* base, resolver, clients, stock, config, board, max, unaudited, ended and arg are set; log is
- * where records go. */
+/*
+ * base, resolver, clients, stock, data, config, board, max, unaudited, ended and arg are set; log
+ * is where records go.
+ */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* Ends them all, with their records. */
 void sessions_end(struct sessions *);

@@ -170,7 +170,7 @@ add_service_ports(struct firewall_table *t, const struct firewall_service *s)
 	return set != NULL;
 }
 
-/* What is filled while the gateway runs. */
+/* What is filled while the gateway runs. A map to ports, or a set that counts. */
 static bool
 add_flows(struct firewall_table *t, const char *name, bool map)
 {
@@ -183,6 +183,7 @@ add_flows(struct firewall_table *t, const char *name, bool map)
 			return false;
 		set->expires = true;
 		set->map = map;
+		set->counts = !map;
 	}
 	return true;
 }
@@ -433,20 +434,32 @@ redirect_chains(struct firewall_table *t, const struct firewall_config *c)
 	mark_redirected(chain, c);
 }
 
-/* Connections that are let by get the mark by which an administrator's forward chain knows them. */
+/*
+ * Connections that are let by get the mark by which an administrator's forward chain knows them, in
+ * both directions. Two sets with the same keys: one counts what goes to the server, the other what
+ * comes back.
+ */
 static void
 passed_chain(struct firewall_table *t, const struct firewall_config *c)
 {
+	static const struct {
+		const char *set, *what;
+		enum firewall_term_kind kind;
+	} ways[] = {
+	    {"passed", "connections that pass unproxied", FIREWALL_IS_FLOW},
+	    {"replies", "what comes back on them", FIREWALL_IS_REPLY},
+	};
 	struct firewall_chain *chain =
 	    chain_add(t, "passed", "filter", FIREWALL_FORWARD, FIREWALL_PRIORITY_PASSED);
 
-	for (uint32_t family = 4; family <= 6; family += 2) {
-		struct firewall_rule *rule = rule_add(chain, "connections that pass unproxied");
+	for (size_t i = 0; i < 4; i++) {
+		struct firewall_rule *rule = rule_add(chain, ways[i / 2].what);
+		uint32_t family = i % 2 == 0 ? 4 : 6;
 
 		term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
 		is_tcp(rule);
-		term_add(rule, TERM(FIREWALL_IS_FLOW, .a = family,
-				   .set = set_find(t, "passed", family == 4 ? "4" : "6")));
+		term_add(rule, TERM(ways[i / 2].kind, .a = family,
+				   .set = set_find(t, ways[i / 2].set, family == 4 ? "4" : "6")));
 		term_add(rule, TERM(FIREWALL_MARK, .a = c->mask, .b = c->own_mark));
 	}
 }
@@ -456,7 +469,8 @@ interception(struct firewall_table *t, const struct firewall_config *c)
 {
 	t->name = FIREWALL_TABLE;
 	t->owned = true;
-	if (!add_common_sets(t, c) || !add_flows(t, "data", true) || !add_flows(t, "passed", false))
+	if (!add_common_sets(t, c) || !add_flows(t, "data", true) ||
+	    !add_flows(t, "passed", false) || !add_flows(t, "replies", false))
 		return false;
 	for (size_t i = 0; i < c->n_services; i++)
 		if (!add_service_ports(t, &c->services[i]))

@@ -213,6 +213,15 @@ read_rule(struct facts *f, const struct nlmsghdr *h)
 	nftnl_rule_free(r);
 }
 
+static int
+read_set_expression(struct nftnl_expr *e, void *arg)
+{
+	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
+
+	say(arg, name, strlen(name) + 1);
+	return 0;
+}
+
 static void
 read_set(struct facts *f, const struct nlmsghdr *h)
 {
@@ -233,6 +242,7 @@ read_set(struct facts *f, const struct nlmsghdr *h)
 			say_u32(f, nftnl_set_is_set(s, attributes[i])
 				       ? nftnl_set_get_u32(s, attributes[i])
 				       : 0);
+		nftnl_set_expr_foreach(s, read_set_expression, f);
 		fact_end(f);
 	}
 	nftnl_set_free(s);

@@ -71,6 +71,8 @@ set_text(struct buf *out, const struct firewall_set *set)
 		buf_str(out, "\t\tflags interval\n");
 	if (set->expires)
 		buf_str(out, "\t\tflags timeout\n");
+	if (set->counts)
+		buf_str(out, "\t\tcounter\n");
 	for (size_t i = 0; i < set->n; i++) {
 		const struct firewall_element *e = &set->elements[i];
 
@@ -108,6 +110,15 @@ flow_text(struct buf *out, uint32_t family)
 	buf_str(out, " saddr . ");
 	buf_str(out, ip_word(family));
 	buf_str(out, " daddr . tcp dport");
+}
+
+static void
+reply_text(struct buf *out, uint32_t family)
+{
+	buf_str(out, ip_word(family));
+	buf_str(out, " daddr . ");
+	buf_str(out, ip_word(family));
+	buf_str(out, " saddr . tcp sport");
 }
 
 static void
@@ -169,6 +180,10 @@ condition_text(struct buf *out, const struct firewall_term *t)
 		break;
 	case FIREWALL_IS_FLOW:
 		flow_text(out, t->a);
+		in_set(out, " ", t->set);
+		break;
+	case FIREWALL_IS_REPLY:
+		reply_text(out, t->a);
 		in_set(out, " ", t->set);
 		break;
 	case FIREWALL_IS_LOCAL:

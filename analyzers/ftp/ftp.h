@@ -20,6 +20,7 @@
 #ifndef POSTERN_FTP_H
 #define POSTERN_FTP_H
 
+#include "core/buf.h"
 #include "core/event.h"
 #include "ftp/hostport.h"
 #include "ftp/verbs.h"
@@ -79,7 +80,7 @@ struct ftp_detail {
 	/* EV_REPLY; octets are all lines with their CR LF */
 	unsigned code; /* 0: none (AN_INVALID_REPLY) */
 	size_t lines;
-	struct span text; /* of the first line, behind code and blank */
+	struct span text; /* of the last line, behind code and blank */
 	bool preliminary; /* 1xx: the command still waits */
 	bool own;	  /* to a command that ftp_sent() told of */
 	bool unasked;	  /* nothing was waiting for it */
@@ -97,7 +98,7 @@ void ftp_free(struct ftp *);			/* NULL is fine */
 enum an_status ftp_feed(
     struct ftp *, enum an_dir, const uint8_t *p, size_t n, size_t *used, struct an_event *ev);
 
-/* The newest command was answered by the caller, and the server never saw it. */
+/* The client's newest command was answered by the caller, and the server never saw it. */
 void ftp_answered(struct ftp *, unsigned code);
 /* The caller sent the server a command of its own. Returns its slot. */
 uint64_t ftp_sent(struct ftp *, enum ftp_verb);
@@ -107,8 +108,8 @@ uint64_t ftp_sent(struct ftp *, enum ftp_verb);
  */
 bool ftp_answered_oldest(struct ftp *, unsigned code);
 /*
- * AUTH passed (234): from the reply on, both directions are opaque (EV_OPAQUE). What a client sent
- * behind AUTH and ahead of that reply is AN_WAIT until the reply decides.
+ * AUTH passed (234), or ADAT (235): from the reply on, both directions are opaque (EV_OPAQUE). What
+ * a client sent behind AUTH and ahead of that reply is AN_WAIT until the reply decides.
  */
 
 /* Commands that wait for a final reply, the greeting included; the oldest one's slot and verb. */
@@ -126,5 +127,12 @@ enum ftp_state {
 };
 enum ftp_state ftp_state(const struct ftp *);
 const char *ftp_state_name(enum ftp_state);
+
+/*
+ * A reply (whole lines with CR LF) as a client is to read it, whichever rule of theirs it follows:
+ * a line between the first and the last that begins with three digits and is not "code-" is
+ * indented by a blank (RFC 959 s4.2), and IAC is doubled. False: no memory, or out is full.
+ */
+bool ftp_reply_write(struct span octets, struct buf *out);
 
 #endif

@@ -70,7 +70,7 @@ enum ftp_verb {
 	FTP_SITE,
 	FTP_SIZE,
 	FTP_SMNT,
-	FTP_SPSV,
+	FTP_SPSV, /* and CPSV, SSCN, XPRT, P@SW: data connections that the gateway does not speak */
 	FTP_STAT,
 	FTP_STOR,
 	FTP_STOU,
@@ -129,5 +129,7 @@ struct ftp_verb_row {
 /* Never NULL: a word that is no verb gives the row of FTP_UNKNOWN or FTP_FOREIGN. Any case. */
 const struct ftp_verb_row *ftp_verb_find(struct span word);
 const struct ftp_verb_row *ftp_verb_row(enum ftp_verb);
+/* "227", "211-Features": what only a server says (its row is that of FTP_FOREIGN). */
+bool ftp_is_reply_word(struct span word);
 
 #endif

@@ -4,6 +4,8 @@ import pytest
 
 import lab as L
 import servers
+from ftp_peers import FakeFtp
+from ftp_servers import FtpServer
 from gateway import Gateway
 from peers import FakeServer, RawClient
 
@@ -93,6 +95,9 @@ def gateways(lab, mode):
     made = []
 
     def make(to=None, **options):
+        options.setdefault("protocol", getattr(to, "protocol", "smtp"))
+        if isinstance(to, FtpServer):
+            options.setdefault("to6", to.address6)
         if isinstance(to, FakeServer):
             to = (to.address, to.port)
         elif hasattr(to, "address"):
@@ -137,6 +142,66 @@ def perimeter(_perimeter):
 def guarded(perimeter):
     """Starts gateways in the perimeter, transparent ones: guarded(server, **settings)."""
     yield from gateways(perimeter, "tproxy")
+
+
+# What an administrator has to open for a gateway in forward mode, which marks nothing.
+OPENED = "tcp dport { 21, 40000-44999 } accept"
+SENDING = "meta l4proto tcp accept"
+
+
+@pytest.fixture
+def ftp_gateway(perimeter, mode):
+    """
+    Starts gateways for FTP in the perimeter, whose firewall drops what it does not know:
+    ftp_gateway(server, **settings).
+    """
+    if mode == "forward":
+        perimeter.firewall(taken=OPENED, sending=SENDING)
+    yield from gateways(perimeter, mode)
+
+
+@pytest.fixture(scope="session")
+def _ftp_servers(_perimeter):
+    return {}
+
+
+@pytest.fixture
+def ftp_server(_perimeter, _ftp_servers):
+    """Gives real FTP servers in the perimeter by name, each with nothing in it."""
+
+    def get(name):
+        if name not in _ftp_servers:
+            _ftp_servers[name] = FtpServer(_perimeter, name)
+        _ftp_servers[name].clear()
+        return _ftp_servers[name]
+
+    return get
+
+
+@pytest.fixture(params=["vsftpd", "pureftpd", "proftpd"])
+def ftpd(request, ftp_server):
+    """Each real FTP server in turn."""
+    return ftp_server(request.param)
+
+
+@pytest.fixture
+def vsftpd(ftp_server):
+    return ftp_server("vsftpd")
+
+
+@pytest.fixture
+def fake_ftp(lab):
+    """Makes scripted FTP servers: fake_ftp(files=..., replies=..., ...)."""
+    made = []
+
+    def make(address=L.FAKE, **options):
+        made.append(FakeFtp(lab.server, address, **options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+        assert not server.errors, server.errors
 
 
 @pytest.fixture

@@ -426,20 +426,21 @@ def test_reload(spaces, config, hold):
     box = spaces()
     holder = hold(box, config())
     flow4, flow6 = ("10.0.0.1", "192.0.2.1", 2000), ("fd00::1", "2001:db8::1", 2001)
-    assert holder.ask("expect", *flow4, 3, 60) == "done"
-    assert holder.ask("expect", *flow6, 255, 60) == "done"
+    assert holder.ask("expect", *flow4, 30019, 60) == "done"
+    assert holder.ask("expect", *flow6, 30271, 60) == "done"
     assert holder.ask("pass", *flow4, 60) == "done"
     assert holder.ask("pass", *flow6, 60) == "done"
-    assert holder.ask("expect", *flow4, 256, 60).startswith("failed")
-    assert holder.ask("expect", flow4[0], flow6[1], 1, 1, 60).startswith("failed")
+    assert holder.ask("expect", flow4[0], flow6[1], 1, 30019, 60).startswith("failed")
     assert holder.ask("watch") == "intact"
     path = config(devices=["eth0"], bypass=["192.0.2.0/24"], mark="0x04000000",
                   mark_mask="0x06000000")
     assert holder.ask("reload", path) == "done"
     for name, want in (("data4", "10.0.0.1 . 192.0.2.1 . 2000 timeout .*: 30019"),
                        ("data6", "fd00::1 . 2001:db8::1 . 2001 timeout .*: 30271"),
-                       ("passed4", "10.0.0.1 . 192.0.2.1 . 2000 timeout"),
-                       ("passed6", "fd00::1 . 2001:db8::1 . 2001 timeout")):
+                       ("passed4", "10.0.0.1 . 192.0.2.1 . 2000 .*timeout"),
+                       ("passed6", "fd00::1 . 2001:db8::1 . 2001 .*timeout"),
+                       ("replies4", "10.0.0.1 . 192.0.2.1 . 2000 .*timeout"),
+                       ("replies6", "fd00::1 . 2001:db8::1 . 2001 .*timeout")):
         kind = "map" if name.startswith("data") else "set"
         assert re.search(want, nft(box, "list", kind, "inet", "postern", name))
     assert "fwmark 0x4000000/0x6000000" in box.run("ip", "rule").stdout
@@ -458,7 +459,7 @@ def test_reload(spaces, config, hold):
 def test_flow_expires(spaces, config, hold):
     box = spaces()
     holder = hold(box, config())
-    assert holder.ask("expect", "10.0.0.1", "192.0.2.1", 2000, 0, 1) == "done"
+    assert holder.ask("expect", "10.0.0.1", "192.0.2.1", 2000, 30016, 1) == "done"
     wait_for(lambda: "10.0.0.1" not in nft(box, "list", "map", "inet", "postern", "data4"), 5,
              "the element to expire")
     assert holder.ask("watch") == "intact"

@@ -204,7 +204,10 @@ test_text_tproxy(void **state)
 	    "127.0.0.1:30001 meta mark set",
 	    "tproxy ip6 to [::1]:30001",
 	    "hook forward priority -150",
-	    "@passed4 meta mark set",
+	    "ip saddr . ip daddr . tcp dport @passed4 meta mark set",
+	    "ip6 saddr . ip6 daddr . tcp dport @passed6 meta mark set",
+	    "ip daddr . ip saddr . tcp sport @replies4 meta mark set",
+	    "ip6 daddr . ip6 saddr . tcp sport @replies6 meta mark set",
 	    "table inet postern_guard {",
 	    "priority -50",
 	    "meta mark & 0x03000000 != 0x01000000 meta l4proto tcp tcp dport @intercepted reject",
@@ -334,8 +337,8 @@ test_messages(void **state)
 	}
 	assert_int_equal(seq - 100, firewall_messages(&b));
 	assert_int_equal(at(&b, 0)->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
-	/* 3 + 2 + lo + bypass + loop + 2, 2 passed; unmark, lo + bypass + the guard */
-	assert_int_equal(rules, 12 + 4);
+	/* 3 + 2 + lo + bypass + loop + 2, 2 passed, 2 replies; unmark, lo + bypass + the guard */
+	assert_int_equal(rules, 14 + 4);
 	assert_true(expressions > 8 * rules);
 	/* in both: 25, 587; 0.0.0.0, 1.0.0.0 end, 192.0.2.1, .2 end, 255.255.255.0; once more the
 	 * ports
@@ -385,6 +388,91 @@ ip(const char *text)
 	return out;
 }
 
+/* A flow that passes has an element in two sets; one that begins anew takes their places. */
+static void
+test_flow_both_ways(void **state)
+{
+	static const unsigned types[] = {
+	    NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM};
+	const struct firewall_flow flow = {ip("10.0.0.1"), ip("192.0.2.1"), 2000};
+	struct buf b;
+	size_t k = 0;
+
+	(void)state;
+	buf_init(&b, FIREWALL_BATCH_MAX);
+	assert_true(firewall_flow_add_batch(FIREWALL_PASSED, &flow, 0, 30, false, &b));
+	assert_int_equal(firewall_messages(&b), 4);
+	buf_clear(&b);
+	assert_true(firewall_flow_add_batch(FIREWALL_PASSED, &flow, 0, 30, true, &b));
+	assert_int_equal(firewall_messages(&b), 6);
+	for (size_t i = 0; i < b.n; i += NLMSG_ALIGN(at(&b, i)->nlmsg_len))
+		if (NFNL_SUBSYS_ID(at(&b, i)->nlmsg_type) == NFNL_SUBSYS_NFTABLES)
+			assert_int_equal(NFNL_MSG_TYPE(at(&b, i)->nlmsg_type), types[k++]);
+	assert_int_equal(k, 4);
+	buf_free(&b);
+}
+
+/* The kernel's message about an element that has counted. */
+static size_t
+counted_element(uint8_t message[1024], uint64_t octets)
+{
+	const uint8_t key[] = {10, 0, 0, 1, 192, 0, 2, 1, 7, 208, 0, 0};
+	struct nlmsghdr *h =
+	    nftnl_nlmsg_build_hdr((char *)message, NFT_MSG_NEWSETELEM, NFPROTO_INET, 0, 0);
+	struct nftnl_expr *counter = nftnl_expr_alloc("counter");
+	struct nftnl_set_elem *element = nftnl_set_elem_alloc();
+	struct nftnl_set *s = nftnl_set_alloc();
+
+	nftnl_set_set_str(s, NFTNL_SET_TABLE, FIREWALL_TABLE);
+	nftnl_set_set_str(s, NFTNL_SET_NAME, "replies4");
+	nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key, sizeof(key));
+	nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_EXPIRATION, 5000);
+	if (octets > 0) {
+		nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_BYTES, octets);
+		nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_PACKETS, 3);
+		nftnl_set_elem_add_expr(element, counter);
+	} else {
+		nftnl_expr_free(counter);
+	}
+	nftnl_set_elem_add(s, element);
+	nftnl_set_elems_nlmsg_build_payload(h, s);
+	nftnl_set_free(s);
+	return h->nlmsg_len;
+}
+
+/* What was counted is read, and goes on where the tables are made anew. */
+static void
+test_flow_counted(void **state)
+{
+	const struct firewall_flow flow = {ip("10.0.0.1"), ip("192.0.2.1"), 2000};
+	struct firewall_config c = config(FIREWALL_TPROXY);
+	uint8_t message[1024] __attribute__((aligned(4)));
+	uint8_t request[FIREWALL_REQUEST_MAX] __attribute__((aligned(4)));
+	struct firewall *f = firewall(&c);
+	uint64_t octets = 1;
+	struct buf b;
+
+	(void)state;
+	assert_true(firewall_flow_request(FIREWALL_REPLIES, &flow, request) == (void *)request);
+	assert_false(firewall_flow_counted((void *)request, &octets));
+	counted_element(message, 0);
+	assert_false(firewall_flow_counted((void *)message, &octets));
+	assert_int_equal(octets, 0);
+	size_t n = counted_element(message, UINT64_C(5) << 32);
+	assert_true(firewall_flow_counted((void *)message, &octets));
+	assert_true(octets == UINT64_C(5) << 32);
+	buf_init(&b, FIREWALL_BATCH_MAX);
+	assert_true(firewall_batch(f, (struct span){message, n}, &b));
+	octets = 0;
+	for (size_t i = 0; i < b.n; i += NLMSG_ALIGN(at(&b, i)->nlmsg_len))
+		if (at(&b, i)->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM) &&
+		    firewall_flow_counted(at(&b, i), &octets))
+			break;
+	assert_true(octets == UINT64_C(5) << 32);
+	buf_free(&b);
+	firewall_free(f);
+}
+
 static void
 test_flows(void **state)
 {
@@ -396,7 +484,7 @@ test_flows(void **state)
 	(void)state;
 	buf_init(&one, FIREWALL_BATCH_MAX);
 	buf_init(&all, FIREWALL_BATCH_MAX);
-	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, &one));
+	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, false, &one));
 	assert_int_equal(firewall_messages(&one), 3);
 	/* what the kernel says of it has the same form, and is taken over into another batch */
 	struct nlmsghdr *h = at(&one, 20);
@@ -410,7 +498,7 @@ test_flows(void **state)
 	assert_true(firewall_flow_delete_batch(FIREWALL_PASSED, &flow, &one));
 	assert_int_equal(NFNL_MSG_TYPE(at(&one, 20)->nlmsg_type), NFT_MSG_DELSETELEM);
 	flow.source = ip("2001:db8::1");
-	assert_false(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, &one));
+	assert_false(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, false, &one));
 	assert_false(firewall_flow_delete_batch(FIREWALL_DATA, &flow, &one));
 	buf_free(&one);
 	buf_free(&all);
@@ -508,8 +596,8 @@ test_missing_and_more(void **state)
 	    {NFT_MSG_NEWCHAIN, 3, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard was put there by"},
 	    {NFT_MSG_NEWRULE, 0, WITHOUT, FIREWALL_DIFFERS, "chain intercept, rule 1, expression"},
 	    {NFT_MSG_NEWRULE, 9, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
-	    {NFT_MSG_NEWRULE, 12, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
-	    {NFT_MSG_NEWRULE, 13, TWICE, FIREWALL_GUARD_DIFFERS,
+	    {NFT_MSG_NEWRULE, 14, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
+	    {NFT_MSG_NEWRULE, 15, TWICE, FIREWALL_GUARD_DIFFERS,
 		"chain guard, rule 3 was put there by somebody else"},
 	};
 	struct firewall_config c = config(FIREWALL_TPROXY);
@@ -608,6 +696,9 @@ test_everything_counts(void **state)
 				t->sets[k].expires = !t->sets[k].expires;
 				assert_differs(&b, f);
 				t->sets[k].expires = !t->sets[k].expires;
+				t->sets[k].counts = !t->sets[k].counts;
+				assert_differs(&b, f);
+				t->sets[k].counts = !t->sets[k].counts;
 			}
 		}
 		buf_free(&b);
@@ -776,6 +867,8 @@ main(void)
 	    cmocka_unit_test(test_messages),
 	    cmocka_unit_test(test_many_elements),
 	    cmocka_unit_test(test_flows),
+	    cmocka_unit_test(test_flow_both_ways),
+	    cmocka_unit_test(test_flow_counted),
 	    cmocka_unit_test(test_same),
 	    cmocka_unit_test(test_missing_and_more),
 	    cmocka_unit_test(test_changed),

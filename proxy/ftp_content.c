@@ -1,0 +1,92 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "content.h"
+#include "ftp_gate.h"
+
+static bool
+is_looked_at(const struct ftp_gate *g)
+{
+	const struct ftp_verb_row *verb = g->transfer.verb;
+
+	return ftp_config_of(g)->inspect &&
+	       (verb->carries == FTP_DOWNLOAD || verb->carries == FTP_UPLOAD);
+}
+
+bool
+ftp_content_may_refuse(const struct ftp_gate *g)
+{
+	const struct content_policy *p = &g->relay.env->config->content;
+
+	if (!is_looked_at(g))
+		return false;
+	for (unsigned rule = 0; rule < CONTENT_RULES; rule++)
+		if (content_does(p, (enum content_rule)rule) == CHECK_ENFORCE &&
+		    content_armed(p, (enum content_rule)rule))
+			return true;
+	return false;
+}
+
+void
+ftp_content_begin(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+	struct span name = t->name == NULL ? SPAN_NONE : span_str(t->name);
+	ptrdiff_t slash = span_rfind(name, '/');
+
+	if (!is_looked_at(g))
+		return;
+	t->inspected = true;
+	t->content = mail_file_new(&g->relay.env->config->mime.options,
+	    span_from(name, (size_t)(slash + 1)), t->restart > 0);
+}
+
+void
+ftp_content(struct ftp_gate *g, struct span octets)
+{
+	/* whatever becomes of the inspection: what is not known is judged as that */
+	if (g->transfer.content != NULL)
+		mail_feed(g->transfer.content, octets);
+}
+
+static void
+keep_verdict(struct ftp_gate *g, const struct verdict *v)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	board_verdict(&g->relay.seat, v);
+	t->verdict = malloc(sizeof(*v));
+	if (t->verdict != NULL)
+		*t->verdict = *v;
+}
+
+/* The words of the policy are those of mail: "550 5.7.1 Message refused: part 1: it is ...". */
+static void
+put_reply(const struct ftp_transfer *t, const char *said, char *reply)
+{
+	const char *text = strstr(said, "refused: ");
+
+	snprintf(reply, VERDICT_REPLY_MAX + 1, "%s File refused: %s",
+	    t->verb->carries == FTP_UPLOAD ? "552" : "550",
+	    text == NULL ? "by policy" : text + sizeof("refused: ") - 1);
+}
+
+bool
+ftp_content_passes(struct ftp_gate *g, char *reply)
+{
+	struct ftp_transfer *t = &g->transfer;
+	struct verdict v;
+
+	if (!t->inspected)
+		return true;
+	if (t->content != NULL)
+		mail_finish(t->content);
+	content_judge(&g->relay.env->config->content, t->content, true, &v);
+	if (v.action == VERDICT_REFUSE) {
+		put_reply(t, v.reply, reply);
+		memcpy(v.reply, reply, strlen(reply) + 1);
+	}
+	if (v.action == VERDICT_REFUSE || v.would_refuse)
+		keep_verdict(g, &v);
+	return v.action != VERDICT_REFUSE;
+}

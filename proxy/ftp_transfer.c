@@ -1,0 +1,492 @@
+/*
+ * A transfer, from its command to its one outcome.
+ *
+ * Two things end it, in any order: the fate of its octets (all are through, cut, refused, never
+ * possible), and the server's last word. The client hears the one only when the other is known,
+ * but for what the server cannot change any more: a refusal, or a client that cannot be reached.
+ *
+ *            command        1xx               fate of the octets      last word
+ *   ANNOUNCED ------> OPENING -----> FLOWING ------------------> ENDING --------> IDLE
+ *                        |              |  last word (held), then fate              ^
+ *                        +--------------+-------------------------------------------+
+ */
+#include "ftp_gate.h"
+
+#include <stdlib.h>
+
+#define NO_CONNECTION "425 Can't open data connection."
+#define BROKEN	      "426 Data connection closed; transfer aborted."
+
+/*
+ * A server that could not be reached may have refused the command at the same moment: its own word
+ * is better than ours, if it comes so soon (milliseconds).
+ */
+#define LAST_WORD_MS 2000
+
+void
+ftp_enter(struct ftp_gate *g, enum ftp_stage stage)
+{
+	/* what may follow what */
+	static const bool legal[FTP_STAGES][FTP_STAGES] = {
+	    [FTP_IDLE] = {[FTP_IDLE] = true, [FTP_AGREEING] = true},
+	    [FTP_AGREEING] = {[FTP_IDLE] = true, [FTP_ANNOUNCED] = true},
+	    [FTP_ANNOUNCED] = {[FTP_IDLE] = true, [FTP_OPENING] = true},
+	    [FTP_OPENING] = {[FTP_IDLE] = true, [FTP_FLOWING] = true, [FTP_ENDING] = true},
+	    [FTP_FLOWING] = {[FTP_IDLE] = true, [FTP_ENDING] = true},
+	    [FTP_ENDING] = {[FTP_IDLE] = true},
+	};
+
+	/* a fault of this program: better no session than half a file */
+	if (!legal[g->stage][stage])
+		relay_end(&g->relay, "illegal_stage", WISH_RESET, WISH_RESET);
+	g->stage = stage;
+}
+
+static const struct data_ops *
+data_of(const struct ftp_gate *g)
+{
+	return g->relay.env->data;
+}
+
+static bool
+is_upload(const struct ftp_transfer *t)
+{
+	return t->verb->carries == FTP_UPLOAD;
+}
+
+static bool
+is_running(const struct ftp_gate *g)
+{
+	return g->stage == FTP_OPENING || g->stage == FTP_FLOWING || g->stage == FTP_ENDING;
+}
+
+/* ---- its end ---- */
+
+const char *
+ftp_transfer_outcome(const struct ftp_transfer *t)
+{
+	if (t->refused)
+		return "refused";
+	if (t->unreachable)
+		return "unreachable";
+	if (t->server_code >= 400)
+		return t->aborted ? "aborted" : t->preliminary ? "failed" : "rejected";
+	if (t->finished && t->server_code != 0)
+		return "complete";
+	return t->aborted ? "aborted" : "cut";
+}
+
+static void
+note_stray(struct ftp_gate *g)
+{
+	const struct ftp_transfer *t = &g->transfer;
+
+	if (t->pair != NULL && data_of(g)->count(t->pair)->stray > 0)
+		ftp_anomaly(g, AN_FTP_DATA_STRAY, is_upload(t) ? AN_S2C : AN_C2S, 0, t->verb->name);
+}
+
+static void
+transfer_over(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	note_stray(g);
+	ftp_record_transfer(g);
+	if (t->pair != NULL)
+		data_of(g)->close(t->pair);
+	mail_free(t->content);
+	free(t->verdict);
+	free(t->name);
+	free(t->path);
+	*t = (struct ftp_transfer){.verb = NULL};
+	g->agreed = (struct ftp_agreement){.client = FTP_WAY_NONE};
+	ftp_enter(g, FTP_IDLE);
+}
+
+/* An upload that was refused leaves a piece at the server; what was there before is never touched.
+ */
+static bool
+cleans_up(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (!t->refused || !t->created || t->name == NULL || !ftp_config_of(g)->delete_refused)
+		return false;
+	ftp_ask(g, FTP_DELE, t->name);
+	return true;
+}
+
+/* The client is told, if it was not yet. reply NULL: what the server said, which is held. */
+static void
+tell(struct ftp_gate *g, const char *reply)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (g->exchange.verb == NULL)
+		return;
+	t->told = reply == NULL ? t->server_code : (unsigned)strtoul(reply, NULL, 10);
+	if (g->held_code >= 200)
+		ftp_release_reply(g, reply);
+	else if (reply != NULL)
+		ftp_say(g, reply);
+}
+
+/* Both are known: the fate of the octets, and the server's last word (held, if anybody waits). */
+static void
+conclude(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+	const char *reply = NULL;
+
+	if (t->server_code < 400 && !t->finished)
+		reply = t->unreachable ? NO_CONNECTION : BROKEN;
+	t->due = 0;
+	tell(g, reply);
+	if (!cleans_up(g))
+		transfer_over(g);
+}
+
+/* Nothing flows any more. A 1xx that is held goes out ahead of what comes next. */
+static void
+octets_over(struct ftp_gate *g)
+{
+	ftp_enter(g, FTP_ENDING);
+	if (g->transfer.server_code != 0)
+		conclude(g);
+	else
+		ftp_release_reply(g, NULL);
+}
+
+/* ---- its beginning ---- */
+
+static char *
+copy(const char *s)
+{
+	return s == NULL ? NULL : strdup(s);
+}
+
+/* The legs may be open already, or on their way: what is known of them stays. */
+static bool
+take_over(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+	const struct ftp_exchange *x = &g->exchange;
+	bool listing = x->verb->carries == FTP_LISTING;
+
+	if (g->pair == NULL && !g->agreed.let_by && data_of(g) != NULL)
+		g->pair = data_of(g)->open(g->relay.env->arg, &g->relay);
+	if (g->pair == NULL)
+		return false;
+	t->pair = g->pair;
+	g->pair = NULL;
+	t->verb = x->verb;
+	t->tx_id = x->tx_id;
+	t->began = ftp_now(g);
+	t->restart = listing ? 0 : g->restart;
+	g->restart = 0;
+	/* STOU: it is the server that names the file */
+	t->name = x->verb->verb == FTP_STOU ? NULL : copy(x->args);
+	t->path = x->verb->verb == FTP_STOU ? NULL : copy(x->path);
+	return true;
+}
+
+/*
+ * Would the name be this session's? Only then may a refused upload be deleted. In ASCII mode many
+ * servers refuse SIZE of every file (RFC 3659 s4), which says nothing.
+ */
+static bool
+wants_to_know(const struct ftp_gate *g)
+{
+	const struct ftp_transfer *t = &g->transfer;
+
+	return ftp_config_of(g)->delete_refused && t->verb->verb == FTP_STOR && t->name != NULL &&
+	       t->restart == 0 && !g->ascii && ftp_content_may_refuse(g);
+}
+
+void
+ftp_transfer_begin(struct ftp_gate *g, const struct an_event *ev)
+{
+	if (g->stage != FTP_ANNOUNCED) {
+		g->restart = 0;
+		ftp_anomaly(g, AN_FTP_FILE_BEFORE_PORT, AN_C2S, ev->off, ev->ftp->verb->name);
+		ftp_say(g, "425 Use PORT or PASV first.");
+		return;
+	}
+	if (!take_over(g)) {
+		ftp_channel_forget(g);
+		ftp_say(g, NO_CONNECTION);
+		return;
+	}
+	ftp_enter(g, FTP_OPENING);
+	if (ftp_way_is_passive(g->agreed.server) && !g->agreed.let_by)
+		ftp_dial_server(g);
+	if (wants_to_know(g))
+		ftp_ask(g, FTP_SIZE, g->transfer.name);
+	else
+		ftp_forward(g, ev);
+}
+
+void
+ftp_transfer_own_reply(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (ev->ftp->verb->verb == FTP_DELE && g->stage == FTP_ENDING) {
+		t->deleted = ev->ftp->code / 100 == 2;
+		transfer_over(g);
+	} else if (ev->ftp->verb->verb == FTP_SIZE && g->stage == FTP_OPENING) {
+		t->created = ev->ftp->code == 550;
+		ftp_forward(g, NULL);
+	}
+}
+
+/* ---- what the server says ---- */
+
+/* RFC 1123 s4.1.2.9: "125 FILE: name", "150 FILE: name"; it is a file of this session's. */
+static void
+learn_name(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct ftp_transfer *t = &g->transfer;
+	struct span text = span_trim(ev->ftp->text), label = span_str("FILE:");
+	struct buf path;
+
+	if (t->verb->verb != FTP_STOU || t->name != NULL || !span_istarts(text, label))
+		return;
+	text = span_trim(span_from(text, label.n));
+	if (text.n == 0 || span_find(text, '\0') >= 0)
+		return;
+	t->name = strndup((const char *)text.p, text.n);
+	t->created = t->name != NULL;
+	buf_init(&path, FTP_PATH_MAX + 1);
+	if (ftp_path_of(&g->directory, text, &path, &t->path_cut))
+		t->path = strndup((const char *)path.p, path.n);
+	buf_free(&path);
+}
+
+/* The server has agreed: the client's leg, if it is ours to open, and the octets. */
+static void
+start_flow(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+	struct data_flow flow = {
+	    .dir = is_upload(t) ? AN_C2S : AN_S2C, .stall = ftp_config_of(g)->timeouts.data_idle};
+
+	ftp_enter(g, FTP_FLOWING);
+	if (g->agreed.let_by)
+		return;
+	ftp_content_begin(g);
+	flow.look = t->inspected;
+	flow.hold = ftp_content_may_refuse(g) ? DATA_HOLD_MAX : 0;
+	data_of(g)->flow(t->pair, &flow);
+	if (!ftp_way_is_passive(g->agreed.client))
+		ftp_dial_client(g);
+}
+
+/* A client that waits to be connected hears of the transfer when it is (F-043). */
+static bool
+client_is_being_dialled(const struct ftp_gate *g)
+{
+	return g->stage == FTP_FLOWING && !g->transfer.open[DATA_CLIENT] &&
+	       !ftp_way_is_passive(g->agreed.client);
+}
+
+static void
+preliminary(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (g->stage == FTP_ENDING)
+		return; /* too late: what the client hears next is the last it hears of this */
+	if (g->stage == FTP_OPENING) {
+		t->preliminary = true;
+		learn_name(g, ev);
+		start_flow(g);
+	}
+	if (client_is_being_dialled(g))
+		ftp_hold_reply(g, ev);
+	else
+		ftp_pass_reply(g, ev);
+}
+
+/*
+ * The server's last word is all there is to wait for: the fate of the octets is known, or nothing
+ * of theirs can change it any more. A listing or a file that the server broke off is still shown to
+ * its end, since that comes by itself.
+ */
+static bool
+is_decided(const struct ftp_gate *g)
+{
+	const struct ftp_transfer *t = &g->transfer;
+
+	if (g->stage == FTP_ENDING || g->agreed.let_by || t->aborted)
+		return true;
+	return t->server_code >= 400 &&
+	       (g->stage == FTP_OPENING || is_upload(t) || !t->open[DATA_CLIENT]);
+}
+
+static void
+last_word(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	t->server_code = ev->ftp->code;
+	if (g->stage == FTP_OPENING && t->server_code < 400)
+		start_flow(g); /* without a 1xx */
+	if (g->agreed.let_by)
+		t->finished = t->server_code < 400;
+	if (g->exchange.verb != NULL)
+		ftp_hold_reply(g, ev);
+	if (is_decided(g))
+		conclude(g);
+}
+
+void
+ftp_transfer_reply(struct ftp_gate *g, const struct an_event *ev)
+{
+	if (!is_running(g))
+		return; /* its transfer is over, whatever the server still says */
+	if (ev->ftp->preliminary)
+		preliminary(g, ev);
+	else
+		last_word(g, ev);
+}
+
+/* ---- what happens to the legs ---- */
+
+static void
+leg_is_open(struct ftp_gate *g, const struct data_news *news)
+{
+	ftp_leg_opened(g, news);
+	if (news->leg == DATA_CLIENT && g->held_code != 0 && g->held_code < 200)
+		ftp_release_reply(g, NULL);
+}
+
+static bool
+had_a_hole(const struct ftp_gate *g, enum data_leg leg)
+{
+	return leg == DATA_CLIENT ? ftp_way_is_passive(g->agreed.client)
+				  : !ftp_way_is_passive(g->agreed.server);
+}
+
+static void
+leg_is_unreachable(struct ftp_gate *g, const struct data_news *news)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (had_a_hole(g, news->leg))
+		ftp_nobody_came(g, news);
+	t->unreachable = true;
+	t->why = news->why;
+	data_of(g)->reset(t->pair);
+	if (!g->exchange.at_server) { /* the server never heard of it */
+		tell(g, NO_CONNECTION);
+		transfer_over(g);
+	} else if (t->server_code != 0) {
+		conclude(g);
+	} else if (g->stage == FTP_OPENING) {
+		t->due = ftp_now(g) + LAST_WORD_MS;
+		ftp_enter(g, FTP_ENDING);
+	} else {
+		tell(g, NO_CONNECTION);
+		ftp_enter(g, FTP_ENDING);
+	}
+}
+
+static void
+legs_are_cut(struct ftp_gate *g, const struct data_news *news)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	t->cut = true;
+	t->why = news->why;
+	data_of(g)->reset(t->pair);
+	octets_over(g);
+}
+
+/* Everything is known of the content; a window of it is still here. */
+static void
+source_has_ended(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+	char reply[VERDICT_REPLY_MAX + 1];
+
+	if (ftp_content_passes(g, reply)) {
+		data_of(g)->release(t->pair);
+		return;
+	}
+	t->refused = true;
+	t->why = "content";
+	data_of(g)->reset(t->pair);
+	tell(g, reply);
+	octets_over(g);
+}
+
+static void
+all_is_through(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	t->finished = true;
+	octets_over(g);
+}
+
+void
+ftp_transfer_news(struct ftp_gate *g, const struct data_news *news)
+{
+	if (!is_running(g) || g->stage == FTP_ENDING || g->agreed.let_by)
+		return; /* its fate is known, or goes past us */
+	switch (news->what) {
+	case DATA_OPEN:
+		leg_is_open(g, news);
+		break;
+	case DATA_UNREACHABLE:
+		leg_is_unreachable(g, news);
+		break;
+	case DATA_CUT:
+		legs_are_cut(g, news);
+		break;
+	case DATA_SOURCE_END:
+		source_has_ended(g);
+		break;
+	case DATA_DONE:
+		all_is_through(g);
+		break;
+	case DATA_LISTENING:
+	case DATA_INTRUDER:
+		break; /* of an agreement; anybody's */
+	}
+}
+
+void
+ftp_transfer_abort(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (!is_running(g) || g->stage == FTP_ENDING)
+		return;
+	t->aborted = true;
+	if (g->agreed.let_by || (t->server_code == 0 && !client_is_being_dialled(g)))
+		return; /* the server's answer decides */
+	data_of(g)->reset(t->pair);
+	octets_over(g);
+}
+
+void
+ftp_transfer_expired(struct ftp_gate *g)
+{
+	g->transfer.due = 0;
+	if (g->stage == FTP_ENDING)
+		tell(g, NO_CONNECTION);
+}
+
+void
+ftp_transfer_finish(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (!is_running(g))
+		return;
+	if (!t->finished && !t->refused && !t->unreachable && t->why == NULL)
+		t->why = "session_ended";
+	transfer_over(g);
+}
