@@ -291,31 +291,17 @@ on_count(struct data_part *part, uint32_t number, uint64_t octets[2])
 
 /* ---- sockets ---- */
 
-static void
-make_address(const struct ip *ip, uint16_t port, struct sockaddr_storage *out)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-
-	memset(out, 0, sizeof(*out));
-	if (ip->family == IP_V4) {
-		memcpy(&in.sin_addr, ip->octets, sizeof(in.sin_addr));
-		memcpy(out, &in, sizeof(in));
-	} else {
-		memcpy(&in6.sin6_addr, ip->octets, sizeof(in6.sin6_addr));
-		memcpy(out, &in6, sizeof(in6));
-	}
-}
-
 static bool
 bind_to(int fd, const struct ip *ip, uint16_t port)
 {
-	struct sockaddr_storage at;
+	const struct endpoint at = {.ip = *ip, .port = port};
+	struct sockaddr_storage sa;
+	socklen_t n = address_sockaddr(&at, &sa);
 	int on = 1;
 
-	make_address(ip, port, &at);
+	/* connections of those who had this port before may still be closing */
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	       bind(fd, (struct sockaddr *)&at, address_size((struct sockaddr *)&at)) == 0;
+	       bind(fd, (struct sockaddr *)&sa, n) == 0;
 }
 
 static int
@@ -423,47 +409,32 @@ data_part_heed(
 
 /* ---- data ports ---- */
 
-/* Where the firewall brings them, as in listening.c: there nobody else can connect. */
-static void
-plan_listener(struct listening *l, enum ip_family family, enum intercept_mode mode, uint16_t port)
-{
-	static const struct ip loopback[] = {{IP_V4, {127, 0, 0, 1}}, {IP_V6, {[15] = 1}}};
-	static const struct ip anywhere[] = {{IP_V4, {0}}, {IP_V6, {0}}};
-	const struct ip *at = mode == INTERCEPT_REDIRECT ? anywhere : loopback;
-
-	*l = (struct listening){
-	    .kind = family == IP_V4 ? IPC_LISTEN_DATA4 : IPC_LISTEN_DATA6, .b = port, .fd = -1};
-	make_address(&at[family == IP_V6], port, &l->at);
-}
-
-/* False: errno. A family that this kernel lacks is none that it could take off the wire. */
+/*
+ * Where the firewall brings them, as in listening.c: in tproxy mode there nobody else can connect.
+ * False: errno. A family that this kernel lacks is none that it could take off the wire.
+ */
 static bool
 listen_for(struct data_part *part, enum ip_family family)
 {
-	struct listening *l = &part->listeners.all[part->listeners.n];
-	int on = 1, level = family == IP_V4 ? IPPROTO_IP : IPPROTO_IPV6;
-	int option = family == IP_V4 ? IP_TRANSPARENT : IPV6_TRANSPARENT;
-	bool done;
+	static const struct ip loopback[] = {{IP_V4, {127, 0, 0, 1}}, {IP_V6, {[15] = 1}}};
+	static const struct ip anywhere[] = {{IP_V4, {0}}, {IP_V6, {0}}};
+	bool v6 = family == IP_V6, transparent = part->mode == INTERCEPT_TPROXY;
+	int fd = plain_socket(family), on = 1, kept;
 
-	plan_listener(l, family, part->mode, part->port);
-	l->fd = plain_socket(family);
-	if (l->fd < 0)
-		return family == IP_V6 && errno == EAFNOSUPPORT;
-	/* connections of the process that had this port before may still be closing */
-	done =
-	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	    (part->mode != INTERCEPT_TPROXY ||
-		setsockopt(l->fd, level, option, &on, sizeof(on)) == 0) &&
-	    bind(l->fd, (struct sockaddr *)&l->at, address_size((struct sockaddr *)&l->at)) == 0 &&
-	    listen(l->fd, BACKLOG) == 0;
-	if (done) {
-		part->listeners.n++;
+	if (fd < 0)
+		return v6 && errno == EAFNOSUPPORT;
+	if ((!transparent || setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				 v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof(on)) == 0) &&
+	    bind_to(fd, transparent ? &loopback[v6] : &anywhere[v6], part->port) &&
+	    listen(fd, BACKLOG) == 0) {
+		part->listeners.all[part->listeners.n++] = (struct listening){
+		    .kind = v6 ? IPC_LISTEN_DATA6 : IPC_LISTEN_DATA4, .b = part->port, .fd = fd};
 		return true;
 	}
-	int kept = errno;
-	close(l->fd);
+	kept = errno;
+	close(fd);
 	errno = kept;
-	return family == IP_V6 && errno == EADDRNOTAVAIL;
+	return v6 && errno == EADDRNOTAVAIL;
 }
 
 /* A port that is free by our count, and that nobody else listens on either. */
