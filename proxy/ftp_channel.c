@@ -44,12 +44,18 @@ ftp_transparent(const struct ftp_gate *g)
 
 /* ---- no agreement, for one reason or another ---- */
 
-void
-ftp_channel_forget(struct ftp_gate *g)
+static void
+close_pair(struct ftp_gate *g)
 {
 	if (g->pair != NULL)
 		g->relay.env->data->close(g->pair);
 	g->pair = NULL;
+}
+
+void
+ftp_channel_forget(struct ftp_gate *g)
+{
+	close_pair(g);
 	g->agreed = (struct ftp_agreement){.client = FTP_WAY_NONE};
 	for (enum data_leg leg = DATA_CLIENT; leg < DATA_LEGS; leg++)
 		g->transfer.open[leg] = false;
@@ -283,8 +289,7 @@ server_refused(struct ftp_gate *g, unsigned code)
 {
 	const struct ip *server = &g->relay.session.up_server.ip;
 
-	if (g->pair != NULL)
-		g->relay.env->data->drop(g->pair, DATA_SERVER, false);
+	close_pair(g); /* there was a hole for PORT or EPRT at most */
 	if (code == 530) {
 		no_agreement(g, "530 Please log in with USER and PASS.");
 	} else if (code < 500 || code == 503) {
@@ -303,6 +308,7 @@ server_refused(struct ftp_gate *g, unsigned code)
 static void
 server_waits(struct ftp_gate *g, const struct an_event *ev)
 {
+	const struct ftp_policy *policy = &g->relay.env->config->policy->ftp;
 	const struct ip *server = &g->relay.session.up_server.ip;
 	struct ftp_hostport at = ev->ftp->hostport;
 
@@ -313,14 +319,11 @@ server_waits(struct ftp_gate *g, const struct an_event *ev)
 	}
 	if (at.ip.family == IP_NONE)
 		at.ip = *server;
-	switch (ftp_peer_judge(&g->relay.env->config->policy->ftp, server, &at)) {
-	case FTP_PEER_OK:
-		break;
-	case FTP_PEER_FOREIGN:
+	if (ftp_peer_judge(policy, server, &at) == FTP_PEER_FOREIGN) {
 		ftp_anomaly(g, AN_FTP_FOREIGN_ADDRESS, AN_S2C, ev->off, NULL);
 		at.ip = *server;
-		break;
-	case FTP_PEER_LOW_PORT:
+	}
+	if (ftp_peer_judge(policy, server, &at) == FTP_PEER_LOW_PORT) {
 		ftp_anomaly(g, AN_FTP_BAD_DATA_ADDRESS, AN_S2C, ev->off, "low_port");
 		ftp_channel_forget(g);
 		ftp_give_up(g, "425 Can't open data connection.", "ftp_low_port");

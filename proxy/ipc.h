@@ -51,7 +51,7 @@ enum ipc_type {
 	IPC_DATA_ANSWER,
 
 	/* supervisor to logger */
-	IPC_LOG_FILE, /* 1 fd, opened to append to: records go there from now on */
+	IPC_LOG_FILE, /* 1 fd, opened to append to: lines of kind a (enum log_kind) go there */
 	IPC_LOG_PIPE, /* 1 fd, the reading end; a: the slot of its worker, or IPC_SLOT_SUPERVISOR */
 
 	/* logger to supervisor */
@@ -63,6 +63,12 @@ enum ipc_type {
 	IPC_BOARD_GONE, /* that worker is gone; a, b: as above */
 
 	IPC_TYPE_COUNT
+};
+
+enum log_kind {
+	LOG_EVE,
+	LOG_XFERLOG, /* none was given: such lines are dropped */
+	LOG_FILES
 };
 
 enum ipc_listener {

@@ -115,11 +115,14 @@ put_digests(json_t *object, const struct mail *m, const struct mail_part *p)
 		put_hex(object, "sha1", p->sha1, sizeof(p->sha1));
 	if (o->md5)
 		put_hex(object, "md5", p->md5, sizeof(p->md5));
-	if (p->stop_size == UINT64_MAX)
-		return;
-	record_put_int(object, "stop_size", p->stop_size);
+	if (p->stop_size != UINT64_MAX)
+		record_put_int(object, "stop_size", p->stop_size);
 	if (p->has_stop_sha256)
 		put_hex(object, "stop_sha256", p->stop_sha256, sizeof(p->stop_sha256));
+	if (p->url_safe_size != UINT64_MAX)
+		record_put_int(object, "url_safe_size", p->url_safe_size);
+	if (p->has_url_safe_sha256)
+		put_hex(object, "url_safe_sha256", p->url_safe_sha256, sizeof(p->url_safe_sha256));
 }
 
 /* ---- one part ---- */

@@ -165,7 +165,9 @@ applies(const struct content_policy *p, enum content_rule rule, const struct mai
 	switch (rule) {
 	case CONTENT_SHA256:
 		return (part->has_digests && digests_has(&p->sha256, part->sha256)) ||
-		       (part->has_stop_sha256 && digests_has(&p->sha256, part->stop_sha256));
+		       (part->has_stop_sha256 && digests_has(&p->sha256, part->stop_sha256)) ||
+		       (part->has_url_safe_sha256 &&
+			   digests_has(&p->sha256, part->url_safe_sha256));
 	case CONTENT_TYPE:
 		return is_type(p, part);
 	case CONTENT_EXTENSION:

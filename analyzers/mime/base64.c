@@ -97,6 +97,7 @@ static void
 junk(struct mime_base64 *d, uint8_t kind)
 {
 	mime_faults_add(&d->faults, MIME_ODD_BASE64, d->off, "octet outside the alphabet");
+	d->url_seen = d->url_seen || kind == URL_SAFE;
 	if (kind == URL_SAFE)
 		mime_faults_add(&d->faults, MIME_ODD_AMBIGUOUS, d->off,
 		    "base64: - and _ skipped; or taken for + and /");
@@ -109,6 +110,8 @@ one_octet(struct mime_base64 *d, uint8_t c, uint8_t *out)
 	uint8_t value = VALUES[c];
 	size_t written = 0;
 
+	if (value == URL_SAFE && d->url_safe)
+		value = c == '-' ? 62 : 63;
 	if (value < BLANK)
 		written = character(d, value, out);
 	else if (value == PAD)

@@ -2,7 +2,8 @@
  * base64 - the transfer encoding (RFC 2045 s6.8), as it streams by.
  *
  * Decodes as the common mail programs do: octets outside the alphabet are skipped (blanks and line
- * ends silently), "=" ends a group of four, and what follows it is decoded as well. Any chunking
+ * ends silently), "=" ends a group of four, and what follows it is decoded as well. To read it as
+ * others do from some octet on, copy it there and set url_safe. Any chunking
  * gives the same octets and faults. No allocation; AVX2 where the processor has it.
  *
  * Faults, offsets counted from the offset given to mime_base64_init():
@@ -22,6 +23,9 @@ struct mime_base64 {
 	uint64_t off;  /* of the next octet */
 	uint64_t line; /* offset of the first octet of this line */
 	uint64_t size; /* octets decoded so far */
+	bool url_safe; /* "-" and "_" are characters, as "+" and "/" (RFC 4648 s5): set by who asks
+			*/
+	bool url_seen; /* one of them came and was skipped */
 	bool stopped;  /* characters came behind "=" */
 	uint64_t
 	    stop_size; /* octets before the first "=" that ends a group; UINT64_MAX: none came */

@@ -46,7 +46,7 @@ leaf_begin(struct leaf *l, struct span type)
 	l->sealed = SEALED_NOT;
 	l->archive_left_out = l->no_urls = false;
 	l->size = 0;
-	l->stop_size = UINT64_MAX;
+	l->stop_size = l->url_safe_size = UINT64_MAX;
 	/* the context keeps its algorithm: beginning again costs no look-up of it */
 	for (unsigned i = 0; i < LEAF_DIGESTS; i++)
 		if (l->contexts[i] != NULL && EVP_DigestInit_ex(l->contexts[i], NULL, NULL) != 1)
@@ -173,6 +173,25 @@ leaf_settle(struct leaf *l)
 }
 
 bool
+leaf_feed_url_safe(struct leaf *l, struct span octets)
+{
+	const bool first = l->url_safe_size == UINT64_MAX;
+
+	if (first)
+		l->url_safe_size = l->size;
+	l->url_safe_size += octets.n;
+	if (l->contexts[LEAF_SHA256] == NULL)
+		return true;
+	if (first) {
+		l->url_safe = EVP_MD_CTX_new();
+		if (l->url_safe == NULL ||
+		    EVP_MD_CTX_copy_ex(l->url_safe, l->contexts[LEAF_SHA256]) != 1)
+			return false;
+	}
+	return EVP_DigestUpdate(l->url_safe, octets.p, octets.n) == 1;
+}
+
+bool
 leaf_finish(struct leaf *l)
 {
 	if (!leaf_settle(l))
@@ -203,8 +222,22 @@ leaf_digests(struct leaf *l, struct mail_part *part)
 		memcpy(part->stop_sha256, l->stop_sha256, sizeof(part->stop_sha256));
 		part->has_stop_sha256 = true;
 	}
+	part->url_safe_size = l->url_safe_size;
+	if (l->url_safe != NULL) {
+		if (EVP_DigestFinal_ex(l->url_safe, part->url_safe_sha256, NULL) != 1)
+			return false;
+		part->has_url_safe_sha256 = true;
+	}
 	part->has_digests = true;
 	return true;
+}
+
+void
+leaf_drop(struct leaf *l)
+{
+	if (l->detects)
+		l->shared->detected--;
+	leaf_end(l);
 }
 
 void
@@ -218,6 +251,8 @@ leaf_end(struct leaf *l)
 	}
 	if (l->shared->urls_owner == l)
 		l->shared->urls_owner = NULL;
+	EVP_MD_CTX_free(l->url_safe);
+	l->url_safe = NULL;
 	l->archive = NULL;
 	l->detects = l->busy = false;
 }

@@ -37,6 +37,8 @@ struct leaf {
 	uint64_t size;		 /* octets fed */
 	uint64_t stop_size;	 /* UINT64_MAX: nobody stops before the end */
 	uint8_t stop_sha256[32]; /* of these octets; zeros: not on */
+	EVP_MD_CTX *url_safe;	 /* SHA-256 of another reading; NULL: there is none, or not on */
+	uint64_t url_safe_size;	 /* UINT64_MAX: there is none */
 	struct archive_reader *archive;
 	bool archive_left_out;
 	enum sealed sealed;
@@ -57,11 +59,15 @@ bool leaf_begin(struct leaf *, struct span type);
 bool leaf_feed(struct leaf *, struct span octets, uint64_t stop_size);
 /* No octet comes any more: its type is final. leaf_finish() does it too. */
 bool leaf_settle(struct leaf *);
+/* Octets of another reading, which is that of leaf_feed() up to the first of them (M-016). */
+bool leaf_feed_url_safe(struct leaf *, struct span octets);
 /* It is complete: everything in it is final until leaf_end(). */
 bool leaf_finish(struct leaf *);
 /* Writes those that are on to *part. */
 bool leaf_digests(struct leaf *, struct mail_part *part);
 /* It may be used for another one. */
 void leaf_end(struct leaf *);
+/* It turned out to be none: what it took of what is bounded in one message is given back. */
+void leaf_drop(struct leaf *);
 
 #endif

@@ -20,7 +20,7 @@ mail_options_default(struct mail_options *o)
 /* An archive that is open: libarchive's prefix and what it makes of it, or a reader of ours. */
 #define READER_MAX     ((size_t)3 << 20)
 /* Contexts of digests, and what OpenSSL keeps for them. */
-#define DIGESTS_OCTETS ((size_t)2 << 10)
+#define DIGESTS_OCTETS ((size_t)3 << 10)
 
 size_t
 mail_octets_max(const struct mail_options *o)
@@ -130,9 +130,9 @@ begin_part(struct mail *m, const struct mime_part *part)
 	row->part.parent = part->parent;
 	row->part.depth = part->depth;
 	row->part.offset = place(m, part->offset);
-	row->part.stop_size = UINT64_MAX;
+	row->part.stop_size = row->part.url_safe_size = UINT64_MAX;
 	m->rows[m->n_rows++] = row;
-	return true;
+	return part->number == 0 || mail_part_child(m, m->rows[part->parent], part);
 }
 
 /* To the parser part 0 of a file is a message/rfc822: of that one only what is odd counts. */
@@ -159,7 +159,10 @@ mail_event(struct mail *m, const struct mime_event *ev)
 			return false;
 		return row == NULL || mail_part_header(m, row, ev->part);
 	case MIME_BODY:
-		return row == NULL || row->leaf == NULL || mail_part_body(m, row, ev);
+		return row == NULL || mail_part_body(m, row, ev);
+	case MIME_BODY_URL_SAFE:
+		return row == NULL || row->leaf == NULL ||
+		       leaf_feed_url_safe(row->leaf, ev->octets);
 	case MIME_PART_END:
 		return row == NULL || mail_part_end(m, row, ev->part);
 	case MIME_ANOMALY:

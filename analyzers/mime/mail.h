@@ -44,6 +44,11 @@ enum mail_archive {
 	MAIL_ARCHIVE_PARTIAL, /* those that a bounded prefix showed, or that fit the budget */
 };
 
+/*
+ * A multipart none of whose boundaries came is a leaf: its text is looked at like that of any other
+ * (M-012). What stands before the first part and behind the last is searched for links and for
+ * files (uuencode, yEnc, BinHex), but is no leaf.
+ */
 struct mail_part {
 	unsigned number, parent, depth;
 	char path[MIME_PATH_MAX];
@@ -71,6 +76,10 @@ struct mail_part {
 	uint64_t stop_size; /* UINT64_MAX: it is no such content */
 	uint8_t stop_sha256[32];
 	bool has_stop_sha256;
+	/* base64 with "-" and "_": what those have who take them for "+" and "/" (M-016) */
+	uint64_t url_safe_size; /* UINT64_MAX: it is no such content */
+	uint8_t url_safe_sha256[32];
+	bool has_url_safe_sha256;
 	const char
 	    *mismatch; /* why declared type, name and content contradict each other; or NULL */
 	bool ambiguous;

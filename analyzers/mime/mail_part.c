@@ -185,10 +185,12 @@ begin_leaf(struct mail *m, struct mail_row *row)
 		return true;
 	if (leaf->shared == NULL && !leaf_new(leaf, &m->shared))
 		return false;
-	if (!leaf_begin(leaf, p->type))
+	/* what a multipart has outside of its parts is shown as text, if at all */
+	if (!leaf_begin(leaf, p->shape == MIME_MULTIPART ? span_str("text/plain") : p->type))
 		return false;
 	row->leaf = leaf;
-	leaf->may_have_files = span_starts(p->type, span_str("text/")) ||
+	leaf->may_have_files = p->shape == MIME_MULTIPART ||
+			       span_starts(p->type, span_str("text/")) ||
 			       p->encoding == MIME_YENC || p->encoding == MIME_BINHEX;
 	leaf->coded = (struct coded_scan){0};
 	leaf->coded_told = false;
@@ -227,11 +229,16 @@ note_coded(struct mail *m, struct mail_row *row, enum coded_file what, uint64_t 
 bool
 mail_part_body(struct mail *m, struct mail_row *row, const struct mime_event *ev)
 {
-	struct leaf *leaf = row->leaf;
 	struct span rest = ev->octets;
 	enum coded_file what;
+	struct leaf *leaf;
 	size_t used;
 
+	if (row->leaf == NULL && row->part.shape == MIME_MULTIPART && !begin_leaf(m, row))
+		return false;
+	leaf = row->leaf;
+	if (leaf == NULL)
+		return true;
 	while (leaf->may_have_files && rest.n > 0) {
 		what = coded_scan_feed(&leaf->coded, rest, &used);
 		rest = span_from(rest, used);
@@ -279,18 +286,47 @@ take_archive(struct mail *m, struct mail_row *row, const struct members *from)
 		mail_note(m, row, MIME_ODD_ARCHIVE, p->offset, from->fault);
 }
 
+/* Its octets are over. */
+static bool
+finish_leaf(struct mail *m, struct mail_row *row)
+{
+	struct mail_part *p = &row->part;
+	struct leaf *leaf = row->leaf;
+	enum coded_file what = leaf->may_have_files ? coded_scan_finish(&leaf->coded) : CODED_NONE;
+
+	if (what != CODED_NONE)
+		note_coded(m, row, what, p->offset);
+	names_worst_first((struct span *)(uintptr_t)p->names, p->n_names);
+	return leaf_finish(leaf);
+}
+
+/* They stood outside of the parts of a multipart. */
+static bool
+drop_leaf(struct mail *m, struct mail_row *row)
+{
+	if (!finish_leaf(m, row))
+		return false;
+	leaf_drop(row->leaf);
+	row->leaf = NULL;
+	row->part.detection_left_out = false;
+	return true;
+}
+
+bool
+mail_part_child(struct mail *m, struct mail_row *row, const struct mime_part *child)
+{
+	if (child->generated || row->part.shape != MIME_MULTIPART || row->leaf == NULL)
+		return true;
+	return drop_leaf(m, row) && !m->facts.failed;
+}
+
 static bool
 end_leaf(struct mail *m, struct mail_row *row)
 {
 	struct mail_part *p = &row->part;
 	struct leaf *leaf = row->leaf;
 
-	enum coded_file what = leaf->may_have_files ? coded_scan_finish(&leaf->coded) : CODED_NONE;
-
-	if (what != CODED_NONE)
-		note_coded(m, row, what, p->offset);
-	names_worst_first((struct span *)(uintptr_t)p->names, p->n_names);
-	if (!leaf_finish(leaf) || !leaf_digests(leaf, p))
+	if (!finish_leaf(m, row) || !leaf_digests(leaf, p))
 		return false;
 	if (leaf->detects)
 		mail_keep(m, detect_type(&leaf->detect), &p->detected);
@@ -324,8 +360,14 @@ mail_part_end(struct mail *m, struct mail_row *row, const struct mime_part *from
 	p->encoded_size = from->encoded_size;
 	p->size = from->size;
 	p->lines = from->lines;
+	if (row->leaf != NULL && from->shape == MIME_MULTIPART && !drop_leaf(m, row))
+		return false;
 	if (row->leaf != NULL && !end_leaf(m, row))
 		return false;
+	if (p->shape != from->shape) { /* no part came */
+		p->shape = from->shape;
+		p->attachment = is_attachment(m, p);
+	}
 	if (p->shape == MIME_LEAF)
 		p->mismatch = deception(p);
 	return !m->facts.failed;

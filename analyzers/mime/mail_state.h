@@ -72,7 +72,9 @@ void mail_note(
     struct mail *, struct mail_row *, enum mime_anomaly, uint64_t off, const char *detail);
 
 bool mail_part_header(struct mail *, struct mail_row *, const struct mime_part *);
-/* Octets of its content. */
+/* One of its parts begins: what a multipart had before it is no leaf. */
+bool mail_part_child(struct mail *, struct mail_row *, const struct mime_part *child);
+/* Octets of its content, or of what stands outside of its parts. */
 bool mail_part_body(struct mail *, struct mail_row *, const struct mime_event *);
 bool mail_part_end(struct mail *, struct mail_row *, const struct mime_part *);
 

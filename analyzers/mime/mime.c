@@ -25,8 +25,6 @@ with_defaults(const struct mime_limits *in)
 	DEFAULT(boundary, 2048);
 	DEFAULT(parameters, 256);
 	DEFAULT(anomalies, 1000);
-	if (l.header < (size_t)4 * MIME_NAME_MAX)
-		l.header = (size_t)4 * MIME_NAME_MAX;
 	if (l.boundary > BOUNDARY_MOST)
 		l.boundary = BOUNDARY_MOST;
 	return l;
@@ -74,7 +72,7 @@ layer_new(struct mime *m, struct frame *root, uint64_t base)
 	l->held = malloc(l->held_max);
 	l->copy = malloc(COPY_MAX + l->held_max);
 	l->guess = malloc(m->limits.boundary);
-	mime_header_init(&l->header, m->limits.header);
+	mime_header_init(&l->header, header_room(m->limits.header, m->n_layers > 0));
 	m->layers[m->n_layers++] = l;
 	if (l->held != NULL && l->guess != NULL && l->copy != NULL &&
 	    mime_boundaries_init(&l->boundaries, m->limits.boundary))
@@ -92,7 +90,7 @@ layer_off(const struct layer *l, uint64_t off)
 
 /* ---- lines ---- */
 
-static uint64_t
+uint64_t
 count_lines(struct span s)
 {
 	uint64_t n = 0;
@@ -146,7 +144,7 @@ find_dash_line(struct span s, const struct mime_boundaries *set)
 }
 
 /* Octets to the end of the line, with it. */
-static size_t
+size_t
 line_length(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -155,94 +153,13 @@ line_length(struct span s)
 	return s.n;
 }
 
-/* ---- octets on their way ---- */
-
-/*
- * Is the order of what the taps say, of each other and of what they contain, to be seen from
- * outside? Not where there is but one source of events and of numbers of parts.
- */
-static bool
-order_shows(const struct layer *l)
-{
-	unsigned sources = 0;
-
-	for (unsigned i = 0; i < l->n_taps; i++) {
-		sources += mime_decoder_codes(l->taps[i]->decoder.kind);
-		sources += l->taps[i]->sub != NULL;
-		sources += l->taps[i]->scan != NULL;
-	}
-	return sources > 1 || (sources == 1 && l->n_taps > 1);
-}
-
-/* Can the octets go where they lie? Else somebody may want them when the caller has them no more.
- */
-static bool
-can_lie(const struct layer *l)
-{
-	return l->n_taps == 1 && l->taps[0]->sub == NULL && l->taps[0]->scan == NULL;
-}
-
-/* Octets that may be given to them at once. */
-static size_t
-run_limit(const struct layer *l, bool lies)
-{
-	return lies || l->n_taps == 0 ? MIME_RUN_MAX : COPY_MAX - l->copied;
-}
-
-static void
-run_copy(struct layer *l, size_t n)
-{
-	l->run = span_of(l->copy, n);
-	l->run_at = 0;
-	l->run_taps = l->n_taps;
-}
-
-void
-flush_copy(struct layer *l)
-{
-	if (l->run.n > 0)
-		l->flush = l->copied > 0;
-	else if (l->copied > 0)
-		run_copy(l, l->copied);
-}
-
-static void
-collect(struct layer *l, struct span s)
-{
-	if (s.n > 0)
-		memcpy(l->copy + l->copied, s.p, s.n);
-	l->copied += s.n;
-}
-
-/*
- * Octets for the taps. Where their order shows they are collected, so that it does not depend on
- * the chunking: they go on their way when there are COPY_MAX, or when a part begins or ends.
- */
-static void
-to_taps(struct layer *l, struct span s, bool lies)
-{
-	if (l->n_taps == 0 || s.n == 0)
-		return;
-	if (lies) {
-		l->run = s;
-		l->run_at = 0;
-		l->run_taps = l->n_taps;
-		return;
-	}
-	collect(l, s);
-	if (!order_shows(l))
-		run_copy(l, l->copied);
-	else if (l->copied >= COPY_MAX)
-		run_copy(l, COPY_MAX);
-}
-
-static struct span *
+struct span *
 input(struct layer *l)
 {
 	return l->again.n > 0 ? &l->again : &l->in;
 }
 
-static void
+void
 take(struct layer *l, struct span *in, size_t n)
 {
 	l->off += n;
@@ -250,7 +167,7 @@ take(struct layer *l, struct span *in, size_t n)
 	*in = span_from(*in, n);
 }
 
-static void
+void
 take_again(struct layer *l, struct span octets)
 {
 	l->again = octets;
@@ -346,7 +263,7 @@ complete_field(struct mime *m, struct layer *l)
 }
 
 /* Fields that the end of the header makes complete. */
-static void
+void
 finish_header(struct mime *m, struct layer *l)
 {
 	if (mime_header_pending(&l->header))
@@ -435,347 +352,6 @@ header_step(struct mime *m, struct layer *l)
 	}
 }
 
-/* ---- lines that may be delimiters ---- */
-
-/* The multipart that an undeclared boundary would belong to; NULL: none. */
-static struct frame *
-guess_owner(const struct layer *l)
-{
-	struct frame *f = l->top;
-
-	return f != NULL && !f->in_header && f->multipart && !f->child ? f : NULL;
-}
-
-static bool
-may_hold(const struct mime *m, const struct layer *l, struct span in)
-{
-	if (m->full || l->plain || !l->bol)
-		return false;
-	if (in.p[0] == '-')
-		return guess_owner(l) != NULL ||
-		       (l->boundaries.n > 0 && mime_boundaries_may(&l->boundaries, in));
-	return l->armed > 0 && octet_lower(in.p[0]) == 'c' && l->state == L_BODY;
-}
-
-static void
-begin_hold(struct layer *l, uint8_t c)
-{
-	l->hold = c == '-' ? HOLD_DASH : HOLD_CONTENT;
-	memcpy(l->held, l->eol, l->eol_n);
-	l->held_n = l->held_eol = l->eol_n;
-	l->held_bare = false;
-	l->held_cr = false;
-}
-
-/* With the CR that ends it, if it is known to. */
-static struct span
-held_octets(const struct layer *l)
-{
-	return span_of(l->held + l->held_eol, l->held_n - l->held_eol);
-}
-
-static struct span
-held_line(const struct layer *l)
-{
-	struct span s = held_octets(l);
-
-	s.n -= l->held_cr;
-	return s;
-}
-
-static void
-no_delimiter(struct layer *l)
-{
-	struct span line = held_octets(l);
-
-	/* a bare CR began it within octets that are taken again: they are behind it in held */
-	if (l->again.n > 0)
-		memmove(l->held + l->held_n, l->again.p, l->again.n);
-	l->hold = HOLD_NONE;
-	take_again(l, span_of(line.p, line.n + l->again.n));
-}
-
-/* The last octets before the delimiter, without the line end that belongs to it. */
-static void
-note_body_end(struct layer *l, struct frame *f, uint64_t off, uint64_t lines)
-{
-	f->part.encoded_size = off - f->body;
-	f->part.lines = lines - f->body_lines;
-	if (f->part.encoded_size > 0 && l->last != '\n')
-		f->part.lines++;
-}
-
-static void
-note_ends(struct layer *l, const struct frame *keep)
-{
-	uint64_t off = l->off - l->eol_n;
-	uint64_t lines = l->lines - count_lines(span_of(l->eol, l->eol_n));
-
-	for (struct frame *f = l->top; f != keep; f = f->below)
-		note_body_end(l, f, off, lines);
-}
-
-static void
-pop_to(struct layer *l, struct frame *keep)
-{
-	note_ends(l, keep);
-	flush_copy(l);
-	l->keep = keep;
-	l->popping = true;
-}
-
-/* A delimiter ends them. */
-static void
-finish_headers(struct mime *m, struct layer *l)
-{
-	if (l->top->in_header)
-		finish_header(m, l);
-	/* a message without a body: its header had an end, the delimiter comes at once */
-	while (l->top->in_header)
-		end_header(m, l);
-}
-
-static void
-hard_delimiter(struct mime *m, struct layer *l, const struct mime_delimiter *d)
-{
-	struct frame *owner = d->boundary->owner;
-
-	finish_headers(m, l);
-	if (owner->closed && !d->close)
-		say(m, owner, MIME_ODD_AFTER_CLOSE, layer_off(l, l->off), NULL);
-	pop_to(l, owner);
-	owner->reading = d->boundary->reading;
-	owner->closed = d->close;
-	l->delimiter = *d;
-	l->state = l->held_cr ? L_DELIMITER_LF : L_DELIMITER;
-	l->held_to_taps = true;
-	l->hold = HOLD_NONE;
-	l->off += held_octets(l).n;
-	l->eol_n = 0;
-	l->soft.boundary = NULL;
-	l->armed = 0;
-}
-
-static bool
-is_soft(const struct layer *l, const struct mime_delimiter *d)
-{
-	const struct frame *owner = d->boundary->owner;
-
-	return !d->exact || l->held_bare || (l->held_eol == 1 && l->held[0] == '\r') ||
-	       (owner->child && owner->reading != d->boundary->reading);
-}
-
-/* Remembers a line that would be a delimiter if somebody had declared it. */
-static void
-note_guess(struct mime *m, struct layer *l, struct span line)
-{
-	if (guess_owner(l) == NULL || line.n < 3)
-		return;
-	line = span_first(span_rtrim(span_from(line, 2)), m->limits.boundary);
-	memcpy(l->guess, line.p, line.n);
-	l->guess_n = line.n;
-	l->guessing = true;
-	l->armed = 2; /* this line and the next */
-}
-
-/* The frame below the outermost that began at a line that only some take for a delimiter. */
-static struct frame *
-below_soft(struct layer *l, const struct frame *owner)
-{
-	struct frame *below = l->top;
-
-	for (struct frame *f = l->top; f != owner && f != NULL; f = f->below)
-		if (f->soft)
-			below = f->below;
-	return below;
-}
-
-static void
-decide(struct mime *m, struct layer *l)
-{
-	struct span line = held_line(l);
-	struct mime_delimiter d = {0};
-
-	if (line.n >= 2 && line.p[1] == '-')
-		d = mime_boundaries_match(&l->boundaries, span_from(line, 2));
-	if (d.boundary == NULL) {
-		no_delimiter(l);
-		if (line.n >= 2 && line.p[1] == '-')
-			note_guess(m, l, line);
-		return;
-	}
-	if (!d.close && m->parts >= m->limits.parts) {
-		say(m, d.boundary->owner, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
-		m->full = true;
-		no_delimiter(l);
-		return;
-	}
-	if (!is_soft(l, &d)) {
-		hard_delimiter(m, l, &d);
-		return;
-	}
-	say_two(m, l->top, layer_off(l, l->off), "a delimiter, or text: ", line, "", SPAN_NONE);
-	if (!d.close)
-		l->soft = d;
-	/* to the one reading that opened a part the line is no text of it */
-	if (l->top != below_soft(l, d.boundary->owner)) {
-		finish_headers(m, l);
-		pop_to(l, below_soft(l, d.boundary->owner));
-	}
-	no_delimiter(l);
-}
-
-/* Octets of the line that is looked at, up to its end or as many as it takes to know. */
-static void
-hold_dash(struct mime *m, struct layer *l)
-{
-	struct span *in = input(l);
-	size_t room = l->held_max - MIME_NAME_MAX - 1 - l->held_n;
-	size_t n = line_length(span_first(*in, room));
-	bool end = n > 0 && (in->p[n - 1] == '\n' || in->p[n - 1] == '\r');
-
-	if (l->held_cr) {
-		l->held_bare = in->p[0] != '\n';
-		decide(m, l);
-		return;
-	}
-	l->held_cr = end && in->p[n - 1] == '\r';
-	n -= end && in->p[n - 1] == '\n'; /* stays where it is */
-	memmove(l->held + l->held_n, in->p, n);
-	l->held_n += n;
-	*in = span_from(*in, n);
-	if (l->held_cr)
-		return;
-	if (end || n == room || (held_line(l).n >= 2 && held_line(l).p[1] != '-'))
-		decide(m, l);
-}
-
-#define CONTENT "content-"
-
-/* A line in front of which a header might have ended, or a part begun: does it look like one? */
-static void
-hold_content(struct mime *m, struct layer *l)
-{
-	static const struct span content = {(const uint8_t *)CONTENT, sizeof(CONTENT) - 1};
-	struct span *in = input(l), line;
-
-	l->held[l->held_n++] = in->p[0];
-	*in = span_from(*in, 1);
-	line = held_line(l);
-	if (!span_istarts(content, line)) {
-		no_delimiter(l);
-		return;
-	}
-	if (line.n < content.n)
-		return;
-	if (m->parts < m->limits.parts && l->top->part.depth < m->limits.depth)
-		l->open = OPEN_CONTENT;
-	no_delimiter(l);
-}
-
-static void
-hold_step(struct mime *m, struct layer *l)
-{
-	if (l->hold == HOLD_DASH)
-		hold_dash(m, l);
-	else
-		hold_content(m, l);
-}
-
-/* ---- parts begin at lines ---- */
-
-/* Behind the line end of a delimiter. */
-static void
-behind_delimiter(struct mime *m, struct layer *l)
-{
-	struct frame *owner = l->delimiter.boundary->owner;
-
-	/* files in the text before it may have been the last parts */
-	if (!l->delimiter.close && m->parts >= m->limits.parts) {
-		say(m, owner, MIME_ODD_TOO_MANY_PARTS, layer_off(l, l->off), NULL);
-		m->full = true;
-	}
-	if (l->delimiter.close || m->full) {
-		l->state = L_BODY;
-		l->bol = true;
-		return;
-	}
-	owner->opened = true;
-	if (owner->part.shape == MIME_MULTIPART)
-		owner->children++;
-	else
-		owner->generated++;
-	begin_header(m, l, owner, owner->part.shape != MIME_MULTIPART);
-}
-
-/* The rest of a delimiter's line; outer frames see it as content. */
-static void
-delimiter_step(struct mime *m, struct layer *l)
-{
-	struct span *in = input(l);
-	size_t n;
-
-	if (l->held_to_taps) {
-		l->held_to_taps = false;
-		to_taps(l, span_of(l->held, l->held_n), false);
-		return;
-	}
-	if (l->state == L_DELIMITER_LF) {
-		n = in->p[0] == '\n';
-	} else {
-		n = line_length(span_first(*in, run_limit(l, false)));
-		l->state = in->p[n - 1] == '\r' ? L_DELIMITER_LF : L_DELIMITER;
-	}
-	to_taps(l, span_first(*in, n), false);
-	if (l->state == L_DELIMITER_LF ? n == 0 || in->p[n - 1] == '\n' : in->p[n - 1] == '\n') {
-		take(l, in, n);
-		behind_delimiter(m, l);
-	} else {
-		take(l, in, n);
-	}
-}
-
-static void
-open_soft(struct mime *m, struct layer *l)
-{
-	const struct mime_delimiter d = l->soft;
-	struct frame *below = below_soft(l, d.boundary->owner);
-
-	if (l->top != below) {
-		pop_to(l, below);
-		return;
-	}
-	l->soft.boundary = NULL;
-	if (l->top->part.depth >= m->limits.depth || m->parts >= m->limits.parts)
-		return;
-	l->top->generated++;
-	begin_header(m, l, l->top, true);
-	l->top->soft = true;
-}
-
-static void
-open_content(struct mime *m, struct layer *l)
-{
-	struct frame *owner = l->guessing ? guess_owner(l) : NULL;
-
-	l->open = OPEN_NONE;
-	l->armed = 0;
-	if (m->parts >= m->limits.parts)
-		return;
-	if (owner != NULL) {
-		say_two(m, owner, layer_off(l, l->off),
-		    "an undeclared boundary, or text: ", span_of(l->guess, l->guess_n), "",
-		    SPAN_NONE);
-		add_boundary(m, l, owner, span_of(l->guess, l->guess_n));
-		owner->opened = true;
-		owner->reading = owner->readings - 1;
-	}
-	l->guessing = false;
-	l->top->generated++;
-	begin_header(m, l, l->top, true);
-	l->top->soft = true;
-}
-
 /* ---- bodies ---- */
 
 /* The line end that was held back is content. */
@@ -860,16 +436,47 @@ body_step(struct mime *m, struct layer *l)
 
 /* ---- parts end ---- */
 
+/* The last octets before the delimiter, without the line end that belongs to it. */
+static void
+note_body_end(struct layer *l, struct frame *f, uint64_t off, uint64_t lines)
+{
+	f->part.encoded_size = off - f->body;
+	f->part.lines = lines - f->body_lines;
+	if (f->part.encoded_size > 0 && l->last != '\n')
+		f->part.lines++;
+}
+
+static void
+note_ends(struct layer *l, const struct frame *keep)
+{
+	uint64_t off = l->off - l->eol_n;
+	uint64_t lines = l->lines - count_lines(span_of(l->eol, l->eol_n));
+
+	for (struct frame *f = l->top; f != keep; f = f->below)
+		note_body_end(l, f, off, lines);
+}
+
+void
+pop_to(struct layer *l, struct frame *keep)
+{
+	note_ends(l, keep);
+	flush_copy(l);
+	l->keep = keep;
+	l->popping = true;
+}
+
 static void
 frame_pops(struct mime *m, struct layer *l)
 {
 	struct frame *f = l->top;
 	const uint64_t off = layer_off(l, l->off);
 
-	if (f->part.shape == MIME_MULTIPART && !f->opened)
+	if (f->part.shape == MIME_MULTIPART && !f->opened) {
 		say(m, f, MIME_ODD_UNUSED_BOUNDARY, off, NULL);
-	else if (f->part.shape == MIME_MULTIPART && !f->closed)
+		f->part.shape = MIME_LEAF; /* its content has been told */
+	} else if (f->part.shape == MIME_MULTIPART && !f->closed) {
 		say(m, f, MIME_ODD_NOT_CLOSED, off, NULL);
+	}
 	if (f->part.shape == MIME_MULTIPART || (f->part.shape == MIME_MESSAGE && f->part.size == 0))
 		f->part.size = f->part.encoded_size;
 	mime_boundaries_drop(&l->boundaries, f);
@@ -882,9 +489,12 @@ frame_pops(struct mime *m, struct layer *l)
 static void
 pop_step(struct mime *m, struct layer *l)
 {
-	if (l->top == l->keep)
-		l->popping = false;
-	else if (l->n_taps > 0 && l->taps[l->n_taps - 1]->frame == l->top)
+	const struct tap *last = l->n_taps > 0 ? l->taps[l->n_taps - 1] : NULL;
+
+	if (l->top == l->keep &&
+	    !(l->keep_inside && last != NULL && last->outside && last->frame == l->keep))
+		l->popping = l->keep_inside = false;
+	else if (last != NULL && last->frame == l->top)
 		tap_close(m, l);
 	else
 		frame_pops(m, l);
@@ -894,11 +504,8 @@ pop_step(struct mime *m, struct layer *l)
 static void
 finish_step(struct mime *m, struct layer *l)
 {
-	if (l->hold == HOLD_DASH) {
-		l->held_bare = false;
-		decide(m, l);
-	} else if (l->hold == HOLD_CONTENT) {
-		no_delimiter(l);
+	if (l->hold != HOLD_NONE) {
+		end_hold(m, l);
 	} else if (l->held_to_taps && l->state != L_HEADER && l->state != L_BODY) {
 		l->held_to_taps = false;
 		to_taps(l, span_of(l->held, l->held_n), false);

@@ -18,7 +18,8 @@
 
 /* 0: the default, which stands behind each. */
 struct mime_limits {
-	size_t header;	     /* octets of one header that are looked at: 256 KiB */
+	/* octets of one header that are looked at: 256 KiB; a quarter of it where it is encoded */
+	size_t header;
 	unsigned fields;     /* of one header: 1000 */
 	unsigned depth;	     /* parts within parts: 100; deeper ones are leaves */
 	unsigned parts;	     /* 10,000; what comes behind is the body of the last one */
@@ -44,8 +45,8 @@ const char *mime_encoding_name(enum mime_encoding);
 
 enum mime_shape {
 	MIME_LEAF,
-	MIME_MULTIPART,
-	MIME_MESSAGE, /* message/rfc822, message/global: its only child is that message's body */
+	MIME_MULTIPART, /* a leaf at its MIME_PART_END, when no part came: its path stays */
+	MIME_MESSAGE,	/* message/rfc822, message/global: its only child is that message's body */
 };
 
 enum mime_reading {
@@ -103,10 +104,20 @@ struct mime_part {
 };
 
 enum mime_kind {
-	MIME_PART_BEGIN, /* nothing but number, parent, depth, offset is known */
+	MIME_PART_BEGIN, /* nothing but number, parent, depth, generated, offset is known */
 	MIME_FIELD,	 /* a whole field of its header: name, raw value unfolded */
 	MIME_HEADER_END, /* everything that a header says is known */
-	MIME_BODY,	 /* octets of a leaf, decoded: in "octets" */
+	/*
+	 * Octets of a leaf, decoded: in "octets". Of a multipart, as they are: what stands outside
+	 * of its parts, before the first and behind the last; all of them, where no part comes.
+	 */
+	MIME_BODY,
+	/*
+	 * Of base64 with "-" and "_": octets of the leaf as those have it who take them for "+" and
+	 * "/" (M-016). The first one comes, perhaps with no octets, before a MIME_BODY: up to there
+	 * both have the same.
+	 */
+	MIME_BODY_URL_SAFE,
 	MIME_PART_END,
 	MIME_ANOMALY,
 	MIME_MESSAGE_END, /* after mime_finish(): nothing follows */

@@ -158,15 +158,21 @@ stream_by(struct mime_header *h, bool ended)
 	return blank ? MIME_HEADER_BLANK : MIME_HEADER_MORE;
 }
 
-/* Octets of one line that can be taken at once: to its end, or to where it must be classified. */
+/*
+ * Octets of one line that can be taken at once: to its end, or to where it must be classified,
+ * which is as far as it is kept.
+ */
 static size_t
 piece(const struct mime_header *h, struct span in)
 {
+	const size_t room = h->seen < h->limit ? h->limit - h->seen : in.n;
 	const uint8_t *at;
 	size_t n = in.n;
 
 	if (!h->is_field && !h->too_long && n > MIME_NAME_MAX - h->line_n)
 		n = MIME_NAME_MAX - h->line_n;
+	if (!h->is_field && n > room)
+		n = room;
 	at = memchr(in.p, '\n', n);
 	return at == NULL ? n : (size_t)(at - in.p) + 1;
 }
@@ -190,6 +196,13 @@ take_piece(struct mime_header *h, struct span s)
 	return what;
 }
 
+/* The limit may have cut a line before anybody could tell that it is a field. */
+static bool
+has_name(const struct mime_header *h)
+{
+	return span_find(buf_span(&h->text), ':') >= 0;
+}
+
 enum mime_header_what
 mime_header_feed(struct mime_header *h, struct span in, size_t *used, bool *memory)
 {
@@ -202,7 +215,9 @@ mime_header_feed(struct mime_header *h, struct span in, size_t *used, bool *memo
 		if (h->line_n == 0 && h->text.n > 0 && !is_blank(rest.p[0])) {
 			if (h->blank_looking && rest.p[0] != '\r' && rest.p[0] != '\n')
 				h->went_on = true;
-			return MIME_HEADER_FIELD;
+			if (has_name(h))
+				return MIME_HEADER_FIELD;
+			mime_header_next(h);
 		}
 		if (h->line_n == 0) {
 			if (h->blank_looking)
@@ -240,7 +255,7 @@ mime_header_line(const struct mime_header *h)
 bool
 mime_header_pending(const struct mime_header *h)
 {
-	return h->text.n > 0 && (h->line_n == 0 || h->is_field);
+	return h->text.n > 0 && (h->line_n == 0 || h->is_field) && has_name(h);
 }
 
 /* The name without what obsolete syntax puts around it. */

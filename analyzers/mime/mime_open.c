@@ -59,6 +59,25 @@ add_boundary(struct mime *m, struct layer *l, struct frame *f, struct span octet
 		m->no_memory = true;
 }
 
+/*
+ * Before its first part, and behind its last, stands what some readers show: all of it, where no
+ * part comes; files in the text; parts whose header has no delimiter in front.
+ */
+void
+begin_outside(struct mime *m, struct layer *l, struct frame *f)
+{
+	struct tap *t = tap_open(m, l, f, NULL, MIME_BINARY);
+
+	l->armed = m->limits.fields;
+	l->guessing = false;
+	if (t == NULL) {
+		say(m, f, MIME_ODD_TOO_MANY_READINGS, layer_off(l, l->off), NULL);
+		return;
+	}
+	t->outside = true;
+	tap_scan(m, t);
+}
+
 /* Every boundary that some reader would take. */
 static void
 add_boundaries(struct mime *m, struct layer *l, struct frame *f, const struct mime_said *said)
@@ -171,6 +190,7 @@ open_multipart(struct mime *m, struct layer *l, struct frame *f, enum mime_encod
 	add_boundaries(m, sub, g, &f->said);
 	queue_event(m, g, MIME_HEADER_END, layer_off(sub, 0), SPAN_NONE);
 	sub->top = g;
+	begin_outside(m, sub, g);
 }
 
 /* ---- the end of a header ---- */
@@ -297,6 +317,16 @@ say_header(struct mime *m, struct layer *l, struct frame *f)
 		    "a line that is no field begins the body, or: the header goes on behind it");
 }
 
+/* A type that is no multipart to us, but has the parameter that only those have. */
+static bool
+has_boundary(const struct mime_said *said)
+{
+	for (unsigned i = 0; i < said->n_types; i++)
+		if (param_find(&said->types[i], "boundary", 0) != NULL)
+			return true;
+	return false;
+}
+
 static enum mime_body
 settle_shape(struct mime *m, struct layer *l, struct frame *f)
 {
@@ -314,6 +344,8 @@ settle_shape(struct mime *m, struct layer *l, struct frame *f)
 			say(m, f, MIME_ODD_NO_BOUNDARY, layer_off(l, f->begin), NULL);
 			body = MIME_BODY_LEAF;
 		}
+	} else if (body == MIME_BODY_LEAF) {
+		f->multipart = has_boundary(&f->said);
 	}
 	if (body != MIME_BODY_LEAF && f->part.depth >= m->limits.depth) {
 		say(m, f, MIME_ODD_TOO_DEEP, layer_off(l, f->begin), NULL);
@@ -344,6 +376,8 @@ begin_body(struct mime *m, struct layer *l, struct frame *f, enum mime_body body
 	}
 	if (f->part.shape != MIME_LEAF || f->part.depth < m->limits.depth)
 		open_other_readings(m, l, f, body);
+	if (body == MIME_BODY_MULTIPART)
+		begin_outside(m, l, f); /* the last of its taps: it ends first */
 	if (body != MIME_BODY_MESSAGE || coded)
 		return;
 	if (m->parts >= m->limits.parts) { /* other readings took what there was */

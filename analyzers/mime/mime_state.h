@@ -1,5 +1,6 @@
 /*
- * mime_state - inside of the parser: what mime.c, mime_open.c, mime_queue.c and mime_tap.c share.
+ * mime_state - inside of the parser: what mime.c, mime_delimiter.c, mime_open.c, mime_queue.c and
+ * mime_tap.c share.
  * Not for anybody else.
  *
  * A layer reads octets as lines: the message itself is one, and so is every decoded content that is
@@ -22,6 +23,8 @@
 #define DETAIL_MAX	200	   /* octets of the text of an anomaly, with its NUL */
 #define LAYERS_MAX	16	   /* contents that are decoded and parsed, within each other */
 #define TAPS_MAX	8	   /* of one layer */
+#define TAPS_ALL_MAX	32	   /* of all layers */
+#define INNER_HEADER	4	   /* a decoded content's header may have so much less */
 #define AMBIGUOUS_MAX	16	   /* anomalies of this kind, of one part, that are told */
 #define READINGS_MAX	8	   /* boundaries of one multipart */
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
@@ -53,8 +56,11 @@ struct tap {
 	struct mime_decoder decoder;
 	unsigned told; /* faults */
 	bool finished;
-	struct layer *sub;    /* NULL: the caller gets the content */
-	bool mute;	      /* nobody gets it: it would be decoded too deep */
+	struct mime_base64 url_safe; /* the other reading, once there is one: then it has its out */
+	uint8_t *url_safe_out;
+	struct layer *sub; /* NULL: the caller gets the content */
+	bool mute;	   /* nobody gets it: it would be decoded too deep */
+	bool outside;	   /* a multipart's own octets: to its first delimiter, or its epilogue */
 	struct mime_uu *scan; /* files in a text; or NULL */
 	struct span scan_left;
 	bool scanning;	    /* it may have more to say */
@@ -109,6 +115,7 @@ struct layer {
 	bool held_to_taps;
 	bool popping;
 	struct frame *keep; /* frames above it go */
+	bool keep_inside;   /* and what stood outside of its parts ends */
 	enum open_as open;
 	unsigned armed; /* lines in which a header that broke may go on, to an empty one */
 	uint8_t *guess; /* boundary that nobody declared */
@@ -134,6 +141,7 @@ struct mime {
 	struct mime_limits limits;
 	struct layer *layers[LAYERS_MAX];
 	unsigned n_layers;
+	unsigned n_taps;    /* of all of them */
 	struct frame *dead; /* their last event is out, the caller may still look */
 	unsigned parts;
 	unsigned told;	    /* anomalies */
@@ -175,6 +183,14 @@ struct tap *tap_open(
 void tap_free(struct mime *, struct tap *);
 /* Looks for uuencoded files in the content. */
 void tap_scan(struct mime *, struct tap *);
+/* Can the octets go to the taps where they lie? */
+bool can_lie(const struct layer *);
+/* Octets that may be given to them at once. */
+size_t run_limit(const struct layer *, bool lies);
+void to_taps(struct layer *, struct span, bool lies);
+/* Octets that wait for others to go with. */
+void collect(struct layer *, struct span);
+void flush_copy(struct layer *);
 /* One step of the octets on their way. */
 void tap_run(struct mime *, struct layer *);
 /* One step of the end of the last tap. */
@@ -186,14 +202,47 @@ void tap_close(struct mime *, struct layer *);
 void begin_header(struct mime *, struct layer *, struct frame *parent, bool generated);
 /* The header of the part on top is complete: its body is opened, in every reading. */
 void end_header(struct mime *, struct layer *);
+/* What comes now stands outside of the parts of a multipart. */
+void begin_outside(struct mime *, struct layer *, struct frame *);
 /* One more boundary of a multipart: octets, as some reader takes it. */
 void add_boundary(struct mime *, struct layer *, struct frame *, struct span octets);
 
-/* ---- mime.c ---- */
+/* ---- mime_delimiter.c: lines that may be delimiters, and the parts that begin behind them ---- */
 
-void flush_copy(struct layer *);
+/* The multipart that an undeclared boundary would belong to; NULL: none. */
+struct frame *guess_owner(const struct layer *);
+/* Is the line that begins here to be looked at before anybody gets it? */
+bool may_hold(const struct mime *, const struct layer *, struct span in);
+void begin_hold(struct layer *, uint8_t c);
+void hold_step(struct mime *, struct layer *);
+void end_hold(struct mime *, struct layer *);
+/* The rest of a delimiter's line. */
+void delimiter_step(struct mime *, struct layer *);
+/* Parts that only some readers see begin, once the lines before them have gone their way. */
+void open_soft(struct mime *, struct layer *);
+void open_content(struct mime *, struct layer *);
+
+/* ---- mime_bound.c: memory ---- */
+
+/* Octets of one header that are kept: of the message itself, or of a decoded content. */
+size_t header_room(size_t limit, bool inner);
+
+/* ---- mime.c: layers, and the octets that they take ---- */
+
 struct layer *layer_new(struct mime *, struct frame *root, uint64_t base);
 void layer_free(struct mime *, struct layer *);
 uint64_t layer_off(const struct layer *, uint64_t off);
+/* The octets that are to be taken next, and that some of them are. */
+struct span *input(struct layer *);
+void take(struct layer *, struct span *in, size_t n);
+/* A line that was looked at, and is none of what it might have been. */
+void take_again(struct layer *, struct span octets);
+uint64_t count_lines(struct span);
+/* Octets to the end of the line, with it. */
+size_t line_length(struct span);
+/* Fields that the end of the header makes complete. */
+void finish_header(struct mime *, struct layer *);
+/* Frames above keep end. */
+void pop_to(struct layer *, struct frame *keep);
 
 #endif

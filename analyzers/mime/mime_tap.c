@@ -3,13 +3,96 @@
 
 #include "mime/mime_state.h"
 
+/* ---- octets on their way ---- */
+
+/*
+ * Is the order of what the taps say, of each other and of what they contain, to be seen from
+ * outside? Not where there is but one source of events and of numbers of parts.
+ */
+static bool
+order_shows(const struct layer *l)
+{
+	unsigned sources = 0;
+
+	for (unsigned i = 0; i < l->n_taps; i++) {
+		sources += mime_decoder_codes(l->taps[i]->decoder.kind);
+		sources += l->taps[i]->sub != NULL;
+		sources += l->taps[i]->scan != NULL;
+	}
+	return sources > 1 || (sources == 1 && l->n_taps > 1);
+}
+
+/* Can the octets go where they lie? Else somebody may want them when the caller has them no more.
+ */
+bool
+can_lie(const struct layer *l)
+{
+	return l->n_taps == 1 && l->taps[0]->sub == NULL && l->taps[0]->scan == NULL;
+}
+
+/* Octets that may be given to them at once. */
+size_t
+run_limit(const struct layer *l, bool lies)
+{
+	return lies || l->n_taps == 0 ? MIME_RUN_MAX : COPY_MAX - l->copied;
+}
+
+static void
+run_copy(struct layer *l, size_t n)
+{
+	l->run = span_of(l->copy, n);
+	l->run_at = 0;
+	l->run_taps = l->n_taps;
+}
+
+void
+flush_copy(struct layer *l)
+{
+	if (l->run.n > 0)
+		l->flush = l->copied > 0;
+	else if (l->copied > 0)
+		run_copy(l, l->copied);
+}
+
+void
+collect(struct layer *l, struct span s)
+{
+	if (s.n > 0)
+		memcpy(l->copy + l->copied, s.p, s.n);
+	l->copied += s.n;
+}
+
+/*
+ * Octets for the taps. Where their order shows they are collected, so that it does not depend on
+ * the chunking: they go on their way when there are COPY_MAX, or when a part begins or ends.
+ */
+void
+to_taps(struct layer *l, struct span s, bool lies)
+{
+	if (l->n_taps == 0 || s.n == 0)
+		return;
+	if (lies) {
+		l->run = s;
+		l->run_at = 0;
+		l->run_taps = l->n_taps;
+		return;
+	}
+	collect(l, s);
+	if (!order_shows(l))
+		run_copy(l, l->copied);
+	else if (l->copied >= COPY_MAX)
+		run_copy(l, COPY_MAX);
+}
+
+/* ---- taps ---- */
+
 struct tap *
 tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
     enum mime_encoding encoding)
 {
 	struct tap *t;
 
-	if (l->n_taps == TAPS_MAX)
+	if (l->n_taps == TAPS_MAX || m->n_taps == TAPS_ALL_MAX)
 		return NULL;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL || !mime_decoder_init(&t->decoder, encoding, layer_off(l, l->off))) {
@@ -21,18 +104,21 @@ tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
 	t->frame = f;
 	t->target = target == NULL ? f : target;
 	l->taps[l->n_taps++] = t;
+	m->n_taps++;
 	return t;
 }
 
 void
 tap_free(struct mime *m, struct tap *t)
 {
+	m->n_taps--;
 	mime_decoder_free(&t->decoder);
 	if (t->file != NULL)
 		frame_free(m, t->file);
 	if (t->target != t->frame)
 		frame_free(m, t->target);
 	free(t->scan);
+	free(t->url_safe_out);
 	free(t);
 }
 
@@ -123,6 +209,49 @@ scan(struct mime *m, const struct layer *l, struct tap *t)
 	return true;
 }
 
+/* The other alphabet is read too, from the octets on in which its first character is. */
+static void
+begin_url_safe(struct mime *m, struct tap *t, const struct mime_base64 *before)
+{
+	t->url_safe_out = malloc(MIME_BASE64_ROOM(MIME_RUN_MAX));
+	if (t->url_safe_out == NULL)
+		m->no_memory = true;
+	t->url_safe = *before;
+	t->url_safe.url_safe = true;
+}
+
+static void
+tell_url_safe(struct mime *m, const struct layer *l, struct tap *t, size_t n)
+{
+	queue_event(
+	    m, t->target, MIME_BODY_URL_SAFE, layer_off(l, l->off), span_of(t->url_safe_out, n));
+}
+
+static struct span
+decode(struct mime *m, struct layer *l, struct tap *t)
+{
+	const bool base64 = t->decoder.kind == MIME_BASE64 && t->sub == NULL && !t->mute;
+	struct mime_base64 before;
+	struct span out;
+
+	if (base64)
+		before = t->decoder.base64;
+	out = mime_decoder_feed(&t->decoder, l->run);
+	if (base64 && t->url_safe_out == NULL && t->decoder.base64.url_seen)
+		begin_url_safe(m, t, &before);
+	if (t->url_safe_out != NULL)
+		tell_url_safe(m, l, t, mime_base64_feed(&t->url_safe, l->run, t->url_safe_out));
+	return out;
+}
+
+static struct span
+decode_end(struct mime *m, struct layer *l, struct tap *t)
+{
+	if (t->url_safe_out != NULL)
+		tell_url_safe(m, l, t, mime_base64_finish(&t->url_safe, t->url_safe_out));
+	return mime_decoder_finish(&t->decoder);
+}
+
 static void
 deliver(struct mime *m, struct layer *l, struct tap *t, struct span out)
 {
@@ -181,7 +310,7 @@ tap_run(struct mime *m, struct layer *l)
 		return;
 	}
 	t = l->taps[l->run_at];
-	deliver(m, l, t, mime_decoder_feed(&t->decoder, l->run));
+	deliver(m, l, t, decode(m, l, t));
 	l->run_at++;
 }
 
@@ -218,7 +347,7 @@ tap_close(struct mime *m, struct layer *l)
 
 	if (!t->finished) {
 		t->finished = true;
-		deliver(m, l, t, mime_decoder_finish(&t->decoder));
+		deliver(m, l, t, decode_end(m, l, t));
 		return;
 	}
 	if (scan(m, l, t) || scan_finish(m, l, t))

@@ -20,9 +20,10 @@
 #define FNV_PRIME 0x100000001b3u
 
 struct seen {
-	bool begun, headed, ended;
+	bool begun, headed, ended, url_safe;
 	unsigned parent;
 	uint64_t sum, off, body;
+	uint64_t content, other; /* sums of it, and of its other reading */
 };
 
 struct reading {
@@ -75,7 +76,8 @@ claim_begin(struct reading *r, const struct mime_part *p)
 	fuzz_claim(p->number == 0 ? p->depth == 0 : p->parent < p->number);
 	if (p->number > 0)
 		fuzz_claim(r->parts[p->parent].headed && !r->parts[p->parent].ended);
-	*s = (struct seen){.begun = true, .sum = FNV_BASIS, .parent = p->parent};
+	*s = (struct seen){
+	    .begun = true, .sum = FNV_BASIS, .content = FNV_BASIS, .parent = p->parent};
 	s->sum = sum_number(sum_number(s->sum, p->parent), p->depth);
 	r->n++;
 	r->open++;
@@ -95,6 +97,7 @@ claim_end(struct reading *r, const struct mime_part *p)
 	fuzz_claim(p->lines <= p->encoded_size);
 	s->sum = sum_number(sum_number(s->sum, p->header_size), p->encoded_size);
 	s->sum = sum_number(sum_number(s->sum, p->size), p->lines);
+	s->sum = sum_number(sum_number(s->sum, s->content), s->other);
 	s->ended = true;
 	r->open--;
 	r->order = sum_number(r->order, ~(uint64_t)p->number);
@@ -123,9 +126,14 @@ claim_event(struct reading *r, const struct mime_event *ev)
 		s->sum = sum_part(s->sum, ev->part);
 		break;
 	case MIME_BODY:
-		fuzz_claim(s->headed && ev->octets.n > 0 && ev->part->shape == MIME_LEAF);
-		s->sum = sum_octets(s->sum, ev->octets);
+		fuzz_claim(s->headed && ev->octets.n > 0 && ev->part->shape != MIME_MESSAGE);
+		s->content = sum_octets(s->content, ev->octets);
 		s->body += ev->octets.n;
+		break;
+	case MIME_BODY_URL_SAFE:
+		fuzz_claim(s->headed && ev->part->encoding == MIME_BASE64);
+		s->other = sum_octets(s->url_safe ? s->other : s->content, ev->octets);
+		s->url_safe = true;
 		break;
 	case MIME_PART_END:
 		claim_end(r, ev->part);

@@ -255,6 +255,9 @@ MESSAGES = {
     + b"Content-Type: multipart/mixed; boundary=C; boundary=B\r\n\r\n--C\r\n\r\nx\r\n--B\r\n"
     + EXE
     + b"--B--\r\n--C--\r\n",
+    "no-parts": VERSION + MIXED + b"Content-Type: text/html\r\n\r\nhi\r\n--B--\r\nmore\r\n",
+    "outside": VERSION + MIXED + b"begin 644 a\r\n#86)C\r\n`\r\nend\r\n--B\r\n\r\nx\r\n--B--\r\n" + EXE,
+    "two-alphabets": VERSION + BASE64 + b"\r\naGVs--8_\r\naGVsbG8=\r\n",
     "two-types": VERSION + b"Content-Type: text/plain\r\n" + MIXED + b"--B\r\n" + EXE + b"--B--\r\n",
     "two-encodings": BASE64 + b"Content-Transfer-Encoding: quoted-printable\r\n\r\naGVs=3D\r\n",
     "more-behind": multipart(BASE64 + b"\r\naGVs", b"\r\nx\r\n--Bx\r\n" + EXE),
@@ -324,6 +327,17 @@ MIME = {
         "parameter": b"\3=?utf-8?Q?a.exe?=",
         "addresses": b"\1Ann <a@b>, \"O, A\" <@x,@y:c@d>, Friends: =?utf-8?Q?=C3=BC?= <e@f>;, g@h (Name), root",
         "bad-addresses": b"\1Ann <a@b, <c@d> <e@f>, a@b@c; \"open (",
+    },
+    "header": {
+        "plain": b"\0\6Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/html;\r\n charset=UTF-8\r\n\r\nbody",
+        "twice": b"\0\2Content-Type: text/plain\nContent-Type: multipart/mixed; boundary=B\n"
+                 b"Content-Transfer-Encoding: base64\nContent-Transfer-Encoding: 8bit, x\n\n",
+        "mbox": b"\0\3From a@b Mon Jan 1 00:00:00 2026\r\nTo: x\r\n\r\n",
+        "obsolete": b"\2\4Subject (c) : x\r\n \r\n more\r\nX\0Y: z\r\r\nContent-ID:<a>\r\n\r\r\n",
+        "body": b"\0\5To: x\r\nno field\r\nContent-Disposition: attachment; filename=a.exe\r\n",
+        "names": b"\14\7Content-Disposition: attachment; filename*0=a; filename*1=.exe; filename=\"b.txt\"\r\n"
+                 b"Content-Type: a/b; name=\"=?utf-8?Q?c?=\"",
+        "long": b"\1\x7fSubject: " + 4200 * b"x" + b"\r\nContent-Type: text/html\r\n\r\n",
     },
     "param": {
         "plain": b'\1text/plain; charset="utf-8"; format=flowed',

@@ -131,6 +131,24 @@ test_name_within_a_text_M_032(void **state)
 	mail_free(m);
 }
 
+/* And both digests of base64 that has two alphabets. */
+static void
+test_two_alphabets_M_016(void **state)
+{
+	struct mail *m =
+	    read_mail(span_str("Content-Transfer-Encoding: base64\r\n\r\naGVs--8_aGVsbG8=\r\n"));
+	json_t *email = record_email(m, RECORD_EMAIL_MAX);
+	json_t *part = json_array_get(json_object_get(email, "parts"), 0);
+
+	(void)state;
+	assert_int_equal(json_integer_value(json_object_get(part, "url_safe_size")), 11);
+	assert_string_equal(text_at(part, "url_safe_sha256"),
+	    "815c781d204cc2f29881e10d35ef2cd66ceb92d6569bed3af0674b77c0b182be");
+	assert_null(json_object_get(part, "stop_size"));
+	json_decref(email);
+	mail_free(m);
+}
+
 /* And both digests of base64 that goes on behind its padding. */
 static void
 test_two_digests_M_016(void **state)
@@ -343,6 +361,7 @@ main(void)
 	    cmocka_unit_test(test_text_from_strangers_L15),
 	    cmocka_unit_test(test_name_within_a_text_M_032),
 	    cmocka_unit_test(test_two_digests_M_016),
+	    cmocka_unit_test(test_two_alphabets_M_016),
 	    cmocka_unit_test(test_long_texts_say_so_L15),
 	    cmocka_unit_test(test_a_record_is_bounded_M_020),
 	    cmocka_unit_test(test_without_a_bound),

@@ -249,6 +249,11 @@ test_digest_M9_M13(void **state)
 	part->stop_sha256[0] = 1; /* what programs have that stop at the padding */
 	part->has_stop_sha256 = true;
 	assert_string_equal(judged(&p, &m).reason, "sha256");
+	part->has_stop_sha256 = false;
+	passes(&p, &m);
+	part->url_safe_sha256[0] = 1; /* and those to whom "-" is "+" */
+	part->has_url_safe_sha256 = true;
+	assert_string_equal(judged(&p, &m).reason, "sha256");
 }
 
 static void

@@ -3,6 +3,7 @@
  * numbers. The same for every chunking.
  *
  *   "1.2 text/plain base64 +filename {anomaly}{ambiguous: one or: other} [content]"
+ * and " or [content]" where "-" and "_" are characters of base64 to others.
  *
  * "~" in front: no header made this part. The encoding only where one was said. Behind all parts
  * "|" and the order in which they began and ended: "0 1 /1 /0".
@@ -20,12 +21,14 @@
 #define MIME_TEXT_MAX	(1u << 20)
 
 struct mime_text {
-	struct buf body[MIME_TEXT_PARTS], odd[MIME_TEXT_PARTS], head[MIME_TEXT_PARTS];
+	struct buf body[MIME_TEXT_PARTS], url_safe[MIME_TEXT_PARTS], odd[MIME_TEXT_PARTS],
+	    head[MIME_TEXT_PARTS];
 	struct buf order, all;
-	uint64_t off; /* of the last event of the message itself */
-	bool fields;  /* write them too: "<name=value>" */
-	bool failed;  /* no memory */
-	bool sizes;   /* "(header encoded size lines)" */
+	uint64_t off;		   /* of the last event of the message itself */
+	bool two[MIME_TEXT_PARTS]; /* readings: url_safe is one */
+	bool fields;		   /* write them too: "<name=value>" */
+	bool failed;		   /* no memory */
+	bool sizes;		   /* "(header encoded size lines)" */
 };
 
 static void
@@ -34,6 +37,7 @@ mime_text_init(struct mime_text *t)
 	*t = (struct mime_text){0};
 	for (size_t i = 0; i < MIME_TEXT_PARTS; i++) {
 		buf_init(&t->body[i], MIME_TEXT_MAX);
+		buf_init(&t->url_safe[i], MIME_TEXT_MAX);
 		buf_init(&t->odd[i], MIME_TEXT_MAX);
 		buf_init(&t->head[i], MIME_TEXT_MAX);
 	}
@@ -46,6 +50,7 @@ mime_text_free(struct mime_text *t)
 {
 	for (size_t i = 0; i < MIME_TEXT_PARTS; i++) {
 		buf_free(&t->body[i]);
+		buf_free(&t->url_safe[i]);
 		buf_free(&t->odd[i]);
 		buf_free(&t->head[i]);
 	}
@@ -119,6 +124,12 @@ mime_text_event(struct mime_text *t, const struct mime_event *ev)
 	case MIME_BODY:
 		buf_add(&t->body[n], ev->octets);
 		break;
+	case MIME_BODY_URL_SAFE:
+		if (!t->two[n])
+			buf_add(&t->url_safe[n], buf_span(&t->body[n]));
+		t->two[n] = true;
+		buf_add(&t->url_safe[n], ev->octets);
+		break;
 	case MIME_PART_END:
 		mime_text_order(t, "/", n);
 		mime_text_sizes(t, ev->part);
@@ -149,6 +160,9 @@ mime_text_all(struct mime_text *t)
 		buf_str(&t->all, t->body[i].n > 0 ? " [" : "");
 		buf_add(&t->all, buf_span(&t->body[i]));
 		buf_str(&t->all, t->body[i].n > 0 ? "]" : "");
+		buf_str(&t->all, t->two[i] ? " or [" : "");
+		buf_add(&t->all, buf_span(&t->url_safe[i]));
+		buf_str(&t->all, t->two[i] ? "]" : "");
 		buf_str(&t->all, "\n");
 	}
 	buf_str(&t->all, "|");

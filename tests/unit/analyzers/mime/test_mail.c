@@ -60,6 +60,17 @@ static const char letter[] = "Received: by c\r\n"
 			     "Content-Transfer-Encoding: base64\r\n"
 			     "\r\n" EXECUTABLE "--b--\r\n";
 
+static const char two_alphabets[] = "Content-Transfer-Encoding: base64\r\n\r\n"
+				    "aGVs--8_\r\naGVsbG8=\r\n";
+
+static const char outside_of_parts[] =
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "http://example.org/a\r\n"
+    "=ybegin line=128 size=9 name=one.exe\r\nabc\r\n=yend size=9\r\n"
+    "--b\r\n\r\nhello\r\n--b--\r\n"
+    "http://example.org/b\r\n"
+    "=ybegin line=128 size=9 name=two.exe\r\nabc\r\n=yend size=9\r\n";
+
 static struct mail *
 read_whole(const struct mail_options *o, const char *text)
 {
@@ -257,6 +268,61 @@ test_files_in_texts_M032_M033(void **state)
 	}
 }
 
+/* A boundary that never comes: the text is a leaf with all that is known of leaves. */
+static void
+test_multipart_without_parts_M_012(void **state)
+{
+	struct mail *m = read_letter("MIME-Version: 1.0\r\n"
+				     "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+				     "MZ\x90 http://example.org/a\r\n");
+	const struct mail_part *p = mail_part(m, 0);
+	char digest[65];
+
+	(void)state;
+	assert_int_equal(mail_parts(m), 1);
+	assert_int_equal(p->shape, MIME_LEAF);
+	assert_true(p->attachment);
+	assert_true(p->has_digests);
+	assert_int_equal(p->size, 26);
+	hex(p->sha256, 32, digest);
+	assert_string_equal(
+	    digest, "0ce2580f6a900e8d4749287cf01f643595b4ebb4d03bb35c616ccb1125ae7a4b");
+	assert_false(p->detection_left_out);
+	assert_text(p->detected, "application/x-dosexec");
+	assert_int_equal(mail_urls(m), 1);
+	mail_free(m);
+}
+
+/* Before the first part and behind the last: links and files, but no leaf, and none of its costs.
+ */
+static void
+test_outside_of_parts_M_012(void **state)
+{
+	struct mail_options o;
+
+	(void)state;
+	mail_options_default(&o);
+	o.detected = 1;
+	for (size_t cut = 0; cut < sizeof(outside_of_parts); cut++) {
+		struct mail *m = mail_new(&o);
+		const struct mail_part *p;
+
+		assert_non_null(m);
+		assert_true(mail_feed(m, span_first(span_str(outside_of_parts), cut)));
+		assert_true(mail_feed(m, span_from(span_str(outside_of_parts), cut)));
+		mail_finish(m);
+		assert_int_equal(mail_parts(m), 2);
+		p = mail_part(m, 0);
+		assert_int_equal(p->shape, MIME_MULTIPART);
+		assert_false(p->has_digests || p->attachment || p->detection_left_out);
+		assert_int_equal(p->detected.n, 0);
+		assert_int_equal(p->n_names, 2);
+		assert_int_equal(mail_urls(m), 2);
+		assert_text(mail_part(m, 1)->detected, "text/plain");
+		mail_free(m);
+	}
+}
+
 /* Both digests, in whatever chunks the octets come: "hello", "world". */
 static void
 test_digest_up_to_padding_M016(void **state)
@@ -286,6 +352,38 @@ test_digest_up_to_padding_M016(void **state)
 		hex(p->stop_sha256, 32, digest);
 		assert_string_equal(
 		    digest, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+		mail_free(m);
+	}
+}
+
+/* Both alphabets, in whatever chunks the octets come; what came before belongs to both. */
+static void
+test_url_safe_digest_M_016(void **state)
+{
+	struct mail_options o;
+	char digest[65];
+
+	(void)state;
+	mail_options_default(&o);
+	for (size_t cut = 0; cut < sizeof(two_alphabets); cut++) {
+		struct mail *m = mail_new(&o);
+		const struct mail_part *p;
+
+		assert_non_null(m);
+		assert_true(mail_feed(m, span_first(span_str(two_alphabets), cut)));
+		assert_true(mail_feed(m, span_from(span_str(two_alphabets), cut)));
+		mail_finish(m);
+		p = part_at(m, "1");
+		assert_true(p->ambiguous);
+		assert_int_equal(p->size, 9);
+		hex(p->sha256, 32, digest);
+		assert_string_equal(
+		    digest, "6b191db20bfbc70eeefbef5a2d8361b51ef752e812a795eb6ca76cf31554ba23");
+		assert_int_equal(p->url_safe_size, 11);
+		assert_true(p->has_url_safe_sha256);
+		hex(p->url_safe_sha256, 32, digest);
+		assert_string_equal(
+		    digest, "815c781d204cc2f29881e10d35ef2cd66ceb92d6569bed3af0674b77c0b182be");
 		mail_free(m);
 	}
 }
@@ -569,42 +667,55 @@ test_any_chunking(void **state)
 
 /* ---- memory that runs out ---- */
 
+struct outcomes {
+	unsigned n, known, broken;
+};
+
+/* The n-th request fails. False: there was none. */
+static bool
+read_without_memory(const char *text, struct outcomes *all)
+{
+	struct mail_options o;
+	struct mail *m;
+	bool fed = true, failed;
+
+	mail_options_default(&o);
+	alloc_fail_at(++all->n);
+	m = mail_new(&o);
+	if (m != NULL) {
+		fed = mail_feed(m, span_str(text));
+		mail_finish(m);
+	}
+	failed = alloc_failed();
+	if (!failed)
+		assert_true(m != NULL && fed && !mail_broken(m));
+	if (m != NULL && mail_broken(m)) {
+		all->broken++;
+		all->known += mail_parts(m) > 0;
+		assert_true(mail_finished(m));
+		assert_false(mail_feed(m, span_str("x")));
+	} else if (m != NULL) {
+		assert_true(fed);
+	}
+	mail_free(m);
+	return failed;
+}
+
 static void
 test_no_memory_M_040(void **state)
 {
-	unsigned n = 1, known = 0, broken = 0;
-	struct mail_options o;
+	static const char *const texts[] = {letter, two_alphabets, outside_of_parts};
 
 	(void)state;
-	mail_options_default(&o);
-	for (;; n++) {
-		struct mail *m;
-		bool fed = true;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct outcomes all = {0, 0, 0};
 
-		alloc_fail_at(n);
-		m = mail_new(&o);
-		if (m != NULL) {
-			fed = mail_feed(m, span_str(letter));
-			mail_finish(m);
-		}
-		if (!alloc_failed()) {
-			assert_true(m != NULL && fed && !mail_broken(m));
-			mail_free(m);
-			break;
-		}
-		if (m != NULL && mail_broken(m)) {
-			broken++;
-			known += mail_parts(m) > 0;
-			assert_true(mail_finished(m));
-			assert_false(mail_feed(m, span_str("x")));
-		} else if (m != NULL) {
-			assert_true(fed);
-		}
-		mail_free(m);
+		while (read_without_memory(texts[i], &all))
+			continue;
+		assert_true(all.n > 10);
+		assert_true(all.broken > 5);
+		assert_true(all.known > 1); /* what is known stays */
 	}
-	assert_true(n > 20);
-	assert_true(broken > 10);
-	assert_true(known > 5); /* what is known stays */
 }
 
 static void
@@ -662,6 +773,9 @@ main(void)
 	    cmocka_unit_test(test_tree_M1_M5),
 	    cmocka_unit_test(test_long_names_M025),
 	    cmocka_unit_test(test_files_in_texts_M032_M033),
+	    cmocka_unit_test(test_multipart_without_parts_M_012),
+	    cmocka_unit_test(test_outside_of_parts_M_012),
+	    cmocka_unit_test(test_url_safe_digest_M_016),
 	    cmocka_unit_test(test_digest_up_to_padding_M016),
 	    cmocka_unit_test(test_digests_of_decoded_octets_M6_M13),
 	    cmocka_unit_test(test_types_and_names_M7_M_024),

@@ -53,7 +53,7 @@ static const struct row rows[] = {
     {"preamble, epilogue",
 	M(MIXED "pre\r\n--B\r\n\r\nhello\r\n--B\r\n" B64 EXE
 		"\r\naGVsbG8=\r\n\r\n--B--\r\nepi\r\n"),
-	"multipart/mixed\n"
+	"multipart/mixed [preepi\r\n]\n"
 	"1 text/plain [hello]\n"
 	"2 text/plain base64 +a.exe [hello]\n"
 	"|0 1 /1 2 /2 /0",
@@ -128,7 +128,7 @@ static const struct row rows[] = {
     {"M-004 boundary of a disposition",
 	M(V "Content-Disposition: attachment; boundary=X\r\nContent-Type: multipart/mixed; "
 	    "boundary=Y\r\n\r\n--X\r\n\r\nno\r\n--Y\r\n\r\nyes\r\n--Y--\r\n"),
-	"multipart/mixed\n"
+	"multipart/mixed [--X\r\n\r\nno]\n"
 	"1 text/plain [yes]\n"
 	"|0 1 /1 /0",
 	false},
@@ -214,8 +214,83 @@ static const struct row rows[] = {
 	"|0 1 /1 /0",
 	false},
     {"M-012 never there", M(MIXED "text\r\n"),
-	"multipart/mixed {mime_unused_boundary}\n"
+	"multipart/mixed {mime_unused_boundary} [text\r\n]\n"
 	"|0 /0",
+	false},
+    {"M-012 nothing but a close", M(MIXED "text\r\n--B--\r\nmore\r\n"),
+	"multipart/mixed {mime_unused_boundary} [text\r\n--B--\r\nmore\r\n]\n"
+	"|0 /0",
+	false},
+    {"M-012 an inner one never there",
+	M(MIXED "--B\r\nContent-Type: multipart/related; boundary=C\r\n\r\ntext\r\n--B--\r\n"),
+	"multipart/mixed\n"
+	"1 multipart/related {mime_unused_boundary} [text]\n"
+	"|0 1 /1 /0",
+	false},
+    {"M-012 no boundary at all, and text behind the parts",
+	M(V "Content-Type: multipart/mixed\r\n\r\n--X\r\n" EXE "\r\nMZ\r\n--X--\r\nmore\r\n"),
+	"1 multipart/mixed {mime_no_boundary}{ambiguous: an undeclared boundary, or text: X} "
+	"[--X\r\n" EXE "\r\nMZ\r\n--X--\r\nmore\r\n]\n"
+	"~1.1 text/plain +a.exe [MZ]\n"
+	"|0 1 /1 /0",
+	false},
+    {"M-012 a boundary of what is no multipart",
+	M(V "Content-Type: ultipart/mixed; boundary=X\r\n\r\n--X\r\n" EXE "\r\nMZ\r\n--X--\r\n"),
+	"1 ultipart/mixed {ambiguous: an undeclared boundary, or text: X} "
+	"[--X\r\n" EXE "\r\nMZ\r\n--X--\r\n]\n"
+	"~1.1 text/plain +a.exe [MZ]\n"
+	"|0 1 /1 /0",
+	false},
+    {"M-012 never there, coded",
+	M(MIXED "--B\r\nContent-Type: multipart/related; boundary=C\r\n" B64
+		"\r\naGVsbG8=\r\n--B--\r\n"),
+	"multipart/mixed\n"
+	"1 multipart/related base64 {mime_coded_composite}{ambiguous: multipart: as it is or: "
+	"decoded}{mime_unused_boundary} [aGVsbG8=]\n"
+	"~1.0.1 multipart/related base64 {mime_unused_boundary} [hello]\n"
+	"|0 1 2 /2 /1 /0",
+	false},
+    {"M-012 a header in the preamble",
+	M(MIXED "Content-Type: text/html\r\n\r\nhi\r\n--B\r\n\r\none\r\n--B--\r\n"),
+	"multipart/mixed [Content-Type: text/html\r\n\r\nhi]\n"
+	"~0.1 text/html [hi]\n"
+	"1 text/plain [one]\n"
+	"|0 1 /1 2 /2 /0",
+	false},
+    {"M-012 a header in the epilogue",
+	M(MIXED "--B\r\n\r\none\r\n--B--\r\nX-A: b\r\n" EXE "\r\nMZ\r\n"),
+	"multipart/mixed [X-A: b\r\n" EXE "\r\nMZ\r\n]\n"
+	"1 text/plain [one]\n"
+	"~0.1 text/plain +a.exe [MZ\r\n]\n"
+	"|0 1 /1 2 /2 /0",
+	false},
+    {"M-012 a header in an epilogue, and parts behind it",
+	M(MIXED "--B\r\n\r\none\r\n--B--\r\n" EXE "\r\nMZ\r\n--B\r\n\r\ntwo\r\n--B--\r\n"),
+	"multipart/mixed {mime_part_after_close} [" EXE "\r\nMZ]\n"
+	"1 text/plain [one]\n"
+	"~0.1 text/plain +a.exe [MZ]\n"
+	"2 text/plain [two]\n"
+	"|0 1 /1 2 /2 3 /3 /0",
+	false},
+    {"M-012 text in an epilogue is no header",
+	M(MIXED "--B\r\n\r\none\r\n--B--\r\n\r\nContent-Type: text/html\r\n\r\nhi\r\n"),
+	"multipart/mixed [\r\nContent-Type: text/html\r\n\r\nhi\r\n]\n"
+	"1 text/plain [one]\n"
+	"|0 1 /1 /0",
+	false},
+    {"M-012 uuencode in a preamble",
+	M(MIXED "begin 644 a.txt\r\n%:&5L;&\\`\r\n`\r\nend\r\n--B\r\n\r\none\r\n--B--\r\n"),
+	"multipart/mixed {mime_inline_uuencode} [begin 644 a.txt\r\n%:&5L;&\\`\r\n`\r\nend]\n"
+	"~0.1 application/octet-stream x-uuencode +a.txt [hello]\n"
+	"1 text/plain [one]\n"
+	"|0 1 /1 2 /2 /0",
+	false},
+    {"M-012 uuencode in an epilogue",
+	M(MIXED "--B\r\n\r\none\r\n--B--\r\nbegin 644 a.txt\r\n%:&5L;&\\`\r\n`\r\nend\r\n"),
+	"multipart/mixed {mime_inline_uuencode} [begin 644 a.txt\r\n%:&5L;&\\`\r\n`\r\nend\r\n]\n"
+	"1 text/plain [one]\n"
+	"~0.1 application/octet-stream x-uuencode +a.txt [hello]\n"
+	"|0 1 /1 2 /2 /0",
 	false},
     {"M-012 not closed", M(MIXED "--B\r\n\r\ntext\r\n"),
 	"multipart/mixed {mime_not_closed}\n"
@@ -225,14 +300,15 @@ static const struct row rows[] = {
 	false},
     {"M-012 undeclared boundary in the preamble",
 	M(MIXED "--X\r\nContent-Type: text/html\r\n\r\nhi\r\n--X\r\n" EXE "\r\nMZ\r\n--X--\r\n"),
-	"multipart/mixed {ambiguous: an undeclared boundary, or text: X}\n"
+	"multipart/mixed {ambiguous: an undeclared boundary, or text: X} [--X\r\n"
+	"Content-Type: text/html\r\n\r\nhi]\n"
 	"~0.1 text/html [hi]\n"
 	"1 text/plain +a.exe [MZ]\n"
 	"|0 1 /1 2 /2 /0",
 	false},
     {"M-012 undeclared boundary in the epilogue",
 	M(MIXED "--B\r\n\r\none\r\n--B--\r\n--X\r\n" EXE "\r\nMZ\r\n--X--\r\n"),
-	"multipart/mixed {ambiguous: an undeclared boundary, or text: X}\n"
+	"multipart/mixed {ambiguous: an undeclared boundary, or text: X} [--X\r\n" EXE "\r\nMZ]\n"
 	"1 text/plain [one]\n"
 	"~0.1 text/plain +a.exe [MZ]\n"
 	"|0 1 /1 2 /2 /0",
@@ -392,11 +468,24 @@ static const struct row rows[] = {
 	"1 a/b x-uuencode [hello]\n"
 	"|0 /0",
 	false},
+    {"M-016 two alphabets", M(V B64 "\r\naGVs--8_\r\naGVsbG8=\r\n"),
+	"1 text/plain base64 {mime_invalid_base64}{ambiguous: base64: - and _ skipped; or taken "
+	"for + "
+	"and /} [\x68\x65\x6c\xf1\xa1\x95\xb1\xb1\xbc] or [hel\xfb\xef\x3fhello]\n"
+	"|0 /0",
+	false},
+    {"M-016 an alphabet of its own", M(V B64 "\r\n-_\r\n"),
+	"1 text/plain base64 {mime_invalid_base64}{ambiguous: base64: - and _ skipped; or taken "
+	"for + "
+	"and /} or [\xfb]\n"
+	"|0 /0",
+	false},
     {"M-018 coded multipart, as it is",
 	M(V "Content-Type: multipart/mixed; boundary=B\r\n" B64 "\r\n--B\r\n\r\none\r\n--B--\r\n"),
 	"multipart/mixed base64 {mime_coded_composite}{ambiguous: multipart: as it is or: "
 	"decoded}{mime_invalid_base64}{ambiguous: base64: - and _ skipped; or taken for + and /}\n"
-	"~0.1 multipart/mixed base64 {mime_unused_boundary}\n"
+	"~0.1 multipart/mixed base64 {mime_unused_boundary} ["
+	"\x06\x89\xde]\n"
 	"1 text/plain [one]\n"
 	"|0 1 2 /2 /1 /0",
 	false},
@@ -404,7 +493,8 @@ static const struct row rows[] = {
 	M(V "Content-Type: multipart/mixed; boundary=B\r\n" B64
 	    "\r\nLS1CDQoNCm9uZQ0KLS1CLS0NCg==\r\n"),
 	"multipart/mixed base64 {mime_coded_composite}{ambiguous: multipart: as it is or: "
-	"decoded}{mime_unused_boundary}\n"
+	"decoded}{mime_unused_boundary} ["
+	"LS1CDQoNCm9uZQ0KLS1CLS0NCg==\r\n]\n"
 	"~0.1 multipart/mixed base64\n"
 	"0.1.1 text/plain [one]\n"
 	"|0 1 2 /2 /1 /0",
