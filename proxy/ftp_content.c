@@ -60,15 +60,14 @@ keep_verdict(struct ftp_gate *g, const struct verdict *v)
 		*t->verdict = *v;
 }
 
-/* The words of the policy are those of mail: "550 5.7.1 Message refused: part 1: it is ...". */
+/* Codes of FTP, whatever the policy speaks of: "550 File refused: ...", "550 5.7.1 Message ...". */
 static void
 put_reply(const struct ftp_transfer *t, const char *said, char *reply)
 {
 	const char *text = strstr(said, "refused: ");
 
-	snprintf(reply, VERDICT_REPLY_MAX + 1, "%s File refused: %s",
-	    t->verb->carries == FTP_UPLOAD ? "552" : "550",
-	    text == NULL ? "by policy" : text + sizeof("refused: ") - 1);
+	snprintf(reply, VERDICT_REPLY_MAX + 1, "%s File %s",
+	    t->verb->carries == FTP_UPLOAD ? "552" : "550", text == NULL ? "refused" : text);
 }
 
 bool
@@ -82,11 +81,10 @@ ftp_content_passes(struct ftp_gate *g, char *reply)
 	if (t->content != NULL)
 		mail_finish(t->content);
 	content_judge(&g->relay.env->config->content, t->content, true, &v);
-	if (v.action == VERDICT_REFUSE) {
+	if (v.action == VERDICT_REFUSE || v.would_refuse) {
 		put_reply(t, v.reply, reply);
 		memcpy(v.reply, reply, strlen(reply) + 1);
-	}
-	if (v.action == VERDICT_REFUSE || v.would_refuse)
 		keep_verdict(g, &v);
+	}
 	return v.action != VERDICT_REFUSE;
 }

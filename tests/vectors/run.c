@@ -64,6 +64,13 @@ static const char preset_login[] =
     "S: 220 files ready\nc: 220 files ready\nC: USER anna\ns: USER anna\n"
     "S: 331 password\nc: 331 password\nC: PASS s3cr3t\ns: PASS s3cr3t\n"
     "S: 230 welcome\nc: 230 welcome\n";
+static const char preset_pasv[] =
+    "C: PASV\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
+    "data listening client 10.0.0.1:40001\n"
+    "c: 227 Entering Passive Mode (10,0,0,1,156,65).\n";
+static const char preset_port[] =
+    "C: PORT 203,0,113,9,195,80\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
+    "c: 200 PORT command successful.\n";
 
 static const struct {
 	const char *name, *lines[2];
@@ -71,6 +78,8 @@ static const struct {
     {"ehlo", {preset_ehlo, ""}},
     {"mail", {preset_ehlo, preset_mail}},
     {"login", {preset_login, ""}},
+    {"pasv", {preset_pasv, ""}},
+    {"port", {preset_port, ""}},
 };
 
 struct line {
