@@ -136,11 +136,11 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
 
-# What parses messages must survive that memory runs out.
+# What parses messages and FTP must survive that memory runs out.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-UNITS_MIME := $(filter $(BUILD)/unit/analyzers/mime/%,$(UNITS))
-$(UNITS_MIME): $(BUILD)/obj/tests/unit/alloc.o
-$(UNITS_MIME): LDFLAGS += $(ALLOC_WRAP)
+UNITS_ALLOC := $(filter $(BUILD)/unit/analyzers/mime/% $(BUILD)/unit/analyzers/ftp/%,$(UNITS))
+$(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
+$(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
 # What the tests in namespaces drive beside the gateway.
 HELPERS := $(patsubst tests/net/%.c,$(BUILD)/net/%,$(SRC_NET))
