@@ -33,7 +33,7 @@ enum data_what {
 	DATA_UNREACHABLE, /* the leg will not be; why; nothing is left of it */
 	DATA_INTRUDER,	 /* somebody else came to the leg's hole, was reset, and we go on waiting */
 	DATA_SOURCE_END, /* of a flow that is looked at: the source has ended well, all its octets
-			  * were shown; the window, and the end, are held until release() */
+			  * were shown; with a hold, window and end wait for release() */
 	DATA_DONE,	 /* ... and all of them, with the end, are on the other leg */
 	DATA_CUT, /* leg was reset, stalled, or went away ahead of the end; both are closed */
 };

@@ -263,7 +263,9 @@ turn(struct data_pump *p)
 		if (out == STEP_OVER)
 			return;
 	} while (in == STEP_MOVED && !p->blocked && p->in < until);
-	if (p->ended && held(p) == 0)
+	/* the end is held with the window: an empty file must not look whole ahead of its verdict
+	 */
+	if (p->ended && held(p) == 0 && p->plan.hold == 0)
 		finish(p);
 	else
 		settle(p);

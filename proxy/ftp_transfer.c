@@ -277,8 +277,6 @@ start_flow(struct ftp_gate *g)
 	    .dir = is_upload(t) ? AN_C2S : AN_S2C, .stall = ftp_config_of(g)->timeouts.data_idle};
 
 	ftp_enter(g, FTP_FLOWING);
-	if (g->agreed.let_by)
-		return;
 	ftp_content_begin(g);
 	flow.look = t->inspected;
 	flow.hold = ftp_content_may_refuse(g) ? DATA_HOLD_MAX : 0;
@@ -323,10 +321,13 @@ is_decided(const struct ftp_gate *g)
 {
 	const struct ftp_transfer *t = &g->transfer;
 
-	if (g->stage == FTP_ENDING || g->agreed.let_by || t->aborted)
+	if (g->stage == FTP_ENDING)
 		return true;
-	return t->server_code >= 400 &&
-	       (g->stage == FTP_OPENING || is_upload(t) || !t->open[DATA_CLIENT]);
+	if (g->stage == FTP_OPENING && t->server_code >= 400)
+		return true;
+	if (g->agreed.let_by)
+		return false;
+	return t->aborted || (t->server_code >= 400 && (is_upload(t) || !t->open[DATA_CLIENT]));
 }
 
 static void
@@ -337,12 +338,12 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 	t->server_code = ev->ftp->code;
 	if (g->stage == FTP_OPENING && t->server_code < 400)
 		start_flow(g); /* without a 1xx */
-	if (g->agreed.let_by)
-		t->finished = t->server_code < 400;
 	if (g->exchange.verb != NULL)
 		ftp_hold_reply(g, ev);
 	if (is_decided(g))
 		conclude(g);
+	else if (g->agreed.let_by)
+		data_of(g)->release(t->pair); /* nothing but the count is missing */
 }
 
 void
@@ -431,15 +432,18 @@ all_is_through(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 
-	t->finished = true;
+	/* of what went past us, the server's word is all that is known */
+	t->finished = !g->agreed.let_by || t->server_code < 400;
 	octets_over(g);
 }
 
 void
 ftp_transfer_news(struct ftp_gate *g, const struct data_news *news)
 {
-	if (!is_running(g) || g->stage == FTP_ENDING || g->agreed.let_by)
-		return; /* its fate is known, or goes past us */
+	if (!is_running(g) || g->stage == FTP_ENDING)
+		return; /* its fate is known */
+	if (g->agreed.let_by && news->what != DATA_DONE)
+		return; /* what happens to it happens elsewhere */
 	switch (news->what) {
 	case DATA_OPEN:
 		leg_is_open(g, news);

@@ -339,6 +339,25 @@ test_a_window_stays_until_the_verdict(void **state)
 	tear_down(&l);
 }
 
+/* Nothing came, and nothing is held but the end: a file of that name may be refused. */
+static void
+test_the_end_of_an_empty_file_waits_for_the_verdict(void **state)
+{
+	struct lab l;
+
+	(void)state;
+	set_up(&l, true, 1000, STALL);
+	shutdown(l.source_peer, SHUT_WR);
+	run(&l, 20);
+	assert_true(l.ended);
+	assert_false(l.done);
+	data_pump_release(l.pump);
+	run(&l, 20);
+	assert_true(l.done);
+	assert_int_equal(end_of(l.sink_peer), 0);
+	tear_down(&l);
+}
+
 static void
 test_a_window_that_is_refused_is_a_reset(void **state)
 {
@@ -598,6 +617,7 @@ main(void)
 	    cmocka_unit_test(test_memory_is_bounded),
 	    cmocka_unit_test(test_a_window_stays_until_the_verdict),
 	    cmocka_unit_test(test_a_window_that_is_refused_is_a_reset),
+	    cmocka_unit_test(test_the_end_of_an_empty_file_waits_for_the_verdict),
 	    cmocka_unit_test(test_release_in_the_middle),
 	    cmocka_unit_test(test_stopped_while_looking),
 	    cmocka_unit_test(test_F_037_source_is_reset),
