@@ -229,7 +229,7 @@ static const struct {
 	"3: log_format: eve_xferlog writes a file beside the log, and log, \"/dev/stderr\", is no "
 	"file\n"},
     {"an xferlog that is the log", NETWORK "log = \"/a/xferlog\"\nlog_format = eve_xferlog",
-	"3: log_format: eve_xferlog writes the file xferlog, which is log itself\n"},
+	"3: log_format: eve_xferlog writes the file /a/xferlog, which is log itself\n"},
     {"reply of one line, of FTP", NETWORK "ftp { reply_size = 16384\nreply_line = 20000 }",
 	"3: ftp.reply_line: 20000 is more than ftp.reply_size, 16384, which bounds all lines of a "
 	"reply\n"},
