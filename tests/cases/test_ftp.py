@@ -47,7 +47,7 @@ class FtpLab(Lab):
     def start(self, server=None, ftp="", **options):
         self.server = server or FtpServer(SERVER, files={b"a": b"hello"})
         self.gateway = Gateway(self.binary, self.folder, self.server.port, protocol="ftp", server=SERVER,
-                               more=f"ftp {{ {ftp} }}\n" if ftp else "", **options)
+                               ftp=ftp, **options)
         return self
 
     def client(self):
