@@ -24,8 +24,7 @@ struct rule {
 };
 
 #define SLOT_MAX     (WORKERS_MAX - 1)
-#define PORT_FTPDATA 20	  /* RFC 959 s5.2 */
-#define PORT_USER    1024 /* the first that is nobody's in particular: RFC 2577 s3 */
+#define PORT_FTPDATA 20 /* RFC 959 s5.2 */
 
 static const struct rule rules[IPC_TYPE_COUNT] = {
     [IPC_LISTENER] = {IPC_FROM_SUPERVISOR_TO_WORKER, 1, 1, 0, IPC_LISTEN_COUNT - 1, 0, UINT16_MAX},
@@ -142,7 +141,7 @@ flow_fits(const struct ipc_flow *f, enum flow_kind kind)
 		return is_none(&f->source) && is_none(&f->destination) && f->port == 0;
 	case FLOW_WHOLE:
 		return is_host(&f->source) && is_host(&f->destination) &&
-		       f->source.family == f->destination.family && f->port >= PORT_USER;
+		       f->source.family == f->destination.family && f->port >= IPC_DATA_PORT_MIN;
 	case FLOW_LISTEN:
 		return is_none(&f->source) && is_host(&f->destination) && f->port == 0;
 	case FLOW_BIND:
@@ -165,7 +164,8 @@ values_fit(const struct ipc_message *m, size_t n)
 	case IPC_LOG_PIPE:
 		return m->a <= SLOT_MAX || m->a == IPC_SLOT_SUPERVISOR;
 	case IPC_LISTENER:
-		return (m->a != IPC_LISTEN_DATA4 && m->a != IPC_LISTEN_DATA6) || m->b >= PORT_USER;
+		return (m->a != IPC_LISTEN_DATA4 && m->a != IPC_LISTEN_DATA6) ||
+		       m->b >= IPC_DATA_PORT_MIN;
 	case IPC_DATA_ANSWER: /* one is of LISTEN or BIND, or of COUNT */
 		return (done || (n == 0 && m->octets[0] == 0 && m->octets[1] == 0)) &&
 		       (n == 0 || (m->octets[0] == 0 && m->octets[1] == 0));

@@ -636,8 +636,8 @@ identify(int fd, const struct arrival *a, struct record_session *rs)
 	struct sockaddr_storage local = {0};
 
 	if (a->forward == NULL) {
-		rs->server = arrival_destination(fd, a);
-		rs->up_server = rs->server;
+		rs->server = arrival_asked(fd, a);
+		rs->up_server = arrival_destination(fd, a);
 		return;
 	}
 	getsockname(fd, (struct sockaddr *)&local, &(socklen_t){sizeof(local)});
@@ -685,7 +685,7 @@ welcome(struct session *s, enum client_welcome how)
 	else if (s->all->unaudited(s->all->arg))
 		turn_away(s, "audit");
 	else if (s->arrival->forward == NULL &&
-		 arrival_is_loop(s->all->config, &s->relay->session.server))
+		 arrival_is_loop(s->all->config, &s->relay->session.up_server))
 		turn_away(s, "loop");
 	else
 		connect_server(s);
