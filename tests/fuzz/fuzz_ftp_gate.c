@@ -565,8 +565,7 @@ static const char *const lines[] = {
     "MLSD\r\n",
     "REST 100\r\n",
     "ABOR\r\n",
-    "\xff\xf4\xff\xf2"
-    "ABOR\r\n",
+    "\377\364\377\362ABOR\r\n",
     "STAT\r\n",
     "NOOP\r\n",
     "QUIT\r\n",
