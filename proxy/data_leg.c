@@ -9,8 +9,7 @@
 
 #include "address.h"
 
-#define PORT_FTPDATA 20 /* RFC 959 s5.2: the supervisor binds to no other for us */
-#define PORT_USER    1024
+#define PORT_FTPDATA 20	   /* RFC 959 s5.2: the supervisor binds to no other for us */
 #define RANDOM_FROM  10000 /* of ports that we choose ourselves */
 #define HOLE_SLACK   2u	   /* seconds that the kernel keeps a hole longer than we do */
 #define ACCEPT_ONCE  16
@@ -279,7 +278,7 @@ expect(struct leg *l, unsigned seconds)
 	    .b = kernel_seconds(seconds),
 	    .flow = {l->hole.from, l->hole.at.ip, l->hole.at.port}};
 
-	if (l->hole.from.family != l->hole.at.ip.family || l->hole.at.port < PORT_USER) {
+	if (l->hole.from.family != l->hole.at.ip.family || l->hole.at.port < IPC_DATA_PORT_MIN) {
 		fail(l, "no_hole");
 		return;
 	}
