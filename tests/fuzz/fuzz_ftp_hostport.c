@@ -6,8 +6,6 @@
  * and stands in the input as it is written; a port is never 0; what cannot be read changes
  * nothing. The first 19 octets are also an address that is written, and must be read again.
  */
-#include <stdio.h>
-
 #include "ftp/hostport.h"
 #include "fuzz.h"
 
