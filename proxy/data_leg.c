@@ -142,6 +142,15 @@ leg_close(struct leg *l, bool reset)
 	l->state = LEG_NONE;
 }
 
+void
+leg_part(struct leg *l)
+{
+	if (l->fd >= 0)
+		data_farewell(l->shared->farewells, l->fd);
+	l->fd = -1;
+	leg_close(l, false);
+}
+
 /* ---- waiting for a peer ---- */
 
 static void
