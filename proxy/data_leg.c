@@ -453,10 +453,6 @@ leg_dial(struct leg *l, const struct data_dial *d, unsigned seconds)
 	l->state = LEG_OPENING;
 	l->dial = *d;
 	start_timer(l, seconds);
-	if (l->arrival->forward == NULL && arrival_is_loop(l->shared->config, &d->to)) {
-		fail(l, "loop");
-		return;
-	}
 	if (!clients_connecting(l->shared->clients, l->client)) {
 		fail(l, "connect_limit");
 		return;
