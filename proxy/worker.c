@@ -318,9 +318,10 @@ start_data(struct worker *w)
 	    .holes = data_holes_new(),
 	    .clients = w->sessions.clients,
 	    .stock = w->sessions.stock,
-	    .pipes = &w->pipes};
+	    .pipes = &w->pipes,
+	    .farewells = data_farewells_new(w->base)};
 	w->sessions.data = &w->data;
-	return w->data.requests != NULL && w->data.holes != NULL;
+	return w->data.requests != NULL && w->data.holes != NULL && w->data.farewells != NULL;
 }
 
 static const char *
@@ -417,6 +418,7 @@ stop(struct worker *w)
 	listener_free(w->data_listeners[1]);
 	data_requests_free(w->data.requests);
 	data_holes_free(w->data.holes);
+	data_farewells_free(w->data.farewells);
 	data_pipes_free(&w->pipes);
 	resolver_free(w->sessions.resolver);
 	stock_free(w->sessions.stock);

@@ -125,7 +125,8 @@ set_up(struct lab *l, enum intercept_mode mode)
 	    .requests = data_requests_new(l->base, l->control[0], on_lost, l),
 	    .holes = data_holes_new(),
 	    .clients = clients_new(&l->config.limits),
-	    .pipes = &l->pipes};
+	    .pipes = &l->pipes,
+	    .farewells = data_farewells_new(l->base)};
 	assert_int_equal(clients_enter(l->shared.clients, &us, 1, &l->client), CLIENT_WELCOME);
 	l->heard = event_new(l->base, l->control[0], EV_READ | EV_PERSIST, on_answer, l);
 	event_add(l->heard, NULL);
@@ -144,6 +145,7 @@ tear_down(struct lab *l)
 	data_holes_free(l->shared.holes);
 	clients_free(l->shared.clients);
 	data_pipes_free(&l->pipes);
+	data_farewells_free(l->shared.farewells);
 	close(l->control[0]);
 	close(l->control[1]);
 	event_base_free(l->base);
@@ -345,6 +347,32 @@ test_a_download_asked_for_early(void **state)
 	close(client);
 }
 
+/* A client that speaks the wrong way, late, still has all that was sent to it. */
+static void
+test_stray_octets_behind_the_end(void **state)
+{
+	const struct data_flow download = {.dir = AN_S2C, .stall = 60};
+	struct lab l;
+	int client, server;
+
+	(void)state;
+	both_open(&l, &client, &server);
+	data_pair_ops.flow(l.pair, &download);
+	assert_int_equal(send(server, "hello", 5, 0), 5);
+	close(server);
+	next(&l, DATA_SOURCE_END, DATA_SERVER);
+	next(&l, DATA_DONE, DATA_SERVER);
+	data_pair_ops.close(l.pair);
+	l.pair = NULL;
+	assert_int_equal(send(client, "and I?", 6, 0), 6);
+	run(&l, 20);
+	assert_int_equal(send(client, "still", 5, 0), 5);
+	run(&l, 20);
+	assert_int_equal(rest_of(client), 5);
+	tear_down(&l);
+	close(client);
+}
+
 static void
 test_reset_cuts_both(void **state)
 {
@@ -478,8 +506,8 @@ test_nobody_is_there(void **state)
 	set_up(&l, INTERCEPT_OFF);
 	close(loopback_listen("127.0.0.1", &at));
 	data_pair_ops.dial(l.pair,
-	    &(struct data_dial){.leg = DATA_SERVER,
-		.to = address_endpoint((const struct sockaddr *)&at)},
+	    &(struct data_dial){
+		.leg = DATA_SERVER, .to = address_endpoint((const struct sockaddr *)&at)},
 	    SECONDS);
 	assert_int_equal(l.n_news, 0);
 	assert_string_equal(next(&l, DATA_UNREACHABLE, DATA_SERVER).why, "refused");
@@ -789,6 +817,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_whole_transfer),
 	    cmocka_unit_test(test_a_download_asked_for_early),
+	    cmocka_unit_test(test_stray_octets_behind_the_end),
 	    cmocka_unit_test(test_reset_cuts_both),
 	    cmocka_unit_test(test_F_037_a_client_that_is_reset),
 	    cmocka_unit_test(test_F_041_closed_in_the_middle),

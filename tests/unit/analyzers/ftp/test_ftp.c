@@ -422,8 +422,9 @@ check_line(size_t n, size_t chunk, enum ftp_fault want)
 	size_t at = 0, used;
 
 	memset(line, 'a', sizeof(line));
-	memcpy(line, "USER ", 5);
-	memcpy(line + n - 2, "\r\n", 2);
+	memcpy(line, (const char[]){'U', 'S', 'E', 'R', ' '}, 5);
+	line[n - 2] = '\r';
+	line[n - 1] = '\n';
 	feed_once(s, AN_S2C, "220 hi\r\n", &ev);
 	ev.ftp = NULL;
 	while (at < n && ev.ftp == NULL) {
@@ -479,7 +480,8 @@ test_F_025_reply_limits(void **state)
 		enum an_status status = feed_once(s, AN_S2C, "220-hi\r\n", &ev);
 
 		memset(line, 'a', sizeof(line));
-		memcpy(line + replies[i].line - 2, "\r\n", 2);
+		line[replies[i].line - 2] = '\r';
+		line[replies[i].line - 1] = '\n';
 		for (size_t k = 0; k < replies[i].lines && status == AN_MORE; k++)
 			status =
 			    ftp_feed(s, AN_S2C, (const uint8_t *)line, replies[i].line, &used, &ev);
