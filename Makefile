@@ -19,7 +19,7 @@ DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppchec
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
-DEPS_BENCH := libgmime-3.0-dev openssl
+DEPS_BENCH := haproxy libgmime-3.0-dev openssl
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -59,7 +59,7 @@ SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/vectors/*.c)
+	tests/vectors/fake_data.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -163,8 +163,9 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
-# the gate is a room further right than the parsers
+# the gates are a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_ftp_gate $(BUILD)/fuzzer/fuzz_ftp_gate: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
 
 ## bench-decoders: MB/s of the transfer decoders, beside SHA-256
@@ -176,10 +177,16 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS))
 
-## bench: MB/s beside what others do (W=mime: messages, against GMime 3 and SHA-256 alone)
-.PHONY: bench bench-mime
-W ?= mime
+## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
+## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; ROUNDS=5)
+.PHONY: bench bench-mime bench-ftp
+W ?= mime ftp
+ROUNDS ?= 5
 bench: $(addprefix bench-,$(W))
+bench-ftp: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
+	$(PYTHON) -B tests/bench/bench_ftp.py --rounds $(ROUNDS) $(BUILD)
+$(BUILD)/bench/ftp_load $(BUILD)/bench/ftp_sink: $(BUILD)/obj/tests/bench/ftp_wire.o
 bench-mime: deps-bench
 	+@$(PARALLEL) $(BUILD)/bench/bench_mime $(BUILD)/bench/gmime
 	$(PYTHON) tests/bench/bench.py $(BUILD) mime

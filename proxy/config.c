@@ -352,6 +352,33 @@ is_data_port(const struct config *c, unsigned port)
 	return port >= c->ftp.data_ports_from && port <= c->ftp.data_ports_to;
 }
 
+/* What comes for the gateway itself at a port that is taken is a loop, and reset. */
+static void
+check_data_ports_taken(struct reading *r)
+{
+	const struct config *c = r->config;
+
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n;
+		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
+
+		for (size_t k = 0; k < n; k++)
+			if (is_data_port(c, ports[k]))
+				clash(r, ports[k],
+				    "sessions that begin there are taken off the wire");
+	}
+}
+
+/* Somebody gets data connections at an address of the gateway's own. */
+static bool
+has_data_ports(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (c->forwards[i].protocol == PROTOCOL_FTP)
+			return true;
+	return c->mode == INTERCEPT_REDIRECT;
+}
+
 /* Each of them must be free for a data connection, and nobody else may listen there. */
 static void
 check_data_ports(struct reading *r)
@@ -372,16 +399,9 @@ check_data_ports(struct reading *r)
 		    c->ftp.data_ports_from > c->intercept.listen_from ? c->ftp.data_ports_from
 								      : c->intercept.listen_from,
 		    "the gateway itself listens there (intercept.listen_from)");
-	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
-		size_t n;
-		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
-
-		for (size_t k = 0; k < n; k++)
-			if (is_data_port(c, ports[k]))
-				clash(r, ports[k],
-				    "sessions that begin there are taken off the wire");
-	}
-	for (size_t i = 0; i < c->n_forwards; i++) {
+	if (c->mode != INTERCEPT_OFF && has_data_ports(c))
+		check_data_ports_taken(r);
+	for (size_t i = 0; has_data_ports(c) && i < c->n_forwards; i++) {
 		struct endpoint at =
 		    address_endpoint((const struct sockaddr *)&c->forwards[i].listen);
 

@@ -142,6 +142,15 @@ leg_close(struct leg *l, bool reset)
 	l->state = LEG_NONE;
 }
 
+void
+leg_part(struct leg *l)
+{
+	if (l->fd >= 0)
+		data_farewell(l->shared->farewells, l->fd);
+	l->fd = -1;
+	leg_close(l, false);
+}
+
 /* ---- waiting for a peer ---- */
 
 static void
@@ -444,10 +453,6 @@ leg_dial(struct leg *l, const struct data_dial *d, unsigned seconds)
 	l->state = LEG_OPENING;
 	l->dial = *d;
 	start_timer(l, seconds);
-	if (l->arrival->forward == NULL && arrival_is_loop(l->shared->config, &d->to)) {
-		fail(l, "loop");
-		return;
-	}
 	if (!clients_connecting(l->shared->clients, l->client)) {
 		fail(l, "connect_limit");
 		return;

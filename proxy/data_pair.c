@@ -65,11 +65,20 @@ stop_pump(struct data_pair *p)
 }
 
 static void
-close_both(struct data_pair *p, bool reset)
+reset_both(struct data_pair *p)
 {
 	stop_pump(p);
-	leg_close(&p->legs[DATA_CLIENT], reset);
-	leg_close(&p->legs[DATA_SERVER], reset);
+	leg_close(&p->legs[DATA_CLIENT], true);
+	leg_close(&p->legs[DATA_SERVER], true);
+	p->over = true;
+}
+
+static void
+end_well(struct data_pair *p)
+{
+	stop_pump(p);
+	leg_close(&p->legs[source_of(p)], false);
+	leg_part(&p->legs[source_of(p) == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT]);
 	p->over = true;
 }
 
@@ -125,9 +134,9 @@ static void
 act_on(struct data_pair *p, const struct data_news *news)
 {
 	if (news->what == DATA_DONE)
-		close_both(p, false);
+		end_well(p);
 	else if (news->what == DATA_CUT)
-		close_both(p, true);
+		reset_both(p);
 }
 
 static void
@@ -284,7 +293,7 @@ static void
 reset(struct data_pair *p)
 {
 	data_passed_close(&p->passed);
-	close_both(p, true);
+	reset_both(p);
 	p->n_news = 0;
 }
 

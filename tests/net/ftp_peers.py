@@ -187,13 +187,14 @@ class FakeFtp(FakeServer):
     transfer   function (conversation, data, verb, name) in the place of the ordinary sending or
                taking; what it gives is the last reply, None: the ordinary one
     passive    function (conversation, listener) -> (address, port) that 227 tells
+    data_port  where it waits for data connections; 0: any
     """
 
     protocol = "ftp"
 
     def __init__(self, namespace, address, port=0, files=None, replies=None, transfer=None,
-                 passive=None, features=FEATURES, **options):
-        self.namespace = namespace
+                 passive=None, data_port=0, features=FEATURES, **options):
+        self.namespace, self.data_port = namespace, data_port
         self.files, self.whole = dict(files or {}), set()
         self.transfer, self.passive, self.features = transfer, passive, features
         self.data_peers = []  # (address, port) of the other end of each data connection
@@ -262,7 +263,7 @@ class FakeFtp(FakeServer):
     def _listen(self, c, verb, line, text):
         self._forget(c)
         address = c.sock.getsockname()[0]
-        listener = data_listener(self.namespace, address)
+        listener = data_listener(self.namespace, address, self.data_port)
         to = self.passive(c, listener) if self.passive else listener.getsockname()[:2]
         usual = text(to).encode() if verb == "EPSV" or ":" not in to[0] else b"425 no IPv4\r\n"
         if self.answer(c, verb, line, usual)[:1] == b"2":

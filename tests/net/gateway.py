@@ -146,13 +146,15 @@ class Gateway:
     binary     another build
     namespace  where it runs, if not in the lab's "gateway"
     env        more of the environment
+    cgroup     the file cgroup.procs of the group that its processes are in
     ready      False: does not wait until it can be connected to
     settings   laid over the configuration below, section by section
     """
 
     def __init__(self, lab, to=None, to6=None, mode="forward", protocol="smtp", nofile=None,
-                 binary=BINARY, namespace=None, env=None, ready=True, **settings):
+                 binary=BINARY, namespace=None, env=None, cgroup=None, ready=True, **settings):
         self.lab = lab
+        self.cgroup = cgroup
         self.protocol, self.port = protocol, PORTS[protocol]
         self.mode = mode
         self.binary = binary
@@ -213,7 +215,8 @@ class Gateway:
             raise LabError(f"{self.binary} is not there; run: {build}")
         env = {**os.environ, "ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
                "UBSAN_OPTIONS": "print_stacktrace=1", **self.env}
-        argv = ["setpriv", "--pdeathsig", "KILL", "--", *self.command("run", "-c", self.file)]
+        enter = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', self.cgroup] if self.cgroup else []
+        argv = [*enter, "setpriv", "--pdeathsig", "KILL", "--", *self.command("run", "-c", self.file)]
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=env,
                                             stdout=subprocess.DEVNULL, stderr=stderr,

@@ -337,14 +337,14 @@ class Lab:
         """
         Gives the gateway the firewall of an administrator, which drops what it does not know.
 
-        forwards_mail  the administrator lets mail and FTP's control through; else only what the gateway has marked
+        forwards_mail  the administrator lets mail, FTP's control and names through; else only what the gateway has marked
         taken          the rule that lets intercepted sessions come in; "": the administrator's
                        firewall does not know of the gateway
         passing        the rule that lets out, and by, what the gateway marks
         sending        one more rule for what goes out of the gateway itself
         """
         self.no_firewall()
-        forwarded = "tcp dport { 21, 25, 587 } accept" if forwards_mail else ""
+        forwarded = "tcp dport { 21, 25, 587 } accept; udp dport 53 accept" if forwards_mail else ""
         self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing,
                                          sending=sending)
                          + (DNAT if dnat else "") + (MASQUERADE if masquerade else ""))

@@ -211,11 +211,14 @@ static const struct {
 	"1: ftp.data_ports_from: port 40000 is one of 40000 to 44999, and the gateway itself "
 	"listens "
 	"there (intercept.listen_from)\n"},
-    {"data ports that are taken", NETWORK "smtp { ports = {44999} }",
+    {"data ports that are taken", NETWORK "intercept { mode = redirect }\nsmtp { ports = {44999} }",
 	"1: ftp.data_ports_from: port 44999 is one of 40000 to 44999, and sessions that begin "
 	"there "
 	"are taken off the wire\n"},
-    {"data ports of a forward", NETWORK FORWARD("a", "127.0.0.1:40001", "10.0.0.1:25"),
+    {"data ports of a forward",
+	NETWORK FORWARD("a", "127.0.0.1:40001",
+	    "10.0.0.1:25") "forward \"f\" { protocol = ftp "
+			   "listen = \"127.0.0.1:2121\" to = \"10.0.0.1:21\" }",
 	"1: ftp.data_ports_from: port 40001 is one of 40000 to 44999, and a forward section "
 	"listens "
 	"there\n"},
@@ -229,7 +232,7 @@ static const struct {
 	"3: log_format: eve_xferlog writes a file beside the log, and log, \"/dev/stderr\", is no "
 	"file\n"},
     {"an xferlog that is the log", NETWORK "log = \"/a/xferlog\"\nlog_format = eve_xferlog",
-	"3: log_format: eve_xferlog writes the file xferlog, which is log itself\n"},
+	"3: log_format: eve_xferlog writes the file /a/xferlog, which is log itself\n"},
     {"reply of one line, of FTP", NETWORK "ftp { reply_size = 16384\nreply_line = 20000 }",
 	"3: ftp.reply_line: 20000 is more than ftp.reply_size, 16384, which bounds all lines of a "
 	"reply\n"},
