@@ -319,7 +319,7 @@ on_auth(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	bool client = channel_input(&g->relay.client).n > 0, server = g->behind > 0;
 
 	(void)x;
-	if (ev->ftp->code != 234) {
+	if (ftp_state(g->dialogue) != FTP_ST_OPAQUE) {
 		if (class_of(ev) >= 4)
 			ftp_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off, NULL);
 		ftp_pass_reply(g, ev);
@@ -363,6 +363,7 @@ static const struct {
     {FTP_CSID, on_client_name},
     {FTP_FEAT, on_feat},
     {FTP_SYST, on_banner},
+    {FTP_HOST, on_banner},
     {FTP_AUTH, on_auth},
     {FTP_QUIT, on_quit},
 };
