@@ -135,11 +135,12 @@ struct ftp_gate {
 	bool quit; /* the client said so */
 	bool left; /* and the server said goodbye */
 	bool client_spoke_tls;
-	bool own_words;	  /* the reply being handled is ours, in the place of the server's */
-	uint64_t scanned; /* stream offset up to which whole lines of the client are counted */
-	size_t lines;	  /* of them, those that are not looked at yet */
-	size_t behind;	  /* octets that came in behind the event being handled */
-	uint64_t restart; /* REST, for the next transfer */
+	bool own_words;	   /* the reply being handled is ours, in the place of the server's */
+	uint64_t scanned;  /* stream offset up to which whole lines of the client are counted */
+	size_t lines;	   /* of them, those that are not looked at yet */
+	size_t behind;	   /* octets that came in behind the event being handled */
+	uint64_t restart;  /* REST, for the next transfer */
+	uint64_t abor_due; /* env->now() when ftp_abor_expired() is to be called; 0: never */
 
 	unsigned errors, anomalies;
 	uint64_t asked,
@@ -241,6 +242,8 @@ void ftp_transfer_news(struct ftp_gate *, const struct data_news *);
 void ftp_transfer_abort(struct ftp_gate *);
 /* transfer.due has come. */
 void ftp_transfer_expired(struct ftp_gate *);
+/* abor_due has come: the server has no answer to ABOR. */
+void ftp_abor_expired(struct ftp_gate *);
 /* A final reply to SIZE or DELE, the gateway's own, on behalf of the transfer. */
 void ftp_transfer_own_reply(struct ftp_gate *, const struct an_event *);
 /* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant.

@@ -426,6 +426,8 @@ next_due(const struct ftp_gate *g)
 		    "timeout_client");
 	if (g->transfer.due != 0)
 		sooner(&due, g->transfer.due, "transfer");
+	if (g->abor_due != 0)
+		sooner(&due, g->abor_due, "abor");
 	if (r->peer[AN_S2C] == PEER_CONNECTING)
 		return due; /* connects have their own end */
 	if (r->opaque)
@@ -464,6 +466,8 @@ ftp_expired(struct relay *r)
 		return;
 	if (strcmp(due.reason, "transfer") == 0) {
 		ftp_transfer_expired(g);
+	} else if (strcmp(due.reason, "abor") == 0) {
+		ftp_abor_expired(g);
 	} else if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
 		relay_end(r, due.reason, WISH_RESET, WISH_RESET);
 		ftp_transfer_finish(g);
