@@ -108,8 +108,8 @@ struct ftp_config {
 	size_t n_ports;
 	bool server_data_same; /* towards the server what the client chose; else always passive */
 	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
-	bool inspect;	       /* files are looked at; else their octets never come to user space */
-	bool delete_refused;   /* an upload that was refused is deleted where the session made it */
+	bool inspect;	     /* files are looked at; else their octets never come to user space */
+	bool delete_refused; /* an upload that was refused is deleted where the session made it */
 	struct ftp_limits dialogue;
 	unsigned pending; /* command lines that wait behind one: 20; 421 */
 	unsigned errors;  /* 20; 421 */

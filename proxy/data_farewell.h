@@ -7,7 +7,7 @@
 #ifndef POSTERN_DATA_FAREWELL_H
 #define POSTERN_DATA_FAREWELL_H
 
-#define FAREWELLS_MAX	 256 /* more are closed at once */
+#define FAREWELLS_MAX	 64 /* more are closed at once */
 #define FAREWELL_SECONDS 30
 
 struct event_base;

@@ -34,7 +34,8 @@ struct worker {
 	struct data_pipes pipes;
 	struct event *control, *drain, *tick;
 	struct board *board;
-	bool serving, retiring;
+	bool retiring;
+	bool full; /* nobody is accepted: there is no room */
 	int code;
 };
 
@@ -57,6 +58,7 @@ end_loop(struct worker *w, int code)
 static void
 accept_more(struct worker *w, bool more)
 {
+	w->full = !more;
 	for (size_t i = 0; i < w->n_listeners; i++)
 		listener_pause(w->listeners[i], !more);
 }
@@ -67,7 +69,7 @@ on_accepted(void *arg, int fd, const struct sockaddr *client, const struct arriv
 	struct worker *w = arg;
 
 	session_open(&w->sessions, fd, client, a);
-	if (w->sessions.count >= w->sessions.max)
+	if (sessions_full(&w->sessions))
 		accept_more(w, false);
 }
 
@@ -87,7 +89,7 @@ on_session_ended(void *arg)
 
 	if (w->retiring && w->sessions.count == 0)
 		end_loop(w, 0);
-	else if (w->serving && !w->retiring && w->sessions.count + 1 == w->sessions.max)
+	else if (w->full && !w->retiring && !sessions_full(&w->sessions))
 		accept_more(w, true);
 }
 
@@ -187,7 +189,6 @@ add_listener(struct worker *w, const struct ipc_message *m, int fd)
 static void
 serve(struct worker *w)
 {
-	w->serving = true;
 	board_state(w->board, BOARD_SERVING);
 	accept_more(w, true);
 	say(w, IPC_SERVING, 0, 0);
@@ -336,6 +337,7 @@ start_sessions(struct worker *w)
 	    .config = w->config,
 	    .board = w->board,
 	    .max = budget.sessions,
+	    .descriptors = budget.left,
 	    .unaudited = is_unaudited,
 	    .ended = on_session_ended,
 	    .arg = w};

@@ -192,7 +192,7 @@ class FakeFtp(FakeServer):
 
     protocol = "ftp"
 
-    def __init__(self, namespace, address, port=0, files=None, replies=None, transfer=None,
+    def __init__(self, namespace, address, port=21, files=None, replies=None, transfer=None,
                  passive=None, data_port=0, features=FEATURES, **options):
         self.namespace, self.data_port = namespace, data_port
         self.files, self.whole = dict(files or {}), set()

@@ -164,7 +164,8 @@ class Gateway:
         self.to, self.to6 = (self._server(to), self._server(to6))
         number = sum(1 for p in lab.dir.glob("gateway*.conf"))
         self.file = lab.dir / f"gateway{number}.conf"
-        self.log = lab.dir / f"gateway{number}.json"
+        self.log = lab.dir / f"gateway{number}" / "eve.json"  # a folder of its own: an xferlog is beside it
+        self.log.parent.mkdir()
         self.socket = lab.dir / f"gateway{number}.sock"
         self.cut_lines = 0
         self.stderr_path = lab.dir / f"gateway{number}.stderr"
