@@ -184,6 +184,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .offset = t->restart,
 	    .duration_ms = ftp_now(g) - t->began,
 	    .outcome = ftp_transfer_outcome(t),
+	    .deleted = t->deleted,
 	    .reason = t->why,
 	    .code = t->told,
 	    .content = t->content,
