@@ -23,6 +23,9 @@
  */
 #define LAST_WORD_MS 1000
 
+/* Milliseconds for the answer to ABOR behind that to the transfer; Pure-FTPd has one for both. */
+#define ABOR_ANSWER_MS 3000
+
 void
 ftp_enter(struct ftp_gate *g, enum ftp_stage stage)
 {
@@ -146,6 +149,8 @@ conclude(struct ftp_gate *g)
 	if (t->server_code < 400 && !t->finished)
 		reply = t->unreachable ? NO_CONNECTION : BROKEN;
 	t->due = 0;
+	if (t->aborted)
+		g->abor_due = ftp_now(g) + ABOR_ANSWER_MS;
 	tell(g, reply);
 	if (!cleans_up(g))
 		transfer_over(g);
@@ -501,10 +506,10 @@ ftp_transfer_abort(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 
-	if (!is_running(g) || g->stage == FTP_ENDING)
+	if (!is_running(g))
 		return;
 	t->aborted = true;
-	if (g->agreed.let_by)
+	if (g->stage == FTP_ENDING || g->agreed.let_by)
 		return;
 	if (t->server_code != 0 || client_is_being_dialled(g))
 		break_off(g);
@@ -524,6 +529,30 @@ ftp_transfer_expired(struct ftp_gate *g)
 		tell(g, NO_CONNECTION);
 	else if (g->transfer.aborted)
 		break_off(g);
+}
+
+static struct ftp_exchange *
+abor_that_waits(struct ftp_gate *g)
+{
+	if (g->exchange.verb != NULL && g->exchange.verb->verb == FTP_ABOR)
+		return &g->exchange;
+	for (unsigned i = 0; i < g->n_meanwhile; i++)
+		if (g->meanwhile[i].verb->verb == FTP_ABOR)
+			return &g->meanwhile[i];
+	return NULL;
+}
+
+/* Without this the server's next reply would be taken for that to ABOR, and all others shifted. */
+void
+ftp_abor_expired(struct ftp_gate *g)
+{
+	struct ftp_exchange *abor = abor_that_waits(g);
+
+	g->abor_due = 0;
+	if (abor == NULL || ftp_oldest_verb(g->dialogue)->verb != FTP_ABOR)
+		return;
+	ftp_answered_oldest(g->dialogue, 226);
+	ftp_say_to(g, abor, "226 Abort successful.");
 }
 
 void

@@ -3,6 +3,7 @@ Transfers of every kind between a scripted client and real servers: sizes, resum
 ABOR, many at once. SECURITY cases F-018, F-020, F-021, F-024, F-044; FIELD rows F2 to F7, F10, F11.
 """
 
+import contextlib
 import random
 import socket
 import threading
@@ -223,7 +224,7 @@ def test_a_transfer_without_PORT_or_PASV(vsftpd, ftp_gateway):
         assert client.cmd("LIST").code == 425
         client.get("LIST")
         assert client.cmd("LIST").code == 425  # what was agreed is for one transfer
-    assert "file_before_port" in gate.anomalies()
+    gate.anomaly("file_before_port")
 
 
 @pytest.mark.parametrize("synch", [False, True], ids=["plain", "synch"])
@@ -236,7 +237,11 @@ def test_abort_of_a_download_F_018_F_020(ftpd, ftp_gateway, way, synch):
         data, _ = client.begin("RETR big")
         data.exactly(1 << 16)
         abort(client, synch)
-        data.reset()  # servers look at ABOR when they can send no more
+        if ftpd.name == "pureftpd":  # looks at ABOR while it sends
+            with contextlib.suppress(OSError):
+                while data.sock.recv(1 << 16):
+                    pass
+        data.reset()  # the others look at ABOR when they can send no more
         # the server's 426 for the transfer and its 226 for ABOR, in whatever words it has
         first = client.reply()
         assert first.code in (226, 426), first
@@ -263,9 +268,9 @@ def test_abort_of_an_upload_F_020(ftp_server, ftp_gateway, way):
         data.send(octets(1 << 18))
         wait_for(lambda: server.path("up").exists(), what="the beginning of the upload")
         client.send("ABOR\r\n")
-        assert client.reply().code in (226, 426)
-        data.close()
-        assert client.cmd("NOOP").code in (200, 226)
+        data.reset()
+        assert client.reply().code in (426, 226)
+        assert client.cmd("NOOP").code in (200, 225, 226)
     record = gate.record("ftp_data")
     assert record["ftp_data"]["outcome"] != "complete"
 
@@ -310,7 +315,7 @@ def test_two_hundred_sessions_at_a_time(ftp_server, ftp_gateway, perimeter, way)
     server.put("a", octets(100_000))
     gate = ftp_gateway(server, workers=2,
                        limits={"sessions_per_client": 1000, "pending_connects_per_client": 1000,
-                               "auth_failures": 0})
+                               "auth_failures_per_minute": 0})
     clients, faults = {}, []
     together = threading.Barrier(20)
 
