@@ -46,6 +46,7 @@ struct ftp_exchange {
 	char *word, *args;		 /* as the client wrote them; args NULL: none, or secret */
 	char *path;			 /* full, of verbs that have one, at the time it came in */
 	uint64_t slot;			 /* in the dialogue; with at_server: of the replies to it */
+	bool secret;			 /* its arguments reach no record */
 	bool at_server;			 /* it was forwarded */
 	bool taken;	    /* the dialogue was told that it is answered here (ftp_answered()) */
 	uint16_t data_port; /* PORT, 227, ...: what the client said or was told; 0: none */
@@ -129,8 +130,8 @@ struct ftp_gate {
 	struct data_pair *pair; /* of the agreement, until a transfer takes it */
 
 	struct ftp_path directory;
-	char *user, *client_name; /* CLNT, CSID */
-	bool logged_in, epsv_all, ascii;
+	char *user; /* of the last USER that the server took; NULL: none */
+	bool epsv_all, ascii;
 	bool quit; /* the client said so */
 	bool left; /* and the server said goodbye */
 	bool client_spoke_tls;

@@ -162,19 +162,9 @@ class_of(const struct an_event *ev)
 	return ev->ftp->code / 100;
 }
 
-/* The text of the exchange is the gate's from here on. */
-static void
-take_text(char **to, char **from)
-{
-	free(*to);
-	*to = *from;
-	*from = NULL;
-}
-
 static void
 new_user(struct ftp_gate *g)
 {
-	g->logged_in = false;
 	g->restart = 0;
 	ftp_path_forget(&g->directory);
 	ftp_channel_forget(g);
@@ -187,8 +177,8 @@ on_user(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		char *name = x->args == NULL ? NULL : strdup(x->args);
 
 		new_user(g);
-		take_text(&g->user, &name);
-		g->logged_in = ev->ftp->code == 230 || ev->ftp->code == 232;
+		free(g->user);
+		g->user = name;
 	}
 	ftp_pass_reply(g, ev);
 }
@@ -203,8 +193,6 @@ on_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		ftp_count_error(g);
 	else if (x->verb->verb == FTP_PASS)
 		r->env->take_back(r->env->arg, r, CLIENT_LOGIN);
-	if (class_of(ev) == 2)
-		g->logged_in = true;
 	ftp_pass_reply(g, ev);
 }
 
@@ -262,14 +250,6 @@ on_rest(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	if (ev->ftp->code == 350 && x->args != NULL &&
 	    span_u64(span_trim(span_str(x->args)), UINT64_MAX, &offset))
 		g->restart = offset;
-	ftp_pass_reply(g, ev);
-}
-
-static void
-on_client_name(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
-{
-	if (class_of(ev) == 2)
-		take_text(&g->client_name, &x->args);
 	ftp_pass_reply(g, ev);
 }
 
@@ -338,8 +318,8 @@ static void
 on_quit(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
 	(void)x;
+	g->left = class_of(ev) == 2;
 	ftp_pass_reply(g, ev);
-	g->left = true;
 }
 
 static const struct {
@@ -359,8 +339,6 @@ static const struct {
     {FTP_XPWD, on_directory},
     {FTP_TYPE, on_type},
     {FTP_REST, on_rest},
-    {FTP_CLNT, on_client_name},
-    {FTP_CSID, on_client_name},
     {FTP_FEAT, on_feat},
     {FTP_SYST, on_banner},
     {FTP_HOST, on_banner},

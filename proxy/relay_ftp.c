@@ -10,7 +10,6 @@ ftp_create(void)
 	if (g == NULL)
 		return NULL;
 	ftp_path_init(&g->directory);
-	buf_init(&g->held, RECORD_LINE_MAX);
 	g->ascii = true;
 	/* relay is its first member */
 	return (struct relay *)(void *)g;
@@ -25,7 +24,6 @@ ftp_destroy(struct relay *r)
 	ftp_path_free(&g->directory);
 	buf_free(&g->held);
 	free(g->user);
-	free(g->client_name);
 	free(g);
 }
 
@@ -36,6 +34,7 @@ begin(struct ftp_gate *g)
 	struct ftp_detail detail = {.verb = ftp_verb_row(FTP_NONE)};
 	struct an_event ev = {.kind = EV_COMMAND, .ftp = &detail};
 
+	buf_init(&g->held, ftp_config_of(g)->dialogue.reply);
 	g->dialogue = ftp_new(&ftp_config_of(g)->dialogue);
 	g->asked = g->acted = ftp_now(g);
 	if (g->dialogue == NULL || !ftp_exchange_begin(g, &g->exchange, &ev)) {
@@ -306,10 +305,11 @@ client_went(struct ftp_gate *g)
 
 	if (has_data(g) || g->held_code != 0)
 		relay_end(r, "client_aborted", WISH_RESET, WISH_RESET);
-	else if (r->opaque || r->peer[AN_C2S] == PEER_GONE || !is_busy(g))
-		relay_end(r, r->peer[AN_C2S] == PEER_GONE ? "client_reset" : "client_closed",
-		    WISH_CLOSE, WISH_CLOSE);
-	if (r->reason == NULL)
+	else if (r->peer[AN_C2S] == PEER_GONE)
+		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
+	else if (r->opaque || !is_busy(g))
+		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
+	else
 		return;
 	ftp_transfer_finish(g);
 	ftp_channel_forget(g);
