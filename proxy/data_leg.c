@@ -368,48 +368,39 @@ speak_from(int fd, const struct endpoint *from)
 	return bind(fd, (const struct sockaddr *)&sa, n) == 0;
 }
 
-static void dial_from_any_port(struct leg *);
-
-/* bound: to l->dial.from, by the supervisor. */
-static void
-connect_with(struct leg *l, int fd, bool bound)
+/* errno of what is wrong with it; 0: it is on its way. */
+static int
+start_connect(struct leg *l, int fd)
 {
 	struct sockaddr_storage to;
 	socklen_t n = address_sockaddr(&l->dial.to, &to);
 
+	if (connect(fd, (const struct sockaddr *)&to, n) != 0 && errno != EINPROGRESS)
+		return errno;
+	watch(l, fd, EV_WRITE, on_connected);
+	return 0;
+}
+
+static void
+connect_with(struct leg *l, int fd)
+{
+	int error;
+
 	arm(fd);
 	l->fd = fd;
-	if (!bound && !speak_from(fd, &l->dial.from)) {
+	if (!speak_from(fd, &l->dial.from)) {
 		fail(l, "no_source_address");
-	} else if (connect(fd, (const struct sockaddr *)&to, n) == 0 || errno == EINPROGRESS) {
-		watch(l, fd, EV_WRITE, on_connected);
-	} else if (bound && (errno == EADDRNOTAVAIL || errno == EADDRINUSE)) {
-		close(fd); /* that port has a connection there already, or had a moment ago */
-		l->fd = -1;
-		dial_from_any_port(l);
-	} else {
-		fail(l, reason_of(errno));
+		return;
 	}
+	error = start_connect(l, fd);
+	if (error != 0)
+		fail(l, reason_of(error));
 }
 
 static void
 on_socket(void *arg, int fd)
 {
-	connect_with(arg, fd, false);
-}
-
-static void
-on_bound(void *arg, const struct data_answer *a)
-{
-	struct leg *l = arg;
-
-	l->request = NULL;
-	if (a->fd < 0) {
-		dial_from_any_port(l);
-		return;
-	}
-	evutil_make_socket_nonblocking(a->fd);
-	connect_with(l, a->fd, true);
+	connect_with(arg, fd);
 }
 
 static void
@@ -424,12 +415,12 @@ dial(struct leg *l)
 		if (fd < 0)
 			fail(l, "no_socket");
 		else
-			connect_with(l, fd, false);
+			connect_with(l, fd);
 		return;
 	}
 	fd = stock_take(l->shared->stock, family);
 	if (fd >= 0) {
-		connect_with(l, fd, false);
+		connect_with(l, fd);
 		return;
 	}
 	l->waiter.ready = on_socket;
@@ -442,6 +433,31 @@ dial_from_any_port(struct leg *l)
 {
 	l->dial.from.port = 0;
 	dial(l);
+}
+
+/* To dial.from, by the supervisor. */
+static void
+on_bound(void *arg, const struct data_answer *a)
+{
+	struct leg *l = arg;
+	int error;
+
+	l->request = NULL;
+	if (a->fd < 0) {
+		dial_from_any_port(l);
+		return;
+	}
+	evutil_make_socket_nonblocking(a->fd);
+	arm(a->fd);
+	l->fd = a->fd;
+	error = start_connect(l, a->fd);
+	if (error == EADDRNOTAVAIL || error == EADDRINUSE) {
+		close(l->fd); /* the port has a connection there already, or had a moment ago */
+		l->fd = -1;
+		dial_from_any_port(l);
+	} else if (error != 0) {
+		fail(l, reason_of(error));
+	}
 }
 
 void

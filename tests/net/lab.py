@@ -303,6 +303,8 @@ class Lab:
             # addresses are made by hand and never collide
             namespace.sysctl("ipv6/conf/default/accept_dad", 0)
             namespace.sysctl("ipv6/conf/all/accept_dad", 0)
+            # no peer listens on one of the gateway's ports for data connections
+            namespace.sysctl("ipv4/ip_local_port_range", "45000 60999")
         self.gateway.ip(f"link add outside type veth peer name eth0 netns {self.client.path}",
                         f"link add inside type veth peer name eth0 netns {self.server.path}",
                         f"addr add {GATEWAY}/24 dev outside",
