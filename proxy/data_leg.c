@@ -11,6 +11,7 @@
 
 #define PORT_FTPDATA 20	   /* RFC 959 s5.2: the supervisor binds to no other for us */
 #define RANDOM_FROM  10000 /* of ports that we choose ourselves */
+#define CHOICES	     8	   /* of such a port */
 #define HOLE_SLACK   2u	   /* seconds that the kernel keeps a hole longer than we do */
 #define ACCEPT_ONCE  16
 #define UNREAD_MAX   (1u << 30)
@@ -222,20 +223,6 @@ listening(struct leg *l, const struct endpoint *at)
 }
 
 static void
-on_hole(void *arg, const struct data_answer *a)
-{
-	struct leg *l = arg;
-
-	l->request = NULL;
-	if (a->fd >= 0)
-		close(a->fd); /* none belongs to such an answer */
-	if (a->result == IPC_DATA_DONE)
-		listening(l, &l->hole.at);
-	else
-		fail(l, "no_hole");
-}
-
-static void
 on_listening_socket(void *arg, const struct data_answer *a)
 {
 	struct leg *l = arg;
@@ -264,13 +251,6 @@ ask(struct leg *l, const struct ipc_message *m,
 		fail(l, "no_hole");
 }
 
-static bool
-has_own_port(const struct leg *l)
-{
-	return l->arrival->forward != NULL ||
-	       (l->arrival->mode == INTERCEPT_REDIRECT && l->which == DATA_SERVER);
-}
-
 static uint32_t
 kernel_seconds(unsigned seconds)
 {
@@ -278,13 +258,35 @@ kernel_seconds(unsigned seconds)
 							   : seconds + HOLE_SLACK;
 }
 
+/*
+ * A port of our own choice, and nobody else's hole. Where the address is the gateway's (redirect)
+ * it is one of those that are kept free for that.
+ */
+static void
+choose_port(struct leg *l)
+{
+	const struct ftp_config *ftp = &l->shared->config->ftp;
+	bool ours = l->arrival->mode == INTERCEPT_REDIRECT;
+	unsigned from = ours ? ftp->data_ports_from : RANDOM_FROM;
+	unsigned to = ours ? ftp->data_ports_to : UINT16_MAX;
+
+	l->choices++;
+	for (unsigned i = 0; i < CHOICES; i++) {
+		l->hole.at.port = (uint16_t)(from + arc4random_uniform(to - from + 1));
+		if (!data_holes_awaits(l->shared->holes, &l->hole.from, &l->hole.at))
+			return;
+	}
+}
+
+static void on_hole(void *, const struct data_answer *);
+
 /* Registered before the kernel knows: the connection may come ahead of the answer. */
 static void
-expect(struct leg *l, unsigned seconds)
+expect(struct leg *l)
 {
 	struct ipc_message m = {.type = IPC_DATA_EXPECT,
 	    .a = data_requests_number(l->shared->requests),
-	    .b = kernel_seconds(seconds),
+	    .b = kernel_seconds((unsigned)l->seconds),
 	    .flow = {l->hole.from, l->hole.at.ip, l->hole.at.port}};
 
 	if (l->hole.from.family != l->hole.at.ip.family || l->hole.at.port < IPC_DATA_PORT_MIN) {
@@ -302,6 +304,26 @@ expect(struct leg *l, unsigned seconds)
 	ask(l, &m, on_hole);
 }
 
+/* Another worker's session may have the port that was chosen. */
+static void
+on_hole(void *arg, const struct data_answer *a)
+{
+	struct leg *l = arg;
+
+	l->request = NULL;
+	if (a->fd >= 0)
+		close(a->fd); /* none belongs to such an answer */
+	if (a->result == IPC_DATA_DONE) {
+		listening(l, &l->hole.at);
+	} else if (a->result == IPC_DATA_FAILED && l->choices > 0 && l->choices < CHOICES) {
+		data_holes_leave(&l->awaited);
+		choose_port(l);
+		expect(l);
+	} else {
+		fail(l, "no_hole");
+	}
+}
+
 void
 leg_listen(struct leg *l, const struct data_hole *hole, unsigned seconds)
 {
@@ -310,15 +332,15 @@ leg_listen(struct leg *l, const struct data_hole *hole, unsigned seconds)
 	l->state = LEG_OPENING;
 	l->hole = *hole;
 	start_timer(l, seconds);
-	if (has_own_port(l)) {
+	if (l->arrival->forward != NULL) {
 		m.a = data_requests_number(l->shared->requests);
 		ask(l, &m, on_listening_socket);
 		return;
 	}
+	l->choices = 0;
 	if (hole->at.port == 0)
-		l->hole.at.port =
-		    (uint16_t)(RANDOM_FROM + arc4random_uniform(UINT16_MAX - RANDOM_FROM + 1));
-	expect(l, seconds);
+		choose_port(l);
+	expect(l);
 }
 
 /* ---- dialling ---- */
