@@ -59,7 +59,7 @@ SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/vectors/*.c)
+	tests/vectors/fake_data.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -163,8 +163,9 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
-# the gate is a room further right than the parsers
+# the gates are a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_ftp_gate $(BUILD)/fuzzer/fuzz_ftp_gate: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
 
 ## bench-decoders: MB/s of the transfer decoders, beside SHA-256

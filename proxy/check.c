@@ -8,6 +8,7 @@
 #include "address.h"
 #include "budget.h"
 #include "channel.h"
+#include "check_ftp.h"
 #include "cli.h"
 #include "config_text.h"
 #include "interception.h"
@@ -20,11 +21,14 @@
  * queue and what one event adds to it (a reply at most), and in the dialogue a line and a reply.
  */
 static size_t
-session_octets(const struct smtp_limits *l)
+session_octets(const struct config *c)
 {
-	size_t line = l->auth_line > l->line ? l->auth_line : l->line;
+	const struct smtp_limits *smtp = &c->smtp.dialogue;
+	size_t line = smtp->auth_line > smtp->line ? smtp->auth_line : smtp->line;
+	size_t mail = 2 * smtp->reply + line,
+	       files = 2 * c->ftp.dialogue.reply + c->ftp.dialogue.line;
 
-	return 2 * (size_t)CHANNEL_MEMORY_MAX + 2 * l->reply + line;
+	return 2 * (size_t)CHANNEL_MEMORY_MAX + (mail > files ? mail : files);
 }
 
 static void
@@ -47,7 +51,7 @@ print_processes(const struct config *c)
 static void
 print_memory(const struct config *c, const struct budget *budget)
 {
-	size_t each = session_octets(&c->smtp.dialogue);
+	size_t each = session_octets(c);
 
 	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
 	       "them at once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
@@ -70,8 +74,8 @@ print_sessions(const struct config *c)
 	else
 		printf(
 		    "which is what a limit of %lu open files has room for,\n#   %u of them being "
-		    "kept for everything else.\n",
-		    budget.limit, budget.reserved);
+		    "kept for everything else. A session of FTP may need as many as %d others.\n",
+		    budget.limit, budget.reserved, BUDGET_PER_FTP_SESSION / BUDGET_PER_SESSION);
 	print_memory(c, &budget);
 }
 
@@ -146,12 +150,13 @@ proxy_words(const struct forward *f)
 	return words[f->send_proxy];
 }
 
-/* A server that has to take the gateway for the client. */
+/* A mail server that has to take the gateway for the client. */
 static bool
 hides_clients(const struct config *c)
 {
 	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].send_proxy == SEND_PROXY_NO)
+		if (c->forwards[i].protocol == PROTOCOL_SMTP &&
+		    c->forwards[i].send_proxy == SEND_PROXY_NO)
 			return true;
 	return c->mode == INTERCEPT_REDIRECT;
 }
@@ -312,6 +317,7 @@ print_all(const struct config *c)
 	interception_advice(c, print_advice, NULL);
 	print_forwards(c);
 	print_checks(c);
+	check_print_ftp(c, stdout);
 	print_processes(c);
 	print_sessions(c);
 	putchar('\n');

@@ -21,6 +21,27 @@ config_is_roots_own(const struct config *c, FILE *err)
 	return false;
 }
 
+static bool
+is_spoken(enum protocol p)
+{
+	return relay_ops_of(p) != NULL;
+}
+
+static void
+say_not_spoken(const char *file, const struct forward *f, FILE *err)
+{
+	const char *between = "";
+
+	fprintf(err, "%s: forward \"%s\": protocol %s needs a later version; this one speaks ",
+	    file, f->name, protocol_name(f->protocol));
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++)
+		if (is_spoken((enum protocol)p)) {
+			fprintf(err, "%s%s", between, protocol_name((enum protocol)p));
+			between = ", ";
+		}
+	fputc('\n', err);
+}
+
 bool
 config_can_run(const struct config *c, FILE *err)
 {
@@ -36,11 +57,8 @@ config_can_run(const struct config *c, FILE *err)
 		return false;
 	}
 	for (size_t i = 0; i < c->n_forwards; i++)
-		if (relay_ops_of(c->forwards[i].protocol) == NULL) {
-			fprintf(err,
-			    "%s: forward \"%s\": protocol %s needs a later version; this "
-			    "one speaks smtp\n",
-			    file, c->forwards[i].name, protocol_name(c->forwards[i].protocol));
+		if (!is_spoken(c->forwards[i].protocol)) {
+			say_not_spoken(file, &c->forwards[i], err);
 			return false;
 		}
 	return true;

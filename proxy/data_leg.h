@@ -21,6 +21,7 @@
 #include "arrival.h"
 #include "clients.h"
 #include "data.h"
+#include "data_farewell.h"
 #include "data_holes.h"
 #include "data_requests.h"
 #include "socket_stock.h"
@@ -34,6 +35,7 @@ struct data_shared {
 	struct clients *clients;
 	struct socket_stock *stock; /* NULL: nothing is taken off the wire */
 	struct data_pipes *pipes;
+	struct data_farewells *farewells;
 };
 
 enum leg_state { LEG_NONE, LEG_OPENING, LEG_OPEN };
@@ -59,6 +61,7 @@ struct leg {
 	struct stock_waiter waiter;
 	bool connecting; /* the client's row counts it */
 	struct data_hole hole;
+	unsigned choices; /* ports that were tried; 0: the hole names one */
 	struct data_dial dial;
 };
 
@@ -69,5 +72,7 @@ void leg_listen(struct leg *, const struct data_hole *, unsigned seconds);
 void leg_dial(struct leg *, const struct data_dial *, unsigned seconds);
 /* Back to LEG_NONE; reset: the peer must not take what it has for whole. Tells nothing. */
 void leg_close(struct leg *, bool reset);
+/* The same of one whose transfer has ended well, with its FIN: its peer closes in its own time. */
+void leg_part(struct leg *);
 
 #endif

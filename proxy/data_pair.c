@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "data_passed.h"
 #include "data_pump.h"
 
 #define NEWS_MAX     12
@@ -19,8 +20,7 @@ struct data_pair {
 	struct data_count count;
 	/* let by: */
 	struct endpoint server;
-	uint32_t number; /* 0: not let by */
-	struct data_request *request;
+	struct data_passed passed;
 
 	struct data_news news[NEWS_MAX]; /* not told yet */
 	size_t n_news;
@@ -65,11 +65,20 @@ stop_pump(struct data_pair *p)
 }
 
 static void
-close_both(struct data_pair *p, bool reset)
+reset_both(struct data_pair *p)
 {
 	stop_pump(p);
-	leg_close(&p->legs[DATA_CLIENT], reset);
-	leg_close(&p->legs[DATA_SERVER], reset);
+	leg_close(&p->legs[DATA_CLIENT], true);
+	leg_close(&p->legs[DATA_SERVER], true);
+	p->over = true;
+}
+
+static void
+end_well(struct data_pair *p)
+{
+	stop_pump(p);
+	leg_close(&p->legs[source_of(p)], false);
+	leg_part(&p->legs[source_of(p) == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT]);
 	p->over = true;
 }
 
@@ -125,9 +134,9 @@ static void
 act_on(struct data_pair *p, const struct data_news *news)
 {
 	if (news->what == DATA_DONE)
-		close_both(p, false);
+		end_well(p);
 	else if (news->what == DATA_CUT)
-		close_both(p, true);
+		reset_both(p);
 }
 
 static void
@@ -163,77 +172,51 @@ on_leg(void *arg, const struct data_news *news)
 /* ---- let by ---- */
 
 static void
-on_let_by(void *arg, const struct data_answer *a)
+on_let_by(void *arg, bool done)
 {
 	struct data_pair *p = arg;
-	bool done = a->result == IPC_DATA_DONE;
 	const struct data_news news = {.what = done ? DATA_LISTENING : DATA_UNREACHABLE,
 	    .leg = DATA_CLIENT,
 	    .at = p->server,
 	    .why = done ? NULL : "no_hole"};
 
-	p->request = NULL;
 	tell(p, &news);
+}
+
+static void
+passed_is_done(struct data_pair *p)
+{
+	const struct data_news done = {.what = DATA_DONE, .leg = source_of(p)};
+
+	tell(p, &done);
+}
+
+/* What the kernel counted, headers too, stands for both legs. */
+static void
+on_counted(void *arg, const uint64_t octets[2])
+{
+	struct data_pair *p = arg;
+
+	if (octets != NULL)
+		p->count.octets[DATA_CLIENT] = p->count.octets[DATA_SERVER] =
+		    octets[p->flow.dir == AN_C2S ? 0 : 1];
+	passed_is_done(p);
 }
 
 static bool
 let_by(struct data_pair *p, const struct endpoint *client, const struct endpoint *server,
     unsigned seconds)
 {
-	struct ipc_message m = {.type = IPC_DATA_PASS,
-	    .b = seconds > IPC_DATA_SECONDS_MAX ? IPC_DATA_SECONDS_MAX : seconds,
-	    .flow = {client->ip, server->ip, server->port}};
+	const struct ipc_flow f = {client->ip, server->ip, server->port};
 
 	if (p->owner.arrival->forward != NULL || p->owner.arrival->mode != INTERCEPT_TPROXY ||
-	    client->ip.family != server->ip.family)
+	    client->ip.family != server->ip.family || server->port < IPC_DATA_PORT_MIN)
 		return false;
-	m.a = data_requests_number(p->shared->requests);
-	p->request = data_requests_ask(p->shared->requests, &m, on_let_by, p);
-	if (p->request == NULL)
-		return false;
-	p->number = m.a;
+	p->passed.opened = on_let_by;
+	p->passed.counted = on_counted;
+	p->passed.arg = p;
 	p->server = *server;
-	return true;
-}
-
-/* What the kernel counted, headers too, stands for both legs. */
-static void
-on_counted(void *arg, const struct data_answer *a)
-{
-	struct data_pair *p = arg;
-	const struct data_news done = {.what = DATA_DONE, .leg = source_of(p)};
-
-	p->request = NULL;
-	if (a->result == IPC_DATA_DONE)
-		p->count.octets[DATA_CLIENT] = p->count.octets[DATA_SERVER] =
-		    a->octets[p->flow.dir == AN_C2S ? 0 : 1];
-	tell(p, &done);
-}
-
-static void
-ask_count(struct data_pair *p)
-{
-	struct ipc_message m = {.type = IPC_DATA_COUNT, .a = p->number};
-	const struct data_news done = {.what = DATA_DONE, .leg = source_of(p)};
-
-	if (p->request != NULL)
-		data_request_cancel(p->request);
-	p->request = data_requests_ask(p->shared->requests, &m, on_counted, p);
-	if (p->request == NULL)
-		tell(p, &done);
-}
-
-static void
-end_let_by(struct data_pair *p)
-{
-	const struct ipc_message forget = {.type = IPC_DATA_FORGET, .a = p->number};
-
-	if (p->request != NULL)
-		data_request_cancel(p->request);
-	p->request = NULL;
-	if (p->number != 0)
-		data_requests_post(p->shared->requests, &forget);
-	p->number = 0;
+	return data_passed_open(&p->passed, p->shared->base, p->shared->requests, &f, seconds);
 }
 
 /* ---- what the gate asks for ---- */
@@ -288,9 +271,9 @@ static void
 release(struct data_pair *p)
 {
 	p->released = true;
-	if (p->number != 0)
-		ask_count(p);
-	else if (p->pump != NULL)
+	if (p->passed.number != 0 && !data_passed_count(&p->passed))
+		passed_is_done(p);
+	else if (p->passed.number == 0 && p->pump != NULL)
 		data_pump_release(p->pump);
 }
 
@@ -309,8 +292,8 @@ forget_news(struct data_pair *p, enum data_leg which)
 static void
 reset(struct data_pair *p)
 {
-	end_let_by(p);
-	close_both(p, true);
+	data_passed_close(&p->passed);
+	reset_both(p);
 	p->n_news = 0;
 }
 

@@ -13,7 +13,7 @@
 
 #define DATA_PIPE	 (1u << 20)   /* octets asked of the kernel: 256 segments of any size */
 #define DATA_PIPE_OCTETS (256u << 10) /* of a transfer in its pipe at most */
-#define DATA_PIPES_SPARE 16	      /* empty ones that are kept */
+#define DATA_PIPES_SPARE 8	      /* empty ones that are kept */
 
 struct data_pipe {
 	int in, out; /* written to; read from */

@@ -57,8 +57,7 @@ ftp_channel_forget(struct ftp_gate *g)
 {
 	close_pair(g);
 	g->agreed = (struct ftp_agreement){.client = FTP_WAY_NONE};
-	for (enum data_leg leg = DATA_CLIENT; leg < DATA_LEGS; leg++)
-		g->transfer.open[leg] = false;
+	g->transfer = (struct ftp_transfer){.verb = NULL}; /* legs that were open already */
 	ftp_enter(g, FTP_IDLE);
 }
 

@@ -98,12 +98,12 @@ refuse(
 	struct relay *r = &g->relay;
 
 	ftp_record_verdict(g, x, v);
-	if (!is_choice(v->reason)) {
+	if (!is_choice(v->reason))
 		ftp_count_error(g);
+	if (strcmp(v->reason, "bounce") == 0 || strcmp(v->reason, "low_port") == 0) {
+		ftp_anomaly(g, AN_FTP_BOUNCE, AN_C2S, ev->off, x->verb->name);
 		r->env->refused(r->env->arg, r);
 	}
-	if (strcmp(v->reason, "bounce") == 0 || strcmp(v->reason, "low_port") == 0)
-		ftp_anomaly(g, AN_FTP_BOUNCE, AN_C2S, ev->off, x->verb->name);
 	if (ftp_fault_ends(ev->ftp->fault)) {
 		ftp_say_to(g, x, v->reply);
 		relay_end(r, "client_protocol", WISH_CLOSE, WISH_RESET);

@@ -46,6 +46,7 @@ struct ftp_exchange {
 	char *word, *args;		 /* as the client wrote them; args NULL: none, or secret */
 	char *path;			 /* full, of verbs that have one, at the time it came in */
 	uint64_t slot;			 /* in the dialogue; with at_server: of the replies to it */
+	bool secret;			 /* its arguments reach no record */
 	bool at_server;			 /* it was forwarded */
 	bool taken;	    /* the dialogue was told that it is answered here (ftp_answered()) */
 	uint16_t data_port; /* PORT, 227, ...: what the client said or was told; 0: none */
@@ -129,16 +130,17 @@ struct ftp_gate {
 	struct data_pair *pair; /* of the agreement, until a transfer takes it */
 
 	struct ftp_path directory;
-	char *user, *client_name; /* CLNT, CSID */
-	bool logged_in, epsv_all, ascii;
+	char *user; /* of the last USER that the server took; NULL: none */
+	bool epsv_all, ascii;
 	bool quit; /* the client said so */
 	bool left; /* and the server said goodbye */
 	bool client_spoke_tls;
-	bool own_words;	  /* the reply being handled is ours, in the place of the server's */
-	uint64_t scanned; /* stream offset up to which whole lines of the client are counted */
-	size_t lines;	  /* of them, those that are not looked at yet */
-	size_t behind;	  /* octets that came in behind the event being handled */
-	uint64_t restart; /* REST, for the next transfer */
+	bool own_words;	   /* the reply being handled is ours, in the place of the server's */
+	uint64_t scanned;  /* stream offset up to which whole lines of the client are counted */
+	size_t lines;	   /* of them, those that are not looked at yet */
+	size_t behind;	   /* octets that came in behind the event being handled */
+	uint64_t restart;  /* REST, for the next transfer */
+	uint64_t abor_due; /* env->now() when ftp_abor_expired() is to be called; 0: never */
 
 	unsigned errors, anomalies;
 	uint64_t asked,
@@ -240,6 +242,8 @@ void ftp_transfer_news(struct ftp_gate *, const struct data_news *);
 void ftp_transfer_abort(struct ftp_gate *);
 /* transfer.due has come. */
 void ftp_transfer_expired(struct ftp_gate *);
+/* abor_due has come: the server has no answer to ABOR. */
+void ftp_abor_expired(struct ftp_gate *);
 /* A final reply to SIZE or DELE, the gateway's own, on behalf of the transfer. */
 void ftp_transfer_own_reply(struct ftp_gate *, const struct an_event *);
 /* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant.
@@ -257,11 +261,8 @@ bool ftp_content_may_refuse(const struct ftp_gate *);
 void ftp_content_begin(struct ftp_gate *);
 /* Octets of transfer.pair, for relay_ops.data_octets(). */
 void ftp_content(struct ftp_gate *, struct span octets);
-/*
- * All octets are known: may they go? False: reply (a buffer of VERDICT_REPLY_MAX + 1) is what the
- * client is told.
- */
-bool ftp_content_passes(struct ftp_gate *, char *reply);
+/* All octets are known: may they go? False: transfer.verdict has what the client is told. */
+bool ftp_content_passes(struct ftp_gate *);
 
 /* ---- ftp_records.c ---- */
 

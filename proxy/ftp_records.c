@@ -32,6 +32,19 @@ full_path(const struct ftp_gate *g, struct span name)
 	return text;
 }
 
+/* What some servers change passwords with has no verb of its own. */
+static bool
+is_secret(const struct ftp_detail *d)
+{
+	static const char *const words[] = {"PSWD", "PASSWD", "CPWD", "GPASS"};
+	struct span rest = d->args, word = span_word(&rest);
+
+	for (size_t i = 0; d->verb->verb == FTP_SITE && i < sizeof(words) / sizeof(words[0]); i++)
+		if (span_ieq(word, span_str(words[i])))
+			return true;
+	return d->verb->secret;
+}
+
 bool
 ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
@@ -42,11 +55,12 @@ ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_e
 	if (d->word.n == 0) /* what makes no line may have any octets in it */
 		return true;
 	x->word = keep(d->word);
-	if (d->args.n > 0 && !d->verb->secret)
+	x->secret = is_secret(d);
+	if (d->args.n > 0 && !x->secret)
 		x->args = keep(d->args);
 	if (x->args != NULL && d->verb->path)
 		x->path = full_path(g, d->args);
-	return x->word != NULL && (x->args != NULL || d->args.n == 0 || d->verb->secret);
+	return x->word != NULL && (x->args != NULL || d->args.n == 0 || x->secret);
 }
 
 void
@@ -100,7 +114,7 @@ write_exchange(struct ftp_gate *g, const struct ftp_exchange *x)
 	struct record_ftp_reply replies[FTP_REPLIES_MAX];
 	struct record_ftp record = {.command = command_of(x),
 	    .args = text_of(x->args),
-	    .secret = x->verb->secret,
+	    .secret = x->secret,
 	    .replies = replies,
 	    .n_replies = x->n_replies,
 	    .user = text_of(g->user),
@@ -170,6 +184,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .offset = t->restart,
 	    .duration_ms = ftp_now(g) - t->began,
 	    .outcome = ftp_transfer_outcome(t),
+	    .deleted = t->deleted,
 	    .reason = t->why,
 	    .code = t->told,
 	    .content = t->content,

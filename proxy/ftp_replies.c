@@ -162,19 +162,9 @@ class_of(const struct an_event *ev)
 	return ev->ftp->code / 100;
 }
 
-/* The text of the exchange is the gate's from here on. */
-static void
-take_text(char **to, char **from)
-{
-	free(*to);
-	*to = *from;
-	*from = NULL;
-}
-
 static void
 new_user(struct ftp_gate *g)
 {
-	g->logged_in = false;
 	g->restart = 0;
 	ftp_path_forget(&g->directory);
 	ftp_channel_forget(g);
@@ -187,8 +177,8 @@ on_user(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		char *name = x->args == NULL ? NULL : strdup(x->args);
 
 		new_user(g);
-		take_text(&g->user, &name);
-		g->logged_in = ev->ftp->code == 230 || ev->ftp->code == 232;
+		free(g->user);
+		g->user = name;
 	}
 	ftp_pass_reply(g, ev);
 }
@@ -203,8 +193,6 @@ on_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		ftp_count_error(g);
 	else if (x->verb->verb == FTP_PASS)
 		r->env->take_back(r->env->arg, r, CLIENT_LOGIN);
-	if (class_of(ev) == 2)
-		g->logged_in = true;
 	ftp_pass_reply(g, ev);
 }
 
@@ -265,14 +253,6 @@ on_rest(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	ftp_pass_reply(g, ev);
 }
 
-static void
-on_client_name(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
-{
-	if (class_of(ev) == 2)
-		take_text(&g->client_name, &x->args);
-	ftp_pass_reply(g, ev);
-}
-
 static bool
 keep_feature(void *arg, struct span keyword, struct span params, struct span *instead)
 {
@@ -319,7 +299,7 @@ on_auth(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	bool client = channel_input(&g->relay.client).n > 0, server = g->behind > 0;
 
 	(void)x;
-	if (ev->ftp->code != 234) {
+	if (ftp_state(g->dialogue) != FTP_ST_OPAQUE) {
 		if (class_of(ev) >= 4)
 			ftp_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off, NULL);
 		ftp_pass_reply(g, ev);
@@ -338,8 +318,8 @@ static void
 on_quit(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
 	(void)x;
+	g->left = class_of(ev) == 2;
 	ftp_pass_reply(g, ev);
-	g->left = true;
 }
 
 static const struct {
@@ -359,10 +339,9 @@ static const struct {
     {FTP_XPWD, on_directory},
     {FTP_TYPE, on_type},
     {FTP_REST, on_rest},
-    {FTP_CLNT, on_client_name},
-    {FTP_CSID, on_client_name},
     {FTP_FEAT, on_feat},
     {FTP_SYST, on_banner},
+    {FTP_HOST, on_banner},
     {FTP_AUTH, on_auth},
     {FTP_QUIT, on_quit},
 };

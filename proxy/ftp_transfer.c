@@ -15,13 +15,17 @@
 #include <stdlib.h>
 
 #define NO_CONNECTION "425 Can't open data connection."
+#define REFUSED	      "550 File refused."
 #define BROKEN	      "426 Data connection closed; transfer aborted."
 
 /*
- * A server that could not be reached may have refused the command at the same moment: its own word
- * is better than ours, if it comes so soon (milliseconds).
+ * Milliseconds for the server's own word, which is better than ours: one that could not be reached
+ * may have refused the command at the same moment, and one that was told to abort may do so.
  */
-#define LAST_WORD_MS 2000
+#define LAST_WORD_MS 1000
+
+/* Milliseconds for the answer to ABOR behind that to the transfer; Pure-FTPd has one for both. */
+#define ABOR_ANSWER_MS 3000
 
 void
 ftp_enter(struct ftp_gate *g, enum ftp_stage stage)
@@ -81,6 +85,32 @@ ftp_transfer_outcome(const struct ftp_transfer *t)
 	return t->finished && t->server_code != 0 ? "complete" : "cut";
 }
 
+/* The client is told, if it was not yet. reply NULL: what the server said, which is held. */
+static void
+tell(struct ftp_gate *g, const char *reply)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (g->exchange.verb == NULL)
+		return;
+	t->told = reply == NULL ? t->server_code : (unsigned)strtoul(reply, NULL, 10);
+	if (g->held_code >= 200)
+		ftp_release_reply(g, reply);
+	else if (reply != NULL)
+		ftp_say(g, reply);
+}
+
+/* In place of what the server said; NULL: that. */
+static const char *
+own_reply(const struct ftp_transfer *t)
+{
+	if (t->refused)
+		return t->verdict == NULL ? REFUSED : t->verdict->reply;
+	if (t->server_code >= 400 || t->finished)
+		return NULL;
+	return t->unreachable ? NO_CONNECTION : BROKEN;
+}
+
 static void
 note_stray(struct ftp_gate *g)
 {
@@ -90,8 +120,9 @@ note_stray(struct ftp_gate *g)
 		ftp_anomaly(g, AN_FTP_DATA_STRAY, is_upload(t) ? AN_S2C : AN_C2S, 0, t->verb->name);
 }
 
+/* Without a word to the client, if it was not told anything. */
 static void
-transfer_over(struct ftp_gate *g)
+forget_transfer(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 
@@ -108,6 +139,13 @@ transfer_over(struct ftp_gate *g)
 	ftp_enter(g, FTP_IDLE);
 }
 
+static void
+transfer_over(struct ftp_gate *g)
+{
+	tell(g, own_reply(&g->transfer));
+	forget_transfer(g);
+}
+
 /* An upload that was refused leaves a piece at the server; what was there before is never touched.
  */
 static bool
@@ -121,32 +159,17 @@ cleans_up(struct ftp_gate *g)
 	return true;
 }
 
-/* The client is told, if it was not yet. reply NULL: what the server said, which is held. */
-static void
-tell(struct ftp_gate *g, const char *reply)
-{
-	struct ftp_transfer *t = &g->transfer;
-
-	if (g->exchange.verb == NULL)
-		return;
-	t->told = reply == NULL ? t->server_code : (unsigned)strtoul(reply, NULL, 10);
-	if (g->held_code >= 200)
-		ftp_release_reply(g, reply);
-	else if (reply != NULL)
-		ftp_say(g, reply);
-}
-
-/* Both are known: the fate of the octets, and the server's last word (held, if anybody waits). */
+/* Both are known: the fate of the octets, and the server's last word. */
 static void
 conclude(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
-	const char *reply = NULL;
 
-	if (t->server_code < 400 && !t->finished)
-		reply = t->unreachable ? NO_CONNECTION : BROKEN;
+	if (g->stage == FTP_FLOWING && t->open[DATA_CLIENT] && t->open[DATA_SERVER])
+		t->cut = true; /* octets were on their way */
 	t->due = 0;
-	tell(g, reply);
+	if (t->aborted)
+		g->abor_due = ftp_now(g) + ABOR_ANSWER_MS;
 	if (!cleans_up(g))
 		transfer_over(g);
 }
@@ -155,6 +178,7 @@ conclude(struct ftp_gate *g)
 static void
 octets_over(struct ftp_gate *g)
 {
+	g->transfer.due = 0;
 	ftp_enter(g, FTP_ENDING);
 	if (g->transfer.server_code != 0)
 		conclude(g);
@@ -247,23 +271,43 @@ ftp_transfer_own_reply(struct ftp_gate *g, const struct an_event *ev)
 
 /* ---- what the server says ---- */
 
-/* RFC 1123 s4.1.2.9: "125 FILE: name", "150 FILE: name"; it is a file of this session's. */
+/* "150 FILE: name" (RFC 1123 s4.1.2.9), in any line of a reply; empty: it has none. */
+static struct span
+name_in(struct span lines)
+{
+	struct span label = span_str("FILE:");
+
+	while (lines.n > 0) {
+		ptrdiff_t end = span_find(lines, '\n');
+		struct span line = end < 0 ? lines : span_first(lines, (size_t)end);
+		struct span text = span_trim(span_from(line, 4)); /* code, blank or hyphen */
+
+		if (span_istarts(text, label)) {
+			text = span_trim(span_from(text, label.n));
+			if (text.n > 0 && text.p[text.n - 1] == '\r')
+				text.n--;
+			return text;
+		}
+		lines = span_from(lines, end < 0 ? lines.n : (size_t)end + 1);
+	}
+	return SPAN_NONE;
+}
+
+/* STOU: the server says what it calls the file, in its first word or in its last. */
 static void
 learn_name(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct ftp_transfer *t = &g->transfer;
-	struct span text = span_trim(ev->ftp->text), label = span_str("FILE:");
+	struct span name = name_in(ev->octets);
 	struct buf path;
 
-	if (t->verb->verb != FTP_STOU || t->name != NULL || !span_istarts(text, label))
+	if (t->verb->verb != FTP_STOU || t->name != NULL || name.n == 0 ||
+	    span_find(name, '\0') >= 0)
 		return;
-	text = span_trim(span_from(text, label.n));
-	if (text.n == 0 || span_find(text, '\0') >= 0)
-		return;
-	t->name = strndup((const char *)text.p, text.n);
+	t->name = strndup((const char *)name.p, name.n);
 	t->created = t->name != NULL;
 	buf_init(&path, FTP_PATH_MAX + 1);
-	if (ftp_path_of(&g->directory, text, &path, &t->path_cut))
+	if (ftp_path_of(&g->directory, name, &path, &t->path_cut))
 		t->path = strndup((const char *)path.p, path.n);
 	buf_free(&path);
 }
@@ -336,9 +380,12 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 	struct ftp_transfer *t = &g->transfer;
 
 	t->server_code = ev->ftp->code;
+	learn_name(g, ev);
 	if (g->stage == FTP_OPENING && t->server_code < 400)
 		start_flow(g); /* without a 1xx */
-	if (g->exchange.verb != NULL)
+	if (t->refused)	       /* it may have to wait until the file is deleted */
+		ftp_record_reply(&g->exchange, t->server_code, ev->octets, RECORD_SERVER);
+	else if (g->exchange.verb != NULL)
 		ftp_hold_reply(g, ev);
 	if (is_decided(g))
 		conclude(g);
@@ -385,7 +432,6 @@ leg_is_unreachable(struct ftp_gate *g, const struct data_news *news)
 	t->why = news->why;
 	data_of(g)->reset(t->pair);
 	if (!g->exchange.at_server) { /* the server never heard of it */
-		tell(g, NO_CONNECTION);
 		transfer_over(g);
 	} else if (t->server_code != 0) {
 		conclude(g);
@@ -414,16 +460,16 @@ static void
 source_has_ended(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
-	char reply[VERDICT_REPLY_MAX + 1];
 
-	if (ftp_content_passes(g, reply)) {
+	if (ftp_content_passes(g)) {
 		data_of(g)->release(t->pair);
 		return;
 	}
 	t->refused = true;
 	t->why = "content";
 	data_of(g)->reset(t->pair);
-	tell(g, reply);
+	if (t->server_code != 0) /* it is held, and so is what comes behind it */
+		tell(g, own_reply(t));
 	octets_over(g);
 }
 
@@ -466,26 +512,66 @@ ftp_transfer_news(struct ftp_gate *g, const struct data_news *news)
 	}
 }
 
+static void
+break_off(struct ftp_gate *g)
+{
+	g->transfer.due = 0;
+	data_of(g)->reset(g->transfer.pair);
+	octets_over(g);
+}
+
 void
 ftp_transfer_abort(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 
-	if (!is_running(g) || g->stage == FTP_ENDING)
+	if (!is_running(g))
 		return;
 	t->aborted = true;
-	if (g->agreed.let_by || (t->server_code == 0 && !client_is_being_dialled(g)))
-		return; /* the server's answer decides */
-	data_of(g)->reset(t->pair);
-	octets_over(g);
+	if (g->stage == FTP_ENDING || g->agreed.let_by)
+		return;
+	if (t->server_code != 0 || client_is_being_dialled(g))
+		break_off(g);
+	else
+		t->due = ftp_now(g) + LAST_WORD_MS; /* the server's answer decides */
 }
 
+/*
+ * Time is up: for a server that cannot be reached to say so itself, or for one that was told to
+ * abort. Many a server hears of that only when its data connection goes.
+ */
 void
 ftp_transfer_expired(struct ftp_gate *g)
 {
 	g->transfer.due = 0;
 	if (g->stage == FTP_ENDING)
 		tell(g, NO_CONNECTION);
+	else if (g->transfer.aborted)
+		break_off(g);
+}
+
+static struct ftp_exchange *
+abor_that_waits(struct ftp_gate *g)
+{
+	if (g->exchange.verb != NULL && g->exchange.verb->verb == FTP_ABOR)
+		return &g->exchange;
+	for (unsigned i = 0; i < g->n_meanwhile; i++)
+		if (g->meanwhile[i].verb->verb == FTP_ABOR)
+			return &g->meanwhile[i];
+	return NULL;
+}
+
+/* Without this the server's next reply would be taken for that to ABOR, and all others shifted. */
+void
+ftp_abor_expired(struct ftp_gate *g)
+{
+	struct ftp_exchange *abor = abor_that_waits(g);
+
+	g->abor_due = 0;
+	if (abor == NULL || ftp_oldest_verb(g->dialogue)->verb != FTP_ABOR)
+		return;
+	ftp_answered_oldest(g->dialogue, 226);
+	ftp_say_to(g, abor, "226 Abort successful.");
 }
 
 void
@@ -497,5 +583,5 @@ ftp_transfer_finish(struct ftp_gate *g)
 		return;
 	if (!t->finished && !t->refused && !t->unreachable && t->why == NULL)
 		t->why = "session_ended";
-	transfer_over(g);
+	forget_transfer(g);
 }

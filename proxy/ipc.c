@@ -24,31 +24,31 @@ struct rule {
 };
 
 #define SLOT_MAX     (WORKERS_MAX - 1)
-#define PORT_FTPDATA 20	  /* RFC 959 s5.2 */
-#define PORT_USER    1024 /* the first that is nobody's in particular: RFC 2577 s3 */
+#define PORT_FTPDATA 20 /* RFC 959 s5.2 */
 
 static const struct rule rules[IPC_TYPE_COUNT] = {
-    [IPC_LISTENER] = {IPC_FROM_SUPERVISOR_TO_WORKER, 1, 1, 0, IPC_LISTEN_COUNT - 1, 0, UINT16_MAX},
-    [IPC_SERVE] = {IPC_FROM_SUPERVISOR_TO_WORKER, 0, 0, 0, 0, 0, 0},
-    [IPC_SOCKETS] = {IPC_FROM_SUPERVISOR_TO_WORKER, 1, IPC_FDS_MAX, 4, 6, 0, 0},
-    [IPC_RETIRE] = {IPC_FROM_SUPERVISOR_TO_WORKER, 0, 0, 0, UINT32_MAX, 0, 0},
-    [IPC_READY] = {IPC_FROM_WORKER, 0, 0, 0, 0, 0, 0},
-    [IPC_SERVING] = {IPC_FROM_WORKER, 0, 0, 0, 0, 0, 0},
-    [IPC_MORE_SOCKETS] = {IPC_FROM_WORKER, 0, 0, 4, 6, 1, IPC_SOCKETS_MAX},
+    [IPC_LISTENER] = {IPC_FROM_SUPERVISOR_TO_WORKER, 1, 1, 0, IPC_LISTEN_COUNT - 1, 0, UINT16_MAX,
+	FLOW_NONE},
+    [IPC_SERVE] = {IPC_FROM_SUPERVISOR_TO_WORKER, 0, 0, 0, 0, 0, 0, FLOW_NONE},
+    [IPC_SOCKETS] = {IPC_FROM_SUPERVISOR_TO_WORKER, 1, IPC_FDS_MAX, 4, 6, 0, 0, FLOW_NONE},
+    [IPC_RETIRE] = {IPC_FROM_SUPERVISOR_TO_WORKER, 0, 0, 0, UINT32_MAX, 0, 0, FLOW_NONE},
+    [IPC_READY] = {IPC_FROM_WORKER, 0, 0, 0, 0, 0, 0, FLOW_NONE},
+    [IPC_SERVING] = {IPC_FROM_WORKER, 0, 0, 0, 0, 0, 0, FLOW_NONE},
+    [IPC_MORE_SOCKETS] = {IPC_FROM_WORKER, 0, 0, 4, 6, 1, IPC_SOCKETS_MAX, FLOW_NONE},
     [IPC_DATA_EXPECT] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 1, IPC_DATA_SECONDS_MAX, FLOW_WHOLE},
     [IPC_DATA_PASS] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 1, IPC_DATA_SECONDS_MAX, FLOW_WHOLE},
-    [IPC_DATA_FORGET] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 0, 0},
-    [IPC_DATA_COUNT] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 0, 0},
+    [IPC_DATA_FORGET] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 0, 0, FLOW_NONE},
+    [IPC_DATA_COUNT] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 0, 0, FLOW_NONE},
     [IPC_DATA_LISTEN] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 0, 0, FLOW_LISTEN},
     [IPC_DATA_BIND] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 0, 0, FLOW_BIND},
     [IPC_DATA_ANSWER] = {IPC_FROM_SUPERVISOR_TO_WORKER, 0, 1, 0, UINT32_MAX, 0,
-	IPC_DATA_RESULTS - 1},
-    [IPC_LOG_FILE] = {IPC_FROM_SUPERVISOR_TO_LOGGER, 1, 1, 0, LOG_FILES - 1, 0, 0},
-    [IPC_LOG_PIPE] = {IPC_FROM_SUPERVISOR_TO_LOGGER, 1, 1, 0, UINT32_MAX, 0, 0},
-    [IPC_LOG_ROTATE] = {IPC_FROM_LOGGER, 0, 0, 0, IPC_ROTATE_COUNT - 1, 0, 0},
-    [IPC_LOG_CLOSED] = {IPC_FROM_LOGGER, 0, 0, 0, 0, 0, 0},
-    [IPC_BOARD] = {IPC_FROM_SUPERVISOR_TO_STATUS, 1, 1, 0, SLOT_MAX, 0, UINT32_MAX},
-    [IPC_BOARD_GONE] = {IPC_FROM_SUPERVISOR_TO_STATUS, 0, 0, 0, SLOT_MAX, 0, UINT32_MAX},
+	IPC_DATA_RESULTS - 1, FLOW_NONE},
+    [IPC_LOG_FILE] = {IPC_FROM_SUPERVISOR_TO_LOGGER, 1, 1, 0, LOG_FILES - 1, 0, 0, FLOW_NONE},
+    [IPC_LOG_PIPE] = {IPC_FROM_SUPERVISOR_TO_LOGGER, 1, 1, 0, UINT32_MAX, 0, 0, FLOW_NONE},
+    [IPC_LOG_ROTATE] = {IPC_FROM_LOGGER, 0, 0, 0, IPC_ROTATE_COUNT - 1, 0, 0, FLOW_NONE},
+    [IPC_LOG_CLOSED] = {IPC_FROM_LOGGER, 0, 0, 0, 0, 0, 0, FLOW_NONE},
+    [IPC_BOARD] = {IPC_FROM_SUPERVISOR_TO_STATUS, 1, 1, 0, SLOT_MAX, 0, UINT32_MAX, FLOW_NONE},
+    [IPC_BOARD_GONE] = {IPC_FROM_SUPERVISOR_TO_STATUS, 0, 0, 0, SLOT_MAX, 0, UINT32_MAX, FLOW_NONE},
 };
 
 bool
@@ -142,7 +142,7 @@ flow_fits(const struct ipc_flow *f, enum flow_kind kind)
 		return is_none(&f->source) && is_none(&f->destination) && f->port == 0;
 	case FLOW_WHOLE:
 		return is_host(&f->source) && is_host(&f->destination) &&
-		       f->source.family == f->destination.family && f->port >= PORT_USER;
+		       f->source.family == f->destination.family && f->port >= IPC_DATA_PORT_MIN;
 	case FLOW_LISTEN:
 		return is_none(&f->source) && is_host(&f->destination) && f->port == 0;
 	case FLOW_BIND:
@@ -165,7 +165,8 @@ values_fit(const struct ipc_message *m, size_t n)
 	case IPC_LOG_PIPE:
 		return m->a <= SLOT_MAX || m->a == IPC_SLOT_SUPERVISOR;
 	case IPC_LISTENER:
-		return (m->a != IPC_LISTEN_DATA4 && m->a != IPC_LISTEN_DATA6) || m->b >= PORT_USER;
+		return (m->a != IPC_LISTEN_DATA4 && m->a != IPC_LISTEN_DATA6) ||
+		       m->b >= IPC_DATA_PORT_MIN;
 	case IPC_DATA_ANSWER: /* one is of LISTEN or BIND, or of COUNT */
 		return (done || (n == 0 && m->octets[0] == 0 && m->octets[1] == 0)) &&
 		       (n == 0 || (m->octets[0] == 0 && m->octets[1] == 0));

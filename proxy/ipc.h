@@ -91,6 +91,7 @@ enum ipc_rotate { IPC_ROTATE_SIZE, IPC_ROTATE_AGE, IPC_ROTATE_COUNT };
 
 #define IPC_SOCKETS_MAX	     1024
 #define IPC_DATA_SECONDS_MAX 3600
+#define IPC_DATA_PORT_MIN    1024 /* of a flow; those below are some service's: RFC 2577 s3 */
 #define IPC_SLOT_SUPERVISOR  UINT32_MAX
 
 /* A connection that is going to come; all zero where the type has none. */

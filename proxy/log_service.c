@@ -220,7 +220,7 @@ rotation_is_due(const struct log_service *l)
 	return r->interval > 0 && clock_ms() - l->opened >= (uint64_t)r->interval * 1000u;
 }
 
-/* The xferlog goes with the log: what is in both is in files of the same number. */
+/* The xferlog goes with the log. */
 static void
 rotate(struct log_service *l)
 {

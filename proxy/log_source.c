@@ -28,7 +28,9 @@ log_source_free(struct log_source *s)
 		return;
 	if (s->fd >= 0)
 		close(s->fd);
-	log_source_free(s->xferlog);
+	if (s->xferlog != NULL)
+		free(s->xferlog->p);
+	free(s->xferlog);
 	free(s->p);
 	free(s);
 }

@@ -125,6 +125,7 @@ struct record_ftp_data {
 	uint64_t duration_ms;
 	/* A constant: "complete" and nothing else is a whole transfer; "cut", "refused", ... */
 	const char *outcome;
+	bool deleted;	    /* what there was of it at the server: it was refused */
 	const char *reason; /* or NULL */
 	unsigned code;	    /* of the last reply that the client heard; 0: none */
 	/*

@@ -221,6 +221,8 @@ whole_transfer(const struct record_ftp_data *d)
 		record_put_bool(data, "let_by", true);
 	put_amounts(data, d);
 	record_put(data, "outcome", d->outcome);
+	if (d->deleted)
+		record_put_bool(data, "deleted", true);
 	if (d->reason != NULL)
 		record_put(data, "reason", d->reason);
 	if (d->code != 0)

@@ -10,7 +10,6 @@ ftp_create(void)
 	if (g == NULL)
 		return NULL;
 	ftp_path_init(&g->directory);
-	buf_init(&g->held, RECORD_LINE_MAX);
 	g->ascii = true;
 	/* relay is its first member */
 	return (struct relay *)(void *)g;
@@ -25,7 +24,6 @@ ftp_destroy(struct relay *r)
 	ftp_path_free(&g->directory);
 	buf_free(&g->held);
 	free(g->user);
-	free(g->client_name);
 	free(g);
 }
 
@@ -36,6 +34,7 @@ begin(struct ftp_gate *g)
 	struct ftp_detail detail = {.verb = ftp_verb_row(FTP_NONE)};
 	struct an_event ev = {.kind = EV_COMMAND, .ftp = &detail};
 
+	buf_init(&g->held, ftp_config_of(g)->dialogue.reply);
 	g->dialogue = ftp_new(&ftp_config_of(g)->dialogue);
 	g->asked = g->acted = ftp_now(g);
 	if (g->dialogue == NULL || !ftp_exchange_begin(g, &g->exchange, &ev)) {
@@ -297,10 +296,11 @@ client_went(struct ftp_gate *g)
 
 	if (has_data(g) || g->held_code != 0)
 		relay_end(r, "client_aborted", WISH_RESET, WISH_RESET);
-	else if (r->opaque || r->peer[AN_C2S] == PEER_GONE || !is_busy(g))
-		relay_end(r, r->peer[AN_C2S] == PEER_GONE ? "client_reset" : "client_closed",
-		    WISH_CLOSE, WISH_CLOSE);
-	if (r->reason == NULL)
+	else if (r->peer[AN_C2S] == PEER_GONE)
+		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
+	else if (r->opaque || !is_busy(g))
+		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
+	else
 		return;
 	ftp_transfer_finish(g);
 	ftp_channel_forget(g);
@@ -417,6 +417,8 @@ next_due(const struct ftp_gate *g)
 		    "timeout_client");
 	if (g->transfer.due != 0)
 		sooner(&due, g->transfer.due, "transfer");
+	if (g->abor_due != 0)
+		sooner(&due, g->abor_due, "abor");
 	if (r->peer[AN_S2C] == PEER_CONNECTING)
 		return due; /* connects have their own end */
 	if (r->opaque)
@@ -455,6 +457,8 @@ ftp_expired(struct relay *r)
 		return;
 	if (strcmp(due.reason, "transfer") == 0) {
 		ftp_transfer_expired(g);
+	} else if (strcmp(due.reason, "abor") == 0) {
+		ftp_abor_expired(g);
 	} else if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
 		relay_end(r, due.reason, WISH_RESET, WISH_RESET);
 		ftp_transfer_finish(g);

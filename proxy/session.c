@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "budget.h"
 #include "clock.h"
 #include "data_pair.h"
 #include "proxy_protocol.h"
@@ -248,10 +249,25 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- one session ---- */
 
+/* Descriptors that a session may need. */
+static unsigned
+cost_of(enum protocol p)
+{
+	return p == PROTOCOL_FTP ? BUDGET_PER_FTP_SESSION : BUDGET_PER_SESSION;
+}
+
+bool
+sessions_full(const struct sessions *all)
+{
+	return all->count >= all->max ||
+	       (all->count > 0 && all->taken + BUDGET_PER_SESSION > all->descriptors);
+}
+
 static void
 end(struct session *s)
 {
 	struct sessions *all = s->all;
+	unsigned cost = cost_of(s->arrival->protocol);
 
 	connect_over(s);
 	close_side(&s->side[AN_C2S], false);
@@ -265,6 +281,7 @@ end(struct session *s)
 		s->next->link = s->link;
 	free(s);
 	all->count--;
+	all->taken -= cost;
 	all->ended(all->arg);
 }
 
@@ -457,7 +474,9 @@ under_pressure(void *arg)
 {
 	const struct sessions *all = arg;
 
-	return (uint64_t)all->count * 100u >= (uint64_t)all->max * all->config->limits.pressure;
+	return (uint64_t)all->count * 100u >= (uint64_t)all->max * all->config->limits.pressure ||
+	       (uint64_t)all->taken * 100u >=
+		   (uint64_t)all->descriptors * all->config->limits.pressure;
 }
 
 static void
@@ -499,6 +518,7 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .take_back = take_back,
 	    .pressed = under_pressure,
 	    .data = &all->data_ops,
+	    .ftp_servers = all->ftp_servers,
 	    .arg = all,
 	};
 }
@@ -636,8 +656,8 @@ identify(int fd, const struct arrival *a, struct record_session *rs)
 	struct sockaddr_storage local = {0};
 
 	if (a->forward == NULL) {
-		rs->server = arrival_destination(fd, a);
-		rs->up_server = rs->server;
+		rs->server = arrival_asked(fd, a);
+		rs->up_server = arrival_destination(fd, a);
 		return;
 	}
 	getsockname(fd, (struct sockaddr *)&local, &(socklen_t){sizeof(local)});
@@ -685,7 +705,7 @@ welcome(struct session *s, enum client_welcome how)
 	else if (s->all->unaudited(s->all->arg))
 		turn_away(s, "audit");
 	else if (s->arrival->forward == NULL &&
-		 arrival_is_loop(s->all->config, &s->relay->session.server))
+		 arrival_is_loop(s->all->config, &s->relay->session.up_server))
 		turn_away(s, "loop");
 	else
 		connect_server(s);
@@ -733,6 +753,7 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 		all->first->link = &s->next;
 	all->first = s;
 	all->count++;
+	all->taken += cost_of(a->protocol);
 	how = clients_enter(all->clients, &from.ip, session_now(NULL), &s->client);
 	welcome(s, how);
 	settle(s);

@@ -28,10 +28,12 @@ struct sessions {
 	bool (*unaudited)(void *arg);
 	struct socket_stock *stock; /* of sockets to servers; NULL: nothing is taken off the wire */
 	struct data_shared *data;   /* of FTP's data connections */
+	struct ftp_servers *ftp_servers; /* NULL: no memory for what they refuse */
 	struct data_ops data_ops;   /* filled in by sessions_init() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
 	unsigned max, count;
+	unsigned long descriptors, taken; /* for all, and of those that may need them */
 	uint64_t pressed; /* when idle sessions were last told that there are too many */
 	struct session *first;
 	/* A session is gone: there may be room for a new one. */
@@ -40,10 +42,12 @@ struct sessions {
 };
 
 /*
- * base, resolver, clients, stock, data, config, board, max, unaudited, ended and arg are set; log
- * is where records go.
+ * base, resolver, clients, stock, data, ftp_servers, config, board, max, descriptors, unaudited, ended and arg
+ * are set; log is where records go.
  */
 void sessions_init(struct sessions *, struct log_pipe *log);
+/* There is no room for one more. */
+bool sessions_full(const struct sessions *);
 /* Ends them all, with their records. */
 void sessions_end(struct sessions *);
 

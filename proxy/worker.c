@@ -12,6 +12,7 @@
 #include "budget.h"
 #include "config_handover.h"
 #include "data_pipe.h"
+#include "ftp_servers.h"
 #include "ipc.h"
 #include "listener.h"
 #include "log_state.h"
@@ -34,7 +35,8 @@ struct worker {
 	struct data_pipes pipes;
 	struct event *control, *drain, *tick;
 	struct board *board;
-	bool serving, retiring;
+	bool retiring;
+	bool full; /* nobody is accepted: there is no room */
 	int code;
 };
 
@@ -57,6 +59,7 @@ end_loop(struct worker *w, int code)
 static void
 accept_more(struct worker *w, bool more)
 {
+	w->full = !more;
 	for (size_t i = 0; i < w->n_listeners; i++)
 		listener_pause(w->listeners[i], !more);
 }
@@ -67,7 +70,7 @@ on_accepted(void *arg, int fd, const struct sockaddr *client, const struct arriv
 	struct worker *w = arg;
 
 	session_open(&w->sessions, fd, client, a);
-	if (w->sessions.count >= w->sessions.max)
+	if (sessions_full(&w->sessions))
 		accept_more(w, false);
 }
 
@@ -75,7 +78,7 @@ static void
 on_data_accepted(void *arg, int fd, const struct sockaddr *peer, const struct arrival *a)
 {
 	struct worker *w = arg;
-	const struct endpoint from = address_endpoint(peer), at = arrival_destination(fd, a);
+	const struct endpoint from = address_endpoint(peer), at = arrival_asked(fd, a);
 
 	data_holes_came(w->data.holes, fd, &from, &at);
 }
@@ -87,7 +90,7 @@ on_session_ended(void *arg)
 
 	if (w->retiring && w->sessions.count == 0)
 		end_loop(w, 0);
-	else if (w->serving && !w->retiring && w->sessions.count + 1 == w->sessions.max)
+	else if (w->full && !w->retiring && !sessions_full(&w->sessions))
 		accept_more(w, true);
 }
 
@@ -187,7 +190,6 @@ add_listener(struct worker *w, const struct ipc_message *m, int fd)
 static void
 serve(struct worker *w)
 {
-	w->serving = true;
 	board_state(w->board, BOARD_SERVING);
 	accept_more(w, true);
 	say(w, IPC_SERVING, 0, 0);
@@ -318,9 +320,10 @@ start_data(struct worker *w)
 	    .holes = data_holes_new(),
 	    .clients = w->sessions.clients,
 	    .stock = w->sessions.stock,
-	    .pipes = &w->pipes};
+	    .pipes = &w->pipes,
+	    .farewells = data_farewells_new(w->base)};
 	w->sessions.data = &w->data;
-	return w->data.requests != NULL && w->data.holes != NULL;
+	return w->data.requests != NULL && w->data.holes != NULL && w->data.farewells != NULL;
 }
 
 static const char *
@@ -335,10 +338,12 @@ start_sessions(struct worker *w)
 	    .config = w->config,
 	    .board = w->board,
 	    .max = budget.sessions,
+	    .descriptors = budget.left,
 	    .unaudited = is_unaudited,
 	    .ended = on_session_ended,
 	    .arg = w};
 	s->clients = clients_new(&w->config->limits);
+	s->ftp_servers = ftp_servers_new();
 	s->resolver = resolver_new(w->base, w->config->resolvers, &why);
 	if (w->config->mode != INTERCEPT_OFF)
 		s->stock = stock_new(ask_for_sockets, w);
@@ -417,10 +422,12 @@ stop(struct worker *w)
 	listener_free(w->data_listeners[1]);
 	data_requests_free(w->data.requests);
 	data_holes_free(w->data.holes);
+	data_farewells_free(w->data.farewells);
 	data_pipes_free(&w->pipes);
 	resolver_free(w->sessions.resolver);
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
+	ftp_servers_free(w->sessions.ftp_servers);
 	if (w->control != NULL)
 		event_free(w->control);
 	if (w->drain != NULL)

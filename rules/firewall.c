@@ -278,26 +278,44 @@ running_sessions(struct firewall_chain *chain, const struct firewall_config *c)
 	}
 }
 
+/* One that opens a connection; translated: its destination was, by somebody on this host. */
+static struct firewall_rule *
+opening(struct firewall_chain *chain, const char *what, uint32_t family, bool translated)
+{
+	struct firewall_rule *rule = rule_add(chain, what);
+
+	term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
+	is_tcp(rule);
+	term_plain(rule, FIREWALL_IS_OPENING);
+	if (translated)
+		term_plain(rule, FIREWALL_IS_TRANSLATED);
+	return rule;
+}
+
 /*
  * Data connections that a session waits for. Ahead of devices and networks, which were asked when
- * the session began; the server's may arrive on another device.
+ * the session began; the server's may arrive on another device. They are expected where their
+ * client was told to go: the chain of tproxy mode stands behind everybody's translation, so there
+ * one that was translated is looked for by what it was ahead of that.
  */
 static void
 expected_data(
     const struct firewall_table *t, struct firewall_chain *chain, const struct firewall_config *c)
 {
-	for (uint32_t family = 4; family <= 6; family += 2) {
-		struct firewall_rule *rule = rule_add(chain, "data connections that are expected");
-		const struct firewall_set *map = set_find(t, "data", family == 4 ? "4" : "6");
+	static const char what[] = "data connections that are expected";
 
-		term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
-		is_tcp(rule);
-		term_plain(rule, FIREWALL_IS_OPENING);
+	for (uint32_t family = 4; family <= 6; family += 2) {
+		const struct firewall_set *map = set_find(t, "data", family == 4 ? "4" : "6");
+		struct firewall_rule *rule = opening(chain, what, family, false);
+
 		if (c->mode == FIREWALL_REDIRECT) {
 			term_add(rule, TERM(FIREWALL_REDIRECT_MAPPED, .a = family, .set = map));
 			continue;
 		}
 		term_add(rule, TERM(FIREWALL_TO_MAPPED, .a = family, .set = map));
+		mark_and_accept(rule, c);
+		rule = opening(chain, "those whose destination was translated", family, true);
+		term_add(rule, TERM(FIREWALL_TO_ASKED, .a = family, .set = map));
 		mark_and_accept(rule, c);
 	}
 }

@@ -108,6 +108,7 @@ enum firewall_term_kind {
 	FIREWALL_MARK,		  /* the bits a of the mark become b */
 	FIREWALL_TO_SOCKET,	  /* tproxy to port b of the loopback address of family a */
 	FIREWALL_TO_MAPPED,	  /* the same, to the port that the map set has for the flow */
+	FIREWALL_TO_ASKED,	  /* ... for the flow as it was ahead of translation */
 	FIREWALL_REDIRECT_TO,	  /* redirect to port a */
 	FIREWALL_REDIRECT_MAPPED, /* to the port that the map set has for the flow */
 	FIREWALL_RESET,

@@ -12,6 +12,7 @@
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
@@ -450,6 +451,33 @@ load_flow(struct rule_maker *r, uint32_t family, bool back, uint32_t reg)
 	}
 }
 
+/* What a packet's connection was ahead of translation. */
+static void
+load_asked_part(struct rule_maker *r, uint32_t key, uint32_t reg)
+{
+	struct nftnl_expr *e = expr_add(r, "ct");
+
+	if (e == NULL)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+}
+
+/* As load_flow(), the destination and its port as they were asked for. */
+static void
+load_asked(struct rule_maker *r, uint32_t family, uint32_t reg)
+{
+	load_address(r, family, false, reg);
+	if (family == 4) {
+		load_asked_part(r, NFT_CT_DST_IP, REG_PARTS(reg) + 1);
+		load_asked_part(r, NFT_CT_PROTO_DST, REG_PARTS(reg) + 2);
+	} else {
+		load_asked_part(r, NFT_CT_DST_IP6, reg + 1);
+		load_asked_part(r, NFT_CT_PROTO_DST, reg + 2);
+	}
+}
+
 static void
 immediate(struct rule_maker *r, uint32_t reg, const void *data, uint32_t size)
 {
@@ -557,12 +585,14 @@ tproxy(struct rule_maker *r, const struct firewall_term *t)
 		immediate(r, NFT_REG_1, loopback4, sizeof(loopback4));
 	else
 		immediate(r, NFT_REG_1, loopback6, sizeof(loopback6));
-	if (t->kind == FIREWALL_TO_MAPPED) {
+	if (t->kind == FIREWALL_TO_MAPPED)
 		load_flow(r, t->a, false, NFT_REG_2);
-		lookup(r, t->set, NFT_REG_2, NFT_REG_2, false);
-	} else {
+	else if (t->kind == FIREWALL_TO_ASKED)
+		load_asked(r, t->a, NFT_REG_2);
+	if (t->kind == FIREWALL_TO_SOCKET)
 		immediate(r, NFT_REG_2, &port, sizeof(port));
-	}
+	else
+		lookup(r, t->set, NFT_REG_2, NFT_REG_2, false);
 	e = expr_add(r, "tproxy");
 	if (e == NULL)
 		return;
@@ -677,6 +707,7 @@ action(struct rule_maker *r, const struct firewall_term *t)
 		break;
 	case FIREWALL_TO_SOCKET:
 	case FIREWALL_TO_MAPPED:
+	case FIREWALL_TO_ASKED:
 		tproxy(r, t);
 		break;
 	case FIREWALL_REDIRECT_TO:

@@ -137,6 +137,16 @@ mapped_text(struct buf *out, const struct firewall_term *t)
 }
 
 static void
+asked_text(struct buf *out, const struct firewall_term *t)
+{
+	buf_str(out, ip_word(t->a));
+	buf_str(out, " saddr . ct original ");
+	buf_str(out, ip_word(t->a));
+	buf_str(out, " daddr . ct original proto-dst");
+	in_set(out, " map ", t->set);
+}
+
+static void
 loopback_text(struct buf *out, uint32_t family)
 {
 	buf_str(out, family == 4 ? "tproxy ip to 127.0.0.1:" : "tproxy ip6 to [::1]:");
@@ -224,6 +234,10 @@ action_text(struct buf *out, const struct firewall_term *t)
 	case FIREWALL_TO_MAPPED:
 		loopback_text(out, t->a);
 		mapped_text(out, t);
+		break;
+	case FIREWALL_TO_ASKED:
+		loopback_text(out, t->a);
+		asked_text(out, t);
 		break;
 	case FIREWALL_REDIRECT_TO:
 		buf_str(out, "redirect to :");

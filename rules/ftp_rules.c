@@ -21,6 +21,7 @@ static const struct ftp_refusal only_v6 = {
     "family", "522 Network protocol not supported, use (2)."};
 static const struct ftp_refusal too_long = {"too_long", "501 Argument too long."};
 static const struct ftp_refusal tls_refused = {"tls", "534 Request denied for policy reasons."};
+static const struct ftp_refusal tls_unknown = {"tls", "504 Security mechanism not supported."};
 static const struct ftp_refusal tls_hidden = {"tls", "502 Command not implemented."};
 static const struct ftp_refusal tls_too_soon = {"tls", "503 Security data exchange first."};
 static const struct ftp_refusal tls_clear = {"tls", "533 Request denied for policy reasons."};
@@ -195,21 +196,42 @@ check_resume(
 										    : NULL;
 }
 
+/* "TLS", and the names that it had ahead of RFC 4217; in FEAT also "TLS;SSL;". */
+static bool
+is_tls(struct span args)
+{
+	static const char *const names[] = {"TLS", "TLS-C", "TLS-P", "SSL"};
+	struct span name = span_trim(args);
+	ptrdiff_t end = span_find(name, ';');
+
+	name = span_first(name, end < 0 ? name.n : (size_t)end);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (span_ieq(name, span_str(names[i])))
+			return true;
+	return false;
+}
+
+/* AUTH TLS passes by configuration; other mechanisms (RFC 2228) are spoken by nobody here. */
 static const struct ftp_refusal *
 check_tls(
     const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
 {
+	bool passes = policy->starttls == STARTTLS_PASS;
+
 	(void)facts;
-	if (!d->verb->tls || policy->starttls == STARTTLS_PASS)
+	if (!d->verb->tls)
 		return NULL;
 	if (policy->starttls == STARTTLS_HIDE)
 		return &tls_hidden;
 	switch ((int)d->verb->verb) {
 	case FTP_AUTH:
-		return &tls_refused;
+		return !passes ? &tls_refused : is_tls(d->args) ? NULL : &tls_unknown;
+	case FTP_PBSZ:
+	case FTP_PROT:
+		return passes ? NULL : &tls_too_soon;
 	case FTP_CCC: /* RFC 2228 s3 */
-		return &tls_clear;
-	default:
+		return passes ? NULL : &tls_clear;
+	default: /* ADAT, and what is protected by what it agreed on */
 		return &tls_too_soon;
 	}
 }

@@ -132,11 +132,11 @@ note_odd(struct reply *r, struct line_marks marks, bool telnet)
 
 /* Octets that no line may have inside; its end has been taken off. */
 static void
-blank_strays(uint8_t *p, size_t n)
+blank_strays(struct buf *text, size_t from)
 {
-	for (size_t i = 0; i < n; i++)
-		if (p[i] == '\r' || p[i] == '\n' || p[i] == '\0')
-			p[i] = ' ';
+	for (size_t i = from; i < text->n; i++)
+		if (text->p[i] == '\r' || text->p[i] == '\n' || text->p[i] == '\0')
+			text->p[i] = ' ';
 }
 
 /* Behind the first line: does this one end the reply? */
@@ -161,7 +161,7 @@ take_free_line(struct reply *r, struct span raw, struct line_marks marks, struct
 		return REPLY_NOMEM;
 	note_odd(r, marks, telnet);
 	if (marks.bare_cr || marks.nul)
-		blank_strays(r->text.p + begin, r->text.n - begin);
+		blank_strays(&r->text, begin);
 	line = span_from(buf_span(&r->text), begin);
 	if (r->lines == 1) {
 		r->code = reply_code_ftp(line);

@@ -472,11 +472,19 @@ unanswered(struct ftp *s, unsigned i)
 	return i;
 }
 
-/* The replies that only these commands have, and that may come while a transfer runs. */
+/*
+ * The replies that may come while a transfer runs and are these commands', not the transfer's: what
+ * only they are told, and that a server cannot do it now. No transfer ends so once it has begun
+ * (RFC 959 s5.4).
+ */
 static bool
 answers_meanwhile(enum ftp_verb verb, unsigned code)
 {
+	if (code >= 500 && code <= 503)
+		return true;
 	switch ((int)verb) {
+	case FTP_ABOR:
+		return code == 225;
 	case FTP_STAT:
 		return code >= 211 && code <= 213;
 	case FTP_NOOP:

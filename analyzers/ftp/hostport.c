@@ -139,9 +139,9 @@ ftp_eprt_parse(struct span args, struct ftp_hostport *out)
 		return FTP_HOSTPORT_SYNTAX;
 	if (family == IP_NONE)
 		return FTP_HOSTPORT_FAMILY;
-	/* an IPv4 address in IPv6 clothes is folded: it is not of the family that it claims */
+	/* IPv4 in IPv6's clothes (::ffff:192.0.2.1) is folded by ip_parse(): it is of no family */
 	if (!ip_parse(ip_field, &found.ip) || found.ip.family != family ||
-	    !is_port(port_field, &found.port))
+	    (family == IP_V4 && span_find(ip_field, ':') >= 0) || !is_port(port_field, &found.port))
 		return FTP_HOSTPORT_SYNTAX;
 	*out = found;
 	return FTP_HOSTPORT_OK;

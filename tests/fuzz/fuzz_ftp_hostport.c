@@ -2,12 +2,10 @@
  * fuzz_ftp_hostport - addresses of data connections: PORT, EPRT, EPSV, 227, 229.
  *
  * Every input is read by all five. Claims: what is read is written in a form that is read as the
- * same; what was read of PORT, 227 and 229 is, octet for octet, what a naive reader finds there,
+ * same; what was read of PORT, 227 and 229 is, octet for octet, what a plain reader finds there,
  * and stands in the input as it is written; a port is never 0; what cannot be read changes
  * nothing. The first 19 octets are also an address that is written, and must be read again.
  */
-#include <stdio.h>
-
 #include "ftp/hostport.h"
 #include "fuzz.h"
 
@@ -32,18 +30,19 @@ stands_in(const char *text, struct span in)
 	return memmem(in.p, in.n, text, strlen(text)) != NULL;
 }
 
-/* Six numbers as scanf() reads them. */
+/* Six numbers as strtoul() reads them, five commas between. */
 static void
 claim_six(const char *text, const struct ftp_hostport *h)
 {
-	unsigned n[6];
-	int end = 0;
+	unsigned long n[6];
+	char *end;
 
-	fuzz_claim(sscanf(text, "%u,%u,%u,%u,%u,%u%n", &n[0], &n[1], &n[2], &n[3], &n[4], &n[5],
-		       &end) == 6);
-	fuzz_claim(text[end] == '\0');
+	for (size_t i = 0; i < 6; i++, text = end + 1) {
+		n[i] = strtoul(text, &end, 10);
+		fuzz_claim(end != text && *end == (i < 5 ? ',' : '\0'));
+	}
 	fuzz_claim(h->ip.family == IP_V4 && h->port == n[4] * 256 + n[5] && h->port != 0);
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++)
 		fuzz_claim(h->ip.octets[i] == n[i]);
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the hand-made inputs of fuzz_ftp and fuzz_ftp_hostport to tests/fuzz/corpus.
+"""Writes the hand-made inputs of fuzz_ftp, fuzz_ftp_hostport and fuzz_ftp_gate to tests/fuzz/corpus.
 
 fuzz_ftp takes records of what happens to a session; here they are put together from conversations:
 "C" is what the client sends, "S" what the server sends.
@@ -78,6 +78,65 @@ HOSTPORT = {
     "229-address": b"x (|1|203.0.113.5|51213|) (!!!1!)",
 }
 
+# fuzz_ftp_gate: enum act, and the rows of its tables that are used here.
+CLIENT, SERVER, _, _, LINE, REPLY, SERVE, DATA, DRAIN, TICK, PEER, SECRET, LOGIN = range(13)
+USER, PASV_, EPSV_, EPSV_ALL, PORT, EPRT, BOUNCE, RETR, STOR, STOU, APPE, LIST = range(12)
+REST, ABOR, SYNCH, STAT, NOOP, QUIT_ = 14, 15, 16, 17, 18, 19
+FOREIGN, LOW, GONE, TRANSFERRED, REFUSED, CUT, BYE, NO = 2, 3, 15, 7, 13, 14, 15, 18
+LISTENING, OPEN, OCTETS, END, THROUGH, BREAKS, FAILS, INTRUDER = range(8)
+AT_SERVER = 8  # with one of those: the server's leg
+
+ANSWERED = [(SERVE, 0)]
+PASSIVE = [(LOGIN, 0), (LINE, PASV_), *ANSWERED, (DATA, LISTENING)]
+ACTIVE = [(LOGIN, 0), (LINE, PORT), *ANSWERED]
+BOTH_OPEN = [(DATA, OPEN), (DATA, OPEN | AT_SERVER)]
+SERVER_OPEN = [(DATA, OPEN | AT_SERVER)]
+FLOWS = [(DATA, OCTETS), (DATA, OCTETS | 16), (DATA, OCTETS | 32)]
+WHOLE = [*FLOWS, (DATA, END), (REPLY, TRANSFERRED), (DATA, THROUGH)]
+DOWN = [(LINE, RETR), *SERVER_OPEN, *ANSWERED, (DATA, OPEN)]
+UP = [(LINE, STOR), *SERVER_OPEN, *ANSWERED, (DATA, OPEN)]
+
+GATE = {
+    "passive-down": PASSIVE + DOWN + WHOLE + [(LINE, QUIT_), *ANSWERED],
+    "passive-up": PASSIVE + UP + WHOLE,
+    "active-down": ACTIVE + DOWN + WHOLE,
+    "active-up": ACTIVE + UP + WHOLE,
+    "listing": [(LOGIN, 0), (LINE, EPSV_), *ANSWERED, (DATA, LISTENING), (DATA, OPEN), (LINE, LIST)]
+    + [*SERVER_OPEN, *ANSWERED, *WHOLE],
+    "eprt": [(LOGIN, 0), (LINE, EPRT), *ANSWERED, *UP, *WHOLE],
+    "stou": [*PASSIVE, (LINE, STOU), *SERVER_OPEN, *ANSWERED, (DATA, OPEN), *WHOLE],
+    "both-refused": [(LOGIN, 0), (LINE, PORT), (REPLY, 16), (REPLY, 16), (DATA, LISTENING | AT_SERVER), (REPLY, 5)]
+    + [(LINE, RETR), *ANSWERED, *BOTH_OPEN, *WHOLE],
+    "abort": PASSIVE + DOWN + FLOWS + [(LINE, SYNCH), (REPLY, CUT), (REPLY, TRANSFERRED)],
+    "abort-late": PASSIVE + DOWN + FLOWS + [(REPLY, TRANSFERRED), (LINE, ABOR), (DATA, END), (DATA, THROUGH)],
+    "cut": PASSIVE + UP + FLOWS + [(DATA, BREAKS), (REPLY, TRANSFERRED)],
+    "cut-after": PASSIVE + DOWN + FLOWS + [(REPLY, TRANSFERRED), (DATA, BREAKS | AT_SERVER)],
+    "unreachable": ACTIVE + [(LINE, RETR), (DATA, OPEN | AT_SERVER), *ANSWERED, (DATA, FAILS), (REPLY, CUT)],
+    "server-unreachable": ACTIVE + [(LINE, RETR), (DATA, FAILS | AT_SERVER), (TICK, 3), (REPLY, REFUSED)],
+    "refused": PASSIVE + [(LINE, RETR), (REPLY, NO), (DATA, FAILS)],
+    "meanwhile": PASSIVE + DOWN + [(LINE, NOOP), (LINE, STAT), (LINE, QUIT_), (REPLY, 5), *WHOLE, (REPLY, 19)],
+    "intruder": PASSIVE + [(DATA, INTRUDER), (DATA, FAILS), (LINE, RETR)],
+    "foreign": [(LOGIN, 0), (LINE, PORT), (REPLY, FOREIGN), (LINE, RETR)],
+    "low-port": [(LOGIN, 0), (LINE, PORT), (REPLY, LOW)],
+    "bounce": [(LOGIN, 0), (LINE, BOUNCE), (LINE, RETR)],
+    "client-goes": PASSIVE + UP + FLOWS + [(PEER, 0)],
+    "server-goes": PASSIVE + UP + FLOWS + [(PEER, 3)],
+    "server-goes-behind-226": PASSIVE + DOWN + FLOWS + [(REPLY, TRANSFERRED), (PEER, 1), (DATA, END), (DATA, THROUGH)],
+    "bye": PASSIVE + UP + FLOWS + [(REPLY, BYE)],
+    "rest": [(LOGIN, 0), (LINE, REST), *ANSWERED, (LINE, PASV_), *ANSWERED, (DATA, LISTENING), *UP, *WHOLE],
+    "secret": [*ANSWERED, (LINE, USER), *ANSWERED, (SECRET, 0), *ANSWERED],
+    "tls": [*ANSWERED, (LINE, 28), *ANSWERED, (LINE, 29), (REPLY, 0)],
+    "many": [(LOGIN, 0), (LINE, 36), *ANSWERED, (DATA, LISTENING), *ANSWERED, *BOTH_OPEN, *WHOLE, *ANSWERED],
+    "features": [(LOGIN, 0), (LINE, 26), (REPLY, 21), (LINE, 23), (REPLY, 8), (LINE, 25), (REPLY, 9)],
+}
+# Options under which each of them is worth a try: see enum option.
+GATE_OPTIONS = {"": 0, "-inspected": 4, "-content": 4 | 8 | 16, "-tproxy": 2, "-same": 1, "-same-tproxy": 3, "-tls": 128}
+
+
+def gate_inputs():
+    plain = {name: bytes(sum(acts, ())) for name, acts in GATE.items()}
+    return {n + o: v.to_bytes(2, "little") + acts for n, acts in plain.items() for o, v in GATE_OPTIONS.items()}
+
 
 def records(conversation):
     """1: from the server; what is longer than a record can hold is cut."""
@@ -99,6 +158,7 @@ def main():
     ftp["many-commands"] = b"\0\0" + records([HELLO]) + b"\x0a\x06NOOP\r\n" + b"\x0b\x08200 ok\r\n"
     write("ftp", ftp)
     write("ftp_hostport", HOSTPORT)
+    write("ftp_gate", gate_inputs())
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ flow(struct interception *i, const char *const words[8])
 	size_t at = strcmp(words[0], "forget") == 0 ? 2 : 1;
 	char why[INTERCEPTION_TEXT_MAX] = "";
 	struct firewall_flow f = {.port = (uint16_t)number(words[at + 2])};
-	uint64_t octets[2];
+	uint64_t octets[2] = {0, 0};
 	bool done;
 
 	if (!ip_parse(span_str(words[at]), &f.source) ||

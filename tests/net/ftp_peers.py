@@ -187,13 +187,14 @@ class FakeFtp(FakeServer):
     transfer   function (conversation, data, verb, name) in the place of the ordinary sending or
                taking; what it gives is the last reply, None: the ordinary one
     passive    function (conversation, listener) -> (address, port) that 227 tells
+    data_port  where it waits for data connections; 0: any
     """
 
     protocol = "ftp"
 
-    def __init__(self, namespace, address, port=0, files=None, replies=None, transfer=None,
-                 passive=None, features=FEATURES, **options):
-        self.namespace = namespace
+    def __init__(self, namespace, address, port=21, files=None, replies=None, transfer=None,
+                 passive=None, data_port=0, features=FEATURES, **options):
+        self.namespace, self.data_port = namespace, data_port
         self.files, self.whole = dict(files or {}), set()
         self.transfer, self.passive, self.features = transfer, passive, features
         self.data_peers = []  # (address, port) of the other end of each data connection
@@ -201,7 +202,8 @@ class FakeFtp(FakeServer):
 
     def _run(self, conversation):
         conversation.way = conversation.listener = None
-        conversation.restart, conversation.renamed = 0, None
+        conversation.restart = 0
+        conversation.sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         try:
             super()._run(conversation)
         finally:
@@ -212,7 +214,7 @@ class FakeFtp(FakeServer):
         self.answer(c, "GREETING", b"", b"220 fake files\r\n")
         while True:
             line = c.command()
-            words = line.rstrip(b"\r\n").split(b" ", 1)
+            words = re.sub(rb"^(\xff[\xf0-\xfe])+", b"", line.rstrip(b"\r\n")).split(b" ", 1)
             verb = words[0].upper().decode("latin-1")
             argument = words[1].decode("utf-8", "surrogateescape") if len(words) > 1 else ""
             serve = getattr(self, "_do_" + verb.lower(), None)
@@ -262,7 +264,7 @@ class FakeFtp(FakeServer):
     def _listen(self, c, verb, line, text):
         self._forget(c)
         address = c.sock.getsockname()[0]
-        listener = data_listener(self.namespace, address)
+        listener = data_listener(self.namespace, address, self.data_port)
         to = self.passive(c, listener) if self.passive else listener.getsockname()[:2]
         usual = text(to).encode() if verb == "EPSV" or ":" not in to[0] else b"425 no IPv4\r\n"
         if self.answer(c, verb, line, usual)[:1] == b"2":
@@ -298,6 +300,7 @@ class FakeFtp(FakeServer):
         else:
             sock = self.namespace.tcp(family_of(c.to[0]))
             sock.settimeout(10)
+            sock.bind((c.sock.getsockname()[0], 0))
             sock.connect(c.to)
             data = Stream(sock, 20)
             data.peer = c.to

@@ -164,7 +164,8 @@ class Gateway:
         self.to, self.to6 = (self._server(to), self._server(to6))
         number = sum(1 for p in lab.dir.glob("gateway*.conf"))
         self.file = lab.dir / f"gateway{number}.conf"
-        self.log = lab.dir / f"gateway{number}.json"
+        self.log = lab.dir / f"gateway{number}" / "eve.json"  # a folder of its own: an xferlog is beside it
+        self.log.parent.mkdir()
         self.socket = lab.dir / f"gateway{number}.sock"
         self.cut_lines = 0
         self.stderr_path = lab.dir / f"gateway{number}.stderr"
@@ -351,6 +352,11 @@ class Gateway:
     def flow(self, timeout=10):
         """The record of the end of the first session."""
         return self.record("flow", timeout=timeout)
+
+    def anomaly(self, *names, timeout=5):
+        """Waits for the record of one of these; gives its name."""
+        return self.record("anomaly", lambda r: r["anomaly"]["event"] in names or not names,
+                           timeout)["anomaly"]["event"]
 
     def anomalies(self):
         return {r["anomaly"]["event"] for r in self.records("anomaly")}

@@ -303,6 +303,8 @@ class Lab:
             # addresses are made by hand and never collide
             namespace.sysctl("ipv6/conf/default/accept_dad", 0)
             namespace.sysctl("ipv6/conf/all/accept_dad", 0)
+            # no peer listens on one of the gateway's ports for data connections
+            namespace.sysctl("ipv4/ip_local_port_range", "45000 60999")
         self.gateway.ip(f"link add outside type veth peer name eth0 netns {self.client.path}",
                         f"link add inside type veth peer name eth0 netns {self.server.path}",
                         f"addr add {GATEWAY}/24 dev outside",
@@ -337,14 +339,14 @@ class Lab:
         """
         Gives the gateway the firewall of an administrator, which drops what it does not know.
 
-        forwards_mail  the administrator lets mail and FTP's control through; else only what the gateway has marked
+        forwards_mail  the administrator lets mail, FTP's control and names through; else only what the gateway has marked
         taken          the rule that lets intercepted sessions come in; "": the administrator's
                        firewall does not know of the gateway
         passing        the rule that lets out, and by, what the gateway marks
         sending        one more rule for what goes out of the gateway itself
         """
         self.no_firewall()
-        forwarded = "tcp dport { 21, 25, 587 } accept" if forwards_mail else ""
+        forwarded = "tcp dport { 21, 25, 587 } accept; udp dport 53 accept" if forwards_mail else ""
         self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing,
                                          sending=sending)
                          + (DNAT if dnat else "") + (MASQUERADE if masquerade else ""))

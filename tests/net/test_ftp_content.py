@@ -114,7 +114,7 @@ def test_a_refused_upload_is_deleted_only_where_the_session_made_it(fake_ftp, ga
         assert client.cmd("NOOP").code == 200
     deleted = [line for line in server.commands if line.startswith(b"DELE")]
     assert b"DELE new\r\n" in deleted and b"DELE old\r\n" not in deleted
-    assert set(server.files) == {"old"}
+    assert set(server.files) == {"old"}, server.commands
 
 
 def test_a_refused_upload_is_kept_by_default(fake_ftp, gateway, list_of):
@@ -225,7 +225,9 @@ def test_uninspected(ftp_server, ftp_gateway, mode, way):
     down = gate.record("ftp_data", lambda r: r["ftp_data"]["command"] == "RETR")["ftp_data"]
     assert down["outcome"] == "complete"
     assert len(octets) <= down["octets_out"] < len(octets) * 1.2
-    assert not gate.records("fileinfo")
+    infos = [r["fileinfo"] for r in gate.records("fileinfo")]
+    assert all(i["size"] == len(octets) and "sha256" not in i and "mimetype" not in i for i in infos)
+    assert bool(infos) != down.get("let_by", False)
 
 
 def test_let_by_costs_nothing(ftp_server, guarded):

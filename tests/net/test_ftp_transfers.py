@@ -3,6 +3,7 @@ Transfers of every kind between a scripted client and real servers: sizes, resum
 ABOR, many at once. SECURITY cases F-018, F-020, F-021, F-024, F-044; FIELD rows F2 to F7, F10, F11.
 """
 
+import contextlib
 import random
 import socket
 import threading
@@ -104,7 +105,7 @@ def test_an_active_client_is_called_from_the_gateway(vsftpd, ftp_gateway, mode):
     gate = ftp_gateway(vsftpd)
     with opened(gate, "PORT") as client:
         data, _ = client.begin("RETR a")
-        assert data.peer[0] == (L.GATEWAY if mode == "forward" else vsftpd.address)
+        assert data.peer[0] == L.GATEWAY
         assert data.rest() == b"hello"
 
 
@@ -223,7 +224,7 @@ def test_a_transfer_without_PORT_or_PASV(vsftpd, ftp_gateway):
         assert client.cmd("LIST").code == 425
         client.get("LIST")
         assert client.cmd("LIST").code == 425  # what was agreed is for one transfer
-    assert "file_before_port" in gate.anomalies()
+    gate.anomaly("file_before_port")
 
 
 @pytest.mark.parametrize("synch", [False, True], ids=["plain", "synch"])
@@ -236,12 +237,16 @@ def test_abort_of_a_download_F_018_F_020(ftpd, ftp_gateway, way, synch):
         data, _ = client.begin("RETR big")
         data.exactly(1 << 16)
         abort(client, synch)
+        if ftpd.name == "pureftpd":  # looks at ABOR while it sends
+            with contextlib.suppress(OSError):
+                while data.sock.recv(1 << 16):
+                    pass
+        data.reset()  # the others look at ABOR when they can send no more
         # the server's 426 for the transfer and its 226 for ABOR, in whatever words it has
         first = client.reply()
         assert first.code in (226, 426), first
         if first.code == 426:
             assert client.reply().code in (225, 226)
-        data.close()
         assert client.get("RETR a") == b"small"
     record = gate.record("ftp_data", lambda r: r["ftp_data"]["filename"] == "big")
     assert record["ftp_data"]["outcome"] != "complete"
@@ -263,9 +268,9 @@ def test_abort_of_an_upload_F_020(ftp_server, ftp_gateway, way):
         data.send(octets(1 << 18))
         wait_for(lambda: server.path("up").exists(), what="the beginning of the upload")
         client.send("ABOR\r\n")
-        assert client.reply().code in (226, 426)
-        data.close()
-        assert client.cmd("NOOP").code in (200, 226)
+        data.reset()
+        assert client.reply().code in (426, 226)
+        assert client.cmd("NOOP").code in (200, 225, 226)
     record = gate.record("ftp_data")
     assert record["ftp_data"]["outcome"] != "complete"
 
@@ -275,6 +280,16 @@ def test_abort_with_nothing_to_abort_F_020(ftpd, ftp_gateway):
     with opened(gate, "EPSV") as client:
         assert client.cmd("ABOR").code in (225, 226)
         assert client.cmd("NOOP").code == 200
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("port", [1024, 30000, 30511, 40000, 65535])
+def test_any_data_port_of_the_server(fake_ftp, gateway, way, port):
+    """Also those whose numbers are the gateway's own on its own addresses."""
+    server = fake_ftp(files={"a": b"hello"}, data_port=port)
+    gate = gateway(server)
+    with opened(gate, way) as client:
+        assert client.get("RETR a") == b"hello"
 
 
 # ---- many ----
@@ -299,7 +314,8 @@ def test_two_hundred_sessions_at_a_time(ftp_server, ftp_gateway, perimeter, way)
     sent = {f"up.{i}": octets(50_000, i) for i in range(200)}
     server.put("a", octets(100_000))
     gate = ftp_gateway(server, workers=2,
-                       limits={"sessions_per_client": 1000, "pending_connects_per_client": 1000})
+                       limits={"sessions_per_client": 1000, "pending_connects_per_client": 1000,
+                               "auth_failures_per_minute": 0})
     clients, faults = {}, []
     together = threading.Barrier(20)
 

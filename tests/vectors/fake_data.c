@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-
 #define PAIRS_MAX 64
 #define ASKED_MAX 512
 

@@ -158,6 +158,8 @@ static const struct {
     {"a logger's file to a worker", SAYS(IPC_LOG_FILE, 0, 0), 1, IPC_FROM_SUPERVISOR_TO_WORKER,
 	false},
     {"file", SAYS(IPC_LOG_FILE, 0, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
+    {"xferlog", SAYS(IPC_LOG_FILE, 1, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
+    {"file of no kind", SAYS(IPC_LOG_FILE, 2, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, false},
     {"pipe", SAYS(IPC_LOG_PIPE, 255, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
     {"pipe of the supervisor", SAYS(IPC_LOG_PIPE, IPC_SLOT_SUPERVISOR, 0), 1,
 	IPC_FROM_SUPERVISOR_TO_LOGGER, true},

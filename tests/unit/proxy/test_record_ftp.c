@@ -262,8 +262,8 @@ test_hostile_and_long_L15(void **state)
 
 	(void)state;
 	memset(long_text, 'x', sizeof(long_text));
-	for (size_t i = 78; i < sizeof(long_text); i += 80)
-		memcpy(long_text + i, "\r\n", 2);
+	for (size_t i = 79; i < sizeof(long_text); i += 80)
+		long_text[i] = '\n';
 	for (size_t i = 0; i < 40; i++)
 		replies[i] = (struct record_ftp_reply){
 		    211, span_of(long_text, sizeof(long_text)), RECORD_SERVER};

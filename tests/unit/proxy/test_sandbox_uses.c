@@ -214,15 +214,30 @@ splice_through(const void *arg)
 	MUST(read(b[1], in, sizeof(in)) == 4 && memcmp(in, "file", 4) == 0);
 }
 
-/* Both ends of a transfer: urgent octets, resets, what nobody reads. proxy/data_*.c, session.c */
+/* What comes to a data listener, asked as proxy/data_*.c and arrival.c do. */
+static int
+take_data(int listener)
+{
+	struct sockaddr_in peer;
+	socklen_t n = sizeof(peer);
+	int on = 1, fd = accept4(listener, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC);
+
+	MUST(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0);
+	MUST(getpeername(fd, (struct sockaddr *)&peer, &n) == 0);
+	MUST(getsockopt(fd, IPPROTO_IP, 80 /* SO_ORIGINAL_DST */, &peer, &n) == 0 ||
+	     errno == ENOPROTOOPT || errno == ENOENT);
+	return fd;
+}
+
+/* Both ends of a transfer: urgent octets, what nobody reads, resets and ends. */
 static void
 serve_data(const void *arg)
 {
-	struct sockaddr_in at, peer;
+	struct sockaddr_in at;
 	const struct linger reset = {1, 0}, end = {0, 0};
-	int listener = tcp_listener(&at), a, b, on = 1, error = -1;
 	struct msghdr urgent = {
 	    .msg_iov = &(struct iovec){(void *)(uintptr_t) "\xf2", 1}, .msg_iovlen = 1};
+	int listener = tcp_listener(&at), a, b, error = -1;
 	char in[8];
 
 	(void)arg;
@@ -230,21 +245,13 @@ serve_data(const void *arg)
 	a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	MUST(setsockopt(a, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0);
 	MUST(connect(a, (struct sockaddr *)&at, sizeof(at)) == 0);
-	b = accept4(listener, (struct sockaddr *)&peer, &(socklen_t){sizeof(peer)}, SOCK_CLOEXEC);
-	MUST(b >= 0 && setsockopt(b, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0);
-	MUST(getpeername(b, (struct sockaddr *)&peer, &(socklen_t){sizeof(peer)}) == 0);
-	MUST(getsockopt(
-		 b, IPPROTO_IP, 80 /* SO_ORIGINAL_DST */, &peer, &(socklen_t){sizeof(peer)}) == 0 ||
-	     errno == ENOPROTOOPT || errno == ENOENT);
 	MUST(getsockopt(a, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) == 0);
+	b = take_data(listener);
 	MUST(error == 0 && sendmsg(a, &urgent, MSG_OOB | MSG_NOSIGNAL) == 1);
 	MUST(recv(b, in, sizeof(in), 0) == 1 && in[0] == '\xf2');
-	MUST(send(a, "stray", 5, MSG_NOSIGNAL) == 5);
-	MUST(recv(b, NULL, 1u << 20, MSG_TRUNC) == 5);
+	MUST(send(a, "stray", 5, MSG_NOSIGNAL) == 5 && recv(b, NULL, 1u << 20, MSG_TRUNC) == 5);
 	MUST(setsockopt(a, SOL_SOCKET, SO_LINGER, &end, sizeof(end)) == 0);
 	MUST(shutdown(a, SHUT_WR) == 0 && recv(b, in, sizeof(in), 0) == 0);
-	close(a);
-	close(b);
 }
 
 static void

@@ -279,6 +279,11 @@ test_F_028_F_029_tls(void **state)
 	expect(&t, "PROT P", "tls 502");
 	t.ftp->starttls = STARTTLS_PASS;
 	expect(&t, "AUTH TLS", "");
+	expect(&t, "AUTH ssl", "");
+	expect(&t, "AUTH TLS-C", "");
+	expect(&t, "AUTH GSSAPI", "tls 504"); /* nobody here speaks it */
+	expect(&t, "ADAT YQ==", "tls 503");
+	expect(&t, "ENC YQ==", "tls 503");
 	expect(&t, "PBSZ 0", "");
 	end(&t);
 }
@@ -383,6 +388,8 @@ test_F15_features(void **state)
 	assert_true(shown(&t, "MODE Z"));
 	t.ftp->starttls = STARTTLS_PASS;
 	assert_true(shown(&t, "AUTH TLS") && shown(&t, "PBSZ") && shown(&t, "PROT"));
+	assert_true(shown(&t, "AUTH TLS;SSL;"));
+	assert_false(shown(&t, "AUTH GSSAPI") || shown(&t, "ADAT"));
 	end(&t);
 }
 

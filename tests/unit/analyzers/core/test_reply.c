@@ -99,6 +99,8 @@ static const struct free_row {
 	220, 1, AN_TELNET_OPTION, 0,
 	"220 a\xff"
 	"b\r\n"},
+    {"F-026 nothing but TELNET, NUL within", OCTETS("\xff\xfa\x18\0x\r\n"), 0, 0, AN_INVALID_REPLY,
+	0, NULL},
     {"lines of the limit", OCTETS("220-\r\na\r\nb\r\n220 \r\n"), 220, 4, AN_NONE, 0, NULL},
     {"F-025 too many lines", OCTETS("220-\r\na\r\nb\r\nc\r\n220 \r\n"), 0, 0, AN_REPLY_TOO_LONG, 0,
 	NULL},

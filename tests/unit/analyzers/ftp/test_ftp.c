@@ -81,6 +81,20 @@ static const struct row rows[] = {
 	{HELLO, C("STOR a\r\n"), S("150 go\r\n"), C("NOOP\r\nQUIT\r\n"), S("221 bye\r\n200 ok\r\n"),
 	    S("226 done\r\n")},
 	{"STOR@0 NOOP@8 QUIT@14 ", ":220@0 STOR:150-@8 QUIT:221@16 NOOP:200@25 STOR:226@33 "}},
+    {"STAT that a busy server refuses",
+	{HELLO, C("RETR a\r\n"), S("150 go\r\n"), C("STAT\r\n"), S("502 not now\r\n226 done\r\n")},
+	{"RETR@0 STAT@8 ", ":220@0 RETR:150-@8 STAT:502@16 RETR:226@29 "}},
+    {"F-020 the reply to ABOR comes first",
+	{HELLO, C("RETR a\r\n"), S("150 go\r\n"), C("ABOR\r\n"), S("225 aborted\r\n426 cut\r\n")},
+	{"RETR@0 ABOR@8 ", ":220@0 RETR:150-@8 ABOR:225@16 RETR:426@29 "}},
+    {"F-020 ABOR came too late",
+	{HELLO, C("RETR a\r\n"), S("150 go\r\n"), C("ABOR\r\n"), S("226 done\r\n225 nothing\r\n")},
+	{"RETR@0 ABOR@8 ", ":220@0 RETR:150-@8 RETR:226@16 ABOR:225@26 "}},
+    {"two 1xx, REIN and its greetings",
+	{HELLO, C("RETR a\r\n"), S("150 go\r\n110 MARK 1 = 2\r\n226 done\r\n"),
+	    C("REIN\r\nUSER u\r\n"), S("120 soon\r\n220 again\r\n331 who\r\n")},
+	{"RETR@0 REIN@8 USER@14 ",
+	    ":220@0 RETR:150-@8 RETR:110-@16 RETR:226@32 REIN:120-@42 REIN:220@52 USER:331@63 "}},
     {"F-008 a 227 within another reply",
 	{HELLO, C("RETR x\r\n"),
 	    S("550-x\r\n227 Entering Passive Mode (10,0,0,1,0,22)\r\n550 end\r\n")},
@@ -422,8 +436,9 @@ check_line(size_t n, size_t chunk, enum ftp_fault want)
 	size_t at = 0, used;
 
 	memset(line, 'a', sizeof(line));
-	memcpy(line, "USER ", 5);
-	memcpy(line + n - 2, "\r\n", 2);
+	memcpy(line, (const char[]){'U', 'S', 'E', 'R', ' '}, 5);
+	line[n - 2] = '\r';
+	line[n - 1] = '\n';
 	feed_once(s, AN_S2C, "220 hi\r\n", &ev);
 	ev.ftp = NULL;
 	while (at < n && ev.ftp == NULL) {
@@ -479,7 +494,8 @@ test_F_025_reply_limits(void **state)
 		enum an_status status = feed_once(s, AN_S2C, "220-hi\r\n", &ev);
 
 		memset(line, 'a', sizeof(line));
-		memcpy(line + replies[i].line - 2, "\r\n", 2);
+		line[replies[i].line - 2] = '\r';
+		line[replies[i].line - 1] = '\n';
 		for (size_t k = 0; k < replies[i].lines && status == AN_MORE; k++)
 			status =
 			    ftp_feed(s, AN_S2C, (const uint8_t *)line, replies[i].line, &used, &ev);

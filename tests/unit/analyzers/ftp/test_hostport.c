@@ -55,6 +55,7 @@ static const struct row eprts[] = {
     {"|1|2001:db8::1|1024|", NULL},
     {"|2|192.0.2.1|1024|", NULL},
     {"|2|::ffff:203.0.113.5|80|", NULL}, /* IPv4 in other clothes */
+    {"|1|::ffff:203.0.113.5|80|", NULL},
     {"|2|fe80::1%eth0|1024|", NULL},
     {"|1|192.0.2.01|1024|", NULL},
     {"|1|192.0.2|1024|", NULL},

@@ -1,0 +1,40 @@
+/*
+ * data_passed - a data connection that passes unproxied: the kernel lets it by and counts it.
+ *
+ * Its hole is open for so many seconds. As long as something moves on the connection the
+ * hole's time begins anew again and again, or a firewall that knows connections only by our mark
+ * would cut a long transfer; one to which nobody came closes by itself.
+ */
+#ifndef POSTERN_DATA_PASSED_H
+#define POSTERN_DATA_PASSED_H
+
+#include <event2/event_struct.h>
+
+#include "data_requests.h"
+
+/* In whoever lets by; all zero while it does not. */
+struct data_passed {
+	uint32_t number; /* of the hole; 0: none */
+	struct data_requests *requests;
+	struct ipc_message pass;
+	uint64_t octets; /* both ways, when the hole's time began */
+	struct data_request *request;
+	struct event renewal;
+	void (*opened)(void *arg, bool done);
+	/* octets: to the server, and back, headers of IP and TCP counted; NULL: nobody knows. */
+	void (*counted)(void *arg, const uint64_t octets[2]);
+	void *arg;
+};
+
+/*
+ * opened, counted and arg are set. opened is called by the loop, when the kernel has answered.
+ * False: no memory; nothing is open.
+ */
+bool data_passed_open(struct data_passed *, struct event_base *, struct data_requests *,
+    const struct ipc_flow *, unsigned seconds);
+/* counted is called by the loop. False: no memory. */
+bool data_passed_count(struct data_passed *);
+/* Nobody is called any more. What is not open may be closed. */
+void data_passed_close(struct data_passed *);
+
+#endif
