@@ -60,6 +60,12 @@ def elements(gate, *names):
     return found
 
 
+def transfers(gate, n):
+    """Records of n transfers: they come a little later than what they are about."""
+    wait_for(lambda: len(gate.records("ftp_data")) >= n, 10, f"{n} records")
+    return gate.records("ftp_data")
+
+
 def data_port(gate, name="data4"):
     (_, rest), = elements(gate, name)
     return int(re.search(r": (\d+)", rest).group(1))
@@ -224,8 +230,9 @@ def test_a_range_of_data_ports_that_is_translated(perimeter, server, guarded, wa
             client.login().binary()
             download(client)
             assert client.put("STOR b", PAYLOAD).code == 226
-        assert {r["src_ip"] for r in gate.records("ftp_data")} == {L.CLIENT}
-        assert gate.flow()["upstream"]["dest_ip"] == L.FAKE and gate.flow()["dest_ip"] == L.PUBLIC
+        assert {r["src_ip"] for r in transfers(gate, 2)} == {L.CLIENT}
+        flow = gate.flow()
+        assert flow["upstream"]["dest_ip"] == L.FAKE and flow["dest_ip"] == L.PUBLIC
     finally:
         perimeter.gateway.run("nft", "delete table inet range")
 
@@ -256,7 +263,7 @@ def test_passed_by_the_mark_alone_both_ways_and_counted(perimeter, server, serve
         data.close()
         assert client.reply().code == 226
         assert client.put("STOR b", PAYLOAD).code == 226
-    counted = [r["ftp_data"]["octets_out"] for r in gate.records("ftp_data")]
+    counted = [r["ftp_data"]["octets_out"] for r in transfers(gate, 2)]
     assert len(counted) == 2
     for octets in counted:  # headers too
         assert len(PAYLOAD) < octets < 1.2 * len(PAYLOAD)
