@@ -74,7 +74,7 @@ print_sessions(const struct config *c)
 	else
 		printf(
 		    "which is what a limit of %lu open files has room for,\n#   %u of them being "
-		    "kept for everything else. A session of FTP may need as many as %u others.\n",
+		    "kept for everything else. A session of FTP may need as many as %d others.\n",
 		    budget.limit, budget.reserved, BUDGET_PER_FTP_SESSION / BUDGET_PER_SESSION);
 	print_memory(c, &budget);
 }

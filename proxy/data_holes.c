@@ -97,6 +97,12 @@ data_holes_wait(struct data_holes *h, struct awaited *a)
 	h->n++;
 }
 
+bool
+data_holes_awaits(struct data_holes *h, const struct ip *from, const struct endpoint *at)
+{
+	return find(h, from, at) != NULL;
+}
+
 void
 data_reset(int fd)
 {

@@ -37,6 +37,8 @@ struct data_holes *data_holes_new(void); /* NULL: no memory */
 void data_holes_free(struct data_holes *);
 /* from, at, the functions and arg are set. May call lost of others. */
 void data_holes_wait(struct data_holes *, struct awaited *);
+/* Somebody waits for a connection from there to here. */
+bool data_holes_awaits(struct data_holes *, const struct ip *from, const struct endpoint *at);
 void data_holes_leave(struct awaited *); /* nothing happens to one that does not wait */
 /* peer has connected, and wanted to come to "at"; fd is taken. True: somebody waited for it. */
 bool data_holes_came(

@@ -11,6 +11,7 @@
 
 #define PORT_FTPDATA 20	   /* RFC 959 s5.2: the supervisor binds to no other for us */
 #define RANDOM_FROM  10000 /* of ports that we choose ourselves */
+#define CHOICES	     8	   /* of such a port */
 #define HOLE_SLACK   2u	   /* seconds that the kernel keeps a hole longer than we do */
 #define ACCEPT_ONCE  16
 #define UNREAD_MAX   (1u << 30)
@@ -222,20 +223,6 @@ listening(struct leg *l, const struct endpoint *at)
 }
 
 static void
-on_hole(void *arg, const struct data_answer *a)
-{
-	struct leg *l = arg;
-
-	l->request = NULL;
-	if (a->fd >= 0)
-		close(a->fd); /* none belongs to such an answer */
-	if (a->result == IPC_DATA_DONE)
-		listening(l, &l->hole.at);
-	else
-		fail(l, "no_hole");
-}
-
-static void
 on_listening_socket(void *arg, const struct data_answer *a)
 {
 	struct leg *l = arg;
@@ -264,13 +251,6 @@ ask(struct leg *l, const struct ipc_message *m,
 		fail(l, "no_hole");
 }
 
-static bool
-has_own_port(const struct leg *l)
-{
-	return l->arrival->forward != NULL ||
-	       (l->arrival->mode == INTERCEPT_REDIRECT && l->which == DATA_SERVER);
-}
-
 static uint32_t
 kernel_seconds(unsigned seconds)
 {
@@ -278,13 +258,35 @@ kernel_seconds(unsigned seconds)
 							   : seconds + HOLE_SLACK;
 }
 
+/*
+ * A port of our own choice, and nobody else's hole. Where the address is the gateway's (redirect)
+ * it is one of those that are kept free for that.
+ */
+static void
+choose_port(struct leg *l)
+{
+	const struct ftp_config *ftp = &l->shared->config->ftp;
+	bool ours = l->arrival->mode == INTERCEPT_REDIRECT;
+	unsigned from = ours ? ftp->data_ports_from : RANDOM_FROM;
+	unsigned to = ours ? ftp->data_ports_to : UINT16_MAX;
+
+	l->choices++;
+	for (unsigned i = 0; i < CHOICES; i++) {
+		l->hole.at.port = (uint16_t)(from + arc4random_uniform(to - from + 1));
+		if (!data_holes_awaits(l->shared->holes, &l->hole.from, &l->hole.at))
+			return;
+	}
+}
+
+static void on_hole(void *, const struct data_answer *);
+
 /* Registered before the kernel knows: the connection may come ahead of the answer. */
 static void
-expect(struct leg *l, unsigned seconds)
+expect(struct leg *l)
 {
 	struct ipc_message m = {.type = IPC_DATA_EXPECT,
 	    .a = data_requests_number(l->shared->requests),
-	    .b = kernel_seconds(seconds),
+	    .b = kernel_seconds((unsigned)l->seconds),
 	    .flow = {l->hole.from, l->hole.at.ip, l->hole.at.port}};
 
 	if (l->hole.from.family != l->hole.at.ip.family || l->hole.at.port < IPC_DATA_PORT_MIN) {
@@ -302,6 +304,26 @@ expect(struct leg *l, unsigned seconds)
 	ask(l, &m, on_hole);
 }
 
+/* Another worker's session may have the port that was chosen. */
+static void
+on_hole(void *arg, const struct data_answer *a)
+{
+	struct leg *l = arg;
+
+	l->request = NULL;
+	if (a->fd >= 0)
+		close(a->fd); /* none belongs to such an answer */
+	if (a->result == IPC_DATA_DONE) {
+		listening(l, &l->hole.at);
+	} else if (a->result == IPC_DATA_FAILED && l->choices > 0 && l->choices < CHOICES) {
+		data_holes_leave(&l->awaited);
+		choose_port(l);
+		expect(l);
+	} else {
+		fail(l, "no_hole");
+	}
+}
+
 void
 leg_listen(struct leg *l, const struct data_hole *hole, unsigned seconds)
 {
@@ -310,15 +332,15 @@ leg_listen(struct leg *l, const struct data_hole *hole, unsigned seconds)
 	l->state = LEG_OPENING;
 	l->hole = *hole;
 	start_timer(l, seconds);
-	if (has_own_port(l)) {
+	if (l->arrival->forward != NULL) {
 		m.a = data_requests_number(l->shared->requests);
 		ask(l, &m, on_listening_socket);
 		return;
 	}
+	l->choices = 0;
 	if (hole->at.port == 0)
-		l->hole.at.port =
-		    (uint16_t)(RANDOM_FROM + arc4random_uniform(UINT16_MAX - RANDOM_FROM + 1));
-	expect(l, seconds);
+		choose_port(l);
+	expect(l);
 }
 
 /* ---- dialling ---- */
@@ -368,48 +390,39 @@ speak_from(int fd, const struct endpoint *from)
 	return bind(fd, (const struct sockaddr *)&sa, n) == 0;
 }
 
-static void dial_from_any_port(struct leg *);
-
-/* bound: to l->dial.from, by the supervisor. */
-static void
-connect_with(struct leg *l, int fd, bool bound)
+/* errno of what is wrong with it; 0: it is on its way. */
+static int
+start_connect(struct leg *l, int fd)
 {
 	struct sockaddr_storage to;
 	socklen_t n = address_sockaddr(&l->dial.to, &to);
 
+	if (connect(fd, (const struct sockaddr *)&to, n) != 0 && errno != EINPROGRESS)
+		return errno;
+	watch(l, fd, EV_WRITE, on_connected);
+	return 0;
+}
+
+static void
+connect_with(struct leg *l, int fd)
+{
+	int error;
+
 	arm(fd);
 	l->fd = fd;
-	if (!bound && !speak_from(fd, &l->dial.from)) {
+	if (!speak_from(fd, &l->dial.from)) {
 		fail(l, "no_source_address");
-	} else if (connect(fd, (const struct sockaddr *)&to, n) == 0 || errno == EINPROGRESS) {
-		watch(l, fd, EV_WRITE, on_connected);
-	} else if (bound && (errno == EADDRNOTAVAIL || errno == EADDRINUSE)) {
-		close(fd); /* that port has a connection there already, or had a moment ago */
-		l->fd = -1;
-		dial_from_any_port(l);
-	} else {
-		fail(l, reason_of(errno));
+		return;
 	}
+	error = start_connect(l, fd);
+	if (error != 0)
+		fail(l, reason_of(error));
 }
 
 static void
 on_socket(void *arg, int fd)
 {
-	connect_with(arg, fd, false);
-}
-
-static void
-on_bound(void *arg, const struct data_answer *a)
-{
-	struct leg *l = arg;
-
-	l->request = NULL;
-	if (a->fd < 0) {
-		dial_from_any_port(l);
-		return;
-	}
-	evutil_make_socket_nonblocking(a->fd);
-	connect_with(l, a->fd, true);
+	connect_with(arg, fd);
 }
 
 static void
@@ -424,12 +437,12 @@ dial(struct leg *l)
 		if (fd < 0)
 			fail(l, "no_socket");
 		else
-			connect_with(l, fd, false);
+			connect_with(l, fd);
 		return;
 	}
 	fd = stock_take(l->shared->stock, family);
 	if (fd >= 0) {
-		connect_with(l, fd, false);
+		connect_with(l, fd);
 		return;
 	}
 	l->waiter.ready = on_socket;
@@ -442,6 +455,31 @@ dial_from_any_port(struct leg *l)
 {
 	l->dial.from.port = 0;
 	dial(l);
+}
+
+/* To dial.from, by the supervisor. */
+static void
+on_bound(void *arg, const struct data_answer *a)
+{
+	struct leg *l = arg;
+	int error;
+
+	l->request = NULL;
+	if (a->fd < 0) {
+		dial_from_any_port(l);
+		return;
+	}
+	evutil_make_socket_nonblocking(a->fd);
+	arm(a->fd);
+	l->fd = a->fd;
+	error = start_connect(l, a->fd);
+	if (error == EADDRNOTAVAIL || error == EADDRINUSE) {
+		close(l->fd); /* the port has a connection there already, or had a moment ago */
+		l->fd = -1;
+		dial_from_any_port(l);
+	} else if (error != 0) {
+		fail(l, reason_of(error));
+	}
 }
 
 void

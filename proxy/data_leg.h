@@ -61,6 +61,7 @@ struct leg {
 	struct stock_waiter waiter;
 	bool connecting; /* the client's row counts it */
 	struct data_hole hole;
+	unsigned choices; /* ports that were tried; 0: the hole names one */
 	struct data_dial dial;
 };
 

@@ -518,6 +518,7 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .take_back = take_back,
 	    .pressed = under_pressure,
 	    .data = &all->data_ops,
+	    .ftp_servers = all->ftp_servers,
 	    .arg = all,
 	};
 }

@@ -12,6 +12,7 @@
 #include "budget.h"
 #include "config_handover.h"
 #include "data_pipe.h"
+#include "ftp_servers.h"
 #include "ipc.h"
 #include "listener.h"
 #include "log_state.h"
@@ -342,6 +343,7 @@ start_sessions(struct worker *w)
 	    .ended = on_session_ended,
 	    .arg = w};
 	s->clients = clients_new(&w->config->limits);
+	s->ftp_servers = ftp_servers_new();
 	s->resolver = resolver_new(w->base, w->config->resolvers, &why);
 	if (w->config->mode != INTERCEPT_OFF)
 		s->stock = stock_new(ask_for_sockets, w);
@@ -425,6 +427,7 @@ stop(struct worker *w)
 	resolver_free(w->sessions.resolver);
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
+	ftp_servers_free(w->sessions.ftp_servers);
 	if (w->control != NULL)
 		event_free(w->control);
 	if (w->drain != NULL)

@@ -202,7 +202,8 @@ class FakeFtp(FakeServer):
 
     def _run(self, conversation):
         conversation.way = conversation.listener = None
-        conversation.restart, conversation.renamed = 0, None
+        conversation.restart = 0
+        conversation.sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         try:
             super()._run(conversation)
         finally:
@@ -213,7 +214,7 @@ class FakeFtp(FakeServer):
         self.answer(c, "GREETING", b"", b"220 fake files\r\n")
         while True:
             line = c.command()
-            words = line.rstrip(b"\r\n").split(b" ", 1)
+            words = re.sub(rb"^(\xff[\xf0-\xfe])+", b"", line.rstrip(b"\r\n")).split(b" ", 1)
             verb = words[0].upper().decode("latin-1")
             argument = words[1].decode("utf-8", "surrogateescape") if len(words) > 1 else ""
             serve = getattr(self, "_do_" + verb.lower(), None)

@@ -353,6 +353,11 @@ class Gateway:
         """The record of the end of the first session."""
         return self.record("flow", timeout=timeout)
 
+    def anomaly(self, *names, timeout=5):
+        """Waits for the record of one of these; gives its name."""
+        return self.record("anomaly", lambda r: r["anomaly"]["event"] in names or not names,
+                           timeout)["anomaly"]["event"]
+
     def anomalies(self):
         return {r["anomaly"]["event"] for r in self.records("anomaly")}
 

@@ -114,7 +114,7 @@ def test_a_refused_upload_is_deleted_only_where_the_session_made_it(fake_ftp, ga
         assert client.cmd("NOOP").code == 200
     deleted = [line for line in server.commands if line.startswith(b"DELE")]
     assert b"DELE new\r\n" in deleted and b"DELE old\r\n" not in deleted
-    assert set(server.files) == {"old"}
+    assert set(server.files) == {"old"}, server.commands
 
 
 def test_a_refused_upload_is_kept_by_default(fake_ftp, gateway, list_of):
