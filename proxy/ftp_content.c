@@ -62,16 +62,19 @@ keep_verdict(struct ftp_gate *g, const struct verdict *v)
 
 /* Codes of FTP, whatever the policy speaks of: "550 File refused: ...", "550 5.7.1 Message ...". */
 static void
-put_reply(const struct ftp_transfer *t, const char *said, char *reply)
+set_reply(const struct ftp_transfer *t, struct verdict *v)
 {
-	const char *text = strstr(said, "refused: ");
+	char said[sizeof(v->reply)];
+	const char *text;
 
-	snprintf(reply, VERDICT_REPLY_MAX + 1, "%s File %s",
-	    t->verb->carries == FTP_UPLOAD ? "552" : "550", text == NULL ? "refused" : text);
+	memcpy(said, v->reply, sizeof(said));
+	text = strstr(said, "refused: ");
+	snprintf(v->reply, sizeof(v->reply), "%s File %s",
+	    t->verb->carries == FTP_UPLOAD ? "552" : "550", text == NULL ? "refused." : text);
 }
 
 bool
-ftp_content_passes(struct ftp_gate *g, char *reply)
+ftp_content_passes(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 	struct verdict v;
@@ -82,8 +85,7 @@ ftp_content_passes(struct ftp_gate *g, char *reply)
 		mail_finish(t->content);
 	content_judge(&g->relay.env->config->content, t->content, true, &v);
 	if (v.action == VERDICT_REFUSE || v.would_refuse) {
-		put_reply(t, v.reply, reply);
-		memcpy(v.reply, reply, strlen(reply) + 1);
+		set_reply(t, &v);
 		keep_verdict(g, &v);
 	}
 	return v.action != VERDICT_REFUSE;

@@ -261,11 +261,8 @@ bool ftp_content_may_refuse(const struct ftp_gate *);
 void ftp_content_begin(struct ftp_gate *);
 /* Octets of transfer.pair, for relay_ops.data_octets(). */
 void ftp_content(struct ftp_gate *, struct span octets);
-/*
- * All octets are known: may they go? False: reply (a buffer of VERDICT_REPLY_MAX + 1) is what the
- * client is told.
- */
-bool ftp_content_passes(struct ftp_gate *, char *reply);
+/* All octets are known: may they go? False: transfer.verdict has what the client is told. */
+bool ftp_content_passes(struct ftp_gate *);
 
 /* ---- ftp_records.c ---- */
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define NO_CONNECTION "425 Can't open data connection."
+#define REFUSED	      "550 File refused."
 #define BROKEN	      "426 Data connection closed; transfer aborted."
 
 /*
@@ -84,6 +85,32 @@ ftp_transfer_outcome(const struct ftp_transfer *t)
 	return t->finished && t->server_code != 0 ? "complete" : "cut";
 }
 
+/* The client is told, if it was not yet. reply NULL: what the server said, which is held. */
+static void
+tell(struct ftp_gate *g, const char *reply)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	if (g->exchange.verb == NULL)
+		return;
+	t->told = reply == NULL ? t->server_code : (unsigned)strtoul(reply, NULL, 10);
+	if (g->held_code >= 200)
+		ftp_release_reply(g, reply);
+	else if (reply != NULL)
+		ftp_say(g, reply);
+}
+
+/* In place of what the server said; NULL: that. */
+static const char *
+own_reply(const struct ftp_transfer *t)
+{
+	if (t->refused)
+		return t->verdict == NULL ? REFUSED : t->verdict->reply;
+	if (t->server_code >= 400 || t->finished)
+		return NULL;
+	return t->unreachable ? NO_CONNECTION : BROKEN;
+}
+
 static void
 note_stray(struct ftp_gate *g)
 {
@@ -93,8 +120,9 @@ note_stray(struct ftp_gate *g)
 		ftp_anomaly(g, AN_FTP_DATA_STRAY, is_upload(t) ? AN_S2C : AN_C2S, 0, t->verb->name);
 }
 
+/* Without a word to the client, if it was not told anything. */
 static void
-transfer_over(struct ftp_gate *g)
+forget_transfer(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 
@@ -111,6 +139,13 @@ transfer_over(struct ftp_gate *g)
 	ftp_enter(g, FTP_IDLE);
 }
 
+static void
+transfer_over(struct ftp_gate *g)
+{
+	tell(g, own_reply(&g->transfer));
+	forget_transfer(g);
+}
+
 /* An upload that was refused leaves a piece at the server; what was there before is never touched.
  */
 static bool
@@ -124,34 +159,17 @@ cleans_up(struct ftp_gate *g)
 	return true;
 }
 
-/* The client is told, if it was not yet. reply NULL: what the server said, which is held. */
-static void
-tell(struct ftp_gate *g, const char *reply)
-{
-	struct ftp_transfer *t = &g->transfer;
-
-	if (g->exchange.verb == NULL)
-		return;
-	t->told = reply == NULL ? t->server_code : (unsigned)strtoul(reply, NULL, 10);
-	if (g->held_code >= 200)
-		ftp_release_reply(g, reply);
-	else if (reply != NULL)
-		ftp_say(g, reply);
-}
-
-/* Both are known: the fate of the octets, and the server's last word (held, if anybody waits). */
+/* Both are known: the fate of the octets, and the server's last word. */
 static void
 conclude(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
-	const char *reply = NULL;
 
-	if (t->server_code < 400 && !t->finished)
-		reply = t->unreachable ? NO_CONNECTION : BROKEN;
+	if (g->stage == FTP_FLOWING && t->open[DATA_CLIENT] && t->open[DATA_SERVER])
+		t->cut = true; /* octets were on their way */
 	t->due = 0;
 	if (t->aborted)
 		g->abor_due = ftp_now(g) + ABOR_ANSWER_MS;
-	tell(g, reply);
 	if (!cleans_up(g))
 		transfer_over(g);
 }
@@ -365,7 +383,9 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 	learn_name(g, ev);
 	if (g->stage == FTP_OPENING && t->server_code < 400)
 		start_flow(g); /* without a 1xx */
-	if (g->exchange.verb != NULL)
+	if (t->refused)	       /* it may have to wait until the file is deleted */
+		ftp_record_reply(&g->exchange, t->server_code, ev->octets, RECORD_SERVER);
+	else if (g->exchange.verb != NULL)
 		ftp_hold_reply(g, ev);
 	if (is_decided(g))
 		conclude(g);
@@ -412,7 +432,6 @@ leg_is_unreachable(struct ftp_gate *g, const struct data_news *news)
 	t->why = news->why;
 	data_of(g)->reset(t->pair);
 	if (!g->exchange.at_server) { /* the server never heard of it */
-		tell(g, NO_CONNECTION);
 		transfer_over(g);
 	} else if (t->server_code != 0) {
 		conclude(g);
@@ -441,16 +460,16 @@ static void
 source_has_ended(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
-	char reply[VERDICT_REPLY_MAX + 1];
 
-	if (ftp_content_passes(g, reply)) {
+	if (ftp_content_passes(g)) {
 		data_of(g)->release(t->pair);
 		return;
 	}
 	t->refused = true;
 	t->why = "content";
 	data_of(g)->reset(t->pair);
-	tell(g, reply);
+	if (t->server_code != 0) /* it is held, and so is what comes behind it */
+		tell(g, own_reply(t));
 	octets_over(g);
 }
 
@@ -564,5 +583,5 @@ ftp_transfer_finish(struct ftp_gate *g)
 		return;
 	if (!t->finished && !t->refused && !t->unreachable && t->why == NULL)
 		t->why = "session_ended";
-	transfer_over(g);
+	forget_transfer(g);
 }
