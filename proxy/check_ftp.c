@@ -101,7 +101,11 @@ print_ports(const struct config *c, FILE *out)
 {
 	const struct ftp_config *f = &c->ftp;
 
-	if (!has_forward(c) && c->mode != INTERCEPT_REDIRECT)
+	if (c->mode == INTERCEPT_REDIRECT && !has_forward(c))
+		fprintf(out,
+		    "#   Servers that connect themselves come to ports %u to %u of the gateway.\n",
+		    f->data_ports_from, f->data_ports_to);
+	if (!has_forward(c))
 		return;
 	fprintf(out,
 	    "#   Data connections to the gateway itself come to its ports %u to %u: a firewall "

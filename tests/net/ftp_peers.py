@@ -300,7 +300,7 @@ class FakeFtp(FakeServer):
         else:
             sock = self.namespace.tcp(family_of(c.to[0]))
             sock.settimeout(10)
-            sock.bind((c.sock.getsockname()[0], 0))  # a server has one address for both connections
+            sock.bind((c.sock.getsockname()[0], 0))
             sock.connect(c.to)
             data = Stream(sock, 20)
             data.peer = c.to

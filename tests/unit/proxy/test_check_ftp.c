@@ -95,7 +95,7 @@ test_each_setting(void **state)
 	    {"ftp { deny_replies = {'* 3'} }", "no client hears (550): * 3.\n"},
 	    {"ftp { starttls = hide }", "TLS (AUTH): hidden (502)"},
 	    {"ftp { starttls = pass }", "TLS (AUTH): let by"},
-	    {"intercept { mode = redirect }", "come to its ports 40000 to 44999"},
+	    {"intercept { mode = redirect }", "come to ports 40000 to 44999 of the gateway"},
 	    {FORWARD(""), "come to its ports 40000 to 44999"},
 	    {FORWARD("send_proxy = v2"), "# Warning: forward \"f\": send_proxy names the client"},
 	    {"log = '/x/eve.json'\nlog_format = eve_xferlog", "a line of /x/xferlog.\n"},
