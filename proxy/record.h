@@ -210,15 +210,18 @@ struct record_imap {
 };
 void record_imap(
     const struct record_session *, const struct record_imap *, record_sink *, void *arg);
-/*
- * A command that was refused by the gateway, or a login; event_type is the session's app_proto.
- * tag (POP3: empty) and command are texts of the client's, and no secret is in them: of a login the
- * verb alone, or with its mechanism. status: what the client was told, "OK", "NO", "BAD", POP3
- * "OK", "ERR"; NULL: nothing.
- */
-void record_retrieval_command(const struct record_session *, struct span tag, struct span command,
-    struct span user, const char *status, const struct verdict *, unsigned tx_id, record_sink *,
-    void *arg);
+/* A command that was refused by the gateway, or a login (event_type: the session's app_proto). */
+struct record_retrieval {
+	/*
+	 * Texts of the client's, and no secret is in them: of a login the verb alone, or with its
+	 * mechanism. tag: empty for POP3.
+	 */
+	struct span tag, command, user;
+	const char *status; /* what the client was told: "OK", "NO", "BAD"; "OK", "ERR"; or NULL */
+	const struct verdict *verdict; /* NULL: nothing was judged */
+};
+void record_retrieval_command(const struct record_session *, const struct record_retrieval *,
+    unsigned tx_id, record_sink *, void *arg);
 
 /* ---- single records ---- */
 

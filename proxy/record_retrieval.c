@@ -140,19 +140,18 @@ record_imap(
 /* ---- commands ---- */
 
 void
-record_retrieval_command(const struct record_session *s, struct span tag, struct span command,
-    struct span user, const char *status, const struct verdict *v, unsigned tx_id,
-    record_sink *sink, void *arg)
+record_retrieval_command(const struct record_session *s, const struct record_retrieval *r,
+    unsigned tx_id, record_sink *sink, void *arg)
 {
 	json_t *record = record_open(s, s->app_proto, tx_id);
 	json_t *object = record_put_object(record, s->app_proto);
 
-	record_put_if(object, "tag", tag);
-	record_put_text(object, "command", command);
-	record_put_if(object, "user", user);
-	if (status != NULL)
-		record_put(object, "status", status);
+	record_put_if(object, "tag", r->tag);
+	record_put_text(object, "command", r->command);
+	record_put_if(object, "user", r->user);
+	if (r->status != NULL)
+		record_put(object, "status", r->status);
 	record_upstream(record, s);
-	record_put_verdict(record, v);
+	record_put_verdict(record, r->verdict);
 	record_close(record, sink, arg);
 }

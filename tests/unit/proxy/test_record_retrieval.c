@@ -354,6 +354,11 @@ test_refused_command_I12(void **state)
 	    .rule = "imap",
 	    .reason = "read_only",
 	    .reply = "NO [CANNOT] No"};
+	const struct record_retrieval r = {.tag = span_str("a1"),
+	    .command = span_str("UID STORE"),
+	    .user = span_str("alice"),
+	    .status = "NO",
+	    .verdict = &v};
 	struct sunk s = {0};
 	json_t *json;
 
@@ -377,14 +382,15 @@ test_refused_command_I12(void **state)
 static void
 test_login_O2(void **state)
 {
+	const struct record_retrieval failed = {
+	    .command = span_str("AUTH PLAIN"), .user = span_str("al\xffice"), .status = "ERR"};
+	const struct record_retrieval silent = {.command = span_str("APOP")};
 	struct sunk s = {0};
 	json_t *json;
 
 	(void)state;
-	record_retrieval_command(&pop3, SPAN_NONE, span_str("AUTH PLAIN"), span_str("al\xffice"),
-	    "ERR", NULL, 0, sink, &s);
-	record_retrieval_command(
-	    &pop3, SPAN_NONE, span_str("APOP"), SPAN_NONE, NULL, NULL, 1, sink, &s);
+	record_retrieval_command(&pop3, &failed, 0, sink, &s);
+	record_retrieval_command(&pop3, &silent, 1, sink, &s);
 	json = parsed(&s, 0);
 	assert_text(json, "event_type", "pop3");
 	assert_null(at(json, "pop3.tag"));
