@@ -265,7 +265,10 @@ MECHANISMS = [*(Curl(protocol, m) for protocol in ("pop3", "imap")
               Curl("pop3", "+APOP"), Poplib("pop3", "apop"), Imaplib("imap", "cram"),
               Imaplib("imap", "plain"), Mbsync("imap", "SCRAM-SHA-256"), Mbsync("imap", "CRAM-MD5"),
               Fetchmail("imap", "cram-md5")]
+# curl takes no challenge without a realm, which is Dovecot's
+LOGINS = [(server, program) for server in ("dovecot", "cyrus") for program in MECHANISMS
+          if server != "dovecot" or "DIGEST-MD5" not in program.options]
 
 
 def program_name(program):
-    return program.name
+    return program if isinstance(program, str) else program.name

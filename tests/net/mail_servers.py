@@ -22,8 +22,6 @@ listen = {addresses}
 ssl = no
 disable_plaintext_auth = no
 auth_mechanisms = plain login cram-md5 digest-md5 apop scram-sha-1 scram-sha-256
-auth_realms = campus.example
-auth_username_format = %Ln
 auth_failure_delay = 0
 auth_cache_size = 0
 default_internal_user = dovecot
@@ -271,6 +269,3 @@ class Cyrus(MailServer):
     def _make(self, account):
         self._password(account.user)
 
-
-def real_servers():
-    return {"dovecot": Dovecot, "cyrus": Cyrus}

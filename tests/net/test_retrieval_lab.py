@@ -6,7 +6,7 @@ client fetches all of it.
 import pytest
 
 import mails
-from mail_clients import ALL, MECHANISMS, differing, program_name
+from mail_clients import ALL, LOGINS, differing, program_name
 from mail_servers import crlf
 
 
@@ -32,6 +32,6 @@ def test_every_client_without_a_gateway(lab, mailbox_server, client_folder, prog
     fetch(lab, mailbox_server, program, client_folder)
 
 
-@pytest.mark.parametrize("program", MECHANISMS, ids=program_name)
-def test_every_login_without_a_gateway(lab, mailbox_server, client_folder, program):
-    fetch(lab, mailbox_server, program, client_folder)
+@pytest.mark.parametrize("name,program", LOGINS, ids=program_name)
+def test_every_login_without_a_gateway(lab, mail_server, client_folder, name, program):
+    fetch(lab, mail_server(name), program, client_folder)
