@@ -32,6 +32,10 @@ static const char pop3_config[] =
     "inside = {\"10.0.0.0/8\"}\n"
     "forward \"test\" { listen = \"127.0.0.1:2110\" to = \"10.0.0.25:110\" protocol = pop3 }\n"
     "smtp { relay { check = off } }\n";
+static const char imap_config[] =
+    "inside = {\"10.0.0.0/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2143\" to = \"10.0.0.25:143\" protocol = imap }\n"
+    "smtp { relay { check = off } }\n";
 
 /* What conversations of a protocol are about; the folder of a file has its name. */
 static const struct dialect {
@@ -43,6 +47,7 @@ static const struct dialect {
     {"smtp", &relay_smtp, smtp_config, 25},
     {"ftp", &relay_ftp, ftp_config, 21},
     {"pop3", &relay_pop3, pop3_config, 110},
+    {"imap", &relay_imap, imap_config, 143},
 };
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
