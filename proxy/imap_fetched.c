@@ -173,6 +173,10 @@ new_content(struct imap_gate *g, const struct what *w, uint64_t origin)
 	m->number = g->number;
 	m->uid = g->uid;
 	m->gap = origin > 0;
+	if (m->gap) { /* what begins in the middle says nothing of what it is */
+		mail_free(m->mail);
+		m->mail = NULL;
+	}
 	if (m->content != IMAP_WHOLE)
 		imap_message_of_part(g, m);
 	return m;

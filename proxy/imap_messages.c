@@ -22,6 +22,29 @@ imap_message_new(struct imap_gate *g, enum imap_content content, struct span sec
 }
 
 void
+imap_message_of_part(struct imap_gate *g, struct imap_message *m)
+{
+	const struct mime_config *mime = &g->relay.env->config->mime;
+	const struct imap_part *part = NULL;
+	struct mail_said said = {.path = span_str(m->section), .decoded = m->content == IMAP_DECODED};
+
+	/* of a text without its header nobody knows what it is */
+	if (m->unseen || m->gap || m->content == IMAP_TEXT)
+		return;
+	if (g->fetching != NULL)
+		part = imap_known_part(g->fetching->known, m->number, m->uid, said.path);
+	if (part != NULL) {
+		said.type = part->type;
+		said.subtype = part->subtype;
+		said.parameters = part->parameters;
+		said.encoding = part->encoding;
+		said.disposition = part->disposition;
+		said.content_id = part->id;
+	}
+	m->mail = mail_part_new(&mime->options, &said);
+}
+
+void
 imap_message_feed(struct imap_message *m, struct span octets)
 {
 	m->octets += octets.n;
