@@ -118,7 +118,7 @@ type = {kind}
 server = {address}
 username = {account.user}
 password = {account.password}
-timeout = 60
+timeout = 10
 {'use_peek = true' if self.protocol == "imap" else ""}
 [destination]
 type = Maildir
@@ -132,6 +132,15 @@ verbose = 2
 {'delete = true' if "delete" in self.options else ""}
 """)
         yield ["getmail", "--getmaildir", folder, "--rcfile", "getmailrc"]
+
+    def fetch(self, namespace, address, account, folder, n):
+        """It waits in vain for a child of its own that ends too early: then it is run again."""
+        for attempt in range(5):
+            shutil.rmtree(folder / "got", ignore_errors=True)
+            got, told = super().fetch(namespace, address, account, folder, n)
+            if "waiting child pid" not in told:
+                break
+        return got, told
 
     def collected(self, folder):
         """Without what it always puts into a header."""
