@@ -140,8 +140,8 @@ test_replies(void **state)
 {
 	(void)state;
 	for (int f = POP3_OK + 1; f < POP3_FAULT_COUNT; f++)
-		assert_true(span_starts(
-		    span_str(pop3_fault_reply((enum pop3_fault)f)), span_str("-ERR ")));
+		assert_true(
+		    span_starts(span_str(pop3_fault_reply((enum pop3_fault)f)), span_str("-ERR ")));
 }
 
 static void

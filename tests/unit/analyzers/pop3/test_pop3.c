@@ -28,8 +28,8 @@
  * A dialogue as a watcher sees it, who answers nothing himself. What comes out, per direction:
  *   "RETR=1@9 "     a command, its number and where it begins; "STAT!Not@9 " one with a fault
  *   "(AUTH)@9 "     a line of AUTH
- *   "RETR:+@4 "     +OK to it; "-" -ERR, "~" a challenge, "?" nothing that makes sense; "RETR:+..@4 "
- *                   one that lines follow; "?:-@4 " a goodbye
+ *   "RETR:+@4 "     +OK to it; "-" -ERR, "~" a challenge, "?" nothing that makes sense; "RETR:+..@4
+ * " one that lines follow; "?:-@4 " a goodbye
  *   "<1 100>@9 "    a line of a list; ".@20 " its end
  *   "[octets]"      of a message, or behind STLS; "|@20 " the end of a message
  *   "{bare_lf}"     what is odd about the next one
@@ -76,8 +76,7 @@ static const struct row rows[] = {
 	{"USER@0 PASS@8 RETR=1@16 ",
 	    ":+@0 USER:+@8 PASS:+@13 RETR:+..@18 [.\r\na\r\nb]{bare_lf}[\n.]{bare_lf}[\n]"
 	    "{smuggling_sequence}@35 [c\r\n]|@38 "}},
-    {"P-003 a dot, a CR and no LF",
-	{HELLO, LOGIN, C("RETR 1\r\n"), S("+OK\r\n.\rx\r\n.\r\n")},
+    {"P-003 a dot, a CR and no LF", {HELLO, LOGIN, C("RETR 1\r\n"), S("+OK\r\n.\rx\r\n.\r\n")},
 	{"USER@0 PASS@8 RETR=1@16 ",
 	    ":+@0 USER:+@8 PASS:+@13 RETR:+..@18 {bare_cr}[\rx\r\n]|@28 "}},
     {"an empty message and an empty list",
@@ -85,11 +84,9 @@ static const struct row rows[] = {
 	{"USER@0 PASS@8 RETR=1@16 UIDL@24 ",
 	    ":+@0 USER:+@8 PASS:+@13 RETR:+..@18 |@23 UIDL:+..@26 .@31 "}},
     {"stuffed dots in a list", {HELLO, LOGIN, C("UIDL\r\n"), S("+OK\r\n..\r\n.x\r\n.\r\n")},
-	{"USER@0 PASS@8 UIDL@16 ",
-	    ":+@0 USER:+@8 PASS:+@13 UIDL:+..@18 <.>@23 <x>@27 .@31 "}},
+	{"USER@0 PASS@8 UIDL@16 ", ":+@0 USER:+@8 PASS:+@13 UIDL:+..@18 <.>@23 <x>@27 .@31 "}},
     {"a list with a bare LF", {HELLO, LOGIN, C("UIDL\r\n"), S("+OK\r\n1 a\n.\n")},
-	{"USER@0 PASS@8 UIDL@16 ",
-	    ":+@0 USER:+@8 PASS:+@13 UIDL:+..@18 {bare_lf}UIDL:?@23 "}},
+	{"USER@0 PASS@8 UIDL@16 ", ":+@0 USER:+@8 PASS:+@13 UIDL:+..@18 {bare_lf}UIDL:?@23 "}},
     {"AUTH in steps",
 	{HELLO, C("AUTH LOGIN\r\n"), S("+ a\r\n"), C("QUIT\r\n"), S("+\r\n"), C("\r\nSTAT\r\n"),
 	    S("+OK\r\n"), S("+OK\r\n")},
@@ -98,8 +95,7 @@ static const struct row rows[] = {
 	{HELLO, C("AUTH PLAIN\r\n"), S("+ \r\n"), C("*\r\nUSER u\r\n"), S("-ERR\r\n"),
 	    S("+OK\r\n")},
 	{"AUTH@0 (AUTH)@12 USER@15 ", ":+@0 AUTH:~@8 AUTH:-@12 USER:+@18 "}},
-    {"AUTH without an argument",
-	{HELLO, C("AUTH\r\nSTAT\r\n"), S("+OK\r\nPLAIN\r\n.\r\n")},
+    {"AUTH without an argument", {HELLO, C("AUTH\r\nSTAT\r\n"), S("+OK\r\nPLAIN\r\n.\r\n")},
 	{"AUTH@0 STAT!Not@6 ", ":+@0 AUTH:+..@8 <PLAIN>@13 .@20 "}},
     {"a challenge to another command", {HELLO, C("USER u\r\n"), S("+ x\r\n")},
 	{"USER@0 ", ":+@0 {invalid_reply}USER:?@8 "}},
@@ -121,8 +117,7 @@ static const struct row rows[] = {
     {"P-013 another protocol", {HELLO, C("GET / HTTP/1.0\r\nUSER u\r\n")},
 	{"{unknown_protocol}?!This@0 ", ":+@0 "}},
     {"P-013 a handshake", {HELLO, C("\x16\x03\x01")}, {"{unknown_protocol}?!This@0 ", ":+@0 "}},
-    {"a bare LF ends no command", {HELLO, C("USER u\nPASS p\r\n")},
-	{"{bare_lf}?!A@0 ", ":+@0 "}},
+    {"a bare LF ends no command", {HELLO, C("USER u\nPASS p\r\n")}, {"{bare_lf}?!A@0 ", ":+@0 "}},
     {"what makes no sense", {HELLO, C("\r\nFOO\r\nUSER\r\n USER u\r\nUSER\tu\r\n")},
 	{"?!Unknown@0 ?!Unknown@2 USER!Wrong@7 ?!Wrong@13 USER!Wrong@22 ", ":+@0 "}},
 };
@@ -565,8 +560,7 @@ test_long_line_of_a_message(void **state)
 	feed_once(s, AN_S2C, "+OK\r\n", &ev);
 	assert_true(pop3_in_lines(s));
 	do {
-		pop3_feed(
-		    s, AN_S2C, (const uint8_t *)text + at, sizeof(text) - 1 - at, &used, &ev);
+		pop3_feed(s, AN_S2C, (const uint8_t *)text + at, sizeof(text) - 1 - at, &used, &ev);
 		at += used;
 		odd += ev.kind == EV_ANOMALY && ev.anomaly == AN_LONG_BODY_LINE;
 	} while (ev.kind != EV_BODY_END);

@@ -99,10 +99,9 @@ test_P_005_lines(void **state)
 	for (int verb = POP3_NONE; verb <= POP3_UNKNOWN; verb++) {
 		enum pop3_lines want = is_one_of((enum pop3_verb)verb, bare, nitems(bare))
 					   ? POP3_LINES_BARE
-				       : verb == POP3_CAPA ? POP3_LINES
-				       : verb == POP3_RETR || verb == POP3_TOP
-					   ? POP3_LINES_MESSAGE
-					   : POP3_SINGLE;
+				       : verb == POP3_CAPA		       ? POP3_LINES
+				       : verb == POP3_RETR || verb == POP3_TOP ? POP3_LINES_MESSAGE
+									       : POP3_SINGLE;
 
 		assert_int_equal(pop3_verb_row((enum pop3_verb)verb)->lines, want);
 	}
