@@ -582,12 +582,12 @@ compare(struct watcher *w, const struct row *row, size_t cut)
 
 /* The whole of a row, with a pause behind so many octets; a step of 1: behind each. */
 static void
-play(const struct row *row, size_t cut, bool octets)
+play(const struct row *row, const struct imap_limits *limits, size_t cut, bool octets)
 {
 	struct watcher w;
 	size_t at = 0;
 
-	begin(&w, NULL, row->plus);
+	begin(&w, limits, row->plus);
 	assert_non_null(w.imap);
 	for (size_t i = 0; i < STEPS_MAX && row->steps[i].octets != NULL; i++) {
 		const struct step *s = &row->steps[i];
@@ -614,46 +614,282 @@ test_dialogues_at_every_cut(void **state)
 		for (size_t j = 0; j < STEPS_MAX && rows[i].steps[j].octets != NULL; j++)
 			n += rows[i].steps[j].n;
 		for (size_t cut = 0; cut <= n; cut++)
-			play(&rows[i], cut, false);
-		play(&rows[i], 0, true);
+			play(&rows[i], NULL, cut, false);
+		play(&rows[i], NULL, 0, true);
 	}
 }
 
-/* Memory that runs out ends a dialogue with AN_NOMEM, and nothing leaks or breaks. */
+/* One octet, and all that it gives; AN_NOMEM where there was none. */
+static enum an_status
+feed_octet(struct imap *imap, enum an_dir dir, const char *octet)
+{
+	enum an_status status;
+	struct an_event ev;
+	size_t used, left = 1;
+
+	do {
+		status = imap_feed(imap, dir, (const uint8_t *)octet, left, &used, &ev);
+		left -= used;
+	} while (status == AN_EVENT);
+	return status;
+}
+
+/* True: the n-th request was refused. */
+static bool
+play_without_memory(const struct row *row, unsigned n)
+{
+	enum an_status status = AN_MORE;
+	struct imap *imap;
+	bool failed;
+
+	alloc_fail_at(n);
+	imap = imap_new(NULL);
+	if (imap != NULL)
+		imap_offer(imap, row->plus);
+	for (size_t i = 0; imap != NULL && i < STEPS_MAX && row->steps[i].octets != NULL; i++)
+		for (size_t j = 0; status != AN_NOMEM && j < row->steps[i].n; j++)
+			status = feed_octet(imap, row->steps[i].dir, row->steps[i].octets + j);
+	failed = alloc_failed();
+	assert_int_equal(failed, imap == NULL || status == AN_NOMEM);
+	imap_free(imap);
+	return failed;
+}
+
 static void
 test_no_memory(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < nitems(rows); i++)
-		for (unsigned n = 1;; n++) {
-			struct watcher w;
-			bool failed = false;
+		for (unsigned n = 1; play_without_memory(&rows[i], n); n++)
+			;
+}
 
-			begin(&w, NULL, rows[i].plus);
-			assert_non_null(w.imap);
-			for (size_t j = 0;
-			     !failed && j < STEPS_MAX && rows[i].steps[j].octets != NULL; j++) {
-				const struct step *s = &rows[i].steps[j];
+/* ---- what the caller does ---- */
 
-				for (size_t k = 0; !failed && k < s->n; k++) {
-					struct an_event ev;
-					size_t used = 0;
-					enum an_status status;
+struct answer {
+	const char *name, *client;
+	enum imap_plus plus;
+	const char *want; /* when the first command is answered by the caller at once */
+};
 
-					alloc_fail_at(n);
-					do
-						status = imap_feed(w.imap, s->dir,
-						    (const uint8_t *)s->octets + k,
-						    used == 0 ? 1 : 0, &used, &ev);
-					while (status == AN_EVENT && used == 1);
-					failed = alloc_failed();
-					assert_true(!failed || status == AN_NOMEM);
-				}
+static const struct answer answers[] = {
+    {"a command", "a NOOP\r\nb NOOP\r\n", 0, "NOOP@0 NOOP@8 "},
+    {"what waits for its reply", "a LOGIN u p\r\nb NOOP\r\n", 0, "LOGIN@0 NOOP@13 "},
+    {"a tag that is none", "* NOOP\r\nb NOOP\r\n", 0, "NOOP!BAD_TAG@0 NOOP@8 "},
+    {"a synchronising literal: nothing comes", "a LOGIN {5}\r\nb NOOP\r\n", 0, "LOGIN~@0 NOOP@13 "},
+    {"I-006 {5+}: it comes, and the rest of the command",
+	"a LOGIN {5+}\r\nhello {3+}\r\nabc\r\nb NOOP\r\n", IMAP_PLUS_ANY,
+	"LOGIN~@0 <hello {3+}\r\nabc\r\n>NOOP@31 "},
+    {"{5+}, then one that waits: nothing more", "a LOGIN {5+}\r\nhello {3}\r\nb NOOP\r\n",
+	IMAP_PLUS_ANY, "LOGIN~@0 <hello {3}\r\n>NOOP@25 "},
+    {"{5+}, then one that is none", "a LOGIN {5+}\r\nhello {03+}\r\nb NOOP\r\n", IMAP_PLUS_ANY,
+	"LOGIN~@0 <hello>more!BAD_LITERAL@19 "},
+};
+
+static void
+play_answer(const struct answer *row, size_t chunk)
+{
+	size_t n = strlen(row->client);
+	struct watcher w;
+	bool answered = false;
+
+	begin(&w, NULL, row->plus);
+	assert_int_equal(feed(&w, AN_S2C, "* OK hi\r\n", 9), AN_MORE);
+	for (size_t i = 0; i < n; i += chunk) {
+		size_t piece = chunk < n - i ? chunk : n - i;
+
+		buf_add(&w.rest[AN_C2S], span_of(row->client + i, piece));
+		buf_add(&w.sent[AN_C2S], span_of(row->client + i, piece));
+		while (step(&w, AN_C2S) == AN_EVENT)
+			if (!answered && w.out[AN_C2S].n > 0) {
+				imap_answered(w.imap, IMAP_ST_NO);
+				assert_int_equal(imap_waiting(w.imap), 0);
+				answered = true;
 			}
-			end(&w);
-			if (!failed)
-				break;
+	}
+	if (!span_eq(buf_span(&w.out[AN_C2S]), span_str(row->want)))
+		fail_msg("%s, chunks of %zu:\n want %s\n  got %.*s", row->name, chunk, row->want,
+		    (int)w.out[AN_C2S].n, (const char *)w.out[AN_C2S].p);
+	end(&w);
+}
+
+static void
+test_answered_by_the_caller(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(answers); i++)
+		for (size_t chunk = 1; chunk <= strlen(answers[i].client); chunk++)
+			play_answer(&answers[i], chunk);
+}
+
+static void
+test_oldest_is_answered_and_slots_are_known(void **state)
+{
+	struct watcher w;
+
+	(void)state;
+	begin(&w, NULL, 0);
+	assert_int_equal(imap_waiting(w.imap), 1);
+	feed(&w, AN_S2C, "* OK x\r\n", 8);
+	feed(&w, AN_C2S, "tag1 NOOP\r\ntag2 CAPABILITY\r\n", 29);
+	assert_int_equal(imap_waiting(w.imap), 2);
+	assert_true(span_eq(imap_tag(w.imap, 1), span_str("tag1")));
+	assert_int_equal(imap_slot_verb(w.imap, 2)->verb, IMAP_CAPABILITY);
+	assert_true(imap_answered_oldest(w.imap, IMAP_ST_BAD));
+	assert_int_equal(imap_tag(w.imap, 1).n, 0);
+	assert_true(span_eq(imap_tag(w.imap, 2), span_str("tag2")));
+	assert_true(imap_answered_oldest(w.imap, IMAP_ST_BAD));
+	assert_false(imap_answered_oldest(w.imap, IMAP_ST_BAD));
+	assert_int_equal(imap_waiting(w.imap), 0);
+	end(&w);
+}
+
+/* The caller may speak to the client only between two responses. */
+static void
+test_inside_of_a_response(void **state)
+{
+	static const char response[] = "* 1 FETCH (BODY[] {2}\r\nab X (c) )\r\n";
+	struct watcher w;
+
+	(void)state;
+	begin(&w, NULL, 0);
+	feed(&w, AN_S2C, "* PREAUTH x\r\n", 13);
+	for (size_t i = 0; i < sizeof(response) - 1; i++) {
+		assert_int_equal(imap_in_response(w.imap), i >= strlen("* 1 FETCH ("));
+		feed(&w, AN_S2C, response + i, 1);
+	}
+	assert_false(imap_in_response(w.imap));
+	end(&w);
+}
+
+static void
+test_I_015_many_commands_wait(void **state)
+{
+	struct watcher w;
+
+	(void)state;
+	begin(&w, NULL, 0);
+	feed(&w, AN_S2C, "* OK x\r\n", 8);
+	for (size_t i = 0; i < IMAP_SLOTS; i++)
+		assert_int_equal(feed(&w, AN_C2S, "a NOOP\r\n", 8), AN_MORE);
+	assert_int_equal(imap_waiting(w.imap), IMAP_SLOTS);
+	feed(&w, AN_C2S, "b NOOP\r\n", 8);
+	assert_int_equal(w.rest[AN_C2S].n, 8);
+	assert_int_equal(feed(&w, AN_S2C, "a OK x\r\n", 8), AN_MORE);
+	assert_int_equal(w.rest[AN_C2S].n, 0);
+	assert_int_equal(imap_waiting(w.imap), IMAP_SLOTS);
+	end(&w);
+}
+
+static void
+test_I_019_idle(void **state)
+{
+	struct watcher w;
+
+	(void)state;
+	begin(&w, NULL, 0);
+	feed(&w, AN_S2C, "* PREAUTH x\r\n", 13);
+	assert_int_equal(imap_phase(w.imap), IMAP_AUTHENTICATED);
+	feed(&w, AN_C2S, "a IDLE\r\n", 8);
+	assert_false(imap_idles(w.imap));
+	feed(&w, AN_S2C, "+ go\r\n", 6);
+	assert_true(imap_idles(w.imap));
+	feed(&w, AN_C2S, "DONE\r\n", 6);
+	assert_false(imap_idles(w.imap));
+	end(&w);
+}
+
+/* ---- limits ---- */
+
+static const struct imap_limits tight = {.line = 8192,
+    .login_literal = 10,
+    .literal = 20,
+    .message = 30,
+    .response = 32,
+    .capability = 40};
+
+static const struct row limited[] = {
+    {"I-013 untagged data longer than is given whole",
+	{HOME, S("* SEARCH 1 2 3 4 5 6 7 8 9 10 11 12\r\n* 1 EXISTS\r\n")},
+	{"", "*PREAUTH@0 '* SEARCH 1 2 3 4 5 6 7 8 9 10 11'' 12\r\n'. *2=1@51 "}, 0},
+    {"I-013 and as long as that", {HOME, S("* SEARCH 1 2 3 4 5 6 7 8 9 10 \r\n* 1 EXISTS\r\n")},
+	{"", "*PREAUTH@0 *9=0@14 *2=1@46 "}, 0},
+    {"a value longer than is given whole",
+	{HOME, S("* 1 FETCH (X (123456789012345678901234567890) UID 1)\r\n")},
+	{"", "*PREAUTH@0 FETCH1( X= '0)'. UID=1 ) "}, 0},
+    {"a name without end", {HOME, S("* 1 FETCH (BODY[HEADER.FIELDS (A B C D E F)] NIL)\r\n")},
+	{"", "*PREAUTH@0 FETCH1( {invalid_reply}anomaly@57 "}, 0},
+    {"capabilities without end",
+	{HOME, S("* CAPABILITY A B C D E F G H I J K L M N O P Q R S T\r\n")},
+	{"", "*PREAUTH@0 {invalid_reply}anomaly@54 "}, 0},
+    {"I-003 a message as large as allowed", {HOME, C("a APPEND x {30}\r\n")},
+	{"APPEND~@0 ", "*PREAUTH@0 "}, 0},
+    {"I-003 larger", {HOME, C("a APPEND x {31}\r\n")},
+	{"APPEND~!MESSAGE_TOO_BIG@0 ", "*PREAUTH@0 "}, 0},
+    {"an argument larger than allowed", {HOME, C("a SELECT {21}\r\n")},
+	{"SELECT~!LITERAL_TOO_BIG@0 ", "*PREAUTH@0 "}, 0},
+};
+
+static void
+test_limits_at_every_cut(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(limited); i++) {
+		size_t n = 0;
+
+		for (size_t j = 0; j < STEPS_MAX && limited[i].steps[j].octets != NULL; j++)
+			n += limited[i].steps[j].n;
+		for (size_t cut = 0; cut <= n; cut++)
+			play(&limited[i], &tight, cut, false);
+		play(&limited[i], &tight, 0, true);
+	}
+}
+
+/* What comes in chunks of n octets of one kind, behind some text. */
+static void
+expect_flood(
+    enum an_dir dir, const char *first, char c, size_t n, const char *last, const char *want)
+{
+	for (size_t chunk = 1; chunk <= n; chunk = chunk * 61 + 1) {
+		char octets[4096];
+		struct watcher w;
+
+		memset(octets, c, sizeof(octets));
+		begin(&w, NULL, 0);
+		feed(&w, AN_S2C, "* PREAUTH x\r\n", 13);
+		w.out[AN_S2C].n = 0;
+		feed(&w, dir, first, strlen(first));
+		for (size_t i = 0; i < n;) {
+			size_t piece = chunk < sizeof(octets) ? chunk : sizeof(octets);
+
+			feed(&w, dir, octets, piece < n - i ? piece : n - i);
+			i += piece;
 		}
+		feed(&w, dir, last, strlen(last));
+		if (!span_eq(buf_span(&w.out[dir]), span_str(want)))
+			fail_msg("%s: chunks of %zu: %.*s", want, chunk, (int)w.out[dir].n,
+			    (const char *)w.out[dir].p);
+		end(&w);
+	}
+}
+
+static void
+test_I_012_brackets(void **state)
+{
+	(void)state;
+	expect_flood(AN_C2S, "a ID ", '(', 65528, "\r\n", "ID!TOO_DEEP@0 ");
+	expect_flood(
+	    AN_S2C, "* 1 FETCH (ENVELOPE ", '(', 100000, "", "FETCH1( {invalid_reply}anomaly@133 ");
+	expect_flood(AN_S2C, "* X ", '(', 100000, "", "{invalid_reply}anomaly@118 ");
+}
+
+static void
+test_I_013_lines_without_end(void **state)
+{
+	(void)state;
+	expect_flood(AN_C2S, "a NOOP ", 'x', 200000, "",
+	    "{max_command_line_len_exceeded}?!LINE_TOO_LONG@65537 ");
+	expect_flood(AN_S2C, "* OK ", 'x', 200000, "", "{invalid_reply}anomaly@65549 ");
 }
 
 int
@@ -662,6 +898,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_dialogues_at_every_cut),
 	    cmocka_unit_test(test_no_memory),
+	    cmocka_unit_test(test_answered_by_the_caller),
+	    cmocka_unit_test(test_oldest_is_answered_and_slots_are_known),
+	    cmocka_unit_test(test_inside_of_a_response),
+	    cmocka_unit_test(test_I_015_many_commands_wait),
+	    cmocka_unit_test(test_I_019_idle),
+	    cmocka_unit_test(test_limits_at_every_cut),
+	    cmocka_unit_test(test_I_012_brackets),
+	    cmocka_unit_test(test_I_013_lines_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
