@@ -213,8 +213,7 @@ let_pass(struct pop3_gate *g, const struct an_event *ev)
 
 	if (ev->pop3->verb->verb == POP3_STLS && g->behind > 0) {
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_C2S, ev->off, ev->pop3->verb->name);
-		pop3_answer(
-		    g, ev->slot, "-ERR Nothing may be sent ahead of TLS", "client_ahead");
+		pop3_answer(g, ev->slot, "-ERR Nothing may be sent ahead of TLS", "client_ahead");
 		return;
 	}
 	if (note_login(g, ev->pop3)) {

@@ -37,24 +37,24 @@ struct pop3_late {
 struct pop3_message {
 	const struct pop3_verb_row *verb;
 	uint32_t number;
-	uint64_t octets;   /* on the wire, stuffed dots too */
-	bool inspected;	   /* its content is looked at; with mail NULL: it could not be */
-	struct mail *mail; /* NULL: nothing is known of it */
+	uint64_t octets;	     /* on the wire, stuffed dots too */
+	bool inspected;		     /* its content is looked at; with mail NULL: it could not be */
+	struct mail *mail;	     /* NULL: nothing is known of it */
 	bool said[AN_ANOMALY_COUNT]; /* each kind is recorded once per message */
 };
 
 struct pop3_gate {
 	struct relay relay;
-	struct pop3 *dialogue; /* NULL: nothing happened yet */
-	struct pop3_late *late; /* in the order of their slots */
+	struct pop3 *dialogue;	      /* NULL: nothing happened yet */
+	struct pop3_late *late;	      /* in the order of their slots */
 	struct pop3_message *message; /* NULL: none is coming in */
 	struct sasl *sasl;	      /* while AUTH goes on */
 	char *user;		      /* as the client named it; NULL: it did not */
 	struct record_pop3 done;      /* its texts are filled in at the end */
-	uint64_t asked, acted;	      /* env->now(): the server's turn began; the last whole event */
-	uint64_t greeted;	      /* when the server's greeting came */
-	size_t behind;		      /* octets that came with the event, and belong to later ones */
-	unsigned bad;		      /* commands that made no sense */
+	uint64_t asked, acted; /* env->now(): the server's turn began; the last whole event */
+	uint64_t greeted;      /* when the server's greeting came */
+	size_t behind;	       /* octets that came with the event, and belong to later ones */
+	unsigned bad;	       /* commands that made no sense */
 	unsigned anomalies;
 	bool trying;	 /* a login is at the server */
 	bool challenged; /* and the server went into it */
@@ -125,7 +125,8 @@ void pop3_record_command(
     struct pop3_gate *, struct span command, const char *status, const struct verdict *);
 void pop3_record_message(struct pop3_gate *, const char *outcome, const struct verdict *);
 void pop3_record_session(struct pop3_gate *);
-void pop3_anomaly(struct pop3_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
+void pop3_anomaly(
+    struct pop3_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
 /* A copy of a peer's octets, for records. NULL: no memory. */
 char *pop3_keep(struct span);
 

@@ -76,8 +76,7 @@ judge(struct pop3_gate *g, struct verdict *v)
 		return true;
 	if (m->mail != NULL)
 		mail_finish(m->mail);
-	content_judge(
-	    &g->relay.env->config->content, m->mail, pop3_policy_of(g)->cut, v);
+	content_judge(&g->relay.env->config->content, m->mail, pop3_policy_of(g)->cut, v);
 	if (v->action == VERDICT_REFUSE && m->verb->verb == POP3_TOP &&
 	    is_for_whole_ones(v->reason)) {
 		v->action = VERDICT_PASS;

@@ -480,8 +480,7 @@ parse_reply(struct span line, struct pop3_detail *d)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		size_t n = strlen(words[i].word);
 
-		if (!span_starts(line, span_str(words[i].word)) ||
-		    (line.n > n && line.p[n] != ' '))
+		if (!span_starts(line, span_str(words[i].word)) || (line.n > n && line.p[n] != ' '))
 			continue;
 		d->ok = words[i].ok;
 		d->challenge = words[i].challenge;

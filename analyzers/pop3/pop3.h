@@ -94,7 +94,8 @@ struct pop3;
 struct pop3 *pop3_new(const struct pop3_limits *); /* NULL limits: the defaults. NULL: no memory */
 void pop3_free(struct pop3 *);			   /* NULL is fine */
 
-/* As smtp_feed(). off: of the first octet that was taken for the event. SASL lines of the client are EV_SECRET. */
+/* As smtp_feed(). off: of the first octet that was taken for the event. SASL lines of the client
+ * are EV_SECRET. */
 enum an_status pop3_feed(
     struct pop3 *, enum an_dir, const uint8_t *p, size_t n, size_t *used, struct an_event *ev);
 

@@ -57,7 +57,7 @@ enum pop3_phase {
 struct pop3_verb_row {
 	const char *name;
 	enum pop3_verb verb;
-	unsigned phases; /* POP3_IN(): where it may be given */
+	unsigned phases;		  /* POP3_IN(): where it may be given */
 	unsigned char args_min, args_max; /* words */
 	enum pop3_lines lines;
 	bool secret; /* arguments never reach a record: PASS, APOP's digest, AUTH's response */
