@@ -73,6 +73,7 @@ struct imap_storing {
 	uint64_t left;	  /* octets of the literal */
 	uint8_t held;	  /* its last octet */
 	bool has_held;
+	bool waits;	/* for the server's "+" */
 	bool catenated; /* of several literals, or of other messages too */
 };
 
@@ -196,6 +197,8 @@ void imap_store_end(struct imap_gate *, const struct an_event *);
  * ends.
  */
 bool imap_store_goes_on(struct imap_gate *, const struct imap_detail *);
+/* No more of it will come. */
+void imap_store_abort(struct imap_gate *, const char *outcome);
 /* The server has answered the command, or nobody will: a constant of struct record_fetched. */
 void imap_stored_record(struct imap_gate *, struct imap_command *, const char *outcome);
 

@@ -339,7 +339,7 @@ next_due(const struct imap_gate *g)
 	}
 	if (g->greeted && !g->logged_in)
 		sooner(&due, r->began + t->login * 1000u, "timeout_login");
-	if (g->storing != NULL)
+	if (g->storing != NULL && !g->storing->waits)
 		store_due(g, &due);
 	else if (imap_idles(g->dialogue))
 		sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_idle");
@@ -385,6 +385,7 @@ imap_finish(struct relay *r)
 	struct imap_gate *g = imap_gate_of(r);
 
 	imap_fetch_forget(g);
+	imap_store_abort(g, "aborted");
 	imap_commands_free(g);
 	imap_record_session(g);
 }
