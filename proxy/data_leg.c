@@ -164,10 +164,20 @@ intruder(struct leg *l, const struct endpoint *peer, const struct endpoint *at)
 }
 
 static void
+listening(struct leg *l, const struct endpoint *at)
+{
+	const struct data_news news = {.what = DATA_LISTENING, .leg = l->which, .at = *at};
+
+	l->told(l->arg, &news);
+}
+
+static void
 came(void *arg, int fd, const struct endpoint *peer)
 {
 	struct leg *l = arg;
 
+	if (l->request != NULL) /* the kernel knows, and says so in a moment */
+		listening(l, &l->hole.at);
 	arm(fd);
 	l->fd = fd;
 	opened(l, peer);
@@ -212,14 +222,6 @@ on_listener(evutil_socket_t listener, short what, void *arg)
 		data_reset(fd);
 		intruder(l, &peer, &at);
 	}
-}
-
-static void
-listening(struct leg *l, const struct endpoint *at)
-{
-	const struct data_news news = {.what = DATA_LISTENING, .leg = l->which, .at = *at};
-
-	l->told(l->arg, &news);
 }
 
 static void

@@ -216,7 +216,8 @@ let_by(struct data_pair *p, const struct endpoint *client, const struct endpoint
 	p->passed.counted = on_counted;
 	p->passed.arg = p;
 	p->server = *server;
-	return data_passed_open(&p->passed, p->shared->base, p->shared->requests, &f, seconds);
+	return data_passed_open(
+	    &p->passed, p->shared->base, p->shared->requests, &f, IPC_DATA_SECONDS_MAX, seconds);
 }
 
 /* ---- what the gate asks for ---- */

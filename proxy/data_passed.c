@@ -12,12 +12,12 @@ ask(struct data_passed *p, const struct ipc_message *m,
 	return p->request != NULL;
 }
 
-/* ---- anew ---- */
+/* ---- as long as it lasts ---- */
 
 static void
-wait_half(struct data_passed *p)
+look_in(struct data_passed *p, unsigned seconds)
 {
-	struct timeval tv = {(time_t)p->pass.b / 2, p->pass.b % 2 * 500000};
+	struct timeval tv = {(time_t)seconds, 0};
 
 	event_add(&p->renewal, &tv);
 }
@@ -29,22 +29,34 @@ on_renewed(void *arg, const struct data_answer *a)
 
 	p->request = NULL;
 	if (a->result == IPC_DATA_DONE)
-		wait_half(p);
+		look_in(p, p->pass.b / 2);
+}
+
+/* Nobody came, or nothing moves any more: the number stays ours, and stands for nothing. */
+static void
+give_up(struct data_passed *p)
+{
+	const struct ipc_message forget = {.type = IPC_DATA_FORGET, .a = p->number};
+
+	data_requests_post(p->requests, &forget);
 }
 
 static void
 on_looked(void *arg, const struct data_answer *a)
 {
 	struct data_passed *p = arg;
-	uint64_t octets = a->octets[0] + a->octets[1];
+	uint64_t octets = a->octets[0] + a->octets[1], before = p->octets;
 
 	p->request = NULL;
 	if (a->result != IPC_DATA_DONE)
 		return; /* its time is over */
-	if (octets == p->octets)
-		wait_half(p);
-	else if (ask(p, &p->pass, on_renewed))
-		p->octets = octets;
+	p->octets = octets;
+	if (octets == before)
+		give_up(p);
+	else if (before == 0)
+		look_in(p, p->pass.b / 2);
+	else
+		ask(p, &p->pass, on_renewed);
 }
 
 static void
@@ -69,21 +81,20 @@ on_opened(void *arg, const struct data_answer *a)
 
 	p->request = NULL;
 	if (done)
-		wait_half(p);
+		look_in(p, p->seconds);
 	p->opened(p->arg, done);
 }
 
 bool
 data_passed_open(struct data_passed *p, struct event_base *base, struct data_requests *requests,
-    const struct ipc_flow *flow, unsigned seconds)
+    const struct ipc_flow *flow, unsigned lasts, unsigned seconds)
 {
 	p->requests = requests;
 	p->number = data_requests_number(requests);
 	p->octets = 0;
-	p->pass = (struct ipc_message){.type = IPC_DATA_PASS,
-	    .a = p->number,
-	    .b = seconds > IPC_DATA_SECONDS_MAX ? IPC_DATA_SECONDS_MAX : seconds,
-	    .flow = *flow};
+	p->seconds = seconds;
+	p->pass =
+	    (struct ipc_message){.type = IPC_DATA_PASS, .a = p->number, .b = lasts, .flow = *flow};
 	event_assign(&p->renewal, base, -1, 0, on_renewal, p);
 	if (ask(p, &p->pass, on_opened))
 		return true;

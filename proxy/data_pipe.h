@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DATA_PIPE	 (1u << 20)   /* octets asked of the kernel: 256 segments of any size */
+#define DATA_PIPE	 (256u << 10) /* octets asked of the kernel: 64 segments of any size */
 #define DATA_PIPE_OCTETS (256u << 10) /* of a transfer in its pipe at most */
 #define DATA_PIPES_SPARE 8	      /* empty ones that are kept */
 

@@ -214,19 +214,19 @@ data_requests_answer(
     struct data_requests *r, const struct ipc_message *m, const int fds[], size_t n)
 {
 	struct data_answer a = {.result = (enum ipc_data)m->b, .fd = n > 0 ? fds[0] : -1};
-	struct data_request *q;
+	struct data_request *q, *asked = NULL;
 
 	a.octets[0] = m->octets[0];
 	a.octets[1] = m->octets[1];
 	for (size_t i = 1; i < n; i++)
 		close(fds[i]);
+	/* answers of one number come in the order of its requests: the last one here is the oldest
+	 */
 	LIST_FOREACH(q, &r->buckets[m->a % BUCKETS], bucket)
-	{
-		if (q->message.a == m->a && q->sent) {
-			answer(q, &a);
-			return;
-		}
-	}
-	if (a.fd >= 0)
+	if (q->message.a == m->a && q->sent)
+		asked = q;
+	if (asked != NULL)
+		answer(asked, &a);
+	else if (a.fd >= 0)
 		close(a.fd);
 }

@@ -335,8 +335,10 @@ log_service_change(struct log_service *l, const struct config *c, const char **w
 	    l->rotation.size != c->rotation.size || l->rotation.interval != c->rotation.interval;
 	struct opened opened[LOG_FILES] = {{.file = -1}, {.file = -1}};
 
-	*why = open_files(l, c, opened);
-	if (*why != NULL) {
+	const char *fault = open_files(l, c, opened);
+
+	if (fault != NULL) {
+		*why = fault;
 		drop_opened(opened);
 		return false;
 	}

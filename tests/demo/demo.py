@@ -3,7 +3,7 @@
 The demonstration: a gateway between the Internet and a campus, all of it on this machine.
 
 Three hosts, each a network namespace. Outside: swaks and curl, and a mail server of the world's.
-Inside: a real Postfix for campus.example, a second one that relays for everybody, real DNS. Between
+Inside: a real Postfix for campus.example, a second one that relays for everybody, vsftpd, real DNS. Between
 them a router with a firewall that drops what it does not know, and on it build/postern. Nobody is
 configured to use it: clients speak to the servers' own addresses. Every session prints what was
 tried, what the client was told, and the record that the gateway wrote. At the end the gateway is
@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
 
 import lab as L  # noqa: E402
 import servers  # noqa: E402
+from ftp_servers import PASSWORD, USER, FtpServer  # noqa: E402
 from gateway import BINARY, Gateway  # noqa: E402
 from lab import Lab, LabError, wait_for  # noqa: E402
 from peers import FakeServer, knock  # noqa: E402
@@ -36,6 +37,7 @@ IN_FIRST_LINE = ("event_type", "src_ip", "src_port", "dest_ip", "dest_port", "pr
                  "upstream", "tx_id")
 ONCE = ("timestamp", "flow_id", "community_id")  # shown of the first record only, like
 COMMON = ("", "EHLO", "QUIT")                    # what servers reply to these
+SHOWN = ("smtp", "ftp_data", "fileinfo", "anomaly")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -68,6 +70,13 @@ def curl(server, sender, recipient):
             sender, "--mail-rcpt", recipient, "-T", "-"]
 
 
+def ftp(*options, name="report.txt"):
+    """A client that knows nothing of the gateway: "-P -" is an active one."""
+    return ["curl", "-sv", "--noproxy", "*", "-m", "8", *options,
+            f"ftp://{USER}:{PASSWORD}@{L.VSFTPD}/{name}"]
+
+
+ACTIVE, PASSIVE = ("-P", "-"), ("--ftp-pasv",)
 GOOD, OTTO, VICTIM = "anna@good.example", "otto@campus.example", "victim@evil.example"
 HIDDEN = ("Subject: harmless\r\n\r\nhello\n.\r\nMAIL FROM:<boss@campus.example>\r\n"
           f"RCPT TO:<{OTTO}>\r\nDATA\r\nSubject: SMUGGLED\r\n\r\npay at once\r\n.\r\n")
@@ -78,6 +87,8 @@ def disguise(name, recipient):
                    swaks(L.OPEN_RELAY, GOOD, recipient), "550 5.7.1")
 
 
+WITHOUT_FTP = Session("No gateway yet: an active FTP client, and a firewall that drops",
+                      ftp(*ACTIVE), "425")
 WITHOUT = Session("No gateway yet: a host inside that relays for everybody",
                   swaks(L.OPEN_RELAY, GOOD, VICTIM), "250 2.0.0")
 SESSIONS = [
@@ -111,6 +122,13 @@ SESSIONS = [
     Session("A web browser on the mail port",
             ["curl", "-sv", "--http0.9", "--noproxy", "*", f"http://{L.MX}:25/"],
             ("554 5.5.0", "221 2.7.0")),  # before or after the greeting: a browser speaks first
+    Session("The active FTP client again: called from the server's address and port 20",
+            ftp(*ACTIVE), "226"),
+    Session("A passive FTP client: one hole, for one connection", ftp(*PASSIVE), "226"),
+    Session("An upload, active: what was in it, with digest and both connections",
+            ftp(*ACTIVE, "-T", "-", name="prices.csv"), "226", stdin="apples,3\n"),
+    Session("A program as an upload, and what is called a picture",
+            ftp(*PASSIVE, "-T", "/bin/true", name="holiday.jpg"), "552"),
     Session("One of our own people sends to the world",
             swaks(WORLD, OTTO, VICTIM, "--local-interface", PERSON), "250 2.0.0", inside=True),
 ]
@@ -198,13 +216,17 @@ class Demo:
         self.number = self.right = self.shown = 0
         print(f"""Three hosts, each a network namespace of this machine:
     outside   {L.CLIENT}, who tries things, and {WORLD}, a scripted mail server of the world's
-    router    its firewall drops all but mail, and what carries the two marks of the gateway
-    inside    {L.MX}, a Postfix for campus.example, and {L.OPEN_RELAY}, one that relays for everybody
+    router    its firewall drops all but mail and FTP's control connections, and what carries the two
+              marks of the gateway
+    inside    {L.MX}, a Postfix for campus.example, {L.OPEN_RELAY}, one that relays for everybody, and
+              {L.VSFTPD}, vsftpd
 DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flush=True)
         lab.server.ip(f"addr add {PERSON}/24 dev eth0")
         servers.Dns(lab)
         self.campus = servers.campus_mx(lab)
         self.relay, self.sink = servers.open_relay(lab)
+        self.files = FtpServer(lab, "vsftpd", ["connect_timeout=2"])
+        self.files.put("report.txt", b"All is well.\n" * 1000)
         self.world = FakeServer(lab.client, WORLD, 25)
         lab.at_end(self.world.close)
         lab.firewall()
@@ -238,7 +260,7 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
             return records if any(r["event_type"] == "flow" for r in records) else None
 
         records = wait_for(written, 10, "the record of the session")
-        wanted = [r for r in records if r["event_type"] in ("smtp", "anomaly")]
+        wanted = [r for r in records if r["event_type"] in SHOWN]
         for record in wanted or records:
             show_record(record if not self.shown else shortened(record))
             self.shown += 1
@@ -292,11 +314,12 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         return good
 
 
-PROMISES = len(SESSIONS) + 6  # before and after them: two sessions, two addresses, two closed ports
+PROMISES = len(SESSIONS) + 7  # before and after them: three sessions, two addresses, two closed ports
 
 
 def demonstrate(lab):
     demo = Demo(lab)
+    demo.run(WITHOUT_FTP)
     demo.run(WITHOUT)
     wait_for(lambda: demo.sink.mails, 10, "the mail of the open relay")
     demo.start()

@@ -144,8 +144,10 @@ def guarded(perimeter):
     yield from gateways(perimeter, "tproxy")
 
 
-# What an administrator has to open for a gateway in forward mode, which marks nothing.
-OPENED = "tcp dport { 21, 40000-44999 } accept"
+# What an administrator has to open for a gateway in forward mode, which marks nothing, and in
+# redirect mode for servers that call the gateway itself.
+DATA_PORTS = "tcp dport 40000-44999 accept"
+OPENED = "tcp dport 21 accept; " + DATA_PORTS
 SENDING = "meta l4proto tcp accept"
 
 
@@ -157,6 +159,8 @@ def ftp_gateway(perimeter, mode):
     """
     if mode == "forward":
         perimeter.firewall(taken=OPENED, sending=SENDING)
+    elif mode == "redirect":
+        perimeter.firewall(taken=f"{L.TAKEN}; {DATA_PORTS}")
     yield from gateways(perimeter, mode)
 
 

@@ -100,7 +100,7 @@ class Ncftp(Program):
         fetch = ["ncftpget", "-V", "-r", "1", "-c", *own, address, "/down"]
         return [(["sh", "-c", 'exec "$@" >got', "sh", *fetch], ""),
                 (["ncftpput", "-V", "-r", "1", *own, address, "/", "up"], ""),
-                (["ncftpls", "-1", "-r", "1", *own, f"ftp://{address}/"], "")]
+                (["ncftpls", "-l", "-r", "1", *own, f"ftp://{address}/"], "")]
 
 
 class Ftplib(Program):

@@ -42,8 +42,13 @@ def test_each_client_to_each_server_F1_F2_F3_F6_D6(perimeter, ftp_server, guarde
     assert len(done) == 6
 
 
-@pytest.mark.parametrize("mode", ["redirect", "forward"])
-@pytest.mark.parametrize("pair", PAIRS, ids=pair_name)
+# In redirect mode active clients are called from the gateway's own address, and ncftp takes no call
+# from another address than it called: it has to be passive there.
+OTHER_MODES = [(mode, pair) for pair in PAIRS for mode in ("redirect", "forward")
+               if (mode, pair_name(pair)) != ("redirect", "ncftp-active")]
+
+
+@pytest.mark.parametrize("mode,pair", OTHER_MODES, ids=lambda x: x if isinstance(x, str) else pair_name(x))
 def test_each_client_in_other_modes_F1_F2_F11(perimeter, ftp_server, ftp_gateway, tmp_path, mode, pair):
     server = ftp_server(NAMES[PAIRS.index(pair) % len(NAMES)])
     gate = ftp_gateway(server)

@@ -28,6 +28,10 @@ static const char ftp_config[] =
     "inside = {\"10.0.0.0/8\", \"fd00::/8\"}\n"
     "forward \"test\" { listen = \"127.0.0.1:2121\" to = \"10.0.0.25:21\" protocol = ftp }\n"
     "smtp { relay { check = off } }\n";
+static const char pop3_config[] =
+    "inside = {\"10.0.0.0/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2110\" to = \"10.0.0.25:110\" protocol = pop3 }\n"
+    "smtp { relay { check = off } }\n";
 
 /* What conversations of a protocol are about; the folder of a file has its name. */
 static const struct dialect {
@@ -38,6 +42,7 @@ static const struct dialect {
 } dialects[] = {
     {"smtp", &relay_smtp, smtp_config, 25},
     {"ftp", &relay_ftp, ftp_config, 21},
+    {"pop3", &relay_pop3, pop3_config, 110},
 };
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
@@ -71,6 +76,9 @@ static const char preset_pasv[] =
 static const char preset_port[] =
     "C: PORT 203,0,113,9,195,80\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
     "c: 200 PORT command successful.\n";
+static const char preset_mailbox[] =
+    "S: +OK mailboxes ready\nc: +OK mailboxes ready\nC: USER anna\ns: USER anna\n"
+    "S: +OK\nc: +OK\nC: PASS s3cr3t\ns: PASS s3cr3t\nS: +OK welcome\nc: +OK welcome\n";
 
 static const struct {
 	const char *name, *lines[2];
@@ -80,6 +88,7 @@ static const struct {
     {"login", {preset_login, ""}},
     {"pasv", {preset_pasv, ""}},
     {"port", {preset_port, ""}},
+    {"mailbox", {preset_mailbox, ""}},
 };
 
 struct line {

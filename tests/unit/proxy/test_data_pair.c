@@ -624,6 +624,31 @@ test_expected_off_the_wire(void **state)
 	close(client);
 }
 
+/* The kernel brings it ahead of the supervisor's answer: it is told in its order. */
+static void
+test_a_connection_ahead_of_the_answer(void **state)
+{
+	struct ipc_message m;
+	struct data_hole hole;
+	struct endpoint peer = {.port = 4711};
+	struct lab l;
+	int client, ours;
+
+	(void)state;
+	set_up(&l, INTERCEPT_TPROXY);
+	m = listen_tproxy(&l, &hole);
+	loopback_pair(&client, &ours);
+	peer.ip = hole.from;
+	assert_true(data_holes_came(l.shared.holes, ours, &peer, &hole.at));
+	next(&l, DATA_LISTENING, DATA_CLIENT);
+	next(&l, DATA_OPEN, DATA_CLIENT);
+	answer(&l, m.a, IPC_DATA_DONE, -1);
+	run(&l, 10);
+	assert_int_equal(l.n_news, 0);
+	tear_down(&l);
+	close(client);
+}
+
 static void
 test_a_hole_is_forgotten_once(void **state)
 {
@@ -829,6 +854,7 @@ main(void)
 	    cmocka_unit_test(test_no_port_is_free),
 	    cmocka_unit_test(test_pending_connects_are_bounded),
 	    cmocka_unit_test(test_expected_off_the_wire),
+	    cmocka_unit_test(test_a_connection_ahead_of_the_answer),
 	    cmocka_unit_test(test_a_hole_is_forgotten_once),
 	    cmocka_unit_test(test_F_044_from_port_20),
 	    cmocka_unit_test(test_a_port_that_is_in_use),
