@@ -54,10 +54,10 @@ static const struct {
 	"(\"A\" \"B\" (\"name*\" \"utf-8''%e2%82%ac.txt\" \"bad name\" \"x\" \"a\" NIL) NIL NIL "
 	"\"7BIT\" 1)",
 	"1 A/B; name*=utf-8''%e2%82%ac.txt; a=\"\"|7BIT|||1\nleft out\n"},
-    {"not whole", "(\"TEXT\" \"PLAIN\"", "1 TEXT/PLAIN|||||0\nnot whole\n"},
+    {"not whole", "(\"TEXT\" \"PLAIN\"", "1 TEXT/PLAIN||||0\nnot whole\n"},
     {"more than whole", "(\"A\" \"B\") x", "1 A/B||||0\nnot whole\n"},
     {"nothing", "NIL", "not whole\n"},
-    {"a literal that is none", "({03}\r\n", "not whole\n"},
+    {"a literal that is none", "({03}\r\n", " /||||0\nnot whole\n"},
 };
 
 static void
