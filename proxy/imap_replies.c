@@ -18,7 +18,10 @@ login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *
 	/* BAD says nothing of the password: the command was not understood, or given up */
 	if (d->status != IMAP_ST_NO)
 		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
-	imap_record_command(g, ev, done ? "OK" : d->status == IMAP_ST_NO ? "NO" : "BAD",
+	imap_record_command(g, ev,
+	    done		      ? "OK"
+	    : d->status == IMAP_ST_NO ? "NO"
+				      : "BAD",
 	    span_str(user), NULL);
 	if (done || !g->was_logged_in)
 		imap_note_text(&g->user, span_str(user));
@@ -211,8 +214,7 @@ on_expunge(struct imap_gate *g, const struct an_event *ev)
 {
 	uint64_t n = ev->imap->kind == IMAP_KIND_VANISHED ? vanished(ev->octets) : 1;
 
-	imap_fetch_expunged(
-	    g, ev->imap->kind == IMAP_KIND_VANISHED ? 0 : ev->imap->number);
+	imap_fetch_expunged(g, ev->imap->kind == IMAP_KIND_VANISHED ? 0 : ev->imap->number);
 	g->exists -= n < g->exists ? n : g->exists;
 	if (oldest_of(g, IMAP_EXPUNGE) != NULL)
 		g->counts.expunged += n;

@@ -43,7 +43,8 @@ add_stored(struct imap_gate *g, struct imap_command *c, struct imap_message *m)
 	/* so many in one command: what becomes of the first is not waited for */
 	m = c->stored;
 	c->stored = m->next;
-	imap_message_record(g, m, "APPEND", span_str(c->word == NULL ? "" : c->word), "in_doubt", NULL);
+	imap_message_record(
+	    g, m, "APPEND", span_str(c->word == NULL ? "" : c->word), "in_doubt", NULL);
 }
 
 void

@@ -304,8 +304,8 @@ store_due(const struct imap_gate *g, struct due *due)
 	uint64_t patience = imap_config_of(g)->timeouts.reply * 1000u;
 
 	if (r->pause[AN_C2S] & PAUSE_FULL)
-		sooner(due, later_of(r->wrote[AN_S2C], r->full[AN_C2S]) + patience,
-		    "timeout_server");
+		sooner(
+		    due, later_of(r->wrote[AN_S2C], r->full[AN_C2S]) + patience, "timeout_server");
 	else
 		sooner(due, later_of(last_octet(r), r->full[AN_C2S]) + patience, "timeout_data");
 }
