@@ -174,6 +174,8 @@ name_octet(struct imap_server *t, uint8_t c, size_t at)
 	if (t->word_n < IMAP_WORD_MAX)
 		t->word[t->word_n++] = c;
 	if (!t->bracket && c == ' ') {
+		if (t->lex.depth != 1) /* a list within the brackets is still open */
+			return BAD;
 		t->name_n = at - t->name_at;
 		t->streams = imap_item_is_content(span_first(word_of(t), t->name_n));
 		t->telling = IMAP_TELLS_VALUE;
@@ -553,6 +555,7 @@ close_event(struct imap *s, struct an_event *ev, struct span piece)
 {
 	s->detail.number = s->server.number;
 	s->detail.uid = s->server.uid;
+	s->server.structure_given = true;
 	line_begins(&s->server);
 	return event(s, ev, EV_FETCH_END, piece);
 }

@@ -77,7 +77,7 @@ struct imap_server {
 	uint64_t left;
 	bool body, body_end;
 	struct imap_structure *structure;
-	bool structure_given; /* out: it goes with the next feed */
+	bool structure_given; /* out, or of no use: it goes with the next feed */
 };
 
 struct imap {
