@@ -262,8 +262,6 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 	if (c == NULL)
 		return;
 	note_arguments(g, c, d);
-	if (d->verb->verb == IMAP_IDLE)
-		imap_fetch_forget(g);
 	if (d->message)
 		imap_store_begin(g, c, d);
 	imap_pass(g, ev);

@@ -271,6 +271,9 @@ imap_on_continue(struct imap_gate *g, const struct an_event *ev)
 		    "server_protocol");
 		return;
 	}
+	/* a session that idles holds nothing */
+	if (ev->imap->verb->verb == IMAP_IDLE)
+		imap_fetch_forget(g);
 	imap_pass(g, ev);
 }
 

@@ -337,7 +337,7 @@ next_due(const struct imap_gate *g)
 		sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_opaque");
 		return due;
 	}
-	if (g->greeted && !g->logged_in)
+	if (g->greeted && !g->was_logged_in)
 		sooner(&due, r->began + t->login * 1000u, "timeout_login");
 	if (g->storing != NULL && !g->storing->waits)
 		store_due(g, &due);

@@ -527,8 +527,8 @@ static const char *const replies[] = {
     "* 1 FETCH (BODY[2]<10> \"012\" RFC822.SIZE 30)\r\n",
     "* 1 FETCH (BODY[HEADER] {14}\r\nSubject: x\r\n\r\n)\r\n",
     "* 1 FETCH (BODY[TEXT] \"x\")\r\n",
-    "* 1 FETCH (BODYSTRUCTURE ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 8 1)(\"image\" \"png\" "
-    "(\"name\" {1}\r\na) NIL NIL \"base64\" 13) \"mixed\"))\r\n",
+    "* 1 FETCH (BODYSTRUCTURE ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 8 1)(\"image\" {3}\r\n",
+    "png (\"name\" \"a\") NIL NIL \"base64\" 13) \"mixed\"))\r\n",
     "* 1 FETCH (FLAGS (\\Seen))\r\n",
     "* LIST () \"/\" {5}\r\nINBOX\r\n",
     "* SEARCH 1 2 3\r\n",
