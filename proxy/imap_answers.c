@@ -38,8 +38,8 @@ imap_say_held(struct imap_gate *g)
 }
 
 void
-imap_give_up(struct imap_gate *g, struct span tag, const char *text, const char *bye,
-    const char *reason)
+imap_give_up(
+    struct imap_gate *g, struct span tag, const char *text, const char *bye, const char *reason)
 {
 	struct relay *r = &g->relay;
 	char line[VERDICT_REPLY_MAX + 8] = "BYE ";

@@ -29,8 +29,8 @@ note_capability(struct offer *offer, struct span word)
 
 /* Writes what passes; true: something does not. */
 static bool
-filter(const struct retrieval_policy *policy, struct span list, struct buf *out,
-    struct offer *offer)
+filter(
+    const struct retrieval_policy *policy, struct span list, struct buf *out, struct offer *offer)
 {
 	bool changed = false;
 

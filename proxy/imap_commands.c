@@ -212,14 +212,14 @@ refuse(struct imap_gate *g, const struct an_event *ev, const struct verdict *v)
 	board_verdict(&g->relay.seat, v);
 	imap_record_command(g, ev, no ? "NO" : "BAD", SPAN_NONE, v);
 	if (imap_fault_ends(d->fault)) {
-		imap_give_up(
-		    g, d->tag, v->reply, "This session makes no sense", "client_protocol");
+		imap_give_up(g, d->tag, v->reply, "This session makes no sense", "client_protocol");
 		return;
 	}
 	/* a tag that is none is of no command that waits */
 	if (d->tag.n > 0)
 		imap_answered(g->dialogue, no ? IMAP_ST_NO : IMAP_ST_BAD);
-	/* where the client does not wait for "+", the rest of its command comes, and goes nowhere */
+	/* where the client does not wait for "+", the rest of its command comes, and goes nowhere
+	 */
 	g->discards = d->literal.announced && d->literal.plus;
 	imap_say(g, d->tag, v->reply);
 	imap_count_error(g);
@@ -236,8 +236,8 @@ login_limited(struct imap_gate *g, const struct an_event *ev, struct verdict *v)
 	if ((verb != IMAP_LOGIN && verb != IMAP_AUTHENTICATE) ||
 	    env->allow(env->arg, &g->relay, CLIENT_LOGIN))
 		return false;
-	*v = (struct verdict){
-	    .action = VERDICT_REFUSE, .rule = "limits", .reason = "auth_failures"};
+	*v =
+	    (struct verdict){.action = VERDICT_REFUSE, .rule = "limits", .reason = "auth_failures"};
 	memcpy(v->reply, reply, sizeof(reply));
 	return true;
 }
@@ -262,8 +262,6 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 	if (c == NULL)
 		return;
 	note_arguments(g, c, d);
-	if (d->verb->verb == IMAP_IDLE)
-		imap_fetch_forget(g);
 	if (d->message)
 		imap_store_begin(g, c, d);
 	imap_pass(g, ev);

@@ -111,8 +111,7 @@ what_is(const struct imap_detail *d)
 		w.kept = true;
 		break;
 	case IMAP_HEADER:
-		w.kept = w.header =
-		    !d->sliced && (old || span_ieq(d->section, span_str("HEADER")));
+		w.kept = w.header = !d->sliced && (old || span_ieq(d->section, span_str("HEADER")));
 		break;
 	case IMAP_TEXT:
 		w.kept = true;
@@ -241,8 +240,7 @@ is_last_slice(const struct imap_gate *g, const struct imap_message *m)
 	const struct imap_fetching *f = g->fetching;
 	uint64_t size = size_of(g, m);
 
-	return f->came == 0 || f->came < asked_for(g, f->origin) ||
-	       (size > 0 && m->octets >= size);
+	return f->came == 0 || f->came < asked_for(g, f->origin) || (size > 0 && m->octets >= size);
 }
 
 static void
@@ -366,8 +364,8 @@ imap_fetch_expunged(struct imap_gate *g, uint64_t number)
 	imap_known_expunged(f->known, number);
 	for (struct imap_message *m = f->open; m != NULL; m = m->next)
 		m->number = number == 0 || m->number == number ? 0
-			    : m->number > number		 ? m->number - 1
-								 : m->number;
+			    : m->number > number	       ? m->number - 1
+							       : m->number;
 }
 
 void

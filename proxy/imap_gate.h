@@ -37,14 +37,14 @@
 /* A message, or a part of one, that is fetched or stored. */
 struct imap_message {
 	struct imap_message *next;
-	uint64_t number, uid;	 /* 0: not known */
+	uint64_t number, uid; /* 0: not known */
 	enum imap_content content;
 	char section[IMAP_SECTION_MAX]; /* "": all of it */
 	uint64_t octets;
-	uint64_t base;	  /* of octets, those of a header that was fetched before the text */
-	bool header_only; /* its text has not come */
-	bool gap;	  /* something between its octets is missing, or its beginning */
-	bool unseen;	  /* nobody was to look into it */
+	uint64_t base;	   /* of octets, those of a header that was fetched before the text */
+	bool header_only;  /* its text has not come */
+	bool gap;	   /* something between its octets is missing, or its beginning */
+	bool unseen;	   /* nobody was to look into it */
 	struct mail *mail; /* NULL: nothing is known */
 };
 
@@ -54,11 +54,11 @@ struct imap_command {
 	uint64_t slot;
 	const struct imap_verb_row *verb;
 	bool uid;
-	bool word_comes;	/* its first argument is a literal that is coming in */
-	char *word;		/* its first argument: a mailbox, or the user; or NULL */
-	struct sasl *sasl;	/* AUTHENTICATE */
-	uint64_t count;		/* messages that it names, or that the server said */
-	uint64_t since;		/* env->now() when it came */
+	bool word_comes;	     /* its first argument is a literal that is coming in */
+	char *word;		     /* its first argument: a mailbox, or the user; or NULL */
+	struct sasl *sasl;	     /* AUTHENTICATE */
+	uint64_t count;		     /* messages that it names, or that the server said */
+	uint64_t since;		     /* env->now() when it came */
 	struct imap_message *stored; /* in order */
 	size_t n_asked;
 	struct imap_asked {
@@ -69,10 +69,11 @@ struct imap_command {
 /* A message on its way to the server. */
 struct imap_storing {
 	struct imap_message *message;
-	uint64_t slot;	  /* of its command */
-	uint64_t left;	  /* octets of the literal */
-	uint8_t held;	  /* its last octet */
+	uint64_t slot; /* of its command */
+	uint64_t left; /* octets of the literal */
+	uint8_t held;  /* its last octet */
 	bool has_held;
+	bool waits;	/* for the server's "+" */
 	bool catenated; /* of several literals, or of other messages too */
 };
 
@@ -80,9 +81,9 @@ struct imap_storing {
 struct imap_fetching {
 	struct imap_message *current; /* whose octets are coming in */
 	bool sliced, header;
-	uint64_t origin, came;	      /* of this slice */
-	struct imap_message *done;    /* of this response: wait for its UID */
-	struct imap_message *open;    /* slices have come, the newest first */
+	uint64_t origin, came;	   /* of this slice */
+	struct imap_message *done; /* of this response: wait for its UID */
+	struct imap_message *open; /* slices have come, the newest first */
 	struct imap_known *known;
 };
 
@@ -99,7 +100,7 @@ struct imap_gate {
 	uint64_t exists;		/* messages in the mailbox */
 	size_t behind;			/* octets that came in behind the event being handled */
 	unsigned errors, anomalies;
-	bool discards;	  /* octets of the newest command go nowhere: it was refused */
+	bool discards; /* octets of the newest command go nowhere: it was refused */
 	bool greeted, bye, login_disabled, client_spoke_tls, preauth, logged_in, was_logged_in;
 	/* for the record of the session */
 	char *user, *client_id, *server_id, *mailbox; /* mailbox: the selected one */
@@ -134,8 +135,7 @@ imap_config_of(const struct imap_gate *g)
 static inline void
 imap_pass(struct imap_gate *g, const struct an_event *ev)
 {
-	channel_pass(
-	    relay_to(&g->relay, ev->dir), relay_from(&g->relay, ev->dir), ev->octets);
+	channel_pass(relay_to(&g->relay, ev->dir), relay_from(&g->relay, ev->dir), ev->octets);
 }
 
 /* ---- imap_commands.c ---- */
@@ -163,8 +163,8 @@ void imap_say_held(struct imap_gate *);
  * "tag text" (text NULL: not that), "* BYE bye", and the end: the server is reset. In the middle of
  * a response the client is reset too, since nothing can be said there.
  */
-void imap_give_up(struct imap_gate *, struct span tag, const char *text, const char *bye,
-    const char *reason);
+void imap_give_up(
+    struct imap_gate *, struct span tag, const char *text, const char *bye, const char *reason);
 /* Once more the client did what it must not. */
 void imap_count_error(struct imap_gate *);
 void imap_anomaly(struct imap_gate *, enum an_anomaly, enum an_dir, uint64_t off);
@@ -196,6 +196,8 @@ void imap_store_end(struct imap_gate *, const struct an_event *);
  * ends.
  */
 bool imap_store_goes_on(struct imap_gate *, const struct imap_detail *);
+/* No more of it will come. */
+void imap_store_abort(struct imap_gate *, const char *outcome);
 /* The server has answered the command, or nobody will: a constant of struct record_fetched. */
 void imap_stored_record(struct imap_gate *, struct imap_command *, const char *outcome);
 
@@ -241,8 +243,7 @@ struct imap_message *imap_message_new(struct imap_gate *, enum imap_content, str
 void imap_message_of_part(struct imap_gate *, struct imap_message *);
 void imap_message_feed(struct imap_message *, struct span octets);
 /* All of it has come: what is in it is judged; may_hold: it can be refused. */
-void imap_message_judge(
-    struct imap_gate *, struct imap_message *, bool may_hold, struct verdict *);
+void imap_message_judge(struct imap_gate *, struct imap_message *, bool may_hold, struct verdict *);
 /* Writes its record and frees it. verdict: NULL where none was asked for. */
 void imap_message_record(struct imap_gate *, struct imap_message *, const char *command,
     struct span mailbox, const char *outcome, const struct verdict *);

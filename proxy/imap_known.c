@@ -127,11 +127,14 @@ imap_known_structure(
     struct imap_known *k, uint64_t number, uint64_t uid, const struct imap_structure *s)
 {
 	struct known_structure *row = &k->structures[k->next_structure];
+	size_t octets = octets_of(s);
 
 	free(row->parts);
 	*row = (struct known_structure){.number = number, .uid = uid};
 	k->next_structure = (k->next_structure + 1) % IMAP_KNOWN_STRUCTURES;
-	row->parts = imap_structure_parts(s) == 0 ? NULL : malloc(octets_of(s));
+	if (octets == 0)
+		return;
+	row->parts = malloc(octets);
 	if (row->parts == NULL)
 		return;
 	row->n = imap_structure_parts(s);

@@ -26,7 +26,8 @@ imap_message_of_part(struct imap_gate *g, struct imap_message *m)
 {
 	const struct mime_config *mime = &g->relay.env->config->mime;
 	const struct imap_part *part = NULL;
-	struct mail_said said = {.path = span_str(m->section), .decoded = m->content == IMAP_DECODED};
+	struct mail_said said = {
+	    .path = span_str(m->section), .decoded = m->content == IMAP_DECODED};
 
 	/* of a text without its header nobody knows what it is */
 	if (m->unseen || m->gap || m->content == IMAP_TEXT)
@@ -54,8 +55,7 @@ imap_message_feed(struct imap_message *m, struct span octets)
 }
 
 void
-imap_message_judge(
-    struct imap_gate *g, struct imap_message *m, bool may_hold, struct verdict *v)
+imap_message_judge(struct imap_gate *g, struct imap_message *m, bool may_hold, struct verdict *v)
 {
 	if (m->mail != NULL && !m->gap)
 		mail_finish(m->mail);
@@ -92,11 +92,11 @@ imap_message_record(struct imap_gate *g, struct imap_message *m, const char *com
 	}
 	if (f.verdict != NULL)
 		board_verdict(&r->seat, f.verdict);
-	board_message(&r->seat, strcmp(outcome, "complete") == 0 ? BOARD_ACCEPTED
-				: strcmp(outcome, "refused") == 0 ||
-					strcmp(outcome, "rejected") == 0
-				    ? BOARD_NOT_TAKEN
-				    : BOARD_UNFINISHED);
+	board_message(
+	    &r->seat, strcmp(outcome, "complete") == 0 ? BOARD_ACCEPTED
+		      : strcmp(outcome, "refused") == 0 || strcmp(outcome, "rejected") == 0
+			  ? BOARD_NOT_TAKEN
+			  : BOARD_UNFINISHED);
 	record_fetched(&r->session, &f, r->tx_count++, r->env->sink, r->env->sink_arg);
 	imap_message_free(m);
 }

@@ -18,7 +18,10 @@ login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *
 	/* BAD says nothing of the password: the command was not understood, or given up */
 	if (d->status != IMAP_ST_NO)
 		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
-	imap_record_command(g, ev, done ? "OK" : d->status == IMAP_ST_NO ? "NO" : "BAD",
+	imap_record_command(g, ev,
+	    done		      ? "OK"
+	    : d->status == IMAP_ST_NO ? "NO"
+				      : "BAD",
 	    span_str(user), NULL);
 	if (done || !g->was_logged_in)
 		imap_note_text(&g->user, span_str(user));
@@ -29,9 +32,24 @@ login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *
 	g->relay.facts.authenticated = true;
 }
 
-static void
-appended(struct imap_gate *g, struct imap_command *c)
+/* "APPENDUID 38505 3955": where there was one message, it is this one. */
+static uint64_t
+appended_uid(struct span code)
 {
+	uint64_t uid = 0;
+
+	if (!span_ieq(span_word(&code), span_str("APPENDUID")))
+		return 0;
+	span_word(&code);
+	span_u64(span_word(&code), UINT32_MAX, &uid);
+	return uid;
+}
+
+static void
+appended(struct imap_gate *g, struct imap_command *c, struct span code)
+{
+	if (c->stored != NULL && c->stored->next == NULL)
+		c->stored->uid = appended_uid(code);
 	for (const struct imap_message *m = c->stored; m != NULL; m = m->next)
 		g->counts.appended++;
 	imap_stored_record(g, c, "complete");
@@ -48,7 +66,7 @@ note_copyuid(struct imap_command *c, struct span code)
 }
 
 static void
-is_done(struct imap_gate *g, struct imap_command *c)
+is_done(struct imap_gate *g, struct imap_command *c, struct span code)
 {
 	struct imap_counts *n = &g->counts;
 
@@ -82,7 +100,7 @@ is_done(struct imap_gate *g, struct imap_command *c)
 		break;
 	case IMAP_APPEND:
 	case IMAP_REPLACE:
-		appended(g, c);
+		appended(g, c, code);
 		break;
 	default:
 		break;
@@ -118,7 +136,7 @@ finish_command(struct imap_gate *g, const struct an_event *ev, struct imap_comma
 		g->counts.idle_ms += imap_now(g) - c->since;
 	note_copyuid(c, ev->imap->code);
 	if (status == IMAP_ST_OK)
-		is_done(g, c);
+		is_done(g, c, ev->imap->code);
 	else
 		imap_stored_record(g, c, "rejected");
 }
@@ -141,6 +159,9 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 			return;
 		g->relay.opaque = true;
 	}
+	/* its message was not wanted, and will not come */
+	if (g->storing != NULL && g->storing->waits && g->storing->slot == ev->slot)
+		imap_store_abort(g, "rejected");
 	if (c != NULL) {
 		finish_command(g, ev, c);
 		imap_command_drop(g, c);
@@ -193,8 +214,7 @@ on_expunge(struct imap_gate *g, const struct an_event *ev)
 {
 	uint64_t n = ev->imap->kind == IMAP_KIND_VANISHED ? vanished(ev->octets) : 1;
 
-	imap_fetch_expunged(
-	    g, ev->imap->kind == IMAP_KIND_VANISHED ? 0 : ev->imap->number);
+	imap_fetch_expunged(g, ev->imap->kind == IMAP_KIND_VANISHED ? 0 : ev->imap->number);
 	g->exists -= n < g->exists ? n : g->exists;
 	if (oldest_of(g, IMAP_EXPUNGE) != NULL)
 		g->counts.expunged += n;
@@ -251,6 +271,9 @@ imap_on_continue(struct imap_gate *g, const struct an_event *ev)
 		    "server_protocol");
 		return;
 	}
+	/* a session that idles holds nothing */
+	if (ev->imap->verb->verb == IMAP_IDLE)
+		imap_fetch_forget(g);
 	imap_pass(g, ev);
 }
 

@@ -43,7 +43,8 @@ add_stored(struct imap_gate *g, struct imap_command *c, struct imap_message *m)
 	/* so many in one command: what becomes of the first is not waited for */
 	m = c->stored;
 	c->stored = m->next;
-	imap_message_record(g, m, "APPEND", span_str(c->word == NULL ? "" : c->word), "in_doubt", NULL);
+	imap_message_record(
+	    g, m, "APPEND", span_str(c->word == NULL ? "" : c->word), "in_doubt", NULL);
 }
 
 void
@@ -62,6 +63,7 @@ imap_store_begin(struct imap_gate *g, struct imap_command *c, const struct imap_
 	}
 	s->slot = c == NULL ? 0 : c->slot;
 	s->left = d->literal.octets;
+	s->waits = !d->literal.plus;
 	s->catenated = s->catenated || is_piece(d->args);
 	s->message->gap = s->message->gap || (s->catenated && has_url(d->args));
 }
@@ -74,6 +76,7 @@ imap_store_octets(struct imap_gate *g, const struct an_event *ev)
 
 	if (s == NULL)
 		return;
+	s->waits = false;
 	imap_message_feed(s->message, octets);
 	g->counts.appended_octets += octets.n;
 	s->left -= octets.n < s->left ? octets.n : s->left;
@@ -164,6 +167,22 @@ imap_store_goes_on(struct imap_gate *g, const struct imap_detail *d)
 		return complete(g);
 	release(g);
 	return true;
+}
+
+void
+imap_store_abort(struct imap_gate *g, const char *outcome)
+{
+	struct imap_message *m = g->storing == NULL ? NULL : g->storing->message;
+	struct imap_command *c = m == NULL ? NULL : imap_command_find(g, g->storing->slot);
+
+	if (g->storing == NULL)
+		return;
+	storing_end(g);
+	if (m == NULL || m->octets == 0) /* nothing of it ever came */
+		imap_message_free(m);
+	else
+		imap_message_record(g, m, "APPEND",
+		    span_str(c == NULL || c->word == NULL ? "" : c->word), outcome, NULL);
 }
 
 void

@@ -304,8 +304,8 @@ store_due(const struct imap_gate *g, struct due *due)
 	uint64_t patience = imap_config_of(g)->timeouts.reply * 1000u;
 
 	if (r->pause[AN_C2S] & PAUSE_FULL)
-		sooner(due, later_of(r->wrote[AN_S2C], r->full[AN_C2S]) + patience,
-		    "timeout_server");
+		sooner(
+		    due, later_of(r->wrote[AN_S2C], r->full[AN_C2S]) + patience, "timeout_server");
 	else
 		sooner(due, later_of(last_octet(r), r->full[AN_C2S]) + patience, "timeout_data");
 }
@@ -337,9 +337,9 @@ next_due(const struct imap_gate *g)
 		sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_opaque");
 		return due;
 	}
-	if (g->greeted && !g->logged_in)
+	if (g->greeted && !g->was_logged_in)
 		sooner(&due, r->began + t->login * 1000u, "timeout_login");
-	if (g->storing != NULL)
+	if (g->storing != NULL && !g->storing->waits)
 		store_due(g, &due);
 	else if (imap_idles(g->dialogue))
 		sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_idle");
@@ -385,6 +385,7 @@ imap_finish(struct relay *r)
 	struct imap_gate *g = imap_gate_of(r);
 
 	imap_fetch_forget(g);
+	imap_store_abort(g, "aborted");
 	imap_commands_free(g);
 	imap_record_session(g);
 }

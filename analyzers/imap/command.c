@@ -99,26 +99,28 @@ is_mailbox(const struct imap_detail *d)
 
 /* A literal of APPEND or REPLACE that is neither the mailbox nor CATENATE's URL is a message. */
 static bool
-is_message(const struct imap_detail *d, bool first)
+is_message(const struct imap_detail *d, const struct imap_lex *lex, bool first)
 {
 	if (d->verb->verb != IMAP_APPEND && d->verb->verb != IMAP_REPLACE)
 		return false;
-	return !is_url(d->args) && !(first && is_mailbox(d));
+	if (lex->depth > 0)
+		return !is_url(d->args);
+	return !(first && is_mailbox(d));
 }
 
 static void
-finish(struct imap_detail *d, struct span args, bool first)
+finish(struct imap_detail *d, const struct imap_lex *lex, struct span args, bool first)
 {
 	d->last = !d->literal.announced;
 	d->args = d->last ? args : imap_literal_before(args);
-	d->message = d->literal.announced && is_message(d, first);
+	d->message = d->literal.announced && is_message(d, lex, first);
 }
 
 void
 imap_command_more(struct span line, struct imap_lex *lex, struct imap_detail *d)
 {
 	d->fault = scan(line, line, lex, &d->literal);
-	finish(d, line, false);
+	finish(d, lex, line, false);
 	if (d->fault == IMAP_OK && line.n > 0 && span_find(span_str(" )]"), line.p[0]) < 0)
 		d->fault = d->last ? IMAP_SYNTAX : IMAP_BAD_LITERAL;
 }
@@ -146,7 +148,7 @@ imap_command_parse(struct span line, struct imap_lex *lex, struct imap_detail *d
 	*lex = (struct imap_lex){0};
 	d->fault = scan(line, span_from(line, tag.n), lex, &d->literal);
 	find_verb(d, &rest);
-	finish(d, rest, true);
+	finish(d, lex, rest, true);
 	if (is_foreign(line)) {
 		d->verb = imap_verb_row(IMAP_FOREIGN);
 		d->fault = IMAP_VERB_FOREIGN;

@@ -11,7 +11,7 @@
 void imap_item_parse(struct span name, struct imap_detail *);
 /* Its value is what imap_structure reads. */
 bool imap_item_is_structure(struct span name);
-/* An item whose name begins so (its first 16 octets, or all of them) has a content. */
+/* An item whose name begins so (its first 16 octets at least, or all of them) has a content. */
 bool imap_item_is_content(struct span begin);
 
 #endif

@@ -69,10 +69,11 @@ classify(struct imap_server *t)
 		return t->word_n > 0;
 	case 1:
 		second_word(t);
-		return t->word_n > 0;
+		/* a number that is too large for us may not be for a client */
+		return t->word_n > 0 && (t->numbered || !octet_is_digit(t->word[0]));
 	default:
 		third_word(t);
-		return true;
+		return t->word_n > 0;
 	}
 }
 
@@ -101,13 +102,20 @@ lexed(struct imap_server *t, uint8_t c)
 	}
 }
 
+static bool
+is_name_octet(uint8_t c)
+{
+	return octet_is_alnum(c) || c == '-' || c == '_' || c == '.';
+}
+
 static enum step
 head_octet(struct imap_server *t, uint8_t c)
 {
 	enum step step = lexed(t, c);
 
 	if (c != ' ' && c != '\r') {
-		if (c == '\n' || c == '\0')
+		/* clients find names in other ways: where one might see FETCH here, there is one */
+		if (t->words == 0 ? c == '\n' || c == '\0' : !is_name_octet(c))
 			return BAD;
 		/* a tag may be longer; those words that matter are not */
 		if (t->word_n < IMAP_WORD_MAX)
@@ -166,6 +174,8 @@ name_octet(struct imap_server *t, uint8_t c, size_t at)
 	if (t->word_n < IMAP_WORD_MAX)
 		t->word[t->word_n++] = c;
 	if (!t->bracket && c == ' ') {
+		if (t->lex.depth != 1) /* a list within the brackets is still open */
+			return BAD;
 		t->name_n = at - t->name_at;
 		t->streams = imap_item_is_content(span_first(word_of(t), t->name_n));
 		t->telling = IMAP_TELLS_VALUE;
@@ -290,7 +300,8 @@ at_length(const struct imap *s, size_t n)
 	const struct imap_server *t = &s->server;
 
 	switch ((int)t->telling) {
-	case IMAP_TELLS_HEAD:
+	case IMAP_TELLS_HEAD: /* untagged: no word that matters is so long */
+		return n < (t->untagged ? s->limits.response : s->limits.line) ? GO : BAD;
 	case IMAP_TELLS_STATUS:
 		return n < s->limits.line ? GO : BAD;
 	case IMAP_TELLS_DATA:
@@ -544,6 +555,7 @@ close_event(struct imap *s, struct an_event *ev, struct span piece)
 {
 	s->detail.number = s->server.number;
 	s->detail.uid = s->server.uid;
+	s->server.structure_given = true;
 	line_begins(&s->server);
 	return event(s, ev, EV_FETCH_END, piece);
 }

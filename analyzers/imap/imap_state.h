@@ -47,7 +47,8 @@ enum imap_telling {
 	IMAP_TELLS_QUOTED, /* content */
 };
 
-#define IMAP_WORD_MAX 16
+/* More digits than 64 bits hold, and more letters than any name that matters has. */
+#define IMAP_WORD_MAX 24
 
 struct imap_server {
 	struct buf held; /* a piece that came in several chunks; empty most of the time */
@@ -76,7 +77,7 @@ struct imap_server {
 	uint64_t left;
 	bool body, body_end;
 	struct imap_structure *structure;
-	bool structure_given; /* out: it goes with the next feed */
+	bool structure_given; /* out, or of no use: it goes with the next feed */
 };
 
 struct imap {

@@ -68,7 +68,8 @@ test_O1_xtnd(void **state)
 static void
 test_O1_denied(void **state)
 {
-	char *deny[] = {"DELE", "AUTH LOGIN", "FOO", NULL};
+	char dele[] = "DELE", login[] = "AUTH LOGIN", foo[] = "FOO";
+	char *deny[] = {dele, login, foo, NULL};
 	const struct retrieval_policy policy = {.deny = deny};
 
 	(void)state;
@@ -121,7 +122,7 @@ test_P_008_O3_capabilities(void **state)
 	    "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE 60", "LOGIN-DELAY 5", "IMPLEMENTATION x",
 	    "UTF8 USER", "LANG", "sasl plain"};
 	static const char *const not [] = {"XCLIENT ADDR", "XTND", "COMPRESS", "", " "};
-	char *deny[] = {"TOP", NULL};
+	char top[] = "TOP", *deny[] = {top, NULL};
 	const struct retrieval_policy strict = {.refuse_unknown = true}, open = {.deny = deny};
 
 	(void)state;
