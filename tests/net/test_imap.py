@@ -91,6 +91,7 @@ def test_whole_messages_by_every_item_I7(imap, mailbox_server, items):
         assert all(part in got for part in ([one] if "HEADER" not in items else one.split(b"\r\n\r\n", 1)))
 
 
+@FORWARD
 def test_a_mailbox_of_thousands_I2(imap, dovecot):
     n = 3000
     account = dovecot.account([mails.plain(str(i)) for i in range(n)])
@@ -120,7 +121,7 @@ def test_parts_alone_I7(imap, mailbox_server):
         client.fetch(1, "BODY.PEEK[]")
         whole = part_paths(gate.record("email"))
         client.did("FETCH 1 (BODYSTRUCTURE)")
-        paths = ["1.1", "1.2", "2", "3.1"] if False else [p for p in whole if p]
+        paths = [path for path in whole if path]
         for path in paths:
             client.fetch(1, f"(UID BODY.PEEK[{path}])")
         client.logout()
@@ -275,8 +276,8 @@ def test_4_GiB_announced_by_APPEND_I_003_I_011(imap, fake_imap):
 @FORWARD
 def test_a_message_that_is_too_large_I_003(imap, fake_imap):
     server = fake_imap()
-    with opened(imap(server, imap={"message_size": 1000})) as client:
-        said = client.append(b"x" * 1001)
+    with opened(imap(server, imap={"message_size": 65536})) as client:
+        said = client.append(b"x" * 65537)
         assert said.status == "NO" and "TOOBIG" in said.text
     assert server.stored == []
 
@@ -372,7 +373,7 @@ def test_a_command_that_is_refused_with_a_literal_I3(imap, fake_imap):
 
 @FORWARD
 @pytest.mark.parametrize("how", [OCTETS, 4])
-def test_in_pieces(imap, dovecot, how):
+def test_commands_in_pieces(imap, dovecot, how):
     account = dovecot.account([mails.nested()])
     with opened(imap(dovecot), account).select() as client:
         assert literals(client.cmd("FETCH 1 BODY[]", how).before) == [mails.nested()]
@@ -557,8 +558,8 @@ def test_what_two_would_read_in_two_ways_I_026(imap, fake_imap, line):
     server = fake_imap()
     with opened(imap(server)) as client:
         client.send(line)
-        assert b"BAD" in client.rest(3)
-    assert not any(b"CREATE" in c for c in server.commands)
+        assert client.line().split(b" ")[1] == b"BAD"
+    assert not any(b"CREATE" in c or b"DELETE" in c for c in server.commands)
 
 
 @pytest.mark.parametrize("name", ["&ZeVnLIqe-", "../../etc/passwd", "%n%s", "a&-b", '"with blank"'])
@@ -599,7 +600,7 @@ def test_COMPRESS_is_taken_out_everywhere_I_016_I4_I5(imap, fake_imap):
 
 def test_COMPRESS_of_real_servers_I_016(imap, mailbox_server):
     account = mailbox_server.account()
-    assert "COMPRESS=DEFLATE" in account.imap().capabilities
+    assert b"COMPRESS=DEFLATE" in account.imap().capability()[1][0]
     with opened(imap(mailbox_server), account) as client:
         assert b"COMPRESS" not in client.did("CAPABILITY")
         assert client.cmd("COMPRESS DEFLATE").status == "NO"
@@ -739,7 +740,7 @@ def test_IDLE_is_kept_for_half_an_hour_I_019(imap, fake_imap):
 
 @pytest.mark.parametrize("said", [b"* BYE going down\r\n", b"* 1 FETCH (BODY[] {999999999999}\r\nabc", b"* 1 FE", b""])
 def test_a_server_that_goes_away_I_011_I_025(imap, fake_imap, said):
-    gate = imap(fake_imap(replies={"FETCH": lambda c, line: c.send(said) or c.close() or b"x"}))
+    gate = imap(fake_imap([b"abc"], replies={"FETCH": lambda c, line: c.send(said) or c.close() or b"x"}))
     with opened(gate).select() as client:
         client.send("f FETCH 1 BODY[]\r\n")
         got = client.rest(10)
