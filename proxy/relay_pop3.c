@@ -70,6 +70,13 @@ static void (*const handlers[AN_KINDS])(struct pop3_gate *, const struct an_even
     [EV_OPAQUE] = pass_opaque,
 };
 
+/* A client that does not take its answers is not heard: it would be answered without end. */
+static bool
+hears_client(const struct relay *r)
+{
+	return r->opaque || !channel_full(&r->client);
+}
+
 static bool
 pop3_step(struct relay *r, enum an_dir dir)
 {
@@ -80,6 +87,8 @@ pop3_step(struct relay *r, enum an_dir dir)
 	size_t used;
 
 	if (g->dialogue == NULL && !begin(g))
+		return false;
+	if (dir == AN_C2S && !hears_client(r))
 		return false;
 	switch (pop3_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
 	case AN_EVENT:
@@ -135,7 +144,7 @@ client_went(struct pop3_gate *g)
 	if (r->peer[AN_C2S] == PEER_GONE) {
 		pop3_message_aborted(g);
 		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
-	} else if (r->opaque || pop3_waiting(g->dialogue) == 0) {
+	} else if (hears_client(r) && (r->opaque || pop3_waiting(g->dialogue) == 0)) {
 		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
 	}
 }

@@ -104,6 +104,10 @@ sum_event(const struct an_event *ev)
 static void
 digest_event(struct side *side, const struct an_event *ev)
 {
+	/* said ahead of the octet behind the run that it is about: where that is, and whether there
+	 * is one, is the chunking's business */
+	if (ev->kind == EV_ANOMALY && ev->anomaly == AN_LONG_BODY_LINE)
+		return;
 	if (ev->kind == EV_OPAQUE || (ev->kind == EV_BODY && ev->anomaly == AN_NONE)) {
 		side->sum = sum_octets(side->sum, ev->octets);
 		side->run_n += ev->octets.n;

@@ -4,14 +4,11 @@ What is in transferred files: digests, types, messages, and transfers that the c
 
 import hashlib
 import random
-import time
 import zipfile
 from io import BytesIO
 
 import pytest
 
-import lab as L
-from ftp_peers import Refused
 from ftp_servers import sha256
 from lab import wait_for
 

@@ -5,7 +5,6 @@ and never looks whole at the server.
 """
 
 import random
-import signal
 import socket
 import threading
 import time
@@ -13,10 +12,9 @@ import time
 import pytest
 
 import lab as L
-from ftp_peers import Refused, taken
-from ftp_servers import FtpServer, sha256
+from ftp_peers import Refused
+from ftp_servers import sha256
 from lab import wait_for
-from peers import Closed
 
 MODES = ["tproxy", "forward"]
 WAYS = ["PORT", "EPSV"]

@@ -3,13 +3,11 @@ FTP at the perimeter: an administrator's firewall that drops, address translatio
 who else finds a way through the holes, and what is left of them. FIELD rows D6, F1, F14; SECURITY F-014, F-015.
 """
 
-import socket
-
 import pytest
 
 import lab as L
-from ftp_peers import FtpClient
-from ftp_servers import FtpServer, sha256
+from ftp_peers import FakeFtp, FtpClient
+from ftp_servers import sha256
 from lab import wait_for
 
 WAYS = ["PORT", "EPRT", "PASV", "EPSV"]
@@ -86,7 +84,6 @@ def test_out_from_inside_behind_masquerade(perimeter, guarded, fake_outside, way
 
 @pytest.fixture
 def fake_outside(perimeter):
-    from ftp_peers import FakeFtp
     with FakeFtp(perimeter.client, L.CLIENT_OTHER, 21, files={"a": PAYLOAD}) as server:
         yield server
 

@@ -2,10 +2,8 @@
 What is written down of FTP, against what really went through. SECURITY case F-046; FIELD rows F24, L8, L13.
 """
 
-import hashlib
 import json
 import random
-import re
 
 import pytest
 

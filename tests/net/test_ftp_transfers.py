@@ -11,11 +11,11 @@ import threading
 import pytest
 
 import lab as L
-from ftp_peers import FtpClient, Refused, taken
+from ftp_peers import Refused
 from ftp_servers import sha256
 from lab import wait_for
 
-MODES = ["tproxy", "redirect", "forward"]
+MODES = ["tproxy", "forward"]  # redirect too where addresses and ports differ there
 WAYS = ["PORT", "EPRT", "PASV", "EPSV"]
 NAMES = ["vsftpd", "pureftpd", "proftpd"]
 SIZES = (0, 1, 1 << 20)
@@ -67,9 +67,10 @@ def test_up_and_down_in_other_modes_F2_F3_F4(ftp_server, ftp_gateway, mode, serv
         client.quit()
 
 
+@pytest.mark.parametrize("mode", ["tproxy", "redirect", "forward"])
 @pytest.mark.parametrize("server_data", ["passive", "same"])
 @pytest.mark.parametrize("way", ["EPRT", "EPSV"])
-def test_up_and_down_by_IPv6_F6(ftp_server, ftp_gateway, server_data, way):
+def test_up_and_down_by_IPv6_F6(ftp_server, ftp_gateway, mode, server_data, way):
     server = ftp_server("proftpd" if way == "EPRT" else "pureftpd")
     gate = ftp_gateway(server, ftp={"server_data": server_data})
     with opened(gate, way, v6=True) as client:
@@ -282,9 +283,10 @@ def test_abort_with_nothing_to_abort_F_020(ftpd, ftp_gateway):
         assert client.cmd("NOOP").code == 200
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", ["tproxy", "redirect", "forward"])
+@pytest.mark.parametrize("way", ["PORT", "EPSV"])
 @pytest.mark.parametrize("port", [1024, 30000, 30511, 40000, 65535])
-def test_any_data_port_of_the_server(fake_ftp, gateway, way, port):
+def test_any_data_port_of_the_server(fake_ftp, gateway, mode, way, port):
     """Also those whose numbers are the gateway's own on its own addresses."""
     server = fake_ftp(files={"a": b"hello"}, data_port=port)
     gate = gateway(server)

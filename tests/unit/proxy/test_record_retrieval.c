@@ -363,8 +363,7 @@ test_refused_command_I12(void **state)
 	json_t *json;
 
 	(void)state;
-	record_retrieval_command(
-	    &imap, span_str("a1"), span_str("UID STORE"), span_str("alice"), "NO", &v, 6, sink, &s);
+	record_retrieval_command(&imap, &r, 6, sink, &s);
 	json = parsed(&s, 0);
 	assert_text(json, "event_type", "imap");
 	assert_int(json, "tx_id", 6);

@@ -513,7 +513,7 @@ check_answer(const char *command, const char *head, size_t n, bool fits, size_t 
 	memset(line, '1', sizeof(line));
 	line[n - 2] = '\r';
 	line[n - 1] = '\n';
-	memcpy(line, "+OK ", 4);
+	memcpy(line, (const char[]){'+', 'O', 'K', ' '}, 4);
 	feed_once(s, AN_S2C, "+OK hi\r\n", &ev);
 	feed_once(s, AN_C2S, command, &ev);
 	if (*head != '\0')
