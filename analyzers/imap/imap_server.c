@@ -4,6 +4,7 @@
  */
 #include "imap/fetch.h"
 #include "imap/imap_state.h"
+#include "imap/offers.h"
 #include "imap/response.h"
 
 /* What an octet does to the piece that is being gathered. */
@@ -322,6 +323,7 @@ static enum an_status
 event(struct imap *s, struct an_event *ev, enum an_kind kind, struct span octets)
 {
 	imap_event(s, ev, AN_S2C, kind, octets);
+	imap_offers_add(&s->offers, s->detail.capabilities);
 	return AN_EVENT;
 }
 
