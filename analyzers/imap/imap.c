@@ -157,13 +157,22 @@ imap_apply(struct imap *s, uint64_t number, enum imap_verb verb, enum imap_statu
 
 /* ---- what the caller does ---- */
 
+/* Octets become opaque only by the word of the server that makes them so. */
+static void
+apply_own(struct imap *s, uint64_t number, enum imap_verb verb, enum imap_status status)
+{
+	bool upgrades = phase_after(IMAP_GREETING, verb) == IMAP_OPAQUE;
+
+	imap_apply(s, number, verb, upgrades ? IMAP_ST_NO : status);
+}
+
 void
 imap_answered(struct imap *s, enum imap_status status)
 {
 	struct imap_client *c = &s->client;
 
 	imap_pending_drop(&s->pending, c->number);
-	imap_apply(s, c->number, c->verb, status);
+	apply_own(s, c->number, c->verb, status);
 	if (c->reading == IMAP_READS_LITERAL || c->reading == IMAP_READS_MORE)
 		c->discard = true;
 }
@@ -187,7 +196,7 @@ imap_answered_oldest(struct imap *s, enum imap_status status)
 		return false;
 	oldest = s->pending.slots[0];
 	imap_pending_drop(&s->pending, oldest.number);
-	imap_apply(s, oldest.number, oldest.verb, status);
+	apply_own(s, oldest.number, oldest.verb, status);
 	return true;
 }
 

@@ -78,6 +78,7 @@ struct imap_limits {
 	X(IMAP_LITERAL_TOO_BIG, "NO [TOOBIG] Literal too big", true)                               \
 	X(IMAP_MESSAGE_TOO_BIG, "NO [TOOBIG] Message too big", false)                              \
 	X(IMAP_NOT_DONE, "BAD Expected DONE", true)                                                \
+	X(IMAP_LITERAL_UNSAFE, "BAD Not with a literal that is not waited for", false)             \
 	X(IMAP_LITERAL_NOT_OFFERED, "BAD The server does not offer such literals", true)
 
 enum imap_fault {

@@ -3,6 +3,7 @@
  */
 #include "imap/command.h"
 #include "imap/imap_state.h"
+#include "imap/offers.h"
 
 #define TLS_HANDSHAKE	  0x16 /* first octet of a ClientHello */
 #define LITERAL_MINUS_MAX 4096 /* RFC 7888 s5 */
@@ -29,23 +30,47 @@ is_in_phase(const struct imap *s, const struct imap_verb_row *verb)
 	       waits_for_select(s);
 }
 
+/*
+ * Will the server read this literal as one? One that did not expect it says BAD, skips the line,
+ * and reads the octets as commands; with "+" before them it would have said so in time.
+ */
+static bool
+is_understood(const struct imap *s, const struct imap_detail *d)
+{
+	const char *listed = d->literal.eight ? "UTF8" : "CATENATE";
+
+	if ((d->verb->phases & IMAP_IN(s->phase)) == 0) /* SELECT, that it waits for, may fail */
+		return false;
+	if (d->verb->literals == NULL || !imap_offers_has(s->offers, d->verb->literals))
+		return false;
+	if (d->literal.eight && !d->message)
+		return false;
+	if (d->verb->verb != IMAP_APPEND && d->verb->verb != IMAP_REPLACE)
+		return true;
+	if (s->client.lex.depth > 0)
+		return imap_offers_has(s->offers, listed);
+	if (d->literal.eight && !imap_offers_has(s->offers, "BINARY"))
+		return false;
+	return !d->message || !s->client.messages || imap_offers_has(s->offers, "MULTIAPPEND");
+}
+
 static enum imap_fault
 literal_fault(const struct imap *s, const struct imap_detail *d)
 {
 	const struct imap_literal *l = &d->literal;
 	bool logged_in = s->phase == IMAP_AUTHENTICATED || s->phase == IMAP_SELECTED;
+	uint64_t limit = s->limits.message;
 
 	if (!l->announced)
 		return IMAP_OK;
 	if (l->plus && (s->plus == IMAP_PLUS_NONE ||
 			   (s->plus == IMAP_PLUS_MINUS && l->octets > LITERAL_MINUS_MAX)))
 		return IMAP_LITERAL_NOT_OFFERED;
-	if (!logged_in)
-		return l->octets > s->limits.login_literal ? IMAP_LITERAL_TOO_BIG : IMAP_OK;
-	if (d->message)
-		return s->limits.message > 0 && l->octets > s->limits.message ? IMAP_MESSAGE_TOO_BIG
-									      : IMAP_OK;
-	return l->octets > s->limits.literal ? IMAP_LITERAL_TOO_BIG : IMAP_OK;
+	if (!d->message || !logged_in)
+		limit = logged_in ? s->limits.literal : s->limits.login_literal;
+	if (limit > 0 && l->octets > limit)
+		return d->message && logged_in ? IMAP_MESSAGE_TOO_BIG : IMAP_LITERAL_TOO_BIG;
+	return l->plus && !is_understood(s, d) ? IMAP_LITERAL_UNSAFE : IMAP_OK;
 }
 
 static void
@@ -53,10 +78,13 @@ judge_in_session(struct imap *s)
 {
 	struct imap_detail *d = &s->detail;
 	enum imap_fault literal = literal_fault(s, d);
+	/* whether an unknown verb may pass is the policy's question */
+	bool sound = d->fault == IMAP_OK || d->fault == IMAP_VERB_UNKNOWN;
 
 	if (imap_fault_ends(d->fault))
 		return;
-	if (imap_fault_ends(literal) || (d->fault == IMAP_OK && literal != IMAP_OK))
+
+	if (imap_fault_ends(literal) || (sound && literal != IMAP_OK))
 		d->fault = literal;
 	else if (d->fault == IMAP_OK && !is_in_phase(s, d->verb))
 		d->fault = IMAP_WRONG_PHASE;
@@ -122,6 +150,7 @@ go_on(struct imap *s)
 
 	c->left = d->literal.octets;
 	c->message = d->message;
+	c->messages = c->messages || d->message;
 	if (!d->last && d->literal.plus)
 		c->reading = IMAP_READS_LITERAL;
 	else if (!d->last && waits)
@@ -137,6 +166,7 @@ command(struct imap *s, struct an_event *ev, struct span line)
 	struct imap_client *c = &s->client;
 	struct imap_detail *d = &s->detail;
 
+	c->messages = false;
 	imap_command_parse(line, &c->lex, d);
 	judge_in_session(s);
 	c->number = s->next++;

@@ -4,6 +4,7 @@
  */
 #include "imap/fetch.h"
 #include "imap/imap_state.h"
+#include "imap/offers.h"
 #include "imap/response.h"
 
 /* What an octet does to the piece that is being gathered. */
@@ -174,6 +175,8 @@ name_octet(struct imap_server *t, uint8_t c, size_t at)
 	if (t->word_n < IMAP_WORD_MAX)
 		t->word[t->word_n++] = c;
 	if (!t->bracket && c == ' ') {
+		if (t->lex.depth != 1) /* a list within the brackets is still open */
+			return BAD;
 		t->name_n = at - t->name_at;
 		t->streams = imap_item_is_content(span_first(word_of(t), t->name_n));
 		t->telling = IMAP_TELLS_VALUE;
@@ -320,6 +323,7 @@ static enum an_status
 event(struct imap *s, struct an_event *ev, enum an_kind kind, struct span octets)
 {
 	imap_event(s, ev, AN_S2C, kind, octets);
+	imap_offers_add(&s->offers, s->detail.capabilities);
 	return AN_EVENT;
 }
 
@@ -553,6 +557,7 @@ close_event(struct imap *s, struct an_event *ev, struct span piece)
 {
 	s->detail.number = s->server.number;
 	s->detail.uid = s->server.uid;
+	s->server.structure_given = true;
 	line_begins(&s->server);
 	return event(s, ev, EV_FETCH_END, piece);
 }

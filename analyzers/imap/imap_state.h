@@ -26,8 +26,9 @@ struct imap_client {
 	enum imap_verb verb; /* its */
 	struct imap_lex lex;
 	uint64_t left;
-	bool message; /* the literal is one */
-	bool discard; /* the caller has answered already: what comes is thrown away */
+	bool message;  /* the literal is one */
+	bool messages; /* of this command: one was there already */
+	bool discard;  /* the caller has answered already: what comes is thrown away */
 };
 
 /* What the server's next octets are. */
@@ -77,13 +78,14 @@ struct imap_server {
 	uint64_t left;
 	bool body, body_end;
 	struct imap_structure *structure;
-	bool structure_given; /* out: it goes with the next feed */
+	bool structure_given; /* out, or of no use: it goes with the next feed */
 };
 
 struct imap {
 	struct imap_limits limits;
 	enum imap_phase phase;
 	enum imap_plus plus;
+	uint32_t offers; /* offers.h: all that the server has ever named */
 	uint64_t off[2]; /* octets taken, by direction */
 	bool deaf[2];	 /* the stream of that direction made no sense; its rest is not looked at */
 	struct imap_pending pending;

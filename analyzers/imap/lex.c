@@ -6,6 +6,7 @@ line_end(struct imap_lex *l, uint8_t c)
 	if (c != '\n')
 		return IMAP_LEX_BAD_LINE;
 	l->cr = l->token = l->tilde = false;
+	l->glued = true; /* by the literal */
 	l->announcement.state = 0;
 	return l->announcement.literal.announced ? IMAP_LEX_LITERAL : IMAP_LEX_END;
 }
@@ -32,6 +33,7 @@ quoted(struct imap_lex *l, uint8_t c)
 	}
 	l->escaped = c == '\\';
 	l->quoted = c != '"';
+	l->glued = true;
 	return IMAP_LEX_GO;
 }
 
@@ -47,7 +49,7 @@ open_quote(struct imap_lex *l)
 static enum imap_lex_says
 open_brace(struct imap_lex *l)
 {
-	if (l->token && !l->tilde)
+	if (l->glued && !l->tilde)
 		return IMAP_LEX_BAD_LITERAL;
 	imap_announcement_begin(&l->announcement, l->tilde);
 	return IMAP_LEX_GO;
@@ -57,6 +59,7 @@ static enum imap_lex_says
 bracket(struct imap_lex *l, uint8_t c)
 {
 	l->token = l->tilde = false;
+	l->glued = c == ')';
 	if (c == ')') {
 		if (l->depth == 0)
 			return IMAP_LEX_BAD_LIST;
@@ -92,8 +95,8 @@ imap_lex(struct imap_lex *l, uint8_t c)
 	case ')':
 		return bracket(l, c);
 	default:
-		l->tilde = c == '~' && !l->token;
-		l->token = c != ' ' && c != '[';
+		l->tilde = c == '~' && !l->glued;
+		l->token = l->glued = c != ' ';
 		return IMAP_LEX_GO;
 	}
 }

@@ -4,7 +4,7 @@
  *
  * Both directions. Strict where two parsers could disagree on where a line or a literal ends: a
  * quoted string holds no CR, LF or NUL and begins a token, a brace outside of it is an announcement
- * that begins a token and ends the line, CR and LF come as a pair.
+ * behind a blank or "(" that ends the line, CR and LF come as a pair.
  */
 #ifndef POSTERN_IMAP_LEX_H
 #define POSTERN_IMAP_LEX_H
@@ -28,6 +28,7 @@ enum imap_lex_says {
 struct imap_lex {
 	bool quoted, escaped, cr;
 	bool token; /* the last octet belongs to an atom */
+	bool glued; /* the last octet is neither a blank nor "(": no literal begins here */
 	bool tilde; /* the atom is "~" so far */
 	uint8_t depth;
 	struct imap_announcement announcement;

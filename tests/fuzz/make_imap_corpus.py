@@ -7,7 +7,7 @@ fuzz_imap takes records of what happens to a session; here they are put together
 
 from make_corpus import smtp_records, write
 
-HELLO = ("S", b"* OK [CAPABILITY IMAP4rev1 LITERAL+ COMPRESS=DEFLATE] hi\r\n")
+HELLO = ("S", b"* OK [CAPABILITY IMAP4rev1 LITERAL+ COMPRESS=DEFLATE BINARY CATENATE MULTIAPPEND REPLACE] hi\r\n")
 HOME = ("S", b"* PREAUTH hi\r\n")
 LOGIN = [HELLO, ("C", b"a LOGIN u p\r\n"), ("S", b"a OK [CAPABILITY IMAP4rev2] in\r\n")]
 SELECT = [("C", b"b SELECT INBOX\r\n"), ("S", b"* 3 EXISTS\r\n* FLAGS (\\Seen)\r\nb OK [READ-WRITE] y\r\n")]

@@ -89,8 +89,10 @@ static const char preset_imap[] =
     "S: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN] ready\n"
     "c: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN] ready\n"
     "C: a1 LOGIN anna s3cr3t\ns: a1 LOGIN anna s3cr3t\n"
-    "S: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY] welcome\n"
-    "c: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY] welcome\n";
+    "S: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY CATENATE MULTIAPPEND] "
+    "welcome\n"
+    "c: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY CATENATE MULTIAPPEND] "
+    "welcome\n";
 static const char preset_inbox[] = "C: a2 SELECT INBOX\ns: a2 SELECT INBOX\n"
 				   "S: * 10 EXISTS\nS: a2 OK [READ-WRITE] selected\n"
 				   "c: * 10 EXISTS\nc: a2 OK [READ-WRITE] selected\n";

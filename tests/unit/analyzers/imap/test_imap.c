@@ -22,8 +22,10 @@
 	{                                                                                          \
 		AN_S2C, (octets), sizeof(octets) - 1                                               \
 	}
-#define HELLO S("* OK hi\r\n")	    /* 9 octets */
-#define HOME  S("* PREAUTH hi\r\n") /* 14 octets */
+#define HELLO	  S("* OK hi\r\n")	/* 9 octets */
+#define HOME	  S("* PREAUTH hi\r\n") /* 14 octets */
+#define ABLE	  S("* PREAUTH [CAPABILITY BINARY CATENATE MULTIAPPEND REPLACE] hi\r\n")
+#define ABLE_WANT "{BINARY CATENATE MULTIAPPEND REPLACE}*PREAUTH@0 "
 
 /*
  * A dialogue as a watcher sees it, who answers nothing himself. What comes out, per direction:
@@ -111,16 +113,18 @@ static const struct row rows[] = {
     {"I-008 literal8", {HOME, C("a APPEND INBOX ~{5}\r\n"), S("+\r\n"), C("a\0b\r\n\r\n")},
 	{"APPEND~@0 [a0b\r\n]more@26 ", "*PREAUTH@0 APPEND+@14 "}, 0},
     {"I-008 MULTIAPPEND",
-	{HOME, C("a APPEND INBOX (\\Seen) {2}\r\n"), S("+ \r\n"),
+	{ABLE, C("a APPEND INBOX (\\Seen) {2}\r\n"), S("+ \r\n"),
 	    C("ab {3+}\r\ncde\r\nb NOOP\r\n")},
-	{"APPEND~@0 [ab]more~@30 [cde]more@40 NOOP@42 ", "*PREAUTH@0 APPEND+@14 "}, IMAP_PLUS_ANY},
+	{"APPEND~@0 [ab]more~@30 [cde]more@40 NOOP@42 ", ABLE_WANT "APPEND+@63 "}, IMAP_PLUS_ANY},
     {"I-008 CATENATE",
-	{HOME, C("a APPEND {5+}\r\nINBOX CATENATE (URL {3+}\r\n/u; TEXT {2+}\r\nab URL \"/v\" TEXT "
+	{ABLE, C("a APPEND {5+}\r\nINBOX CATENATE (URL {3+}\r\n/u; TEXT {2+}\r\nab URL \"/v\" TEXT "
 		 "{1+}\r\nc)\r\n")},
-	{"APPEND~@0 <INBOX>more~@20 </u;>more~@44 [ab]more~@58 [c]more@80 ", "*PREAUTH@0 "},
+	{"APPEND~@0 <INBOX>more~@20 </u;>more~@44 [ab]more~@58 [c]more@80 ", ABLE_WANT},
 	IMAP_PLUS_ANY},
-    {"I-008 REPLACE", {HOME, C("a SELECT x\r\nb UID REPLACE 4 {1+}\r\nx {2+}\r\nab\r\n")},
-	{"SELECT@0 UID REPLACE~@12 <x>more~@35 [ab]more@44 ", "*PREAUTH@0 "}, IMAP_PLUS_ANY},
+    {"I-008 REPLACE",
+	{ABLE, C("a SELECT x\r\n"), S("a OK x\r\n"), C("b UID REPLACE 4 {1+}\r\nx {2+}\r\nab\r\n")},
+	{"SELECT@0 UID REPLACE~@12 <x>more~@35 [ab]more@44 ", ABLE_WANT "SELECT:OK@63 "},
+	IMAP_PLUS_ANY},
     {"I-009 a reply within a literal",
 	{HOME, C("a SELECT x\r\nb FETCH 1 BODY[1]\r\n"),
 	    S("* 1 FETCH (BODY[1] {11}\r\nb OK done\r\n)\r\nb OK x\r\n")},
@@ -253,6 +257,36 @@ static const struct row rows[] = {
     {"FETCH of a message that 64 bits do not number",
 	{HOME, S("* 18446744073709551616 FETCH (UID 5)\r\n")},
 	{"", "*PREAUTH@0 {invalid_reply}anomaly@37 "}, 0},
+    {"a name whose list is not closed",
+	{HOME, S("* 1 FETCH (BODY[(] NIL X () BODY[] {1}\r\nx)\r\n")},
+	{"", "*PREAUTH@0 FETCH1( {invalid_reply}anomaly@33 "}, 0},
+    {"a structure that is one literal",
+	{HOME, S("* 1 FETCH (BODY {2}\r\n())\r\n* 1 FETCH (UID 5)\r\n")},
+	{"", "*PREAUTH@0 FETCH1( BODY= <()>) FETCH1( UID=5 ) "}, 0},
+    {"a literal that is not waited for, where the server expects none",
+	{HOME,
+	    C("a NAMESPACE {2+}\r\nab\r\nb MOVE 1 {2+}\r\nab\r\nc XPWN {2+}\r\nab\r\nd NOOP "
+	      "{2}\r\n"),
+	    S("d OK x\r\n")},
+	{"NAMESPACE~!LITERAL_UNSAFE@0 <ab>more@20 MOVE~!LITERAL_UNSAFE@22 <ab>more@39 "
+	 "?~!LITERAL_UNSAFE@41 (ab)more@56 NOOP~@58 ",
+	    "*PREAUTH@0 NOOP:OK@14 "},
+	IMAP_PLUS_ANY},
+    {"MULTIAPPEND, CATENATE, literal8, REPLACE that nobody offered",
+	{HOME, C("a APPEND x {2+}\r\nab {2+}\r\ncd\r\nb APPEND x CATENATE (TEXT {2+}\r\nab)\r\n"
+		 "c APPEND x ~{2+}\r\nab\r\nd REPLACE 1 {2+}\r\nab\r\n")},
+	{"APPEND~@0 [ab]more~!LITERAL_UNSAFE@19 [cd]more@28 APPEND~!LITERAL_UNSAFE@30 [ab]more@64 "
+	 "APPEND~!LITERAL_UNSAFE@67 [ab]more@87 REPLACE~!LITERAL_UNSAFE@89 <ab>more@109 ",
+	    "*PREAUTH@0 "},
+	IMAP_PLUS_ANY},
+    {"a literal right behind a string, a list, a bracket", {HOME, C("a SEARCH \"x\"{2+}\r\n")},
+	{"SEARCH!BAD_LITERAL@0 ", "*PREAUTH@0 "}, IMAP_PLUS_ANY},
+    {"a literal right behind a list", {HOME, C("a SEARCH (x){2+}\r\n")},
+	{"SEARCH!BAD_LITERAL@0 ", "*PREAUTH@0 "}, IMAP_PLUS_ANY},
+    {"a literal right behind a bracket", {HOME, C("a FETCH 1 BODY[{2+}\r\n")},
+	{"FETCH!BAD_LITERAL@0 ", "*PREAUTH@0 "}, IMAP_PLUS_ANY},
+    {"a literal right behind a literal", {HOME, C("a CREATE {1+}\r\na{2+}\r\n")},
+	{"CREATE~@0 <a>more!BAD_LITERAL@16 ", "*PREAUTH@0 "}, IMAP_PLUS_ANY},
     {"FETCH without a list", {HOME, S("* 1 FETCH UID 5\r\n")},
 	{"", "*PREAUTH@0 {invalid_reply}anomaly@25 "}, 0},
     {"what follows the last bracket", {HOME, S("* 1 FETCH (UID 5) x\r\n")},
