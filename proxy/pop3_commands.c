@@ -194,6 +194,8 @@ forward(struct pop3_gate *g, const struct an_event *ev)
 	struct channel *c = &g->relay.server;
 	struct buf out;
 
+	if (ev->pop3->verb->lines == POP3_LINES_MESSAGE)
+		g->fetching++;
 	if (pop3_waiting(g->dialogue) == 1)
 		g->asked = pop3_now(g);
 	buf_init(&out, COMMAND_MAX + 2);

@@ -54,6 +54,7 @@ struct pop3_gate {
 	uint64_t asked, acted; /* env->now(): the server's turn began; the last whole event */
 	uint64_t greeted;      /* when the server's greeting came */
 	size_t behind;	       /* octets that came with the event, and belong to later ones */
+	unsigned fetching;     /* RETR and TOP at the server, or coming in */
 	unsigned bad;	       /* commands that made no sense */
 	unsigned anomalies;
 	bool trying;	 /* a login is at the server */

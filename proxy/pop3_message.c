@@ -114,6 +114,7 @@ pop3_body_end(struct pop3_gate *g, const struct an_event *ev)
 	struct verdict v;
 
 	(void)ev;
+	g->fetching--;
 	if (g->message == NULL)
 		return;
 	if (!judge(g, &v)) {

@@ -160,6 +160,8 @@ note_reply(struct pop3_gate *g, const struct an_event *ev)
 	case POP3_TOP:
 		if (d->lines_follow)
 			pop3_message_begin(g, ev);
+		else
+			g->fetching--;
 		break;
 	case POP3_STLS:
 		on_starttls(g, ev);

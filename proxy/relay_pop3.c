@@ -70,11 +70,17 @@ static void (*const handlers[AN_KINDS])(struct pop3_gate *, const struct an_even
     [EV_OPAQUE] = pass_opaque,
 };
 
-/* A client that does not take its answers is not heard: it would be answered without end. */
+/*
+ * A client that does not take its answers is not heard: it would be answered without end. Nor is
+ * one that waits for a message which may be cut: DELE and QUIT behind it would delete what it never
+ * got (P-010).
+ */
 static bool
-hears_client(const struct relay *r)
+hears_client(const struct pop3_gate *g)
 {
-	return r->opaque || !channel_full(&r->client);
+	if (g->relay.opaque)
+		return true;
+	return !channel_full(&g->relay.client) && !(pop3_policy_of(g)->cut && g->fetching > 0);
 }
 
 static bool
@@ -88,7 +94,7 @@ pop3_step(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return false;
-	if (dir == AN_C2S && !hears_client(r))
+	if (dir == AN_C2S && !hears_client(g))
 		return false;
 	switch (pop3_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
 	case AN_EVENT:
@@ -144,7 +150,7 @@ client_went(struct pop3_gate *g)
 	if (r->peer[AN_C2S] == PEER_GONE) {
 		pop3_message_aborted(g);
 		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
-	} else if (hears_client(r) && (r->opaque || pop3_waiting(g->dialogue) == 0)) {
+	} else if (hears_client(g) && (r->opaque || pop3_waiting(g->dialogue) == 0)) {
 		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
 	}
 }
