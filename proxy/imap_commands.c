@@ -3,6 +3,9 @@
 #include "imap_gate.h"
 #include "retrieval_rules.h"
 
+/* Octets read behind a refusal before the client is cut off. */
+#define DRAIN_MAX (256u << 20)
+
 /* ---- the commands that the server has ---- */
 
 struct imap_command *
@@ -221,6 +224,7 @@ refuse(struct imap_gate *g, const struct an_event *ev, const struct verdict *v)
 	/* where the client does not wait for "+", the rest of its command comes, and goes nowhere
 	 */
 	g->discards = d->literal.announced && d->literal.plus;
+	g->drained = 0;
 	imap_say(g, d->tag, v->reply);
 	imap_count_error(g);
 }
@@ -323,8 +327,13 @@ imap_on_argument(struct imap_gate *g, const struct an_event *ev)
 {
 	struct imap_command *c = imap_command_find(g, ev->slot);
 
-	if (g->discards)
+	if (g->discards) {
+		g->drained += ev->octets.n;
+		if (g->drained > DRAIN_MAX)
+			imap_give_up(g, SPAN_NONE, NULL,
+			    "A command goes on for long behind its refusal", "message_endless");
 		return;
+	}
 	if (c != NULL && c->word_comes)
 		add_word(c, ev->octets);
 	imap_pass(g, ev);

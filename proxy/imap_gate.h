@@ -99,6 +99,7 @@ struct imap_gate {
 	uint64_t number, uid;		/* of the message whose FETCH response is coming in */
 	uint64_t exists;		/* messages in the mailbox */
 	size_t behind;			/* octets that came in behind the event being handled */
+	uint64_t drained;		/* octets of a refused command */
 	unsigned errors, anomalies;
 	bool discards; /* octets of the newest command go nowhere: it was refused */
 	bool greeted, bye, login_disabled, client_spoke_tls, preauth, logged_in, was_logged_in;

@@ -296,9 +296,9 @@ server_due(const struct imap_gate *g, struct due *due)
 		sooner(due, later_of(since, r->full[AN_S2C]) + t->reply * 1000u, "timeout_server");
 }
 
-/* Octets of a message are what the client has to send next, and the server to take. */
+/* The client has begun something, and has to go on with it; and the server to take it. */
 static void
-store_due(const struct imap_gate *g, struct due *due)
+client_due(const struct imap_gate *g, struct due *due)
 {
 	const struct relay *r = &g->relay;
 	uint64_t patience = imap_config_of(g)->timeouts.reply * 1000u;
@@ -339,8 +339,8 @@ next_due(const struct imap_gate *g)
 	}
 	if (g->greeted && !g->was_logged_in)
 		sooner(&due, r->began + t->login * 1000u, "timeout_login");
-	if (g->storing != NULL && !g->storing->waits)
-		store_due(g, &due);
+	if (imap_client_owes(g->dialogue))
+		client_due(g, &due);
 	else if (imap_idles(g->dialogue))
 		sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_idle");
 	else if (imap_waiting(g->dialogue) > 0)

@@ -231,6 +231,14 @@ imap_phase(const struct imap *s)
 }
 
 bool
+imap_client_owes(const struct imap *s)
+{
+	enum imap_reading r = s->client.reading;
+
+	return r == IMAP_READS_LITERAL || r == IMAP_READS_MORE || r == IMAP_READS_SASL;
+}
+
+bool
 imap_idles(const struct imap *s)
 {
 	return s->client.reading == IMAP_READS_DONE;

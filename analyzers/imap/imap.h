@@ -193,6 +193,11 @@ unsigned imap_waiting(const struct imap *);
 struct span imap_tag(const struct imap *, uint64_t slot);
 const struct imap_verb_row *imap_slot_verb(const struct imap *, uint64_t slot);
 enum imap_phase imap_phase(const struct imap *);
+/*
+ * The newest command has begun and goes on with what the client sends: a literal, the text behind
+ * it, a SASL response.
+ */
+bool imap_client_owes(const struct imap *);
 /* An IDLE is under way. */
 bool imap_idles(const struct imap *);
 
