@@ -465,6 +465,21 @@ def test_flow_expires(spaces, config, hold):
     assert holder.ask("watch") == "intact"
 
 
+def test_own_changes_are_no_news(spaces, config, hold):
+    """Elements come and go with every transfer: only what others do is looked at."""
+    box = spaces()
+    holder = hold(box, config())
+    flow = "10.0.0.1", "192.0.2.1", 2000
+    holder.ask("news")
+    assert holder.ask("expect", *flow, 30016, 60) == "done"
+    assert holder.ask("pass", *flow, 60) == "done"
+    assert holder.ask("forget", "data", *flow) == "done"
+    assert holder.ask("reload", config(devices=["eth0"])) == "done"
+    assert holder.ask("wait", 1) == "silent"
+    nft(box, "add", "table", "inet", "theirs")
+    assert holder.ask("wait", 5) == "ready" and holder.ask("news") == "intact"
+
+
 def test_mode_changes_by_reload(spaces, config, hold):
     box = spaces()
     holder = hold(box, config())
