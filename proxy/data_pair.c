@@ -180,6 +180,8 @@ on_let_by(void *arg, bool done)
 	    .at = p->server,
 	    .why = done ? NULL : "no_hole"};
 
+	if (!done) /* two legs may take its place */
+		data_passed_close(&p->passed);
 	tell(p, &news);
 }
 
