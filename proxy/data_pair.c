@@ -186,6 +186,16 @@ on_let_by(void *arg, bool done)
 }
 
 static void
+on_passed_gone(void *arg, bool used)
+{
+	const struct data_news news = {.what = DATA_UNREACHABLE,
+	    .leg = DATA_CLIENT,
+	    .why = used ? "stalled" : "timeout"};
+
+	tell(arg, &news);
+}
+
+static void
 passed_is_done(struct data_pair *p)
 {
 	const struct data_news done = {.what = DATA_DONE, .leg = source_of(p)};
@@ -216,6 +226,7 @@ let_by(struct data_pair *p, const struct endpoint *client, const struct endpoint
 		return false;
 	p->passed.opened = on_let_by;
 	p->passed.counted = on_counted;
+	p->passed.gone = on_passed_gone;
 	p->passed.arg = p;
 	p->server = *server;
 	return data_passed_open(

@@ -321,6 +321,20 @@ def test_passed_hole_that_nobody_uses(server, guarded):
             client.connect(to, timeout=1)
 
 
+def test_F_042_passed_and_nobody_comes(server, guarded):
+    """The session does not wait for ever for the last word of a server that waits for a client."""
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1, "reply": 1}})
+    with opened(gate) as client:
+        client.passive()
+        assert client.cmd("RETR a").code == 150
+        assert client.reply(timeout=6).code == 421
+    assert gate.anomaly("ftp_data_not_opened")
+    with opened(gate) as client:
+        client.passive()
+        wait_for(lambda: elements(gate) == [], 5, "the hole to expire")
+        assert client.cmd("RETR a").code == 425
+
+
 # ---- many at once ----
 
 def test_D6_two_hundred_holes_at_once(server, guarded):
