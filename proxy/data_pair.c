@@ -188,9 +188,8 @@ on_let_by(void *arg, bool done)
 static void
 on_passed_gone(void *arg, bool used)
 {
-	const struct data_news news = {.what = DATA_UNREACHABLE,
-	    .leg = DATA_CLIENT,
-	    .why = used ? "stalled" : "timeout"};
+	const struct data_news news = {
+	    .what = DATA_UNREACHABLE, .leg = DATA_CLIENT, .why = used ? "stalled" : "timeout"};
 
 	tell(arg, &news);
 }

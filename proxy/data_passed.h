@@ -31,7 +31,8 @@ struct data_passed {
 };
 
 /*
- * opened, counted, gone and arg are set. opened is called by the loop, when the kernel has answered.
+ * opened, counted, gone and arg are set. opened is called by the loop, when the kernel has
+ * answered.
  *
  * lasts    seconds of the kernel's element, at most IPC_DATA_SECONDS_MAX
  * seconds  in which somebody has to come

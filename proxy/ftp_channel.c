@@ -216,9 +216,8 @@ let_by(struct ftp_gate *g)
 static void
 open_hole(struct ftp_gate *g)
 {
-	const struct data_hole hole = {.leg = DATA_CLIENT,
-	    .from = g->relay.session.client.ip,
-	    .at = g->agreed.client_at};
+	const struct data_hole hole = {
+	    .leg = DATA_CLIENT, .from = g->relay.session.client.ip, .at = g->agreed.client_at};
 
 	g->relay.env->data->listen(g->pair, &hole, ftp_config_of(g)->timeouts.data_open);
 }

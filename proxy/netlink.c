@@ -124,8 +124,7 @@ netlink_leave_out(struct netlink *nl, uint32_t port)
 	    BPF_STMT(BPF_RET | BPF_K, 0),
 	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	};
-	const struct sock_fprog filter = {
-	    .len = sizeof(code) / sizeof(code[0]), .filter = code};
+	const struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
 
 	return setsockopt(nl->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0;
 }

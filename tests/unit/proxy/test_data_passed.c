@@ -86,7 +86,8 @@ set_up(void **state)
 	t->requests = data_requests_new(t->base, t->ends[1], on_lost, t);
 	t->answers = event_new(t->base, t->ends[1], EV_READ | EV_PERSIST, on_answer, t);
 	assert_int_equal(event_add(t->answers, NULL), 0);
-	t->passed = (struct data_passed){.opened = on_opened, .counted = on_counted, .gone = on_gone, .arg = t};
+	t->passed = (struct data_passed){
+	    .opened = on_opened, .counted = on_counted, .gone = on_gone, .arg = t};
 	*state = t;
 	return 0;
 }
