@@ -102,6 +102,7 @@ struct ftp_transfer {
 	bool preliminary; /* the server has agreed to it */
 	bool finished;	  /* all octets are on the other leg */
 	bool cut, refused, aborted, unreachable;
+	bool quiet;		 /* let by, and nobody came, or nothing moves any more */
 	bool inspected;		 /* it was to be looked at */
 	bool created;		 /* by this session: the name was not there before */
 	bool deleted;		 /* ... and is not any more: it was refused */

@@ -13,6 +13,7 @@
 #include "ftp_gate.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define NO_CONNECTION "425 Can't open data connection."
 #define REFUSED	      "550 File refused."
@@ -483,13 +484,25 @@ all_is_through(struct ftp_gate *g)
 	octets_over(g);
 }
 
+/* From here on the server's last word is waited for no longer than any other. */
+static void
+nothing_passes(struct ftp_gate *g, const struct data_news *news)
+{
+	g->transfer.quiet = true;
+	if (strcmp(news->why, "timeout") == 0)
+		ftp_nobody_came(g, news);
+}
+
 void
 ftp_transfer_news(struct ftp_gate *g, const struct data_news *news)
 {
 	if (!is_running(g) || g->stage == FTP_ENDING)
 		return; /* its fate is known */
-	if (g->agreed.let_by && news->what != DATA_DONE)
-		return; /* what happens to it happens elsewhere */
+	if (g->agreed.let_by && news->what != DATA_DONE) {
+		if (news->what == DATA_UNREACHABLE)
+			nothing_passes(g, news);
+		return; /* what else happens to it happens elsewhere */
+	}
 	switch (news->what) {
 	case DATA_OPEN:
 		leg_is_open(g, news);
