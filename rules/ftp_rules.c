@@ -135,10 +135,12 @@ static bool
 sets_time(const struct ftp_detail *d)
 {
 	struct span rest = d->args, time = span_word(&rest);
-	uint64_t number;
+	size_t digits = 0;
 
-	return d->verb->verb == FTP_MDTM && time.n == 14 && span_trim(rest).n > 0 &&
-	       span_u64(time, UINT64_MAX, &number);
+	while (digits < time.n && octet_is_digit(time.p[digits]))
+		digits++;
+	return d->verb->verb == FTP_MDTM && span_trim(rest).n > 0 &&
+	       (digits >= 14 || (digits == 8 && time.n == 8));
 }
 
 static const struct ftp_refusal *

@@ -209,9 +209,11 @@ test_F13_read_only(void **state)
 {
 	static const char *const writes[] = {"STOR x", "STOU", "APPE x", "DELE x", "MKD x", "RMD x",
 	    "RNFR x", "RNTO x", "SITE CHMOD 777 x", "MFMT 20200101000000 x", "XMKD x", "XRMD x",
-	    "RMDA x", "COMB a b", "MDTM 20200101000000 x", "MDTM  20200101000000  x y"};
+	    "RMDA x", "COMB a b", "MDTM 20200101000000 x", "MDTM  20200101000000  x y",
+	    "MDTM 20200101 x", "MDTM 20200101000000.5 x", "MDTM 20200101000000+120 x"};
 	static const char *const reads[] = {"RETR x", "LIST", "NLST", "MLSD", "MLST", "SIZE x",
-	    "MDTM x", "MDTM 20200101000000", "MDTM 2020 x", "CWD x", "PWD", "REST 5"};
+	    "MDTM x", "MDTM 20200101000000", "MDTM 2020 x", "MDTM 20200101", "MDTM 20200101.txt x",
+	    "MDTM 202001011200 x", "CWD x", "PWD", "REST 5"};
 	struct trial t;
 
 	(void)state;
