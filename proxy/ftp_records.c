@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "ftp/command.h"
 #include "ftp_gate.h"
 
 #define TEXT_KEPT (2u * RECORD_TEXT_MAX) /* octets of a reply that its record is made of */
@@ -37,11 +38,13 @@ static bool
 is_secret(const struct ftp_detail *d)
 {
 	static const char *const words[] = {"PSWD", "PASSWD", "CPWD", "GPASS"};
-	struct span rest = d->args, word = span_word(&rest);
 
-	for (size_t i = 0; d->verb->verb == FTP_SITE && i < sizeof(words) / sizeof(words[0]); i++)
-		if (span_ieq(word, span_str(words[i])))
+	for (size_t i = 0; d->verb->verb == FTP_SITE && i < sizeof(words) / sizeof(words[0]); i++) {
+		struct span args = d->args;
+
+		if (ftp_args_word_is(&args, span_str(words[i])))
 			return true;
+	}
 	return d->verb->secret;
 }
 

@@ -1,5 +1,7 @@
 #include "ftp_rules.h"
 
+#include "ftp/command.h"
+
 /* One way to refuse: all constants. */
 struct ftp_refusal {
 	const char *reason, *reply;
@@ -74,7 +76,7 @@ entry_denies(const char *entry, const struct ftp_verb_row *row, struct span word
 	if (!names_verb(span_word(&rest), row, word))
 		return false;
 	while ((wanted = span_word(&rest)).n > 0)
-		if (!span_ieq(wanted, span_word(&args)))
+		if (!ftp_args_word_is(&args, wanted))
 			return false;
 	return true;
 }
@@ -130,7 +132,10 @@ check_spoken(
 	}
 }
 
-/* MDTM YYYYMMDDHHMMSS name: some servers set the time with it. */
+/*
+ * MDTM YYYYMMDDHHMMSS name: some servers set the time with it, of them some (vsftpd) with a
+ * fraction of a second behind it, with a zone, or without the time of day.
+ */
 static bool
 sets_time(const struct ftp_detail *d)
 {

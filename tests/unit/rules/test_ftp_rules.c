@@ -179,6 +179,12 @@ test_F12_denied(void **state)
 	expect(&t, "SITE EXEC /bin/sh", "denied 502");
 	expect(&t, "SITE  exec", "denied 502");
 	expect(&t, "SITE \tEXEC\tx", "denied 502");
+	/* what some servers take for the same word */
+	expect(&t, "SITE \vEXEC x", "denied 502");
+	expect(&t, "SITE EXEC\fx", "denied 502");
+	expect(&t, "SITE \"EXEC\" x", "denied 502");
+	expect(&t, "SITE \"EX\\EC\" x", "denied 502");
+	expect(&t, "SITE \"\" EXEC", "");
 	expect(&t, "SITE CHMOD 600 x", "");
 	expect(&t, "SITE EXECUTE", "");
 	expect(&t, "XMKD x", "denied 502"); /* the same under its other name */
