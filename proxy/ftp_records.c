@@ -48,6 +48,20 @@ is_secret(const struct ftp_detail *d)
 	return d->verb->secret;
 }
 
+struct span
+ftp_name_in(const struct ftp_verb_row *verb, struct span args)
+{
+	struct span name = span_trim(args), rest = name;
+
+	if (verb->verb != FTP_LIST && verb->verb != FTP_NLST && verb->verb != FTP_STAT)
+		return args;
+	while (name.n > 0 && name.p[0] == '-') {
+		span_word(&rest);
+		name = rest = span_trim(rest);
+	}
+	return name;
+}
+
 bool
 ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
@@ -61,8 +75,8 @@ ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_e
 	x->secret = is_secret(d);
 	if (d->args.n > 0 && !x->secret)
 		x->args = keep(d->args);
-	if (x->args != NULL && d->verb->path)
-		x->path = full_path(g, d->args);
+	if (d->verb->path && (x->args != NULL || d->verb->carries == FTP_LISTING))
+		x->path = full_path(g, ftp_name_in(d->verb, d->args));
 	return x->word != NULL && (x->args != NULL || d->args.n == 0 || x->secret);
 }
 
