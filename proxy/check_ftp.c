@@ -71,7 +71,9 @@ print_refused(const struct ftp_policy *p, FILE *out)
 	    {!p->pass_modes, "Modes in which nothing can be looked at (MODE, STRU, TYPE): refused "
 			     "(504)"},
 	    {p->pass_modes, "Modes in which nothing can be looked at (MODE, STRU, TYPE): let by"},
-	    {p->refuse_resume, "Transfers from within a file on (REST): refused (502)"},
+	    {p->refuse_resume,
+		"Transfers from within a file on (REST), or behind its end (APPE): refused "
+		"(502)"},
 	    {p->hide_banner, "What the server is called: hidden"},
 	    {!networks_empty(p->fxp),
 		"Third parties that data connections may be made to: those of fxp"},

@@ -194,13 +194,15 @@ check_mode(
 	return plain || policy->pass_modes ? NULL : &mode;
 }
 
+/* What is put behind a file (APPE) is no more seen whole than what begins within one. */
 static const struct ftp_refusal *
 check_resume(
     const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
 {
+	bool piece = (d->verb->verb == FTP_REST && d->restart > 0) || d->verb->verb == FTP_APPE;
+
 	(void)facts;
-	return policy->refuse_resume && d->verb->verb == FTP_REST && d->restart > 0 ? &resume
-										    : NULL;
+	return policy->refuse_resume && piece ? &resume : NULL;
 }
 
 /* "TLS", and the names that it had ahead of RFC 4217; in FEAT also "TLS;SSL;". */

@@ -91,7 +91,7 @@ test_each_setting(void **state)
 	    {"content { mismatch = enforce }", "a transfer holds at most 320 KiB"},
 	    {"ftp { read_only = yes }", "change something at the server: refused (550)"},
 	    {"ftp { modes = pass }", "(MODE, STRU, TYPE): let by"},
-	    {"ftp { resume = refuse }", "(REST): refused (502)"},
+	    {"ftp { resume = refuse }", "(REST), or behind its end (APPE): refused (502)"},
 	    {"ftp { fxp = {'192.0.2.0/24'} }", "data connections may be made to: those of fxp.\n"},
 	    {"ftp { banner = hide }", "What the server is called: hidden"},
 	    {"ftp { deny = {dele, 'site exec'} }", "Commands refused (502): DELE, SITE EXEC.\n"},

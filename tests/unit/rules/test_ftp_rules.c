@@ -261,9 +261,12 @@ test_F28_resume(void **state)
 	(void)state;
 	begin(&t);
 	expect(&t, "REST 100", "");
+	expect(&t, "APPE x", "");
 	t.ftp->refuse_resume = true;
 	expect(&t, "REST 100", "resume 502");
 	expect(&t, "REST 0", ""); /* nothing is left out */
+	expect(&t, "APPE x", "resume 502");
+	expect(&t, "STOR x", "");
 	end(&t);
 }
 
