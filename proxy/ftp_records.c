@@ -37,7 +37,8 @@ full_path(const struct ftp_gate *g, struct span name)
 static bool
 is_secret(const struct ftp_detail *d)
 {
-	static const char *const words[] = {"PSWD", "PASSWD", "CPWD", "GPASS"};
+	static const char *const words[] = {
+	    "PSWD", "PASSWD", "CPWD", "GPASS", "CHPASS", "PASS", "ADDUSER", "GADDUSER"};
 
 	for (size_t i = 0; d->verb->verb == FTP_SITE && i < sizeof(words) / sizeof(words[0]); i++) {
 		struct span args = d->args;
