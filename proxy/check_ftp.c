@@ -71,9 +71,12 @@ print_refused(const struct ftp_policy *p, FILE *out)
 	    {!p->pass_modes, "Modes in which nothing can be looked at (MODE, STRU, TYPE): refused "
 			     "(504)"},
 	    {p->pass_modes, "Modes in which nothing can be looked at (MODE, STRU, TYPE): let by"},
-	    {p->refuse_resume, "Transfers from within a file on (REST): refused (502)"},
+	    {p->refuse_resume,
+		"Transfers from within a file on (REST), or behind its end (APPE): refused "
+		"(502)"},
 	    {p->hide_banner, "What the server is called: hidden"},
-	    {!networks_empty(p->fxp), "Data connections of third parties, those of fxp: let by"},
+	    {!networks_empty(p->fxp),
+		"Third parties that data connections may be made to: those of fxp"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -134,6 +137,30 @@ print_memory(const struct config *c, FILE *out)
 		    most >> 10, mail_octets_max(&c->mime.options) >> 10);
 }
 
+/* A word that no client will ever say denies nothing: "STORE" for STOR. */
+static void
+warn_of_words(const char *setting, char *const *words, FILE *out)
+{
+	for (; words != NULL && *words != NULL; words++) {
+		struct span rest = span_str(*words), verb = span_word(&rest);
+
+		if (!span_eq(verb, span_str("*")) && ftp_verb_find(verb)->verb >= FTP_FOREIGN)
+			fprintf(out,
+			    "# Warning: ftp.%s: \"%s\" begins with no command of FTP that Postern "
+			    "knows.\n",
+			    setting, *words);
+	}
+}
+
+static void
+warn_of_unknown(const struct ftp_policy *p, FILE *out)
+{
+	if (p->read_only && !p->refuse_unknown)
+		fputs("# Warning: ftp.read_only: commands that are not known pass (ftp.unknown), "
+		      "whatever they change.\n",
+		    out);
+}
+
 /* The server would see one client of two addresses. */
 static void
 warn_of_headers(const struct config *c, FILE *out)
@@ -162,5 +189,8 @@ check_print_ftp(const struct config *c, FILE *out)
 	print_ports(c, out);
 	print_xferlog(c, out);
 	print_memory(c, out);
+	warn_of_words("deny", c->policy->ftp.deny, out);
+	warn_of_words("deny_replies", c->policy->ftp.deny_replies, out);
+	warn_of_unknown(&c->policy->ftp, out);
 	warn_of_headers(c, out);
 }

@@ -180,7 +180,18 @@ on_let_by(void *arg, bool done)
 	    .at = p->server,
 	    .why = done ? NULL : "no_hole"};
 
+	if (!done) /* two legs may take its place */
+		data_passed_close(&p->passed);
 	tell(p, &news);
+}
+
+static void
+on_passed_gone(void *arg, bool used)
+{
+	const struct data_news news = {
+	    .what = DATA_UNREACHABLE, .leg = DATA_CLIENT, .why = used ? "stalled" : "timeout"};
+
+	tell(arg, &news);
 }
 
 static void
@@ -214,6 +225,7 @@ let_by(struct data_pair *p, const struct endpoint *client, const struct endpoint
 		return false;
 	p->passed.opened = on_let_by;
 	p->passed.counted = on_counted;
+	p->passed.gone = on_passed_gone;
 	p->passed.arg = p;
 	p->server = *server;
 	return data_passed_open(

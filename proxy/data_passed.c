@@ -30,6 +30,8 @@ on_renewed(void *arg, const struct data_answer *a)
 	p->request = NULL;
 	if (a->result == IPC_DATA_DONE)
 		look_in(p, p->pass.b / 2);
+	else
+		p->gone(p->arg, true);
 }
 
 /* Nobody came, or nothing moves any more: the number stays ours, and stands for nothing. */
@@ -39,6 +41,7 @@ give_up(struct data_passed *p)
 	const struct ipc_message forget = {.type = IPC_DATA_FORGET, .a = p->number};
 
 	data_requests_post(p->requests, &forget);
+	p->gone(p->arg, p->octets > 0);
 }
 
 static void
@@ -48,8 +51,10 @@ on_looked(void *arg, const struct data_answer *a)
 	uint64_t octets = a->octets[0] + a->octets[1], before = p->octets;
 
 	p->request = NULL;
-	if (a->result != IPC_DATA_DONE)
-		return; /* its time is over */
+	if (a->result != IPC_DATA_DONE) { /* its time is over */
+		p->gone(p->arg, before > 0);
+		return;
+	}
 	p->octets = octets;
 	if (octets == before)
 		give_up(p);

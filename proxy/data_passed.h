@@ -25,11 +25,14 @@ struct data_passed {
 	void (*opened)(void *arg, bool done);
 	/* octets: to the server, and back, headers of IP and TCP counted; NULL: nobody knows. */
 	void (*counted)(void *arg, const uint64_t octets[2]);
+	/* The hole is closed: nobody came, or (used) nothing moves any more. */
+	void (*gone)(void *arg, bool used);
 	void *arg;
 };
 
 /*
- * opened, counted and arg are set. opened is called by the loop, when the kernel has answered.
+ * opened, counted, gone and arg are set. opened is called by the loop, when the kernel has
+ * answered.
  *
  * lasts    seconds of the kernel's element, at most IPC_DATA_SECONDS_MAX
  * seconds  in which somebody has to come

@@ -214,22 +214,27 @@ let_by(struct ftp_gate *g)
  * port, which is why a 227 can say what the server said; else (forward) at our own.
  */
 static void
+open_hole(struct ftp_gate *g)
+{
+	const struct data_hole hole = {
+	    .leg = DATA_CLIENT, .from = g->relay.session.client.ip, .at = g->agreed.client_at};
+
+	g->relay.env->data->listen(g->pair, &hole, ftp_config_of(g)->timeouts.data_open);
+}
+
+static void
 wait_for_client(struct ftp_gate *g)
 {
-	const struct record_session *s = &g->relay.session;
-	struct data_hole hole = {
-	    .leg = DATA_CLIENT, .from = s->client.ip, .at = {.ip = s->server.ip}};
-
 	if (!have_pair(g)) {
 		no_connection(g);
 		return;
 	}
+	g->agreed.client_at = (struct endpoint){.ip = g->relay.session.server.ip};
 	if (ways[g->agreed.server].passive)
-		hole.at.port = g->agreed.server_at.port;
-	g->agreed.client_at = hole.at;
+		g->agreed.client_at.port = g->agreed.server_at.port;
 	g->agreed.let_by = let_by(g);
 	if (!g->agreed.let_by)
-		g->relay.env->data->listen(g->pair, &hole, ftp_config_of(g)->timeouts.data_open);
+		open_hole(g);
 }
 
 static void
@@ -392,6 +397,12 @@ ftp_nobody_came(struct ftp_gate *g, const struct data_news *news)
 static void
 hole_is_gone(struct ftp_gate *g, const struct data_news *news)
 {
+	if (g->stage == FTP_AGREEING && g->agreed.let_by) {
+		/* another one of theirs still passes on that port: this one goes through us */
+		g->agreed.let_by = false;
+		open_hole(g);
+		return;
+	}
 	if (g->stage == FTP_AGREEING) {
 		no_connection(g);
 		return;

@@ -38,7 +38,7 @@ ftp_content_begin(struct ftp_gate *g)
 		return;
 	t->inspected = true;
 	t->content = mail_file_new(&g->relay.env->config->mime.options,
-	    span_from(name, (size_t)(slash + 1)), t->restart > 0);
+	    span_from(name, (size_t)(slash + 1)), t->restart > 0 || t->verb->verb == FTP_APPE);
 }
 
 void

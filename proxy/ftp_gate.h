@@ -102,6 +102,7 @@ struct ftp_transfer {
 	bool preliminary; /* the server has agreed to it */
 	bool finished;	  /* all octets are on the other leg */
 	bool cut, refused, aborted, unreachable;
+	bool quiet;		 /* let by, and nobody came, or nothing moves any more */
 	bool inspected;		 /* it was to be looked at */
 	bool created;		 /* by this session: the name was not there before */
 	bool deleted;		 /* ... and is not any more: it was refused */
@@ -272,6 +273,8 @@ void ftp_record_verdict(struct ftp_gate *, struct ftp_exchange *, const struct v
 /* The exchange has its last reply: its record is written, and it is empty again. */
 void ftp_record_exchange(struct ftp_gate *, struct ftp_exchange *);
 void ftp_record_transfer(struct ftp_gate *);
+/* The path in a verb's argument: LIST, NLST and STAT have options ahead of it, "-la name". */
+struct span ftp_name_in(const struct ftp_verb_row *, struct span args);
 /* The exchange begins: its number, and its own copy of what was written. False: no memory. */
 bool ftp_exchange_begin(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
 void ftp_anomaly(struct ftp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);

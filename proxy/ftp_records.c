@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "ftp/command.h"
 #include "ftp_gate.h"
 
 #define TEXT_KEPT (2u * RECORD_TEXT_MAX) /* octets of a reply that its record is made of */
@@ -36,13 +37,30 @@ full_path(const struct ftp_gate *g, struct span name)
 static bool
 is_secret(const struct ftp_detail *d)
 {
-	static const char *const words[] = {"PSWD", "PASSWD", "CPWD", "GPASS"};
-	struct span rest = d->args, word = span_word(&rest);
+	static const char *const words[] = {
+	    "PSWD", "PASSWD", "CPWD", "GPASS", "CHPASS", "PASS", "ADDUSER", "GADDUSER"};
 
-	for (size_t i = 0; d->verb->verb == FTP_SITE && i < sizeof(words) / sizeof(words[0]); i++)
-		if (span_ieq(word, span_str(words[i])))
+	for (size_t i = 0; d->verb->verb == FTP_SITE && i < sizeof(words) / sizeof(words[0]); i++) {
+		struct span args = d->args;
+
+		if (ftp_args_word_is(&args, span_str(words[i])))
 			return true;
+	}
 	return d->verb->secret;
+}
+
+struct span
+ftp_name_in(const struct ftp_verb_row *verb, struct span args)
+{
+	struct span name = span_trim(args), rest = name;
+
+	if (verb->verb != FTP_LIST && verb->verb != FTP_NLST && verb->verb != FTP_STAT)
+		return args;
+	while (name.n > 0 && name.p[0] == '-') {
+		span_word(&rest);
+		name = rest = span_trim(rest);
+	}
+	return name;
 }
 
 bool
@@ -58,8 +76,8 @@ ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_e
 	x->secret = is_secret(d);
 	if (d->args.n > 0 && !x->secret)
 		x->args = keep(d->args);
-	if (x->args != NULL && d->verb->path)
-		x->path = full_path(g, d->args);
+	if (d->verb->path && (x->args != NULL || d->verb->carries == FTP_LISTING))
+		x->path = full_path(g, ftp_name_in(d->verb, d->args));
 	return x->word != NULL && (x->args != NULL || d->args.n == 0 || x->secret);
 }
 

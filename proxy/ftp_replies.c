@@ -165,7 +165,6 @@ class_of(const struct an_event *ev)
 static void
 new_user(struct ftp_gate *g)
 {
-	g->restart = 0;
 	ftp_path_forget(&g->directory);
 	ftp_channel_forget(g);
 }
@@ -205,6 +204,7 @@ on_rein(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		free(g->user);
 		g->user = NULL;
 		g->ascii = true;
+		g->restart = 0;
 	}
 	ftp_pass_reply(g, ev);
 }

@@ -13,6 +13,7 @@
 #include "ftp_gate.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define NO_CONNECTION "425 Can't open data connection."
 #define REFUSED	      "550 File refused."
@@ -194,6 +195,14 @@ copy(const char *s)
 	return s == NULL ? NULL : strdup(s);
 }
 
+static char *
+copy_name(const struct ftp_exchange *x)
+{
+	struct span name = ftp_name_in(x->verb, x->args == NULL ? SPAN_NONE : span_str(x->args));
+
+	return name.n == 0 ? NULL : strndup((const char *)name.p, name.n);
+}
+
 /* The legs may be open already, or on their way: what is known of them stays. */
 static bool
 take_over(struct ftp_gate *g)
@@ -211,10 +220,12 @@ take_over(struct ftp_gate *g)
 	t->verb = x->verb;
 	t->tx_id = x->tx_id;
 	t->began = ftp_now(g);
+	/* some servers keep it over a listing: a whole file taken for a piece is no harm */
 	t->restart = listing ? 0 : g->restart;
-	g->restart = 0;
+	if (!listing)
+		g->restart = 0;
 	/* STOU: it is the server that names the file */
-	t->name = x->verb->verb == FTP_STOU ? NULL : copy(x->args);
+	t->name = x->verb->verb == FTP_STOU ? NULL : copy_name(x);
 	t->path = x->verb->verb == FTP_STOU ? NULL : copy(x->path);
 	return true;
 }
@@ -236,7 +247,7 @@ void
 ftp_transfer_begin(struct ftp_gate *g, const struct an_event *ev)
 {
 	if (g->stage != FTP_ANNOUNCED) {
-		g->restart = 0;
+		/* the server does not hear of it, and keeps what REST said */
 		ftp_anomaly(g, AN_FTP_FILE_BEFORE_PORT, AN_C2S, ev->off, ev->ftp->verb->name);
 		ftp_say(g, "425 Use PORT or PASV first.");
 		return;
@@ -483,13 +494,25 @@ all_is_through(struct ftp_gate *g)
 	octets_over(g);
 }
 
+/* From here on the server's last word is waited for no longer than any other. */
+static void
+nothing_passes(struct ftp_gate *g, const struct data_news *news)
+{
+	g->transfer.quiet = true;
+	if (strcmp(news->why, "timeout") == 0)
+		ftp_nobody_came(g, news);
+}
+
 void
 ftp_transfer_news(struct ftp_gate *g, const struct data_news *news)
 {
 	if (!is_running(g) || g->stage == FTP_ENDING)
 		return; /* its fate is known */
-	if (g->agreed.let_by && news->what != DATA_DONE)
-		return; /* what happens to it happens elsewhere */
+	if (g->agreed.let_by && news->what != DATA_DONE) {
+		if (news->what == DATA_UNREACHABLE)
+			nothing_passes(g, news);
+		return; /* what else happens to it happens elsewhere */
+	}
 	switch (news->what) {
 	case DATA_OPEN:
 		leg_is_open(g, news);

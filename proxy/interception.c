@@ -136,7 +136,8 @@ open_sockets(struct interception *i)
 	i->news[1] = netlink_open(NETLINK_ROUTE);
 	i->ready = epoll_create1(EPOLL_CLOEXEC);
 	return i->tables != NULL && i->routes != NULL && i->news[0] != NULL && i->news[1] != NULL &&
-	       i->ready >= 0 && netlink_join(i->news[0], NFNLGRP_NFTABLES) &&
+	       i->ready >= 0 && netlink_leave_out(i->news[0], netlink_port(i->tables)) &&
+	       netlink_join(i->news[0], NFNLGRP_NFTABLES) &&
 	       netlink_join(i->news[1], RTNLGRP_IPV4_RULE) &&
 	       netlink_join(i->news[1], RTNLGRP_IPV6_RULE) && watch_socket(i, i->news[0]) &&
 	       watch_socket(i, i->news[1]);

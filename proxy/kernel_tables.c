@@ -134,6 +134,10 @@ dump_sets(struct netlink *nl, const char *table, const char *name, struct buf *o
 	return dump(nl, h, out, why);
 }
 
+/*
+ * What comes and goes with every transfer is nothing to compare, may be 100,000 elements, and
+ * nobody but the owner can change it.
+ */
 static bool
 dump_table(struct netlink *nl, const struct firewall_table *t, struct buf *out,
     char why[KERNEL_TABLES_TEXT_MAX])
@@ -141,7 +145,7 @@ dump_table(struct netlink *nl, const struct firewall_table *t, struct buf *out,
 	if (!dump_rules(nl, t->name, out, why) || !dump_sets(nl, t->name, NULL, out, why))
 		return false;
 	for (size_t i = 0; i < t->n_sets; i++)
-		if (!dump_sets(nl, t->name, t->sets[i].name, out, why))
+		if (!t->sets[i].expires && !dump_sets(nl, t->name, t->sets[i].name, out, why))
 			return false;
 	return true;
 }

@@ -399,11 +399,14 @@ idle_due(const struct ftp_gate *g, struct due *due)
 	sooner(due, g->acted + seconds * 1000u, "timeout_command");
 }
 
-/* Data flows, or waits for its verdict: whoever moves it watches its time, and ends it (F-039). */
+/*
+ * Data flows, or waits for its verdict: whoever moves it watches its time, and ends it (F-039). So
+ * does the kernel's count where it passes unproxied.
+ */
 static bool
 data_moves(const struct ftp_gate *g)
 {
-	return g->stage == FTP_FLOWING || g->held_code != 0;
+	return (g->stage == FTP_FLOWING && !g->transfer.quiet) || g->held_code != 0;
 }
 
 static struct due

@@ -25,6 +25,7 @@
  */
 #define MESSAGE_MAX	     65536
 #define ELEMENTS_PER_MESSAGE 400
+#define FOR_THE_END	     1024 /* octets of a batch behind its flows */
 
 /* A batch while it is made. The library writes one message at a time, which is then appended. */
 struct maker {
@@ -870,7 +871,8 @@ keep_flows(struct maker *m, const struct firewall_table *t, const struct nlmsghd
 
 	if (s == NULL || nftnl_set_elems_nlmsg_parse(h, s) < 0) {
 		m->failed = true;
-		nftnl_set_free(s);
+		if (s != NULL)
+			nftnl_set_free(s);
 		return;
 	}
 	for (size_t i = 0; i < t->n_sets; i++)
@@ -885,6 +887,13 @@ keep_flows(struct maker *m, const struct firewall_table *t, const struct nlmsghd
 
 /* ---- batches ---- */
 
+/* For a message's flows, which take no more than twice what they took in it, and for the end. */
+static bool
+has_room(const struct buf *out, const struct nlmsghdr *flows)
+{
+	return out->n + 2 * (size_t)flows->nlmsg_len + FOR_THE_END <= FIREWALL_BATCH_MAX;
+}
+
 bool
 firewall_batch(const struct firewall *f, struct span flows, struct buf *out)
 {
@@ -897,6 +906,8 @@ firewall_batch(const struct firewall *f, struct span flows, struct buf *out)
 	for (size_t at = 0; at < flows.n;) {
 		const struct nlmsghdr *h = (const void *)(flows.p + at);
 
+		if (!has_room(out, h))
+			break;
 		keep_flows(&m, &f->tables[0], h);
 		at += NLMSG_ALIGN(h->nlmsg_len);
 	}

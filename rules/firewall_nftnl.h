@@ -20,7 +20,8 @@ struct nlmsghdr;
  * where none is wanted. False: out is full (or there is no memory).
  *
  * flows  the kernel's messages about the flows of the table that is replaced (NFT_MSG_NEWSETELEM),
- *        which stay for the rest of their time; empty: there are none
+ *        which stay for the rest of their time; empty: there are none. Of more than fit
+ *        beside the tables (some 40,000) those behind are lost: tables must not fail for them
  */
 bool firewall_batch(const struct firewall *, struct span flows, struct buf *out);
 /* The same of the guard alone. */

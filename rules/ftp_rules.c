@@ -1,5 +1,7 @@
 #include "ftp_rules.h"
 
+#include "ftp/command.h"
+
 /* One way to refuse: all constants. */
 struct ftp_refusal {
 	const char *reason, *reply;
@@ -74,7 +76,7 @@ entry_denies(const char *entry, const struct ftp_verb_row *row, struct span word
 	if (!names_verb(span_word(&rest), row, word))
 		return false;
 	while ((wanted = span_word(&rest)).n > 0)
-		if (!span_ieq(wanted, span_word(&args)))
+		if (!ftp_args_word_is(&args, wanted))
 			return false;
 	return true;
 }
@@ -130,15 +132,20 @@ check_spoken(
 	}
 }
 
-/* MDTM YYYYMMDDHHMMSS name: some servers set the time with it. */
+/*
+ * MDTM YYYYMMDDHHMMSS name: some servers set the time with it, of them some (vsftpd) with a
+ * fraction of a second behind it, with a zone, or without the time of day.
+ */
 static bool
 sets_time(const struct ftp_detail *d)
 {
 	struct span rest = d->args, time = span_word(&rest);
-	uint64_t number;
+	size_t digits = 0;
 
-	return d->verb->verb == FTP_MDTM && time.n == 14 && span_trim(rest).n > 0 &&
-	       span_u64(time, UINT64_MAX, &number);
+	while (digits < time.n && octet_is_digit(time.p[digits]))
+		digits++;
+	return d->verb->verb == FTP_MDTM && span_trim(rest).n > 0 &&
+	       (digits >= 14 || (digits == 8 && time.n == 8));
 }
 
 static const struct ftp_refusal *
@@ -187,13 +194,15 @@ check_mode(
 	return plain || policy->pass_modes ? NULL : &mode;
 }
 
+/* What is put behind a file (APPE) is no more seen whole than what begins within one. */
 static const struct ftp_refusal *
 check_resume(
     const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
 {
+	bool piece = (d->verb->verb == FTP_REST && d->restart > 0) || d->verb->verb == FTP_APPE;
+
 	(void)facts;
-	return policy->refuse_resume && d->verb->verb == FTP_REST && d->restart > 0 ? &resume
-										    : NULL;
+	return policy->refuse_resume && piece ? &resume : NULL;
 }
 
 /* "TLS", and the names that it had ahead of RFC 4217; in FEAT also "TLS;SSL;". */

@@ -122,6 +122,44 @@ ftp_command_write(struct span word, struct span args, struct buf *out)
 	       telnet_write(args, out) && buf_str(out, "\r\n");
 }
 
+static bool
+parts_words(uint8_t c)
+{
+	return c <= ' ' || c == 0x7f;
+}
+
+/* A word off the front of *args, blanks ahead of it too. */
+static struct span
+take_word(struct span *args)
+{
+	size_t n = 0;
+
+	while (args->n > 0 && parts_words(args->p[0]))
+		*args = span_from(*args, 1);
+	while (n < args->n && !parts_words(args->p[n]))
+		n++;
+	struct span word = span_first(*args, n);
+
+	*args = span_from(*args, n);
+	return word;
+}
+
+bool
+ftp_args_word_is(struct span *args, struct span word)
+{
+	struct span found = take_word(args);
+	size_t at = 0;
+
+	for (size_t i = 0; i < found.n; i++) {
+		if (found.p[i] == '"' || found.p[i] == '\\')
+			continue;
+		if (at == word.n || octet_lower(found.p[i]) != octet_lower(word.p[at]))
+			return false;
+		at++;
+	}
+	return at == word.n;
+}
+
 /* Would some client take this line between the first and the last for another reply? */
 static bool
 misleads(struct span line, struct span first)

@@ -22,4 +22,10 @@ void ftp_command_parse(struct span raw, struct span line, bool telnet, struct li
  */
 bool ftp_command_write(struct span word, struct span args, struct buf *out);
 
+/*
+ * Is this the first word of *args (any case), as some server would read it? Any control octet ends
+ * a word there, and quotes and backslashes are no part of it. *args goes on behind it.
+ */
+bool ftp_args_word_is(struct span *args, struct span word);
+
 #endif

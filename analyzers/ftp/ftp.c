@@ -38,6 +38,7 @@ struct ftp {
 	struct slot slots[SLOTS];
 	unsigned first, count;
 	uint64_t next_slot; /* number of the next command */
+	bool abor_owed;	    /* ABOR was answered by the caller, and the server may still do so */
 
 	struct ftp_detail detail;
 };
@@ -230,6 +231,7 @@ ftp_answered_oldest(struct ftp *s, unsigned code)
 {
 	if (s->count == 0)
 		return false;
+	s->abor_owed = slot_at(s, 0)->verb == FTP_ABOR;
 	answer(s, 0, code);
 	return true;
 }
@@ -513,6 +515,18 @@ answered_by(struct ftp *s, unsigned code)
 	return first;
 }
 
+/*
+ * A reply to an ABOR that the caller has answered: taken for that to the command behind it, it
+ * would shift all others. Only such a command has the code for itself that is ABOR, or a transfer
+ * that runs; a server that has answered anything behind ABOR in another way owes nothing any more.
+ */
+static bool
+is_late(const struct ftp *s, unsigned code)
+{
+	return s->abor_owed && (code == 225 || code == 226) && s->count > 0 &&
+	       oldest(s)->verb != FTP_ABOR && !ftp_transferring(s);
+}
+
 /* The last line of a reply without its CR LF, from behind code and blank. */
 static struct span
 last_text(struct span octets)
@@ -566,7 +580,8 @@ reply_event(struct ftp *s, const struct reply_found *found, struct an_event *ev)
 	    .verb = ftp_verb_row(FTP_UNKNOWN), .code = found->code, .lines = found->lines};
 	if (found->code == 0)
 		return bad_reply(s, found, ev);
-	i = answered_by(s, found->code);
+	i = is_late(s, found->code) ? s->count : answered_by(s, found->code);
+	s->abor_owed = false;
 	d->unasked = i >= s->count;
 	d->preliminary = found->code < 200;
 	d->text = last_text(found->octets);

@@ -104,7 +104,7 @@ void ftp_answered(struct ftp *, unsigned code);
 uint64_t ftp_sent(struct ftp *, enum ftp_verb);
 /*
  * No reply of the server will come any more: the oldest command is answered by the caller. False:
- * none waits.
+ * none waits. Of ABOR one may come all the same: it is unasked.
  */
 bool ftp_answered_oldest(struct ftp *, unsigned code);
 /*

@@ -26,7 +26,10 @@ struct way {
 	bool cut;
 };
 
-/* The last component goes; above what is known ".." stays, and above "/" there is nothing. */
+/*
+ * The last component goes; above what is known, and above "~user", ".." stays, and above "/" there
+ * is nothing.
+ */
 static bool
 add_up(struct way *w)
 {
@@ -36,7 +39,7 @@ add_up(struct way *w)
 
 	if (span_eq(text, span_str("/")))
 		return true;
-	if (text.n == 0 || span_eq(last, span_str("..")))
+	if (text.n == 0 || span_eq(last, span_str("..")) || (slash < 0 && text.p[0] == '~'))
 		return buf_str(w->out, text.n == 0 ? ".." : "/..");
 	w->out->n = slash > 0 ? (size_t)slash : slash == 0 ? 1 : 0;
 	return true;

@@ -219,6 +219,10 @@ SILENT_DNS = INSIDE4 + "55"     # takes questions, never answers
 NOBODY_THERE = INSIDE4 + "66"   # frames go to no card: connects time out
 DEAD4 = "10.66."                # a network of which the same is true
 
+# Hosts choose their ports by secrets of their own; namespaces share one kernel's. Client and gateway
+# would call a server from the same port at the same moment, and connection tracking, which then
+# cannot tell the two connections from each other, would drop a SYN: a second is lost.
+GATEWAY_PORTS = "10000 29999"
 
 # the second network on either side of a Perimeter
 OUTSIDE4_TWO, OUTSIDE6_TWO = "203.0.113.", "2001:db8:113::"
@@ -307,6 +311,7 @@ class Lab:
             namespace.sysctl("ipv6/conf/all/accept_dad", 0)
             # no peer listens on one of the gateway's ports for data connections
             namespace.sysctl("ipv4/ip_local_port_range", "45000 60999")
+        self.gateway.sysctl("ipv4/ip_local_port_range", GATEWAY_PORTS)
         self.gateway.ip(f"link add outside type veth peer name eth0 netns {self.client.path}",
                         f"link add inside type veth peer name eth0 netns {self.server.path}",
                         f"addr add {GATEWAY}/24 dev outside",

@@ -292,6 +292,25 @@ def test_passed_for_longer_than_its_hole_was_open(perimeter, server, guarded):
     wait_for(lambda: elements(gate) == [], 5, "the hole to close")
 
 
+def test_passed_and_another_one_on_the_same_port(perimeter, guarded):
+    """
+    A server may have few ports, and give one again while a transfer on it goes on: one hole counts
+    one transfer, so the other goes through the gateway, and both have their file.
+    """
+    with FakeFtp(perimeter.server, L.FAKE, 21, files={"a": PAYLOAD}, data_port=47001) as server:
+        gate = guarded(server, ftp={"inspect": False})
+        server.transfer = slowly
+        with opened(gate) as first, opened(gate) as second:
+            data = first.connect(first.passive())
+            assert first.cmd("RETR a").code == 150
+            server.transfer = None
+            download(second)
+            assert data.rest() == PAYLOAD and first.reply().code == 226
+        wait_for(lambda: elements(gate) == [], 5, "the holes to close")
+        assert sorted(r["ftp_data"]["octets_out"] > len(PAYLOAD) for r in transfers(gate, 2)) == \
+            [False, True]  # headers are counted of what passed
+
+
 def test_passed_hole_that_nobody_uses(server, guarded):
     gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1}})
     with opened(gate) as client:
@@ -300,6 +319,20 @@ def test_passed_hole_that_nobody_uses(server, guarded):
         wait_for(lambda: elements(gate) == [], 5, "the holes to expire")
         with pytest.raises(OSError):
             client.connect(to, timeout=1)
+
+
+def test_F_042_passed_and_nobody_comes(server, guarded):
+    """The session does not wait for ever for the last word of a server that waits for a client."""
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1, "reply": 1}})
+    with opened(gate) as client:
+        client.passive()
+        assert client.cmd("RETR a").code == 150
+        assert client.reply(timeout=6).code == 421
+    assert gate.anomaly("ftp_data_not_opened")
+    with opened(gate) as client:
+        client.passive()
+        wait_for(lambda: elements(gate) == [], 5, "the hole to expire")
+        assert client.cmd("RETR a").code == 425
 
 
 # ---- many at once ----

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -463,6 +464,37 @@ def test_flow_expires(spaces, config, hold):
     wait_for(lambda: "10.0.0.1" not in nft(box, "list", "map", "inet", "postern", "data4"), 5,
              "the element to expire")
     assert holder.ask("watch") == "intact"
+
+
+def test_own_changes_are_no_news(spaces, config, hold):
+    """Elements come and go with every transfer: only what others do is looked at."""
+    box = spaces()
+    holder = hold(box, config())
+    flow = "10.0.0.1", "192.0.2.1", 2000
+    holder.ask("news")
+    assert holder.ask("expect", *flow, 30016, 60) == "done"
+    assert holder.ask("pass", *flow, 60) == "done"
+    assert holder.ask("forget", "data", *flow) == "done"
+    assert holder.ask("reload", config(devices=["eth0"])) == "done"
+    assert holder.ask("wait", 1) == "silent"
+    nft(box, "add", "table", "inet", "theirs")
+    assert holder.ask("wait", 5) == "ready" and holder.ask("news") == "intact"
+
+
+def test_flows_are_not_looked_at(spaces, config, hold):
+    """However many there are: the supervisor has other things to do at each change of somebody else's."""
+    box = spaces()
+    holder = hold(box, config())
+    for i in range(60000):
+        assert holder.ask("expect", f"10.0.{i >> 8}.{i & 255}", "192.0.2.1", 2000, 30016, 600) == "done"
+
+    def took(name):
+        nft(box, "add", "table", "inet", name)
+        began = time.monotonic()
+        assert holder.ask("watch") == "intact"
+        return time.monotonic() - began
+
+    assert min(took(f"theirs{i}") for i in range(5)) < 0.03
 
 
 def test_mode_changes_by_reload(spaces, config, hold):

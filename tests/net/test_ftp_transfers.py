@@ -146,6 +146,19 @@ def test_resumed_download_F_021_F28(ftpd, ftp_gateway, way):
     assert record["ftp_data"]["offset"] == 123456
 
 
+def test_REST_is_of_the_next_file_F_021_F28(ftpd, ftp_gateway):
+    """Servers keep it over a listing, and over a RETR that they never heard of; so do the records."""
+    whole = ftpd.put("a", octets(30_000))
+    gate = ftp_gateway(ftpd)
+    with opened(gate, "PASV") as client:
+        assert client.cmd("REST 12345").code == 350
+        assert client.cmd("RETR a").code == 425
+        client.get("LIST")
+        assert client.get("RETR a") == whole[12345:]
+    record = gate.record("ftp_data", lambda r: r["ftp_data"]["command"] == "RETR")
+    assert record["ftp_data"]["offset"] == 12345
+
+
 @pytest.mark.parametrize("way", ["PORT", "EPSV"])
 def test_resumed_upload_F_021_F28(ftpd, ftp_gateway, way):
     whole = octets(300_000)

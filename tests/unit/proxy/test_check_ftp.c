@@ -71,6 +71,9 @@ test_by_default(void **state)
 	assert_says(NETWORK, "a transfer holds at most 64 KiB", true);
 	assert_says(NETWORK, "its ports", false);
 	assert_says(NETWORK, "xferlog", false);
+	assert_says(NETWORK
+	    "ftp { read_only = yes deny = {xmkd, 'site exec'} deny_replies = {'* 3'} }",
+	    "Warning", false);
 }
 
 static void
@@ -88,11 +91,15 @@ test_each_setting(void **state)
 	    {"content { mismatch = enforce }", "a transfer holds at most 320 KiB"},
 	    {"ftp { read_only = yes }", "change something at the server: refused (550)"},
 	    {"ftp { modes = pass }", "(MODE, STRU, TYPE): let by"},
-	    {"ftp { resume = refuse }", "(REST): refused (502)"},
-	    {"ftp { fxp = {'192.0.2.0/24'} }", "third parties, those of fxp: let by"},
+	    {"ftp { resume = refuse }", "(REST), or behind its end (APPE): refused (502)"},
+	    {"ftp { fxp = {'192.0.2.0/24'} }", "data connections may be made to: those of fxp.\n"},
 	    {"ftp { banner = hide }", "What the server is called: hidden"},
 	    {"ftp { deny = {dele, 'site exec'} }", "Commands refused (502): DELE, SITE EXEC.\n"},
 	    {"ftp { deny_replies = {'* 3'} }", "no client hears (550): * 3.\n"},
+	    {"ftp { deny = {dele, store} }",
+		"# Warning: ftp.deny: \"STORE\" begins with no command"},
+	    {"ftp { deny_replies = {'GET 2'} }", "# Warning: ftp.deny_replies: \"GET 2\" begins"},
+	    {"ftp { read_only = yes unknown = pass }", "# Warning: ftp.read_only: commands that"},
 	    {"ftp { starttls = hide }", "TLS (AUTH): hidden (502)"},
 	    {"ftp { starttls = pass }", "TLS (AUTH): let by"},
 	    {"intercept { mode = redirect }", "come to ports 40000 to 44999 of the gateway"},

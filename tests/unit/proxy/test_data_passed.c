@@ -20,7 +20,7 @@ struct trial {
 	struct data_passed passed;
 	int ends[2]; /* the supervisor's, the worker's */
 	int opened;  /* -1: not answered */
-	bool counted, known;
+	bool counted, known, gone, used;
 	uint64_t octets[2];
 };
 
@@ -28,6 +28,16 @@ static void
 on_opened(void *arg, bool done)
 {
 	((struct trial *)arg)->opened = done;
+}
+
+static void
+on_gone(void *arg, bool used)
+{
+	struct trial *t = arg;
+
+	assert_false(t->gone);
+	t->gone = true;
+	t->used = used;
 }
 
 static void
@@ -76,7 +86,8 @@ set_up(void **state)
 	t->requests = data_requests_new(t->base, t->ends[1], on_lost, t);
 	t->answers = event_new(t->base, t->ends[1], EV_READ | EV_PERSIST, on_answer, t);
 	assert_int_equal(event_add(t->answers, NULL), 0);
-	t->passed = (struct data_passed){.opened = on_opened, .counted = on_counted, .arg = t};
+	t->passed = (struct data_passed){
+	    .opened = on_opened, .counted = on_counted, .gone = on_gone, .arg = t};
 	*state = t;
 	return 0;
 }
@@ -149,6 +160,7 @@ test_F_042_nobody_comes(void **state)
 	heard(t, IPC_DATA_COUNT);
 	answer(t, IPC_DATA_DONE, 0, 0);
 	heard(t, IPC_DATA_FORGET);
+	assert_true(t->gone && !t->used);
 	assert_true(data_passed_count(&t->passed));
 	heard(t, IPC_DATA_COUNT);
 	answer(t, IPC_DATA_FAILED, 0, 0);
@@ -174,8 +186,26 @@ test_a_long_transfer(void **state)
 		answer(t, IPC_DATA_DONE, 0, 0);
 	}
 	heard(t, IPC_DATA_COUNT);
+	assert_false(t->gone);
 	answer(t, IPC_DATA_DONE, 300, 10);
 	heard(t, IPC_DATA_FORGET);
+	assert_true(t->gone && t->used);
+}
+
+/* The kernel has it no more, or does not take it again. */
+static void
+test_it_cannot_go_on(void **state)
+{
+	struct trial *t = *state;
+
+	open_passed(t, 2);
+	heard(t, IPC_DATA_COUNT);
+	answer(t, IPC_DATA_DONE, 100, 10);
+	heard(t, IPC_DATA_COUNT);
+	answer(t, IPC_DATA_DONE, 200, 10);
+	heard(t, IPC_DATA_PASS);
+	answer(t, IPC_DATA_FAILED, 0, 0);
+	assert_true(t->gone && t->used);
 }
 
 /* The end: what was asked before is of no interest, and nobody looks in any more. */
@@ -216,6 +246,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_F_042_nobody_comes),
 	    TEST(test_a_long_transfer),
+	    TEST(test_it_cannot_go_on),
 	    TEST(test_the_count),
 	    TEST(test_the_kernel_refuses),
 	};

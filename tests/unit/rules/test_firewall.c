@@ -780,6 +780,36 @@ test_guard_alone(void **state)
 	firewall_free(f);
 }
 
+/* Tables do not fail for flows that whoever likes can open: what does not fit is left out. */
+static void
+test_more_flows_than_fit(void **state)
+{
+	struct firewall_config c = config(FIREWALL_TPROXY);
+	struct firewall *f = firewall(&c);
+	struct firewall_flow flow = {.port = 40000};
+	struct buf tables = batch(&c), one, flows, out;
+	const size_t n = 100000;
+
+	(void)state;
+	assert_true(ip_parse(span_str("2001:db8::1"), &flow.source));
+	assert_true(ip_parse(span_str("2001:db8::2"), &flow.destination));
+	buf_init(&one, FIREWALL_BATCH_MAX);
+	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 60, false, &one));
+	const struct nlmsghdr *element = at(&one, at(&one, 0)->nlmsg_len);
+	buf_init(&flows, n * element->nlmsg_len);
+	for (size_t i = 0; i < n; i++)
+		assert_true(buf_add(&flows, span_of(element, element->nlmsg_len)));
+	buf_init(&out, FIREWALL_BATCH_MAX);
+	assert_true(firewall_batch(f, buf_span(&flows), &out));
+	assert_true(firewall_messages(&out) > firewall_messages(&tables) + 10000);
+	assert_true(out.n <= FIREWALL_BATCH_MAX);
+	buf_free(&tables);
+	buf_free(&one);
+	buf_free(&flows);
+	buf_free(&out);
+	firewall_free(f);
+}
+
 /* ---- refusals ---- */
 
 static int
@@ -879,6 +909,7 @@ main(void)
 	    cmocka_unit_test(test_no_messages),
 	    cmocka_unit_test(test_unwanted_guard),
 	    cmocka_unit_test(test_guard_alone),
+	    cmocka_unit_test(test_more_flows_than_fit),
 	    cmocka_unit_test(test_refusals),
 	};
 

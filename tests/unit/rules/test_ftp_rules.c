@@ -179,6 +179,12 @@ test_F12_denied(void **state)
 	expect(&t, "SITE EXEC /bin/sh", "denied 502");
 	expect(&t, "SITE  exec", "denied 502");
 	expect(&t, "SITE \tEXEC\tx", "denied 502");
+	/* what some servers take for the same word */
+	expect(&t, "SITE \vEXEC x", "denied 502");
+	expect(&t, "SITE EXEC\fx", "denied 502");
+	expect(&t, "SITE \"EXEC\" x", "denied 502");
+	expect(&t, "SITE \"EX\\EC\" x", "denied 502");
+	expect(&t, "SITE \"\" EXEC", "");
 	expect(&t, "SITE CHMOD 600 x", "");
 	expect(&t, "SITE EXECUTE", "");
 	expect(&t, "XMKD x", "denied 502"); /* the same under its other name */
@@ -209,9 +215,11 @@ test_F13_read_only(void **state)
 {
 	static const char *const writes[] = {"STOR x", "STOU", "APPE x", "DELE x", "MKD x", "RMD x",
 	    "RNFR x", "RNTO x", "SITE CHMOD 777 x", "MFMT 20200101000000 x", "XMKD x", "XRMD x",
-	    "RMDA x", "COMB a b", "MDTM 20200101000000 x", "MDTM  20200101000000  x y"};
+	    "RMDA x", "COMB a b", "MDTM 20200101000000 x", "MDTM  20200101000000  x y",
+	    "MDTM 20200101 x", "MDTM 20200101000000.5 x", "MDTM 20200101000000+120 x"};
 	static const char *const reads[] = {"RETR x", "LIST", "NLST", "MLSD", "MLST", "SIZE x",
-	    "MDTM x", "MDTM 20200101000000", "MDTM 2020 x", "CWD x", "PWD", "REST 5"};
+	    "MDTM x", "MDTM 20200101000000", "MDTM 2020 x", "MDTM 20200101", "MDTM 20200101.txt x",
+	    "MDTM 202001011200 x", "CWD x", "PWD", "REST 5"};
 	struct trial t;
 
 	(void)state;
@@ -253,9 +261,12 @@ test_F28_resume(void **state)
 	(void)state;
 	begin(&t);
 	expect(&t, "REST 100", "");
+	expect(&t, "APPE x", "");
 	t.ftp->refuse_resume = true;
 	expect(&t, "REST 100", "resume 502");
 	expect(&t, "REST 0", ""); /* nothing is left out */
+	expect(&t, "APPE x", "resume 502");
+	expect(&t, "STOR x", "");
 	end(&t);
 }
 

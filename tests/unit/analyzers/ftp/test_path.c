@@ -29,6 +29,10 @@ static const struct step {
     {"/a/b", "../../../../etc", "/etc"},
     {"/a/b", "/x//y/../z/", "/x/z"},
     {"/a/b", "~user", "~user"},
+    {"~user", "..", "~user/.."}, /* above somebody's home is not where the login ended */
+    {"~user", "../../a", "~user/../../a"},
+    {"~user/a", "..", "~user"},
+    {"/~user", "..", "/"},
     {"/a", "..b", "/a/..b"},
     {"/a", " b ", "/a/ b "}, /* blanks belong to names */
     {"/a", ".", "/a"},
