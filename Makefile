@@ -223,9 +223,9 @@ test: deps-test deps-lab
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
 	    --pytest tests/mime --pytest tests/packaging
 
-## test-cases: CASES=folder with captures, attacks and dialogues that others made
+## test-cases: CASES=folder with captures, attacks, messages and dialogues that others made
 .PHONY: test-cases
-test-cases: deps-test
+test-cases: deps-test deps-lab
 	@test -d "$(CASES)" || { echo "make test-cases CASES=folder: '$(CASES)' is no folder" >&2; exit 2; }
 	+@$(PARALLEL) all replays
 	+@$(PARALLEL) SAN=1 all replays

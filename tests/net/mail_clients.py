@@ -118,7 +118,7 @@ type = {kind}
 server = {address}
 username = {account.user}
 password = {account.password}
-timeout = 10
+timeout = 5
 {'use_peek = true' if self.protocol == "imap" else ""}
 [destination]
 type = Maildir

@@ -20,7 +20,7 @@ from mail_servers import PASSWORD, crlf
 from peers import OCTETS
 from retrieval_peers import FakeImap, literals, response
 
-MODES = ["tproxy", "redirect", "forward"]
+MODES = ["tproxy", "forward"]  # redirect: test_retrieval_clients
 FORWARD = pytest.mark.parametrize("mode", ["forward"])
 CONTENT = {"mismatch": "enforce"}
 
