@@ -5,7 +5,6 @@ import itertools
 import os
 import pwd
 import subprocess
-from pathlib import Path
 
 import lab as L
 from lab import ROOT, Daemon, LabError, can_connect

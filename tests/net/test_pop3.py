@@ -14,8 +14,8 @@ import pytest
 import lab as L
 import mails
 from lab import wait_for
-from mail_servers import PASSWORD, crlf
-from peers import OCTETS, Closed
+from mail_servers import PASSWORD
+from peers import OCTETS
 from retrieval_peers import FakePop3
 
 MODES = ["tproxy", "forward"]  # redirect: test_retrieval_clients
