@@ -19,7 +19,7 @@ DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppchec
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
-DEPS_BENCH := haproxy libgmime-3.0-dev openssl
+DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -138,7 +138,7 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 
 # What parses messages and FTP must survive that memory runs out.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-UNITS_ALLOC := $(filter $(BUILD)/unit/analyzers/mime/% $(BUILD)/unit/analyzers/ftp/%,$(UNITS))
+UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/%),$(UNITS))
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
@@ -166,6 +166,7 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 # the gates are a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_ftp_gate $(BUILD)/fuzzer/fuzz_ftp_gate: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_imap_gate $(BUILD)/fuzzer/fuzz_imap_gate: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
 
 ## bench-decoders: MB/s of the transfer decoders, beside SHA-256
@@ -178,15 +179,21 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS))
 
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
-## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; ROUNDS=5)
-.PHONY: bench bench-mime bench-ftp
-W ?= mime ftp
+## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=pop3, W=imap: messages
+## and idle sessions, against these and nginx; ROUNDS=5, IDLE=3000)
+.PHONY: bench bench-mime bench-ftp bench-pop3 bench-imap
+W ?= mime ftp pop3 imap
+IDLE ?= 3000
 ROUNDS ?= 5
 bench: $(addprefix bench-,$(W))
 bench-ftp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
 	$(PYTHON) -B tests/bench/bench_ftp.py --rounds $(ROUNDS) $(BUILD)
 $(BUILD)/bench/ftp_load $(BUILD)/bench/ftp_sink: $(BUILD)/obj/tests/bench/ftp_wire.o
+bench-pop3 bench-imap: bench-%: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay box_load box_sink)
+	$(PYTHON) -B tests/bench/bench_box.py --rounds $(ROUNDS) --idle $(IDLE) $(BUILD) $*
+$(BUILD)/bench/box_load $(BUILD)/bench/box_sink: $(BUILD)/obj/tests/bench/box_wire.o $(BUILD)/obj/tests/bench/ftp_wire.o
 bench-mime: deps-bench
 	+@$(PARALLEL) $(BUILD)/bench/bench_mime $(BUILD)/bench/gmime
 	$(PYTHON) tests/bench/bench.py $(BUILD) mime

@@ -9,12 +9,19 @@
 #include "budget.h"
 #include "channel.h"
 #include "check_ftp.h"
+#include "check_retrieval.h"
 #include "cli.h"
 #include "config_text.h"
 #include "interception.h"
 #include "interception_advice.h"
 #include "relay.h"
 #include "sandbox.h"
+
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
 
 /*
  * Octets of one session at most, whatever its peers send: per channel two blocks of input, the
@@ -24,11 +31,13 @@ static size_t
 session_octets(const struct config *c)
 {
 	const struct smtp_limits *smtp = &c->smtp.dialogue;
-	size_t line = smtp->auth_line > smtp->line ? smtp->auth_line : smtp->line;
-	size_t mail = 2 * smtp->reply + line,
-	       files = 2 * c->ftp.dialogue.reply + c->ftp.dialogue.line;
+	const struct pop3_limits *pop3 = &c->pop3.dialogue;
+	const struct imap_limits *imap = &c->imap.dialogue;
+	size_t mail = 2 * smtp->reply + larger(smtp->auth_line, smtp->line),
+	       files = 2 * c->ftp.dialogue.reply + c->ftp.dialogue.line,
+	       box = larger(2 * larger(pop3->auth_line, pop3->line), 2 * imap->line);
 
-	return 2 * (size_t)CHANNEL_MEMORY_MAX + (mail > files ? mail : files);
+	return 2 * (size_t)CHANNEL_MEMORY_MAX + larger(larger(mail, files), box);
 }
 
 static void
@@ -318,6 +327,7 @@ print_all(const struct config *c)
 	print_forwards(c);
 	print_checks(c);
 	check_print_ftp(c, stdout);
+	check_print_retrieval(c, stdout);
 	print_processes(c);
 	print_sessions(c);
 	putchar('\n');

@@ -423,6 +423,18 @@ check_refused_upload(struct reading *r)
 		    "could be refused; set one of them otherwise");
 }
 
+/* The same. */
+static void
+check_refused_message(struct reading *r)
+{
+	const struct config *c = r->config;
+
+	if (c->policy->pop3.cut && !c->mime.inspect)
+		faults_add(&r->faults, setting_line(r, SECTION_POP3, "refused_message"),
+		    "pop3.refused_message: cut, and with mime.inspect = no nothing is looked at "
+		    "that could be refused; set one of them otherwise");
+}
+
 /* A file beside the log needs a log that is a file. */
 static void
 check_log_format(struct reading *r)
@@ -529,6 +541,7 @@ check_all(struct reading *r)
 	check_ports(r);
 	check_data_ports(r);
 	check_refused_upload(r);
+	check_refused_message(r);
 	check_log_format(r);
 	for (size_t i = 0; i < r->config->n_forwards; i++)
 		check_forward(r, i);

@@ -156,23 +156,30 @@ void record_xferlog(
 
 /* One message, or part of one, that was fetched or stored (event_type "email"). */
 struct record_fetched {
-	const char *command; /* "RETR", "TOP", "FETCH", "APPEND", ...: a constant */
-	struct span user,
-	    mailbox;	      /* mailbox: IMAP, as it was written (printable() does the rest) */
-	uint64_t number, uid; /* in the mailbox; 0: not known */
-	struct span
-	    section; /* of a part that was fetched alone: "1.2", "1.2.MIME", "HEADER"; else empty */
-	bool partial;		 /* not all of it: TOP, slices that leave a gap, one that was cut */
-	const char *outcome;	 /* "complete", "partial", "cut", "refused", "aborted": constants */
-	uint64_t octets;	 /* as they went by */
-	const struct mail *mail; /* NULL: it could not be known */
-	const struct verdict *verdict;
+	const char *command;	   /* "RETR", "TOP", "FETCH", "APPEND", ...: a constant */
+	struct span user, mailbox; /* mailbox: IMAP, as it was written */
+	uint64_t number, uid;	   /* in the mailbox; 0: not known */
+	/* of a part that was fetched alone: "1.2", "1.2.MIME", "HEADER"; else empty */
+	struct span section;
+	bool partial;	     /* not all of it: TOP, slices that leave a gap, one that was cut */
+	const char *outcome; /* "complete", "partial", "cut", "refused", "aborted": constants */
+	uint64_t octets;     /* as they went by */
+	bool unseen;	     /* nobody looked into it (mime.inspect = no): no "email" */
+	/*
+	 * NULL: it could not be known. mail_finish() only where all of it came: that is what
+	 * email.status and "state" of its files say.
+	 */
+	const struct mail *mail;
+	const struct verdict *verdict; /* NULL: nothing was judged */
 };
-/* The same "email" and "fileinfo" as for a message by SMTP. */
+/*
+ * What it was stands as "message" beside "email", and beside the "fileinfo" of each of its
+ * attachments; those two are the same as of a message by SMTP.
+ */
 void record_fetched(const struct record_session *, const struct record_fetched *, unsigned tx_id,
     record_sink *, void *arg);
 
-/* What a session did, at its end (event_type "pop3"). */
+/* What a session did, at its end (event_type "pop3", its object "session"). */
 struct record_pop3 {
 	struct span user;
 	const char *mechanism; /* "USER", "APOP", "PLAIN", ...; NULL: none */
@@ -188,7 +195,7 @@ void record_pop3(
 
 #define RECORD_MAILBOXES_MAX 50 /* selected ones that are listed; the rest is counted */
 
-/* What a session did, at its end (event_type "imap"). */
+/* What a session did, at its end (event_type "imap", its object "session"). */
 struct record_imap {
 	struct span user;
 	const char *mechanism; /* "LOGIN", "PLAIN", ...; NULL: none */
@@ -203,11 +210,18 @@ struct record_imap {
 };
 void record_imap(
     const struct record_session *, const struct record_imap *, record_sink *, void *arg);
-/* A command that was refused by the gateway, or a login (event_type "imap" or "pop3", the session's
- * app_proto): command and tag are texts of the client's. */
-void record_retrieval_command(const struct record_session *, struct span tag, struct span command,
-    struct span user, const char *status, const struct verdict *, unsigned tx_id, record_sink *,
-    void *arg);
+/* A command that was refused by the gateway, or a login (event_type: the session's app_proto). */
+struct record_retrieval {
+	/*
+	 * Texts of the client's, and no secret is in them: of a login the verb alone, or with its
+	 * mechanism. tag: empty for POP3.
+	 */
+	struct span tag, command, user;
+	const char *status; /* what the client was told: "OK", "NO", "BAD"; "OK", "ERR"; or NULL */
+	const struct verdict *verdict; /* NULL: nothing was judged */
+};
+void record_retrieval_command(const struct record_session *, const struct record_retrieval *,
+    unsigned tx_id, record_sink *, void *arg);
 
 /* ---- single records ---- */
 

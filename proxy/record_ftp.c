@@ -5,13 +5,6 @@
 #include "record_email.h"
 #include "record_json.h"
 
-static void
-put_if(json_t *object, const char *key, struct span text)
-{
-	if (text.n > 0)
-		record_put_text(object, key, text);
-}
-
 /* ---- commands ---- */
 
 /* What a line of a reply says, without "230-" or "230 ". */
@@ -112,7 +105,7 @@ record_ftp(const struct record_session *s, const struct record_ftp *r, unsigned 
 	if (r->command != NULL)
 		record_put_text(ftp, "command", span_str(r->command));
 	if (!r->secret)
-		put_if(ftp, "command_data", r->args);
+		record_put_if(ftp, "command_data", r->args);
 	if (r->n_replies > 0)
 		put_replies(ftp, r);
 	record_put(ftp, "reply_received", r->n_replies > 0 ? "yes" : "no");
@@ -120,9 +113,9 @@ record_ftp(const struct record_session *s, const struct record_ftp *r, unsigned 
 		record_put_int(ftp, "dynamic_port", r->dynamic_port);
 		record_put(ftp, "mode", r->passive ? "passive" : "active");
 	}
-	put_if(ftp, "user", r->user);
-	put_if(ftp, "directory", r->directory);
-	put_if(ftp, "path", r->path);
+	record_put_if(ftp, "user", r->user);
+	record_put_if(ftp, "directory", r->directory);
+	record_put_if(ftp, "path", r->path);
 	record_upstream(record, s);
 	record_put_verdict(record, r->verdict);
 	record_close(record, sink, arg);
@@ -200,8 +193,8 @@ what_was_transferred(const struct record_ftp_data *d)
 	json_t *data = json_object();
 
 	record_put(data, "command", d->command);
-	put_if(data, "filename", d->filename);
-	put_if(data, "path", d->path);
+	record_put_if(data, "filename", d->filename);
+	record_put_if(data, "path", d->path);
 	if (d->path_cut)
 		record_put_cut(data, "path");
 	return data;
@@ -212,7 +205,7 @@ whole_transfer(const struct record_ftp_data *d)
 {
 	json_t *data = what_was_transferred(d);
 
-	put_if(data, "user", d->user);
+	record_put_if(data, "user", d->user);
 	record_put(data, "direction", d->dir == AN_C2S ? "upload" : "download");
 	if (d->type != NULL)
 		record_put(data, "type", d->type);

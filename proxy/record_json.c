@@ -65,6 +65,27 @@ record_put_text(json_t *object, const char *key, struct span text)
 	buf_free(&out);
 }
 
+void
+record_put_if(json_t *object, const char *key, struct span text)
+{
+	if (text.n > 0)
+		record_put_text(object, key, text);
+}
+
+json_t *
+record_text(struct span text, bool *whole)
+{
+	struct buf out;
+	json_t *item;
+
+	buf_init(&out, RECORD_TEXT_MAX);
+	if (!printable(text, RECORD_TEXT_MAX, &out))
+		*whole = false;
+	item = json_stringn_nocheck(out.n == 0 ? "" : (const char *)out.p, out.n);
+	buf_free(&out);
+	return item;
+}
+
 json_t *
 record_put_object(json_t *record, const char *key)
 {

@@ -24,6 +24,10 @@ void record_put(json_t *object, const char *key, const char *text);
 void record_put_span(json_t *object, const char *key, struct span text);
 /* Any text: goes through printable(), and is cut at RECORD_TEXT_MAX. */
 void record_put_text(json_t *object, const char *key, struct span text);
+/* The same; an empty one is left away. */
+void record_put_if(json_t *object, const char *key, struct span text);
+/* The same as a value by itself; *whole is set to false when it was cut. */
+json_t *record_text(struct span text, bool *whole);
 void record_put_int(json_t *object, const char *key, uint64_t value);
 void record_put_bool(json_t *object, const char *key, bool value);
 /* "<key>_truncated": true */

@@ -5,8 +5,10 @@
 const struct relay_ops *
 relay_ops_of(enum protocol p)
 {
-	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {
-	    [PROTOCOL_FTP] = &relay_ftp, [PROTOCOL_SMTP] = &relay_smtp};
+	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {[PROTOCOL_FTP] = &relay_ftp,
+	    [PROTOCOL_SMTP] = &relay_smtp,
+	    [PROTOCOL_POP3] = &relay_pop3,
+	    [PROTOCOL_IMAP] = &relay_imap};
 
 	return rows[p];
 }

@@ -158,7 +158,7 @@ bool relay_over(const struct relay *);
 void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);
 void relay_data_octets(struct relay *, struct data_pair *, struct span);
 
-extern const struct relay_ops relay_ftp, relay_smtp;
+extern const struct relay_ops relay_ftp, relay_imap, relay_pop3, relay_smtp;
 /* NULL: this version does not speak it. */
 const struct relay_ops *relay_ops_of(enum protocol);
 

@@ -4,15 +4,19 @@
 # No daemon is started: a policy-rc.d forbids it for the duration, one that was there is put back,
 # and units of packages that are new on this machine are left disabled. A mail server that is not
 # Postfix is never replaced. What cannot be installed beside another is only unpacked: Exim into
-# build/lab/exim, and the FTP servers, each of which would replace the others, into build/lab/ftp.
+# build/lab/exim, the FTP servers, each of which would replace the others, into build/lab/ftp, and
+# Cyrus, which would replace Dovecot, into build/lab/cyrus.
 # Quick and silent when everything is there.
 set -eu
 
 packages="postfix nsd unbound swaks libio-socket-inet6-perl curl openssl iproute2 nftables util-linux procps ca-certificates
-	python3 python3-pytest python3-pytest-xdist lftp tnftp inetutils-ftp ncftp"
+	python3 python3-pytest python3-pytest-xdist lftp tnftp inetutils-ftp ncftp
+	dovecot-imapd dovecot-pop3d fetchmail getmail6 isync offlineimap3 mutt"
 # what the unpacked servers are linked with
 packages="$packages libdb5.3 libgnutls-dane0 libnsl2 libpcre2-8-0 libpcre2-posix3 libpam0g libcap2
-	libwrap0 libsodium23 libhiredis0.14 libmemcached11 libmemcachedutil2"
+	libwrap0 libsodium23 libhiredis0.14 libmemcached11 libmemcachedutil2
+	libical3 libxapian30 libicu72 libjansson4 libpcre3 libpq5 libldap-2.5-0 libkrb5-3 libxml2
+	libsqlite3-0 libsasl2-2 libsasl2-modules libsasl2-modules-db"
 policy=/usr/sbin/policy-rc.d
 root=$(cd "$(dirname "$0")/.." && pwd)
 lab=$root/build/lab
@@ -121,3 +125,4 @@ unpack() # folder package...
 
 [ -x "$lab/exim/usr/sbin/exim4" ] || unpack exim exim4-daemon-light libidn12
 [ -x "$lab/ftp/usr/sbin/proftpd" ] || unpack ftp vsftpd pure-ftpd proftpd-core
+[ -x "$lab/cyrus/usr/lib/cyrus/bin/master" ] || unpack cyrus cyrus-common cyrus-imapd cyrus-pop3d sasl2-bin

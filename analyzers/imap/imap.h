@@ -1,55 +1,64 @@
 /*
  * imap - the dialogue of one IMAP session, both directions, streaming.
  * Sources: RFC 9051 and 3501 (grammar s9), 7888 (LITERAL+, LITERAL-), 3516 (BINARY), 4466, 4469
- *(CATENATE), 3502 (MULTIAPPEND), 2177 (IDLE), 4959 (SASL-IR).
+ * (CATENATE), 3502 (MULTIAPPEND), 8508 (REPLACE), 2177 (IDLE), 4959 (SASL-IR), 9586 (UIDONLY).
  *
  * Feed octets of either direction in any chunking; per direction the events are the same for every
- * chunking. **Every octet taken belongs to exactly one event**, in order: whoever passes on
- *ev->octets of all events passes on the stream. Nothing is kept but one line of bounded length;
- *literals stream, whatever size they announce, and nothing is ever allocated by an announced size.
+ * chunking, but for where runs of EV_BODY, EV_LITERAL and EV_SECRET are cut. **Every octet taken
+ * belongs to exactly one event**, in order: whoever passes on ev->octets of all events passes on
+ * the stream (but what follows a fault that ends the session: it is taken and not looked at).
+ * Nothing is kept but one line of bounded length; literals stream, whatever size they announce,
+ * and nothing is ever allocated by an announced size.
  *
  * A command (client):
  *	EV_COMMAND	its first line, with CR LF; it may end in the announcement of a literal
  *	EV_LITERAL	octets of a literal that is no message (EV_SECRET: of a secret command)
  *	EV_BODY		octets of a message: APPEND's, MULTIAPPEND's, REPLACE's, CATENATE's TEXT
- *	EV_BODY_END	the message is complete; what follows is text of the command again
- *	EV_COMMAND_MORE	text behind a literal, with CR LF; detail.last: the command is complete
- *	EV_SECRET	a SASL response line; IDLE's DONE is EV_COMMAND_MORE with last
- * Where a synchronising literal is refused (a tagged NO or BAD instead of "+"), the client's next
- * octets are a new command: until the server (or the caller, imap_answered()) has said which,
- *AN_WAIT.
+ *	EV_BODY_END	the message is complete (no octets); what follows is text of the command
+ *	EV_COMMAND_MORE	text behind a literal, with CR LF; detail.last: the command is complete.
+ *With a fault: the server has the beginning already, only the session's end helps EV_SECRET	a
+ *SASL response line; IDLE's DONE is EV_COMMAND_MORE with last Where a synchronising literal is
+ *refused (a tagged NO or BAD instead of "+"), the client's next octets are a new command: until the
+ *server (or the caller, imap_answered()) has said which, AN_WAIT. A command with a tag that is none
+ *(IMAP_BAD_TAG) waits for no reply.
  *
  * A response (server):
  *	EV_CONTINUE	"+ ..." whole line
  *	EV_REPLY	a tagged reply, whole line; slot: of its command (tags are matched in order)
  *	EV_RESPONSE	an untagged one, whole line where it is short and no FETCH; detail.kind says
- *			what; capability lists are always whole (limits.capability)
+ *			what; the greeting is one, of slot 0; lines of status and lists of
+ *			capabilities are always whole
  *	EV_FETCH	"* 12 FETCH (": a message begins
- *	EV_FETCH_ITEM	one item's name and value; a value that is a literal: name and announcement,
- *then EV_BODY ... EV_BODY_END   its octets, where the item is content (BODY[...], RFC822...,
- *BINARY[...]); EV_LITERAL	where it is not EV_FETCH_END	")" CR LF
- *	EV_TEXT		pieces of whatever else: long lists, search results, literals in LIST, ...
+ *	EV_FETCH_ITEM	one item's name and value, and the blanks before them. Content (BODY[...],
+ *			RFC822..., BINARY[...]) that is a literal or a quoted string: name and
+ *			announcement or first quote, then
+ *	EV_BODY ... EV_BODY_END   its octets, without the backslashes of a quoted string (those,
+ *			and its last quote, are in an EV_TEXT). NIL: detail.nil, no EV_BODY
+ *	EV_LITERAL	of a value that is no content
+ *	EV_FETCH_END	")" CR LF
+ *	EV_TEXT		pieces of whatever else: long lists, search results, literals in LIST, rest
+ *			of an item's value, ...; detail.last: of the response or value
+ *	EV_ANOMALY	no sense can be made of the stream, or two clients could read it in two
+ *			ways (no octets): the session has to end; nothing more comes of this
+ *direction
  */
 #ifndef POSTERN_IMAP_H
 #define POSTERN_IMAP_H
 
 #include "core/event.h"
+#include "imap/lex.h"
+#include "imap/pending.h"
 #include "imap/structure.h"
 #include "imap/verbs.h"
-
-#define IMAP_SLOTS   64 /* commands that wait for their tagged reply; with that many, AN_WAIT */
-#define IMAP_TAG_MAX 64 /* octets of a tag */
-#define IMAP_NESTING 100
 
 /* In octets, with CR LF. Zero: the default. */
 struct imap_limits {
 	size_t line; /* one line of a command; default 65536, at least 8192 (RFC 7162 s4) */
-	uint64_t login_literal; /* announced before login, not by APPEND; default 8192: NO [TOOBIG],
-				   closed */
+	uint64_t login_literal; /* announced before login; default 8192: NO [TOOBIG], closed */
 	uint64_t literal;	/* of a command, later; default 1 MiB: arguments, no messages */
 	uint64_t message;	/* of APPEND; 0: any */
-	size_t response;	/* an untagged response that is given whole; default 8192 */
-	size_t capability;	/* default 8192 */
+	size_t response;   /* untagged data that is given whole, and longest piece; default 8192 */
+	size_t capability; /* a list of capabilities; default 8192. Lines of status: as "line" */
 };
 
 /* X(enumerator, what the tagged BAD (or NO) says, ends the session) */
@@ -67,6 +76,9 @@ struct imap_limits {
 	X(IMAP_TOO_DEEP, "BAD Too many brackets", true)                                            \
 	X(IMAP_BAD_LITERAL, "BAD Invalid literal", true)                                           \
 	X(IMAP_LITERAL_TOO_BIG, "NO [TOOBIG] Literal too big", true)                               \
+	X(IMAP_MESSAGE_TOO_BIG, "NO [TOOBIG] Message too big", false)                              \
+	X(IMAP_NOT_DONE, "BAD Expected DONE", true)                                                \
+	X(IMAP_LITERAL_UNSAFE, "BAD Not with a literal that is not waited for", false)             \
 	X(IMAP_LITERAL_NOT_OFFERED, "BAD The server does not offer such literals", true)
 
 enum imap_fault {
@@ -78,13 +90,6 @@ enum imap_fault {
 
 const char *imap_fault_reply(enum imap_fault);
 bool imap_fault_ends(enum imap_fault);
-
-struct imap_literal {
-	bool announced;
-	bool plus;  /* {n+}: the client does not wait */
-	bool eight; /* ~{n}: literal8 */
-	uint64_t octets;
-};
 
 enum imap_status {
 	IMAP_ST_NONE,
@@ -126,12 +131,13 @@ struct imap_detail {
 
 	/* EV_COMMAND, EV_COMMAND_MORE */
 	enum imap_fault fault;
-	struct span tag;
-	bool uid;	  /* UID FETCH, ... */
+	struct span tag;  /* empty: IMAP_BAD_TAG */
+	struct span word; /* the verb as it was written, without UID */
+	bool uid;	  /* UID FETCH, ...; EV_FETCH: number is a UID (UIDFETCH) */
 	struct span args; /* behind the verb, without the announcement and CR LF */
 	struct imap_literal literal;
 	bool message; /* the literal is a message: EV_BODY follows */
-	bool last;    /* no literal follows: the command is complete */
+	bool last;    /* no literal follows: the command (response, value) is complete */
 
 	/* EV_REPLY, EV_RESPONSE, EV_CONTINUE */
 	enum imap_status status;
@@ -148,9 +154,9 @@ struct imap_detail {
 	struct span section; /* "1.2", "1.2.MIME", or empty */
 	bool sliced;
 	uint64_t origin;   /* <origin> of a slice */
-	struct span value; /* a value that is no literal, whole; quoted strings without quotes */
+	struct span value; /* whole and no content; quoted strings without quotes, else empty */
 	bool nil;
-	const struct imap_structure *structure; /* at the end of a BODYSTRUCTURE; or NULL */
+	const struct imap_structure *structure; /* with the last of a BODYSTRUCTURE; or NULL */
 };
 
 struct imap;
@@ -173,6 +179,11 @@ void imap_offer(struct imap *, enum imap_plus);
 void imap_answered(struct imap *, enum imap_status);
 /* The caller said "+ ..." itself: the literal comes. */
 void imap_continued(struct imap *);
+/*
+ * Part of a response or literal of the server has been given out and its end has not: no octets of
+ * the caller's own may go to the client now.
+ */
+bool imap_in_response(const struct imap *);
 /* No reply of the server will come any more: the oldest command is answered by the caller. */
 bool imap_answered_oldest(struct imap *, enum imap_status);
 
@@ -182,6 +193,11 @@ unsigned imap_waiting(const struct imap *);
 struct span imap_tag(const struct imap *, uint64_t slot);
 const struct imap_verb_row *imap_slot_verb(const struct imap *, uint64_t slot);
 enum imap_phase imap_phase(const struct imap *);
+/*
+ * The newest command has begun and goes on with what the client sends: a literal, the text behind
+ * it, a SASL response.
+ */
+bool imap_client_owes(const struct imap *);
 /* An IDLE is under way. */
 bool imap_idles(const struct imap *);
 

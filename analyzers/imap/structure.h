@@ -17,9 +17,13 @@
 #define STRUCTURE_TEXT	(64u << 10)
 
 struct imap_part {
-	char path[64]; /* "1.2", as FETCH names it */
-	struct span type, subtype;
-	struct span parameters; /* written as a header would: ; charset="utf-8"; name="a.pdf" */
+	/*
+	 * As FETCH names it: "1.2"; the body of several parts that stands in the message "TEXT", in
+	 * the message that is part 2 "2.TEXT". Empty: too long.
+	 */
+	char path[64];
+	struct span type, subtype; /* MULTIPART: of several parts */
+	struct span parameters;	   /* written as a header would: ; charset="utf-8"; name="a.pdf" */
 	struct span encoding, disposition /* with its parameters, as a header would have it */, id;
 	uint64_t size; /* octets in its transfer encoding */
 };

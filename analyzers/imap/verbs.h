@@ -46,6 +46,13 @@ struct imap_verb_row {
 	bool secret;	 /* LOGIN, AUTHENTICATE: arguments and literals never reach a record */
 	bool sync;   /* what follows depends on its reply: STARTTLS, AUTHENTICATE, LOGIN, IDLE */
 	bool writes; /* refused by the read-only profile */
+	/*
+	 * A server that does not know a command, or knows no arguments of it, reads what comes in a
+	 * literal that is not waited for as commands. Such a literal passes where the server has
+	 * named this capability; "": it knows the command in any case; NULL: no literal belongs
+	 * here.
+	 */
+	const char *literals;
 };
 
 /* Never NULL. Any case. */

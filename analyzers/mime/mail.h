@@ -114,6 +114,25 @@ struct mail *mail_new(const struct mail_options *);
  * content policy sees it as one.
  */
 struct mail *mail_file_new(const struct mail_options *, struct span name, bool partial);
+
+/*
+ * What is known of a part from elsewhere (IMAP: BODYSTRUCTURE), each text as its header field would
+ * have it; empty: not known, or there is none. Line ends and NUL in them count as blanks.
+ */
+struct mail_said {
+	struct span path;	   /* "1.2", as FETCH names it; empty: "1" */
+	struct span type, subtype; /* "text", "plain"; a part without has an empty type */
+	struct span parameters;	   /* of the type: "; charset=utf-8; name=a.txt" */
+	struct span encoding, disposition, content_id;
+	bool decoded; /* its transfer encoding was undone by who gave it (BINARY[1.2]) */
+	bool related; /* it is one of the parts of a multipart/related */
+};
+/*
+ * Of a part that comes without its message: what is known of it, and of the parts below it, is the
+ * same as in the message, with the paths it has there. Its number and depth are 0; offsets and
+ * header_size are those of what is fed, without its header; mail_header() is empty.
+ */
+struct mail *mail_part_new(const struct mail_options *, const struct mail_said *);
 void mail_free(struct mail *); /* NULL is fine */
 /* Octets that one mail of these options may hold at most. */
 size_t mail_octets_max(const struct mail_options *);

@@ -4,6 +4,7 @@
  *   mail_head.c  header fields of the message itself
  *   mail_part.c  one part: what its header says, its names, what was found in it
  *   mail_file.c  a file in the place of a message
+ *   mail_alone.c a part in the place of a message
  */
 #ifndef POSTERN_MIME_MAIL_STATE_H
 #define POSTERN_MIME_MAIL_STATE_H
@@ -36,8 +37,10 @@ struct mail {
 	struct mail_options options;
 	struct mime *mime; /* NULL: broken, or the end was seen, or a file that is no message */
 	enum mail_file file;
-	unsigned head;	 /* number of the part whose header is the message's */
-	uint64_t before; /* octets that the parser got in front of those that were fed */
+	unsigned head;	  /* number of the part whose header is the message's */
+	uint64_t before;  /* octets that the parser got in front of those that were fed */
+	struct span path; /* alone: of the part in its message */
+	bool alone, typed, related;
 	struct arena facts;
 	struct mail_row **rows; /* by number of the part */
 	size_t n_rows, rows_cap;
@@ -61,6 +64,9 @@ bool mail_parse(struct mail *, struct span octets);
 /* Of a file, before the parser's part in it. */
 bool mail_file_feed(struct mail *, struct span octets);
 bool mail_file_finish(struct mail *);
+
+/* Where a part is in the message that it was taken from, or that the one around it was. */
+void mail_alone_path(const struct mail *, const struct mime_part *from, char out[MIME_PATH_MAX]);
 
 bool mail_head_field(struct mail *, const struct mime_event *);
 bool mail_head_end(struct mail *);

@@ -12,6 +12,10 @@
  * EV_LINES_END or EV_BODY_END. None is held, whatever its length; only CR LF . CR LF ends one, and
  * what a careless reader would take for that end is AN_SMUGGLING.
  *
+ * A reply that is none, or that two readers could take for different things, is an EV_REPLY without
+ * octets and with its anomaly; nothing of that direction is looked at any more. A "-ERR" that no
+ * command asked for is a server's goodbye (unasked, no anomaly).
+ *
  * Memory: one line of either direction, POP3_SLOTS slots; an idle dialogue holds only
  * sizeof(struct pop3).
  */
@@ -65,19 +69,24 @@ struct pop3_detail {
 	/* EV_COMMAND */
 	enum pop3_fault fault;
 	struct span word, args; /* args: trimmed */
-	uint64_t number; /* first argument where it is one (RETR, DELE, LIST, TOP, UIDL); else 0 */
-	bool initial;	 /* AUTH with an initial response */
+	bool initial;		/* AUTH with an initial response */
 
-	/* EV_REPLY: the whole line */
+	/* first argument where it is one (RETR, DELE, LIST, TOP, UIDL); else 0. Of the command, and
+	 * of all that answers it */
+	uint32_t number;
+
+	/* EV_REPLY: the line without its CR LF is the event's octets */
 	bool ok;	  /* +OK */
 	bool challenge;	  /* "+ ...": AUTH goes on */
 	struct span text; /* behind +OK, -ERR or + */
 	struct span code; /* "[AUTH]" without brackets (RFC 2449 s8), or empty */
 	bool lines_follow;
-	bool own, unasked;
+	bool unasked;
 
-	/* EV_BODY */
-	struct span wire; /* the same octets with the stuffed dot before them, if any */
+	/* EV_REPLY, EV_LINE: with its CR LF. EV_BODY: with the stuffed dot before it, if any */
+	struct span wire;
+	bool dot;	      /* EV_BODY: a stuffed dot came before wire, in an earlier chunk */
+	const char *sequence; /* EV_ANOMALY, AN_SMUGGLING: its octets by name */
 };
 
 struct pop3;
@@ -85,7 +94,8 @@ struct pop3;
 struct pop3 *pop3_new(const struct pop3_limits *); /* NULL limits: the defaults. NULL: no memory */
 void pop3_free(struct pop3 *);			   /* NULL is fine */
 
-/* As smtp_feed(). SASL lines of the client are EV_SECRET. */
+/* As smtp_feed(). off: of the first octet that was taken for the event. SASL lines of the client
+ * are EV_SECRET. */
 enum an_status pop3_feed(
     struct pop3 *, enum an_dir, const uint8_t *p, size_t n, size_t *used, struct an_event *ev);
 

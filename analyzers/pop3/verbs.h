@@ -1,6 +1,6 @@
 /*
  * verbs - the commands of POP3 in one table. Sources: RFC 1939, 2449 (CAPA), 2595 (STLS), 5034 and
- * 1734 (AUTH), 6856 (UTF8, LANG).
+ * 1734 (AUTH), 6856 (UTF8, LANG), 1460 (LAST).
  */
 #ifndef POSTERN_POP3_VERBS_H
 #define POSTERN_POP3_VERBS_H
@@ -14,6 +14,7 @@ enum pop3_verb {
 	POP3_CAPA,
 	POP3_DELE,
 	POP3_LANG,
+	POP3_LAST,
 	POP3_LIST,
 	POP3_NOOP,
 	POP3_PASS,
@@ -50,15 +51,17 @@ enum pop3_phase {
 
 #define POP3_IN(phase) (1u << (phase))
 
+#define POP3_ARGS_TEXT 255 /* args_max: text up to the end of the line, blanks and all */
+
 /* One row per verb, sorted by name (the unit test checks it). */
 struct pop3_verb_row {
 	const char *name;
 	enum pop3_verb verb;
-	unsigned phases; /* POP3_IN(): where it may be given */
-	unsigned char args_min, args_max;
+	unsigned phases;		  /* POP3_IN(): where it may be given */
+	unsigned char args_min, args_max; /* words */
 	enum pop3_lines lines;
 	bool secret; /* arguments never reach a record: PASS, APOP's digest, AUTH's response */
-	bool sync;   /* what follows depends on its reply: AUTH, STLS, PASS, APOP */
+	bool sync;   /* what follows depends on its reply: AUTH, STLS, PASS, APOP, QUIT */
 	bool writes; /* DELE: refused by the read-only profile */
 };
 

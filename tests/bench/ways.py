@@ -12,9 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
 
+import lab as L  # noqa: E402
 from gateway import Gateway  # noqa: E402
 
 PORT = 5000
+SERVER = L.MX
+SESSIONS_MAX = 9_000
+FILES = 20_000  # that a process may have open
 
 # Every connection from outside ends at the peer; SYN-ACKs of what servers open do not.
 CATCH_ALL = f"""\
@@ -25,6 +29,15 @@ table ip peer {{
 		iifname outside tcp flags & (syn|ack) == syn tproxy to 127.0.0.1:{PORT} meta mark set 1 accept
 	}}
 }}
+"""
+# The servers' answers to connections that a program made in a client's name.
+ANSWERS = """\
+table ip peer {
+	chain taken {
+		type filter hook prerouting priority mangle;
+		meta l4proto tcp socket transparent 1 meta mark set 1 accept
+	}
+}
 """
 # What administrators have today: the kernel looks for PORT and 227, and lets that connection by.
 HELPER = """\
@@ -44,7 +57,7 @@ table ip peer {
 HAPROXY = f"""\
 global
 	nbthread 1
-	maxconn 4000
+	maxconn {SESSIONS_MAX}
 	{{splice}}
 defaults
 	mode tcp
@@ -59,6 +72,54 @@ listen all
 """
 
 
+# nginx accepts no connection that is for somebody else: clients call the gateway.
+NGINX = """\
+user root;
+worker_processes 1;
+worker_rlimit_nofile {files};
+daemon off;
+pid {pid};
+error_log stderr warn;
+load_module /usr/lib/nginx/modules/ngx_{module}_module.so;
+events {{ worker_connections {files}; }}
+{body}
+"""
+NGINX_STREAM = f"""\
+stream {{{{
+	proxy_timeout 1h;
+	proxy_bind $remote_addr transparent;
+	server {{{{ listen {L.GATEWAY}:110; proxy_pass {SERVER}:110; }}}}
+	server {{{{ listen {L.GATEWAY}:143; proxy_pass {SERVER}:143; }}}}
+}}}}
+"""
+# It asks somebody whether the password is right, and which server it is: itself.
+NGINX_MAIL = f"""\
+http {{{{
+	access_log off;
+	keepalive_requests 1000000;
+	server {{{{
+		listen 127.0.0.1:8080;
+		location / {{{{
+			add_header Auth-Status OK;
+			add_header Auth-Server {SERVER};
+			add_header Auth-Port $http_auth_protocol_port;
+			return 204;
+		}}}}
+	}}}}
+	map $http_auth_protocol $http_auth_protocol_port {{{{ pop3 110; imap 143; }}}}
+}}}}
+mail {{{{
+	{{buffers}}
+	proxy_timeout 1h;
+	timeout 1h;
+	server_name proxy.example;
+	auth_http 127.0.0.1:8080/;
+	server {{{{ listen {L.GATEWAY}:110; protocol pop3; pop3_auth plain; }}}}
+	server {{{{ listen {L.GATEWAY}:143; protocol imap; imap_auth plain; }}}}
+}}}}
+"""
+
+
 def early_demux(lab, on):
     """
     What the kernel does by itself for sockets; but where it only forwards, sockets in TIME_WAIT
@@ -68,7 +129,9 @@ def early_demux(lab, on):
 
 
 class Way:
-    """name: in tables; up(): group is of the gateway's processes alone."""
+    """name: in tables; address: what clients call; up(): group is of the gateway's processes alone."""
+
+    address = SERVER
 
     def __init__(self, name):
         self.name = name
@@ -99,6 +162,8 @@ class Helper(Way):
 class Peer(Way):
     """A program that takes every connection from outside at 127.0.0.1:PORT."""
 
+    rules = CATCH_ALL
+
     def argv(self, lab):
         raise NotImplementedError
 
@@ -106,9 +171,10 @@ class Peer(Way):
     def up(self, lab, group):
         early_demux(lab, True)
         lab.gateway.ip("rule add fwmark 1 lookup 100", "route add local 0.0.0.0/0 dev lo table 100")
-        lab.gateway.nft(CATCH_ALL)
+        lab.gateway.nft(self.rules)
         log = open(lab.dir / "peer.log", "ab")
-        process = subprocess.Popen(lab.gateway.command(*self.argv(lab)), stdin=subprocess.DEVNULL,
+        files = ["prlimit", f"--nofile={FILES}", "--"]
+        process = subprocess.Popen(lab.gateway.command(*files, *self.argv(lab)), stdin=subprocess.DEVNULL,
                                    stdout=log, stderr=log,
                                    preexec_fn=lambda: group.entry.write_text(str(os.getpid())))
         try:
@@ -146,6 +212,24 @@ class HAProxy(Peer):
                                        option="option splice-response\n\toption splice-request"
                                        if self.splice else ""))
         return ["/usr/sbin/haproxy", "-db", "-f", file]
+
+
+class Nginx(Peer):
+    """module: "stream" or "mail"; buffers: directives of the mail proxy."""
+
+    address = L.GATEWAY
+    rules = ANSWERS
+
+    def __init__(self, name, module, buffers=""):
+        super().__init__(name)
+        self.module, self.buffers = module, buffers
+
+    def argv(self, lab):
+        file = lab.dir / "nginx.cfg"
+        body = (NGINX_MAIL if self.module == "mail" else NGINX_STREAM).format(buffers=self.buffers)
+        file.write_text(NGINX.format(files=FILES, pid=lab.dir / "nginx.pid",
+                                     module=self.module, body=body))
+        return ["/usr/sbin/nginx", "-c", file]
 
 
 class Postern(Way):

@@ -1,5 +1,8 @@
 """One laboratory per test worker, servers when a test first asks for them, a gateway per test."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 import lab as L
@@ -7,6 +10,7 @@ import servers
 from ftp_peers import FakeFtp
 from ftp_servers import FtpServer
 from gateway import Gateway
+from mail_servers import Cyrus, Dovecot, MailServer
 from peers import FakeServer, RawClient
 
 
@@ -96,7 +100,7 @@ def gateways(lab, mode):
 
     def make(to=None, **options):
         options.setdefault("protocol", getattr(to, "protocol", "smtp"))
-        if isinstance(to, FtpServer):
+        if isinstance(to, (FtpServer, MailServer)):
             options.setdefault("to6", to.address6)
         if isinstance(to, FakeServer):
             to = (to.address, to.port)
@@ -191,6 +195,43 @@ def ftpd(request, ftp_server):
 @pytest.fixture
 def vsftpd(ftp_server):
     return ftp_server("vsftpd")
+
+
+@pytest.fixture(scope="session")
+def mail_server(lab):
+    """Gives a real server of POP3 and IMAP, started when first asked for; its accounts are new ones."""
+    started = {}
+
+    def get(name):
+        if name not in started:
+            started[name] = {"dovecot": Dovecot, "cyrus": Cyrus}[name](lab)
+        return started[name]
+
+    return get
+
+
+@pytest.fixture(params=["dovecot", "cyrus"])
+def mailbox_server(request, mail_server):
+    """Each of them in turn."""
+    return mail_server(request.param)
+
+
+@pytest.fixture
+def client_folder(lab):
+    """An empty folder for a client program, also for one that will not work as root."""
+    folder = Path(tempfile.mkdtemp(dir=lab.dir, prefix="client-"))
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def dovecot(mail_server):
+    return mail_server("dovecot")
+
+
+@pytest.fixture
+def cyrus(mail_server):
+    return mail_server("cyrus")
 
 
 @pytest.fixture

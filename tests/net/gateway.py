@@ -12,6 +12,7 @@ import lab as L
 from lab import ROOT, LabError, wait_for
 from ftp_peers import FtpClient
 from peers import RawClient
+from retrieval_peers import ImapClient, Pop3Client
 
 BINARY = Path(os.environ.get("POSTERN", ROOT / "build/postern"))
 SANITIZED = ROOT / "build/san/postern"
@@ -62,8 +63,8 @@ def endpoint(address, port):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-PORTS = {"smtp": 25, "ftp": 21}
-CLIENTS = {"smtp": RawClient, "ftp": FtpClient}
+PORTS = {"smtp": 25, "ftp": 21, "pop3": 110, "imap": 143}
+CLIENTS = {"smtp": RawClient, "ftp": FtpClient, "pop3": Pop3Client, "imap": ImapClient}
 BLOCKED, INTERCEPTED = "inet postern_guard", "inet postern"  # the gateway's two tables
 
 
@@ -141,7 +142,7 @@ class Gateway:
     to6        the same by IPv6; in forward mode the gateway then listens on GATEWAY6 too
     mode       "forward": one server behind an address of the gateway; "tproxy", "redirect":
                transparent, for every server
-    protocol   "smtp", "ftp": what the server speaks
+    protocol   "smtp", "ftp", "pop3", "imap": what the server speaks
     nofile     a limit of descriptors for each process
     binary     another build
     namespace  where it runs, if not in the lab's "gateway"

@@ -211,6 +211,8 @@ FAKE_TWO, FAKE6_TWO = INSIDE4 + "30", INSIDE6 + "30"
 VSFTPD, VSFTPD6 = INSIDE4 + "61", INSIDE6 + "61"         # FTP servers
 PUREFTPD, PUREFTPD6 = INSIDE4 + "62", INSIDE6 + "62"
 PROFTPD, PROFTPD6 = INSIDE4 + "63", INSIDE6 + "63"
+DOVECOT, DOVECOT6 = INSIDE4 + "71", INSIDE6 + "71"       # POP3 and IMAP servers
+CYRUS, CYRUS6 = INSIDE4 + "72", INSIDE6 + "72"
 SINK = INSIDE4 + "29"           # where the open relay sends everything
 UNBOUND, NSD = INSIDE4 + "53", INSIDE4 + "54"
 SILENT_DNS = INSIDE4 + "55"     # takes questions, never answers
@@ -327,9 +329,10 @@ class Lab:
                        f"route add default via {GATEWAY}", f"route add default via {GATEWAY6}")
         servers4 = [f"addr add {a}/24 dev eth0" for a in
                     (MX, OPEN_RELAY, EXIM, FAKE, FAKE_TWO, SINK, UNBOUND, NSD, SILENT_DNS, VSFTPD,
-                     PUREFTPD, PROFTPD)]
+                     PUREFTPD, PROFTPD, DOVECOT, CYRUS)]
         servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in
-                    (MX6, OPEN_RELAY6, EXIM6, FAKE6, FAKE6_TWO, VSFTPD6, PUREFTPD6, PROFTPD6)]
+                    (MX6, OPEN_RELAY6, EXIM6, FAKE6, FAKE6_TWO, VSFTPD6, PUREFTPD6, PROFTPD6,
+                     DOVECOT6, CYRUS6)]
         self.server.ip(*servers4, *servers6, "link set eth0 up",
                        f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
         self.gateway.sysctl("ipv4/ip_forward", 1)
@@ -351,7 +354,7 @@ class Lab:
         sending        one more rule for what goes out of the gateway itself
         """
         self.no_firewall()
-        forwarded = "tcp dport { 21, 25, 587 } accept; udp dport 53 accept" if forwards_mail else ""
+        forwarded = "tcp dport { 21, 25, 110, 143, 587 } accept; udp dport 53 accept" if forwards_mail else ""
         self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing,
                                          sending=sending)
                          + (DNAT if dnat else "") + (MASQUERADE if masquerade else ""))

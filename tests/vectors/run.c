@@ -28,6 +28,14 @@ static const char ftp_config[] =
     "inside = {\"10.0.0.0/8\", \"fd00::/8\"}\n"
     "forward \"test\" { listen = \"127.0.0.1:2121\" to = \"10.0.0.25:21\" protocol = ftp }\n"
     "smtp { relay { check = off } }\n";
+static const char pop3_config[] =
+    "inside = {\"10.0.0.0/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2110\" to = \"10.0.0.25:110\" protocol = pop3 }\n"
+    "smtp { relay { check = off } }\n";
+static const char imap_config[] =
+    "inside = {\"10.0.0.0/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2143\" to = \"10.0.0.25:143\" protocol = imap }\n"
+    "smtp { relay { check = off } }\n";
 
 /* What conversations of a protocol are about; the folder of a file has its name. */
 static const struct dialect {
@@ -38,6 +46,8 @@ static const struct dialect {
 } dialects[] = {
     {"smtp", &relay_smtp, smtp_config, 25},
     {"ftp", &relay_ftp, ftp_config, 21},
+    {"pop3", &relay_pop3, pop3_config, 110},
+    {"imap", &relay_imap, imap_config, 143},
 };
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
@@ -71,6 +81,21 @@ static const char preset_pasv[] =
 static const char preset_port[] =
     "C: PORT 203,0,113,9,195,80\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
     "c: 200 PORT command successful.\n";
+static const char preset_mailbox[] =
+    "S: +OK mailboxes ready\nc: +OK mailboxes ready\nC: USER anna\ns: USER anna\n"
+    "S: +OK\nc: +OK\nC: PASS s3cr3t\ns: PASS s3cr3t\nS: +OK welcome\nc: +OK welcome\n";
+
+static const char preset_imap[] =
+    "S: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN] ready\n"
+    "c: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN] ready\n"
+    "C: a1 LOGIN anna s3cr3t\ns: a1 LOGIN anna s3cr3t\n"
+    "S: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY CATENATE MULTIAPPEND] "
+    "welcome\n"
+    "c: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY CATENATE MULTIAPPEND] "
+    "welcome\n";
+static const char preset_inbox[] = "C: a2 SELECT INBOX\ns: a2 SELECT INBOX\n"
+				   "S: * 10 EXISTS\nS: a2 OK [READ-WRITE] selected\n"
+				   "c: * 10 EXISTS\nc: a2 OK [READ-WRITE] selected\n";
 
 static const struct {
 	const char *name, *lines[2];
@@ -80,6 +105,9 @@ static const struct {
     {"login", {preset_login, ""}},
     {"pasv", {preset_pasv, ""}},
     {"port", {preset_port, ""}},
+    {"imap", {preset_imap, ""}},
+    {"inbox", {preset_imap, preset_inbox}},
+    {"mailbox", {preset_mailbox, ""}},
 };
 
 struct line {

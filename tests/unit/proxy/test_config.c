@@ -226,6 +226,19 @@ static const struct {
 	"3: ftp.refused_upload: delete, and with ftp.inspect = no nothing is looked at that could "
 	"be "
 	"refused; set one of them otherwise\n"},
+    {"messages are refused by nobody",
+	NETWORK "mime { inspect = no }\npop3 { refused_message = cut }",
+	"3: pop3.refused_message: cut, and with mime.inspect = no nothing is looked at that could "
+	"be refused; set one of them otherwise\n"},
+    {"a client of POP3 may think for ten minutes, one of IMAP for thirty",
+	NETWORK "pop3 { timeouts { command = 599 } auth_line = 512 }\n"
+		"imap { timeouts { command = 1799\nidle = 1799 } command_line = 1000 }",
+	"2: pop3.auth_line: \"512\" is not a number from 12288 to 65536 (RFC 5034 s4)\n"
+	"2: pop3.timeouts.command: \"599\" is not a number from 600 to 86400 (RFC 1939 s3)\n"
+	"3: imap.timeouts.command: \"1799\" is not a number from 1800 to 86400 (RFC 9051 "
+	"s5.4)\n"
+	"4: imap.command_line: \"1000\" is not a number from 8192 to 1048576 (RFC 7162 s4)\n"
+	"4: imap.timeouts.idle: \"1799\" is not a number from 1800 to 86400 (RFC 9051 s5.4)\n"},
     {"an xferlog beside standard output", NETWORK "log = \"-\"\nlog_format = eve_xferlog",
 	"3: log_format: eve_xferlog writes a file beside the log, and log, \"-\", is no file\n"},
     {"an xferlog beside a device", NETWORK "log = \"/dev/stderr\"\nlog_format = eve_xferlog",
@@ -264,8 +277,10 @@ static const struct {
 	"2: pop: unknown name; known here: " ROOT_NAMES "\n"
 	"3: workers: \"x\" is not 0 or a number from 1 to 256\n"},
     {"unknown in a section", NETWORK "pop3 { prots = {110} }\nimap { x = 1 }",
-	"2: pop3.prots: unknown name; known here: ports\n"
-	"3: imap.x: unknown name; known here: ports\n"},
+	"2: pop3.prots: unknown name; known here: ports, starttls, deny, read_only, unknown, "
+	"errors, refused_message, command_line, auth_line, timeouts\n"
+	"3: imap.x: unknown name; known here: ports, starttls, deny, read_only, unknown, errors, "
+	"command_line, login_literal, literal, message_size, timeouts\n"},
     {"known elsewhere", NETWORK "check = off",
 	"2: check: unknown name; known here: " ROOT_NAMES "\n"},
     {"given twice", NETWORK "workers = 1\nworkers = 2\n",
@@ -488,7 +503,20 @@ test_defaults(void **state)
 	assert_int_equal(c->ftp.timeouts.data_open, 30);
 	assert_false(c->xferlog);
 	assert_int_equal(c->pop3.ports[0], 110);
+	assert_int_equal(p->pop3.starttls, STARTTLS_AUTO);
+	assert_true(p->pop3.refuse_unknown && p->imap.refuse_unknown);
+	assert_false(p->pop3.read_only || p->pop3.cut || p->imap.read_only);
+	assert_null(p->pop3.deny[0]);
+	assert_null(p->imap.deny[0]);
+	assert_int_equal(c->pop3.dialogue.line, 512);
+	assert_int_equal(c->pop3.timeouts.login, 180);
+	assert_int_equal(c->pop3.timeouts.command, 660);
 	assert_int_equal(c->imap.ports[0], 143);
+	assert_int_equal(p->imap.starttls, STARTTLS_AUTO);
+	assert_int_equal(c->imap.dialogue.line, 65536);
+	assert_int_equal(c->imap.dialogue.login_literal, 8192);
+	assert_int_equal(c->imap.timeouts.command, 1860);
+	assert_int_equal(c->imap.timeouts.idle, 2100);
 
 	assert_true(ip_parse(span_str("10.1.2.3"), &in) && ip_parse(span_str("192.0.2.1"), &out));
 	assert_true(networks_has(p->inside, &in));
@@ -665,6 +693,10 @@ test_words(void **state)
 		      "  unknown = pass modes = pass resume = refuse banner = hide\n"
 		      "  starttls = hide read_only = yes refused_upload = delete\n"
 		      "  data_ports_from = 50000 data_ports_to = 50000 fxp = {'192.0.2.0/24'} }\n"
+		      "pop3 { deny = {top, 'XTND XMIT'} read_only = yes unknown = pass\n"
+		      "  refused_message = cut starttls = hide }\n"
+		      "imap { deny = {'uid expunge', setacl} read_only = yes unknown = pass\n"
+		      "  starttls = pass message_size = 0 }\n"
 		      "intercept { mode = redirect on_exit = bypass bypass = \"10.0.0.0/8\" }");
 	const struct policy *p = c->policy;
 	struct ip ip;
@@ -693,6 +725,12 @@ test_words(void **state)
 	assert_int_equal(p->ftp.starttls, STARTTLS_HIDE);
 	assert_int_equal(c->ftp.data_ports_to, 50000);
 	assert_true(ip_parse(span_str("192.0.2.7"), &ip) && networks_has(p->ftp.fxp, &ip));
+	assert_words(p->pop3.deny, (const char *[]){"TOP", "XTND XMIT"}, 2);
+	assert_words(p->imap.deny, (const char *[]){"UID EXPUNGE", "SETACL"}, 2);
+	assert_true(p->pop3.read_only && p->pop3.cut && p->imap.read_only);
+	assert_false(p->pop3.refuse_unknown || p->imap.refuse_unknown);
+	assert_int_equal(p->pop3.starttls, STARTTLS_HIDE);
+	assert_int_equal(p->imap.starttls, STARTTLS_PASS);
 	assert_int_equal(c->mode, INTERCEPT_REDIRECT);
 	assert_true(c->intercept.on_exit_bypass && ip_parse(span_str("10.0.0.1"), &ip));
 	assert_true(networks_has(c->intercept.bypass, &ip));
