@@ -14,7 +14,6 @@
 #include "config_text.h"
 #include "interception.h"
 #include "interception_advice.h"
-#include "relay.h"
 #include "sandbox.h"
 
 static size_t
@@ -107,9 +106,7 @@ print_caught(const struct config *c)
 			continue;
 		printf("#   %s, port%s ", protocol_name((enum protocol)p), n == 1 ? "" : "s");
 		print_ports(ports, n);
-		puts(relay_ops_of((enum protocol)p) != NULL
-			 ? ": taken off the wire."
-			 : ": passes by untouched; this version does not speak it.");
+		puts(": taken off the wire.");
 	}
 	puts("#   Every other port passes by untouched.");
 }

@@ -1,5 +1,7 @@
 #include "check_retrieval.h"
 
+#include "imap_gate.h"
+
 /* What differs between the two. */
 struct kind {
 	enum protocol protocol;
@@ -30,6 +32,10 @@ may_refuse(const struct content_policy *p)
 	return false;
 }
 
+/* Slices of several messages come in turns, and some wait for their UID or for a server's answer.
+ */
+#define IMAP_AT_ONCE (1 + IMAP_OPEN_MAX + IMAP_DONE_MAX + IMAP_STORED_MAX)
+
 /* What becomes of a message that the section content refuses. */
 static void
 print_messages(const struct config *c, const struct kind *k, FILE *out)
@@ -40,6 +46,8 @@ print_messages(const struct config *c, const struct kind *k, FILE *out)
 		return;
 	}
 	fputs("#   Messages are looked at and recorded, as far as the section mime says.\n", out);
+	if (k->protocol == PROTOCOL_IMAP)
+		fprintf(out, "#   Memory: that of up to %d messages in a session.\n", IMAP_AT_ONCE);
 	if (!may_refuse(&c->content))
 		return;
 	if (k->protocol == PROTOCOL_IMAP)

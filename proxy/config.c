@@ -12,7 +12,6 @@
 #include "config_value.h"
 #include "digest_list.h"
 #include "log_file.h"
-#include "relay.h"
 
 /* A configuration while it is read. */
 struct reading {
@@ -210,7 +209,6 @@ same_endpoint(const struct sockaddr_storage *a, const struct sockaddr_storage *b
 	return a->ss_family != AF_UNSPEC && memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Every protocol that this version takes off the wire is one that it speaks. */
 static bool
 is_taken(const struct config *c, unsigned port)
 {
@@ -218,7 +216,7 @@ is_taken(const struct config *c, unsigned port)
 		size_t n;
 		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
 
-		for (size_t k = 0; relay_ops_of((enum protocol)p) != NULL && k < n; k++)
+		for (size_t k = 0; k < n; k++)
 			if (ports[k] == port)
 				return true;
 	}

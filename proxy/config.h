@@ -243,15 +243,11 @@ struct config *config_read(const char *path, FILE *err);
  * other file is read: content.sha256 stays empty.
  */
 struct config *config_parse(const char *path, const char *text, size_t n, FILE *err);
-/*
- * There is something to serve, and this version can serve all that was asked for: whoever asks for
- * more is told, and not left with less than he thinks. False: one line on err.
- */
+/* There is something to serve, and config_is_roots_own(). False: one line on err. */
 bool config_can_run(const struct config *, FILE *err);
 /*
  * Whoever can change the file decides what root's firewall does: false, with one line on err, where
- * root asks and others may. That they may read it is no fault: nothing in it is a secret. Part of
- * config_can_run().
+ * root asks and others may. That they may read it is no fault: nothing in it is a secret.
  */
 bool config_is_roots_own(const struct config *, FILE *err);
 void config_free(struct config *); /* NULL is fine */

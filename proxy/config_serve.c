@@ -3,7 +3,6 @@
 
 #include "config.h"
 #include "config_text.h"
-#include "relay.h"
 
 bool
 config_is_roots_own(const struct config *c, FILE *err)
@@ -21,27 +20,6 @@ config_is_roots_own(const struct config *c, FILE *err)
 	return false;
 }
 
-static bool
-is_spoken(enum protocol p)
-{
-	return relay_ops_of(p) != NULL;
-}
-
-static void
-say_not_spoken(const char *file, const struct forward *f, FILE *err)
-{
-	const char *between = "";
-
-	fprintf(err, "%s: forward \"%s\": protocol %s needs a later version; this one speaks ",
-	    file, f->name, protocol_name(f->protocol));
-	for (unsigned p = 0; p < PROTOCOL_COUNT; p++)
-		if (is_spoken((enum protocol)p)) {
-			fprintf(err, "%s%s", between, protocol_name((enum protocol)p));
-			between = ", ";
-		}
-	fputc('\n', err);
-}
-
 bool
 config_can_run(const struct config *c, FILE *err)
 {
@@ -56,10 +34,5 @@ config_can_run(const struct config *c, FILE *err)
 		    file);
 		return false;
 	}
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (!is_spoken(c->forwards[i].protocol)) {
-			say_not_spoken(file, &c->forwards[i], err);
-			return false;
-		}
 	return true;
 }

@@ -233,21 +233,16 @@ record_upstream(json_t *record, const struct record_session *s)
 	return upstream;
 }
 
-static int
-put_octets(const char *p, size_t n, void *line)
-{
-	return buf_add(line, span_of(p, n)) ? 0 : -1;
-}
-
 void
 record_close(json_t *record, record_sink *sink, void *arg)
 {
-	struct buf line;
+	/* one at a time, in every process that writes any: those that are long are rare */
+	static char line[RECORD_LINE_MAX];
+	size_t n = record == NULL ? 0 : json_dumpb(record, line, sizeof(line) - 1, JSON_COMPACT);
 
-	buf_init(&line, RECORD_LINE_MAX);
-	if (record != NULL && json_dump_callback(record, put_octets, &line, JSON_COMPACT) == 0 &&
-	    buf_octet(&line, '\n'))
-		sink(arg, (const char *)line.p, line.n);
-	buf_free(&line);
+	if (n > 0 && n < sizeof(line)) {
+		line[n++] = '\n';
+		sink(arg, line, n);
+	}
 	json_decref(record);
 }

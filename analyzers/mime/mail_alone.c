@@ -96,8 +96,8 @@ mail_alone_path(const struct mail *m, const struct mime_part *from, char out[MIM
 	size_t n = m->path.n;
 
 	memcpy(out, m->path.p, n);
-	if (n + 1 + rest.n < MIME_PATH_MAX) {
-		if (multipart && rest.n > 0)
+	if (rest.n > 0 && n + 1 + rest.n < MIME_PATH_MAX) {
+		if (multipart)
 			out[n++] = '.';
 		memcpy(out + n, rest.p, rest.n);
 		n += rest.n;

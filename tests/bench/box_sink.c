@@ -25,7 +25,7 @@
 
 #define BATCH	  256
 #define MAILBOXES 8
-#define MESSAGES  20
+#define MESSAGES  20u
 
 struct session {
 	int fd;
@@ -48,16 +48,15 @@ static int loop;
 static const struct box *
 box_of(const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < MAILBOXES && boxes[i].name[0] != '\0'; i++)
+	for (size_t i = 0; i < MAILBOXES; i++) {
+		if (boxes[i].name[0] == '\0') {
+			snprintf(boxes[i].name, sizeof(boxes[i].name), "%s", name);
+			boxes[i].box = box_open(name);
+		}
 		if (strcmp(boxes[i].name, name) == 0)
 			return &boxes[i].box;
-	if (i == MAILBOXES)
-		errx(1, "too many mailboxes");
-	snprintf(boxes[i].name, sizeof(boxes[i].name), "%s", name);
-	boxes[i].box = box_open(name);
-	return &boxes[i].box;
+	}
+	errx(1, "too many mailboxes");
 }
 
 /* head and tail are in place. */

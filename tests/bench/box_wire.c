@@ -34,10 +34,9 @@ box_protocol(const char *name)
 static char *
 put(char *to, const char *text)
 {
-	size_t n = strlen(text);
-
-	memcpy(to, text, n);
-	return to + n;
+	while (*text != '\0')
+		*to++ = *text++;
+	return to;
 }
 
 /* Whole lines of octets that do not compress: those of base64, or of a text with blanks. */
@@ -72,7 +71,7 @@ box_open(const char *name)
 
 	if ((!letter && strncmp(name, "text-", 5) != 0) || b.n < around + LINE)
 		errx(2, "%s: no name of a mailbox", name);
-	b.message = malloc(b.n);
+	b.message = malloc(b.n + 1);
 	if (b.message == NULL)
 		err(1, "malloc");
 	to = put(b.message, header);

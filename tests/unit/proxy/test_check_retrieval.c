@@ -86,6 +86,8 @@ test_each_setting(void **state)
 	    {"", "silent for 180 s before it has logged in, and 660 s behind it.", true},
 	    {"", "and 1860 s behind it, 2100 s in IDLE.", true},
 	    {"", "What deletes", false},
+	    {"", "Memory: that of up to 17 messages in a session.", true},
+	    {"mime { inspect = no }", "Memory", false},
 	    {"mime { inspect = no }", "Messages are not looked at", true},
 	    {REFUSES, "One that may not be fetched: recorded, and let by (pop3", true},
 	    {REFUSES, "One that is fetched: recorded, and let by", true},

@@ -302,6 +302,9 @@ static const struct {
     {"where connections are taken off the wire",
 	NETWORK "intercept { }\n" FORWARD("a", "192.0.2.1:25", "10.0.0.1:25"),
 	"3: forward.listen: port 25" TAKEN},
+    {"the same for mailboxes",
+	NETWORK "intercept { }\n" FORWARD("a", "192.0.2.1:143", "10.0.0.1:143"),
+	"3: forward.listen: port 143" TAKEN},
     {"at any address, which is no single one",
 	NETWORK "intercept { mode = redirect bypass_servers = {'::/0'} }\n" FORWARD(
 	    "a", "[::]:587", "10.0.0.1:25"),
@@ -502,21 +505,6 @@ test_defaults(void **state)
 	assert_int_equal(c->ftp.timeouts.command, 900);
 	assert_int_equal(c->ftp.timeouts.data_open, 30);
 	assert_false(c->xferlog);
-	assert_int_equal(c->pop3.ports[0], 110);
-	assert_int_equal(p->pop3.starttls, STARTTLS_AUTO);
-	assert_true(p->pop3.refuse_unknown && p->imap.refuse_unknown);
-	assert_false(p->pop3.read_only || p->pop3.cut || p->imap.read_only);
-	assert_null(p->pop3.deny[0]);
-	assert_null(p->imap.deny[0]);
-	assert_int_equal(c->pop3.dialogue.line, 512);
-	assert_int_equal(c->pop3.timeouts.login, 180);
-	assert_int_equal(c->pop3.timeouts.command, 660);
-	assert_int_equal(c->imap.ports[0], 143);
-	assert_int_equal(p->imap.starttls, STARTTLS_AUTO);
-	assert_int_equal(c->imap.dialogue.line, 65536);
-	assert_int_equal(c->imap.dialogue.login_literal, 8192);
-	assert_int_equal(c->imap.timeouts.command, 1860);
-	assert_int_equal(c->imap.timeouts.idle, 2100);
 
 	assert_true(ip_parse(span_str("10.1.2.3"), &in) && ip_parse(span_str("192.0.2.1"), &out));
 	assert_true(networks_has(p->inside, &in));
@@ -534,6 +522,31 @@ test_defaults(void **state)
 	assert_true(addresses_empty(p->recipients.deny) && addresses_empty(p->recipients.allow));
 	assert_int_equal(p->starttls, STARTTLS_AUTO);
 	assert_false(p->refuse_multi_bounce || p->auth_requires_tls);
+	config_free(c);
+}
+
+static void
+test_retrieval_defaults(void **state)
+{
+	struct config *c = must_read(NETWORK);
+	const struct policy *p = c->policy;
+
+	(void)state;
+	assert_int_equal(c->pop3.ports[0], 110);
+	assert_int_equal(p->pop3.starttls, STARTTLS_AUTO);
+	assert_true(p->pop3.refuse_unknown && p->imap.refuse_unknown);
+	assert_false(p->pop3.read_only || p->pop3.cut || p->imap.read_only);
+	assert_null(p->pop3.deny[0]);
+	assert_null(p->imap.deny[0]);
+	assert_int_equal(c->pop3.dialogue.line, 512);
+	assert_int_equal(c->pop3.timeouts.login, 180);
+	assert_int_equal(c->pop3.timeouts.command, 660);
+	assert_int_equal(c->imap.ports[0], 143);
+	assert_int_equal(p->imap.starttls, STARTTLS_AUTO);
+	assert_int_equal(c->imap.dialogue.line, 65536);
+	assert_int_equal(c->imap.dialogue.login_literal, 8192);
+	assert_int_equal(c->imap.timeouts.command, 1860);
+	assert_int_equal(c->imap.timeouts.idle, 2100);
 	config_free(c);
 }
 
@@ -783,9 +796,7 @@ test_forwards_beside_interception(void **state)
 	    NETWORK "intercept { bypass_servers = {'192.0.2.0/24', '2001:db8::1'} }\n" FORWARD(
 		"a", "192.0.2.1:25", "10.0.0.1:25") FORWARD("b", "[2001:db8::1]:587", "10.0.0.1:25")
 		FORWARD("c", "127.0.0.1:25", "10.0.0.1:25") FORWARD("d", "[::1]:25", "10.0.0.1:25")
-		    FORWARD("e", "192.0.3.1:2525", "10.0.0.1:25")
-	    /* nobody here speaks it, so it passes by */
-	    FORWARD("f", "192.0.3.1:110", "10.0.0.1:25")));
+		    FORWARD("e", "192.0.3.1:2525", "10.0.0.1:25")));
 }
 
 static void
@@ -1134,6 +1145,7 @@ main(void)
 	    cmocka_unit_test(test_nul),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_retrieval_defaults),
 	    cmocka_unit_test(test_mime_defaults),
 	    cmocka_unit_test(test_content_words_M9),
 	    cmocka_unit_test(test_digests_are_handed_over_M9),
