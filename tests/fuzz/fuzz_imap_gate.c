@@ -511,7 +511,7 @@ static const char *const lines[] = {
 };
 
 static const char *const replies[] = {
-    "* OK [CAPABILITY IMAP4rev1 LITERAL+ COMPRESS=DEFLATE] ready\r\n",
+    "* OK [CAPABILITY IMAP4rev1 LITERAL+ CATENATE MULTIAPPEND REPLACE COMPRESS=DEFLATE] ready\r\n",
     "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED STARTTLS] ready\r\n",
     "* PREAUTH ready\r\n",
     "* BYE no\r\n",
