@@ -102,6 +102,7 @@ skiplist_unsafe: yes
 poptimeout: 60
 timeout: 60
 maxmessagesize: 0
+munge8bit: no
 popminpoll: 0
 imapidlepoll: 1
 {more}
