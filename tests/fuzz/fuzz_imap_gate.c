@@ -456,8 +456,8 @@ say(struct world *w, enum an_dir dir, struct span octets, size_t piece)
 	if (octets.n > 0 && dir == AN_C2S)
 		w->last = octets.p[octets.n - 1];
 	/* once it may have been offered, it may be used */
-	if (dir == AN_S2C)
-		w->offered = w->offered || piece == 1 || memchr(octets.p, '4', octets.n) != NULL ||
+	if (octets.n > 0 && dir == AN_S2C)
+		w->offered = w->offered || piece == 1 || memchr(octets.p, '2', octets.n) != NULL ||
 			     has_text(octets, "ITERAL");
 	buf_add(&w->backlog[dir], octets);
 	deliver(w, dir, piece);
