@@ -348,6 +348,34 @@ test_F_049_too_many(void **state)
 	assert_int_equal(notes, 0);
 }
 
+/* F_049: those whose time is over push out none that is still waited for. */
+static void
+test_F_049_expired_ones_make_room(void **state)
+{
+	struct data_part *part = new_part(), *other = new_part();
+	struct ipc_flow f = flow("10.0.0.1", "192.0.2.9", 2000), first = f;
+
+	(void)state;
+	assert_int_equal(expect(part, 0, &first), IPC_DATA_DONE);
+	for (unsigned i = 1; i < DATA_HOLES_EACH; i++) {
+		f.port = (uint16_t)(2000 + i);
+		assert_int_equal(ask(part, IPC_DATA_EXPECT, i, 1, &f, NULL).b, IPC_DATA_DONE);
+	}
+	usleep(2100000);
+	f.source.octets[3] = 2;
+	assert_int_equal(expect(part, DATA_HOLES_EACH, &f), IPC_DATA_DONE);
+	assert_int_equal(kernel("data4", &first).n, 1);
+	assert_int_equal(data_service_holes(service), 2);
+	f.source.octets[3] = 3;
+	assert_int_equal(ask(part, IPC_DATA_EXPECT, 1, 1, &f, NULL).b, IPC_DATA_DONE);
+	data_part_free(part); /* what it leaves behind ends too */
+	usleep(2100000);
+	assert_int_equal(expect(other, 1, &f), IPC_DATA_DONE);
+	assert_int_equal(data_service_holes(service), 3);
+	data_part_free(other);
+	assert_int_equal(notes, 0);
+}
+
 static void
 test_passed_flows(void **state)
 {
@@ -621,6 +649,7 @@ main(void)
 	    TEST(test_numbers_again),
 	    TEST(test_a_process_that_is_gone),
 	    TEST(test_F_049_too_many),
+	    TEST(test_F_049_expired_ones_make_room),
 	    TEST(test_passed_flows),
 	    TEST(test_reloads),
 	    TEST(test_a_kernel_that_refuses),
