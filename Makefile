@@ -142,6 +142,9 @@ UNITS_ALLOC := $(filter $(BUILD)/unit/analyzers/mime/% $(BUILD)/unit/analyzers/f
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
+# What hardly ever fails is made to fail.
+$(BUILD)/unit/proxy/test_data_service: LDFLAGS += -Wl,--wrap=bind,--wrap=listen
+
 # What the tests in namespaces drive beside the gateway.
 HELPERS := $(patsubst tests/net/%.c,$(BUILD)/net/%,$(SRC_NET))
 .PHONY: helpers

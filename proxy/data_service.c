@@ -16,6 +16,8 @@
 #define BUCKETS	  16384 /* a power of two */
 #define BACKLOG	  1024	/* of a data port: many sessions */
 #define ONE_QUEUE 8	/* of a listener for one connection, and for intruders ahead of it */
+#define PORT_TRIES                                                                                 \
+	1024 /* of ports for one listener; where that is not enough nearly all are taken */
 #define SECONDS	  4096	/* more than a hole lasts; a power of two */
 #define SAY_EVERY 60000 /* ms */
 
@@ -367,28 +369,34 @@ result_of_errno(void)
 		   : IPC_DATA_FAILED;
 }
 
-/* F-014: a port that nobody can guess; those that are taken are passed over. */
+/* -1: errno. */
+static int
+listener_at(const struct ip *ip, uint16_t port)
+{
+	int fd = plain_socket(ip->family), kept;
+
+	if (fd < 0 || (bind_to(fd, ip, port) && listen(fd, ONE_QUEUE) == 0))
+		return fd;
+	kept = errno;
+	close(fd);
+	errno = kept;
+	return -1;
+}
+
+/*
+ * F-014: a port that nobody can guess; those that are taken are passed over. Each try has a socket
+ * of its own: one that could be bound, but not listen, cannot be bound again.
+ */
 static enum ipc_data
 on_listen(const struct data_part *part, const struct ip *ip, int *out)
 {
 	unsigned n = part->ports_to - part->ports_from + 1u;
-	unsigned first = arc4random_uniform(n);
-	int fd = plain_socket(ip->family);
-	enum ipc_data result;
+	unsigned first = arc4random_uniform(n), tries = n < PORT_TRIES ? n : PORT_TRIES;
 
-	errno = fd < 0 ? errno : EADDRINUSE;
-	for (unsigned i = 0; fd >= 0 && errno == EADDRINUSE && i < n; i++) {
-		uint16_t port = (uint16_t)(part->ports_from + (first + i) % n);
-
-		if (bind_to(fd, ip, port) && listen(fd, ONE_QUEUE) == 0) {
-			*out = fd;
-			return IPC_DATA_DONE;
-		}
-	}
-	result = result_of_errno();
-	if (fd >= 0)
-		close(fd);
-	return result;
+	errno = EADDRINUSE;
+	for (unsigned i = 0; *out < 0 && errno == EADDRINUSE && i < tries; i++)
+		*out = listener_at(ip, (uint16_t)(part->ports_from + (first + i) % n));
+	return *out >= 0 ? IPC_DATA_DONE : result_of_errno();
 }
 
 static enum ipc_data

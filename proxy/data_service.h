@@ -15,7 +15,7 @@
  *
  * Bounds: DATA_HOLES holes in all, DATA_HOLES_EACH of one process; behind that the oldest goes
  * (F-049). Whose time is over counts no longer when the next one is asked for. Some 200 octets each. Nothing here waits but for the kernel's answer, some 5 us an
- * element; what a process leaves behind is forgotten DATA_HOLES_AT_ONCE at a time.
+ * element, and some 3 us for each of the 1,024 ports that are tried where they are taken; what a process leaves behind is forgotten DATA_HOLES_AT_ONCE at a time.
  */
 #ifndef POSTERN_DATA_SERVICE_H
 #define POSTERN_DATA_SERVICE_H

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <libnftnl/set.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -507,6 +509,74 @@ test_F11_listen(void **state)
 	data_part_free(part);
 }
 
+/* Of the next calls: how many are refused since the port is taken. */
+static unsigned refused_binds, refused_listens, binds;
+
+int __real_bind(int, const struct sockaddr *, socklen_t);
+int __wrap_bind(int, const struct sockaddr *, socklen_t);
+int __real_listen(int, int);
+int __wrap_listen(int, int);
+
+int
+__wrap_bind(int fd, const struct sockaddr *sa, socklen_t n)
+{
+	binds++;
+	if (refused_binds == 0)
+		return __real_bind(fd, sa, n);
+	refused_binds--;
+	errno = EADDRINUSE;
+	return -1;
+}
+
+int
+__wrap_listen(int fd, int queue)
+{
+	if (refused_listens == 0)
+		return __real_listen(fd, queue);
+	refused_listens--;
+	errno = EADDRINUSE;
+	return -1;
+}
+
+/* F_049: a range that is full costs no more than some tries, however wide it is. */
+static void
+test_F_049_a_full_range(void **state)
+{
+	const struct ipc_flow here = flow(NULL, "127.0.0.2", 0);
+	struct data_part *part;
+	int fd;
+
+	(void)state;
+	apply(off); /* 5,000 ports */
+	part = new_part();
+	refused_binds = UINT_MAX;
+	binds = 0;
+	assert_int_equal(ask(part, IPC_DATA_LISTEN, 1, 0, &here, &fd).b, IPC_DATA_TOO_MANY);
+	assert_int_equal(binds, 1024);
+	refused_binds = 1023;
+	assert_int_equal(ask(part, IPC_DATA_LISTEN, 2, 0, &here, &fd).b, IPC_DATA_DONE);
+	assert_int_equal(refused_binds, 0);
+	close(fd);
+	data_part_free(part);
+}
+
+/* Somebody else begins to listen between the two calls. */
+static void
+test_bound_but_taken(void **state)
+{
+	const struct ipc_flow here = flow(NULL, "127.0.0.2", 0);
+	struct data_part *part = new_part();
+	int fd;
+
+	(void)state;
+	refused_listens = 2;
+	assert_int_equal(ask(part, IPC_DATA_LISTEN, 1, 0, &here, &fd).b, IPC_DATA_DONE);
+	assert_int_equal(refused_listens, 0);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
+	close(fd);
+	data_part_free(part);
+}
+
 /* An address that is not this host's cannot be listened on. */
 static void
 test_listen_elsewhere(void **state)
@@ -654,6 +724,8 @@ main(void)
 	    TEST(test_reloads),
 	    TEST(test_a_kernel_that_refuses),
 	    TEST(test_F11_listen),
+	    TEST(test_F_049_a_full_range),
+	    TEST(test_bound_but_taken),
 	    TEST(test_listen_elsewhere),
 	    TEST(test_F_044_bind),
 	    TEST(test_data_listeners),
