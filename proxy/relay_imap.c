@@ -191,8 +191,7 @@ server_went(struct imap_gate *g)
 static bool
 client_waits(const struct imap_gate *g)
 {
-	return imap_waiting(g->dialogue) > 0 && !imap_idles(g->dialogue) && g->storing == NULL &&
-	       g->relay.reached;
+	return imap_waiting(g->dialogue) > 0 && !imap_idles(g->dialogue) && g->relay.reached;
 }
 
 static void
@@ -200,7 +199,8 @@ client_went(struct imap_gate *g)
 {
 	struct relay *r = &g->relay;
 
-	if (g->storing != NULL)
+	/* what it began will never be complete */
+	if (!r->opaque && !imap_idles(g->dialogue) && imap_client_owes(g->dialogue))
 		relay_end(r, "client_aborted", WISH_RESET, WISH_RESET);
 	else if (r->peer[AN_C2S] == PEER_GONE)
 		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);

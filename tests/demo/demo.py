@@ -3,7 +3,7 @@
 The demonstration: a gateway between the Internet and a campus, all of it on this machine.
 
 Three hosts, each a network namespace. Outside: swaks and curl, and a mail server of the world's.
-Inside: a real Postfix for campus.example, a second one that relays for everybody, vsftpd, real DNS. Between
+Inside: a real Postfix for campus.example, a second one that relays for everybody, vsftpd, Dovecot, real DNS. Between
 them a router with a firewall that drops what it does not know, and on it build/postern. Nobody is
 configured to use it: clients speak to the servers' own addresses. Every session prints what was
 tried, what the client was told, and the record that the gateway wrote. At the end the gateway is
@@ -23,6 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
 
 import lab as L  # noqa: E402
+import mail_servers  # noqa: E402
+import mails  # noqa: E402
 import servers  # noqa: E402
 from ftp_servers import PASSWORD, USER, FtpServer  # noqa: E402
 from gateway import BINARY, Gateway  # noqa: E402
@@ -37,7 +39,7 @@ IN_FIRST_LINE = ("event_type", "src_ip", "src_port", "dest_ip", "dest_port", "pr
                  "upstream", "tx_id")
 ONCE = ("timestamp", "flow_id", "community_id")  # shown of the first record only, like
 COMMON = ("", "EHLO", "QUIT")                    # what servers reply to these
-SHOWN = ("smtp", "ftp_data", "fileinfo", "anomaly")
+SHOWN = ("smtp", "ftp_data", "email", "pop3", "imap", "fileinfo", "anomaly")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -49,7 +51,7 @@ class Session:
     """
     One thing that somebody tries.
 
-    argv      swaks or curl with its arguments
+    argv      swaks or curl with its arguments; {dir} in them is the lab's folder
     expect    start of the reply that the client is to get, or a tuple of them
     stdin     what the program reads
     inside    run it inside, not outside
@@ -74,6 +76,13 @@ def ftp(*options, name="report.txt"):
     """A client that knows nothing of the gateway: "-P -" is an active one."""
     return ["curl", "-sv", "--noproxy", "*", "-m", "8", *options,
             f"ftp://{USER}:{PASSWORD}@{L.VSFTPD}/{name}"]
+
+
+def mailbox(url, *options):
+    """A client of POP3 or IMAP."""
+    scheme, path = url.split(":")
+    return ["curl", "-sv", "--noproxy", "*", "-m", "8", "-u", f"otto:{mail_servers.PASSWORD}", *options,
+            f"{scheme}://{L.DOVECOT}/{path}"]
 
 
 ACTIVE, PASSIVE = ("-P", "-"), ("--ftp-pasv",)
@@ -129,6 +138,12 @@ SESSIONS = [
             ftp(*ACTIVE, "-T", "-", name="prices.csv"), "226", stdin="apples,3\n"),
     Session("A program as an upload, and what is called a picture",
             ftp(*PASSIVE, "-T", "/bin/true", name="holiday.jpg"), "552"),
+    Session("A message by POP3: its parts, and what the session did", mailbox("pop3:1"), "+OK"),
+    Session("One part of a message by IMAP: named, decoded",
+            [*mailbox("imap:INBOX", "-X", "FETCH 1 BODYSTRUCTURE"), "--next",
+             *mailbox("imap:INBOX;MAILINDEX=1;SECTION=2")[1:]], "A006 OK"),
+    Session("A program that is to be stored by IMAP: nothing is", mailbox("imap:INBOX", "-T", "{dir}/program.eml"),
+            "A004 NO [CANNOT]"),
     Session("One of our own people sends to the world",
             swaks(WORLD, OTTO, VICTIM, "--local-interface", PERSON), "250 2.0.0", inside=True),
 ]
@@ -139,9 +154,10 @@ def told(output):
     """The reply that mattered: the last one before the client said QUIT."""
     replies = []
     for line in output.splitlines():
-        if re.match(r"( -> |> )QUIT", line):
+        if re.match(r"( -> |> )(QUIT|\w+ LOGOUT)", line):
             break
-        reply = re.match(r"(?:<-|<\*\*|<) *(\d\d\d[ -].*)|(\d\d\d \d\.\d\.\d.*)", line)
+        reply = re.match(r"(?:<-|<\*\*|<) *((?:\d\d\d[ -]|\+OK|-ERR|A\d+ (?:OK|NO|BAD)).*)|"
+                         r"(\d\d\d \d\.\d\.\d.*)", line)
         if reply:
             replies.append((reply.group(1) or reply.group(2)).strip())
     return replies[-1] if replies else "(nothing)"
@@ -154,7 +170,7 @@ def reply_line(reply):
 
 
 def part_line(part):
-    words = [part["path"] or "-", part["mime_type"], part["encoding"], f"{part['size']} octets"]
+    words = [part["path"] or "-", part.get("mime_type", "?"), part["encoding"], f"{part['size']} octets"]
     if "sha256" in part:
         words.append("sha256 " + part["sha256"][:12] + "\u2026")
     words += [f"{key} {part[key]}" for key in ("filename", "detected_type", "mismatch") if key in part]
@@ -219,7 +235,7 @@ class Demo:
     router    its firewall drops all but mail and FTP's control connections, and what carries the two
               marks of the gateway
     inside    {L.MX}, a Postfix for campus.example, {L.OPEN_RELAY}, one that relays for everybody, and
-              {L.VSFTPD}, vsftpd
+              {L.VSFTPD}, vsftpd, and {L.DOVECOT}, Dovecot with the mailboxes
 DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flush=True)
         lab.server.ip(f"addr add {PERSON}/24 dev eth0")
         servers.Dns(lab)
@@ -227,6 +243,9 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         self.relay, self.sink = servers.open_relay(lab)
         self.files = FtpServer(lab, "vsftpd", ["connect_timeout=2"])
         self.files.put("report.txt", b"All is well.\n" * 1000)
+        self.mailboxes = mail_servers.Dovecot(lab)
+        self.otto = mail_servers.Account(self.mailboxes, "otto").put([mails.with_file("prices")])
+        (lab.dir / "program.eml").write_bytes(mails.program())
         self.world = FakeServer(lab.client, WORLD, 25)
         lab.at_end(self.world.close)
         lab.firewall()
@@ -239,7 +258,7 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
     def judge(self, what, answer, right, promised):
         """Prints one answer, and whether it was the one that we promise."""
         self.right += right
-        no = answer[0] in "45" or answer.endswith("refused")
+        no = answer[0] in "45-" or " NO " in answer or answer.endswith("refused")
         style = RED if not right else YELLOW if no else GREEN
         print(f"    {what:7} " + paint(style, answer) + ("" if right else f"  (not {promised})"))
 
@@ -247,10 +266,11 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         """Runs one session and prints it, with what the gateway wrote, where there is one."""
         seen = len(self.gate.records()) if self.gate else 0
         host = self.lab.server if session.inside else self.lab.client
-        done = host.run(*session.argv, input=session.stdin)
+        argv = [word.replace("{dir}", str(self.lab.dir)) for word in session.argv]
+        done = host.run(*argv, input=session.stdin)
         answer = told(done.stdout + "\n" + done.stderr)
         self.title(session.title)
-        print(f"    tried   {shlex.join(session.argv)}")
+        print(f"    tried   {shlex.join(argv)}")
         self.judge("told", answer, answer.startswith(session.expect), session.expect)
         if not self.gate:
             return
@@ -302,11 +322,12 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         delivered = self.campus.settle()
         smuggled = sum(b"SMUGGLED" in mail for mail in delivered)
         foreign, sent = len(self.sink.mails), len(self.world.mails)
+        stored = len(self.otto.messages()) - 1
         good = (self.right == PROMISES and len(delivered) == 5 and smuggled == 0 and foreign == 1
-                and sent == 1)
+                and sent == 1 and stored == 0)
         line = (f"{self.right} of {PROMISES} promises kept; {len(delivered)} good mails delivered, "
                 f"{smuggled} smuggled; the open relay sent {foreign} on, before there was a gateway; "
-                f"the world got {sent} of our own ({time.monotonic() - self.began:.0f} s)")
+                f"the world got {sent} of our own; {stored} programs stored ({time.monotonic() - self.began:.0f} s)")
         print()
         print(paint(BOLD + ";" + (GREEN if good else RED), line))
         if os.environ.get("KEEP") != "1":

@@ -2,6 +2,8 @@
 
 import base64
 import random
+import struct
+import zlib
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -31,6 +33,17 @@ def with_file(subject="file", name="prices.csv", kind="text/csv", payload=b"appl
 def program(subject="program"):
     """What the content policy refuses: a program that is called a document."""
     return with_file(subject, "invoice.pdf", "application/pdf", PROGRAM)
+
+
+def rar(name=b"inside.txt", content=b"stored\n"):
+    """A RAR archive of version 4 with one member, stored, that has a date."""
+    def block(kind, flags, rest):
+        head = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
+        return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head
+
+    member = struct.pack("<IIBIIBBHI", len(content), len(content), 2, zlib.crc32(content), 0x5A21_6B20, 20, 0x30,
+                         len(name), 0x20)
+    return b"Rar!\x1a\x07\0" + block(0x73, 0, bytes(6)) + block(0x74, 0x8000, member + name) + content
 
 
 def nested(subject="nested"):
@@ -72,6 +85,7 @@ TAME = [
     plain("like replies", b"+OK 3\r\n-ERR no\r\n* 1 FETCH (BODY[] {5}\r\na OK done\r\n)\r\n+ go on\r\n"),
     with_file(),
     nested(),
+    with_file("archive", "papers.rar", "application/x-rar", rar()),
     large(60_000, "middle"),
 ]
 

@@ -10,7 +10,8 @@ from gateway import Gateway
 from lab import wait_for
 
 MESSAGES = {"plain": mails.plain(), "dots": mails.plain("dots", mails.DOTS), "file": mails.with_file(),
-            "nested": mails.nested(), "program": mails.program(), "large": mails.large(200_000)}
+            "nested": mails.nested(), "archive": mails.with_file(name="a.rar", payload=mails.rar()),
+            "program": mails.program(), "large": mails.large(200_000)}
 
 
 @pytest.fixture
