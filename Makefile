@@ -142,6 +142,11 @@ UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/%
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
+# What hardly ever fails is made to fail.
+$(BUILD)/unit/proxy/test_data_service: LDFLAGS += -Wl,--wrap=bind,--wrap=listen
+$(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_table_alloc,--wrap=nftnl_chain_alloc
+$(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_rule_alloc,--wrap=nftnl_set_alloc
+
 # What the tests in namespaces drive beside the gateway.
 HELPERS := $(patsubst tests/net/%.c,$(BUILD)/net/%,$(SRC_NET))
 .PHONY: helpers

@@ -306,7 +306,10 @@ expect(struct leg *l)
 	ask(l, &m, on_hole);
 }
 
-/* Another worker's session may have the port that was chosen. */
+/*
+ * Another worker's session may have the port that was chosen. Where no answer came the hole may be
+ * there, or be about to be: its number is forgotten with the leg, and no other is asked for.
+ */
 static void
 on_hole(void *arg, const struct data_answer *a)
 {
@@ -317,7 +320,8 @@ on_hole(void *arg, const struct data_answer *a)
 		close(a->fd); /* none belongs to such an answer */
 	if (a->result == IPC_DATA_DONE) {
 		listening(l, &l->hole.at);
-	} else if (a->result == IPC_DATA_FAILED && l->choices > 0 && l->choices < CHOICES) {
+	} else if (a->came && a->result == IPC_DATA_FAILED && l->choices > 0 &&
+		   l->choices < CHOICES) {
 		data_holes_leave(&l->awaited);
 		choose_port(l);
 		expect(l);

@@ -213,7 +213,8 @@ void
 data_requests_answer(
     struct data_requests *r, const struct ipc_message *m, const int fds[], size_t n)
 {
-	struct data_answer a = {.result = (enum ipc_data)m->b, .fd = n > 0 ? fds[0] : -1};
+	struct data_answer a = {
+	    .came = true, .result = (enum ipc_data)m->b, .fd = n > 0 ? fds[0] : -1};
 	struct data_request *q, *asked = NULL;
 
 	a.octets[0] = m->octets[0];

@@ -19,6 +19,7 @@ struct data_requests;
 struct data_request;
 
 struct data_answer {
+	bool came; /* false: none came; what was asked for may be done all the same */
 	enum ipc_data result;
 	int fd; /* the caller's; -1: none came */
 	uint64_t octets[2];

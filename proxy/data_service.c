@@ -16,13 +16,16 @@
 #define BUCKETS	  16384 /* a power of two */
 #define BACKLOG	  1024	/* of a data port: many sessions */
 #define ONE_QUEUE 8	/* of a listener for one connection, and for intruders ahead of it */
+#define PORT_TRIES                                                                                 \
+	1024 /* of ports for one listener; where that is not enough nearly all are taken */
+#define SECONDS	  4096	/* more than a hole lasts; a power of two */
 #define SAY_EVERY 60000 /* ms */
 
 /* What a worker expects, or lets by. */
 struct hole {
 	TAILQ_ENTRY(hole) by_age; /* among all */
 	TAILQ_ENTRY(hole) own;	  /* among those of its part, or of nobody; the oldest first */
-	LIST_ENTRY(hole) by_flow, by_number;
+	LIST_ENTRY(hole) by_flow, by_number, by_end;
 	struct data_part *part; /* NULL: its process is gone */
 	uint32_t number;
 	enum firewall_flows kind;
@@ -54,6 +57,8 @@ struct data_service {
 	uint64_t said; /* clock_ms() of the last note; 0: none */
 	uint64_t seed;
 	struct hole_bucket flows[BUCKETS], numbers[BUCKETS];
+	struct hole_bucket ends[SECONDS]; /* by the second in which their time is over */
+	uint64_t second;		  /* those that end ahead of it are no longer there */
 	struct hole_queue ages, orphans;
 	size_t n;
 	bool taken[INTERCEPT_DATA_PORTS];
@@ -133,12 +138,46 @@ drop(struct data_service *s, struct hole *h)
 	TAILQ_REMOVE(&s->ages, h, by_age);
 	TAILQ_REMOVE(own_queue(s, h), h, own);
 	LIST_REMOVE(h, by_flow);
+	LIST_REMOVE(h, by_end);
 	if (h->part != NULL) {
 		LIST_REMOVE(h, by_number);
 		h->part->n--;
 	}
 	s->n--;
 	free(h);
+}
+
+_Static_assert(IPC_DATA_SECONDS_MAX + 2 < SECONDS, "no two ends of holes share a place");
+
+static struct hole_bucket *
+bucket_of_end(struct data_service *s, uint64_t second)
+{
+	return &s->ends[second & (SECONDS - 1)];
+}
+
+static void
+ends_at(struct data_service *s, struct hole *h, uint64_t until)
+{
+	LIST_REMOVE(h, by_end);
+	h->until = until;
+	LIST_INSERT_HEAD(bucket_of_end(s, until / 1000u), h, by_end);
+}
+
+/*
+ * Those whose time is over, which the kernel has forgotten by itself, up to a second behind it: its
+ * clock goes by coarser steps than ours.
+ */
+static void
+drop_expired(struct data_service *s)
+{
+	uint64_t now = clock_ms() / 1000u;
+	struct hole *h;
+
+	if (now - s->second > SECONDS) /* nothing was asked for a long time */
+		s->second = now - SECONDS;
+	for (; s->second < now; s->second++)
+		while ((h = LIST_FIRST(bucket_of_end(s, s->second))) != NULL)
+			drop(s, h);
 }
 
 /* ---- the kernel ---- */
@@ -181,7 +220,7 @@ open_hole(struct data_service *s, struct hole *h, unsigned seconds)
 		   : interception_pass(i, &h->flow, seconds, why);
 	if (!done)
 		complain(s, why);
-	h->until = clock_ms() + UINT64_C(1000) * seconds;
+	ends_at(s, h, clock_ms() + UINT64_C(1000) * seconds);
 	return done;
 }
 
@@ -226,6 +265,7 @@ add(struct data_part *part, const struct ipc_message *m, enum firewall_flows kin
 	TAILQ_INSERT_TAIL(&part->holes, h, own);
 	LIST_INSERT_HEAD(bucket_of_flow(s, kind, flow), h, by_flow);
 	LIST_INSERT_HEAD(bucket_of_number(s, part, m->a), h, by_number);
+	LIST_INSERT_HEAD(bucket_of_end(s, 0), h, by_end); /* until it is open */
 	part->n++;
 	s->n++;
 	return h;
@@ -259,8 +299,11 @@ on_hole(struct data_part *part, const struct ipc_message *m, enum firewall_flows
 	const struct firewall_flow flow = {
 	    .source = m->flow.source, .destination = m->flow.destination, .port = m->flow.port};
 	struct data_service *s = part->service;
-	struct hole *h = find_number(part, m->a), *same = find_flow(s, kind, &flow);
+	struct hole *h, *same;
 
+	drop_expired(s); /* they make room, and ends that are set below find theirs empty */
+	h = find_number(part, m->a);
+	same = find_flow(s, kind, &flow);
 	if (kind == FIREWALL_DATA && !part->has_port)
 		return IPC_DATA_FAILED;
 	if (h != NULL && h == same)
@@ -326,28 +369,34 @@ result_of_errno(void)
 		   : IPC_DATA_FAILED;
 }
 
-/* F-014: a port that nobody can guess; those that are taken are passed over. */
+/* -1: errno. */
+static int
+listener_at(const struct ip *ip, uint16_t port)
+{
+	int fd = plain_socket(ip->family), kept;
+
+	if (fd < 0 || (bind_to(fd, ip, port) && listen(fd, ONE_QUEUE) == 0))
+		return fd;
+	kept = errno;
+	close(fd);
+	errno = kept;
+	return -1;
+}
+
+/*
+ * F-014: a port that nobody can guess; those that are taken are passed over. Each try has a socket
+ * of its own: one that could be bound, but not listen, cannot be bound again.
+ */
 static enum ipc_data
 on_listen(const struct data_part *part, const struct ip *ip, int *out)
 {
 	unsigned n = part->ports_to - part->ports_from + 1u;
-	unsigned first = arc4random_uniform(n);
-	int fd = plain_socket(ip->family);
-	enum ipc_data result;
+	unsigned first = arc4random_uniform(n), tries = n < PORT_TRIES ? n : PORT_TRIES;
 
-	errno = fd < 0 ? errno : EADDRINUSE;
-	for (unsigned i = 0; fd >= 0 && errno == EADDRINUSE && i < n; i++) {
-		uint16_t port = (uint16_t)(part->ports_from + (first + i) % n);
-
-		if (bind_to(fd, ip, port) && listen(fd, ONE_QUEUE) == 0) {
-			*out = fd;
-			return IPC_DATA_DONE;
-		}
-	}
-	result = result_of_errno();
-	if (fd >= 0)
-		close(fd);
-	return result;
+	errno = EADDRINUSE;
+	for (unsigned i = 0; *out < 0 && errno == EADDRINUSE && i < tries; i++)
+		*out = listener_at(ip, (uint16_t)(part->ports_from + (first + i) % n));
+	return *out >= 0 ? IPC_DATA_DONE : result_of_errno();
 }
 
 static enum ipc_data
@@ -563,6 +612,7 @@ data_service_new(struct event_base *base, struct interception_service *intercept
 	s->interception = interception;
 	s->note = note;
 	s->arg = arg;
+	s->second = clock_ms() / 1000u;
 	arc4random_buf(&s->seed, sizeof(s->seed));
 	TAILQ_INIT(&s->ages);
 	TAILQ_INIT(&s->orphans);

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "content.h"
 #include "ftp/command.h"
 #include "ftp_gate.h"
 
@@ -134,6 +135,23 @@ pass_login(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev
 	ftp_say_to(g, x, v.reply);
 }
 
+/* A file may get its true name only once it is there. */
+static void
+pass_name(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	struct verdict v = {.action = VERDICT_PASS};
+
+	if (ftp_config_of(g)->inspect)
+		content_judge_name(&r->env->config->content, ev->ftp->args, &v);
+	if (v.action == VERDICT_REFUSE || v.would_refuse)
+		ftp_record_verdict(g, x, &v);
+	if (v.action == VERDICT_REFUSE)
+		ftp_say_to(g, x, v.reply);
+	else
+		forward(g, x, ev);
+}
+
 static void
 let_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
@@ -150,6 +168,9 @@ let_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		break;
 	case FTP_PASS:
 		pass_login(g, x, ev);
+		break;
+	case FTP_RNTO:
+		pass_name(g, x, ev);
 		break;
 	case FTP_ABOR:
 		forward(g, x, ev);

@@ -9,10 +9,10 @@
  *   relay_ftp.c      the row of the protocol: events in, deadlines, peers that go away
  *   ftp_commands.c   a command of the client: may it pass, forward it, or begin something
  *   ftp_replies.c    a reply of the server: to the client, rewritten, or to the gateway itself
- *   ftp_channel.c    where the next data connection leads: PORT, EPRT, PASV, EPSV on both sides,
- * what each server refuses, the way from one to the other ftp_transfer.c   a transfer: legs,
- * replies and octets in their order, to its one outcome ftp_content.c    what is in a file, and
- * whether it may pass ftp_records.c    what is recorded of commands and transfers
+ *   ftp_channel.c    where the next data connection leads: PORT, EPRT, PASV, EPSV on both sides
+ *   ftp_transfer.c   a transfer: legs, replies and octets in their order, to its one outcome
+ *   ftp_content.c    what is in a file, and whether it may pass
+ *   ftp_records.c    what is recorded of commands and transfers
  */
 #ifndef POSTERN_FTP_GATE_H
 #define POSTERN_FTP_GATE_H

@@ -100,7 +100,7 @@ pass_as(struct ftp_gate *g, const struct an_event *ev, struct span instead)
 		return;
 	ftp_record_reply(
 	    x, ev->ftp->code, ev->octets, g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
-	if (instead.p != ev->octets.p)
+	if (!span_eq(instead, ev->octets))
 		ftp_record_reply(x, ev->ftp->code, instead, RECORD_GATEWAY);
 	put_lines(g, instead);
 	if (!ev->ftp->preliminary)

@@ -253,7 +253,8 @@ read_present(struct kernel_tables_present *present, const struct nlmsghdr *h)
 			present->owned =
 			    nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS) & NFT_TABLE_F_OWNER;
 	}
-	nftnl_table_free(t);
+	if (t != NULL)
+		nftnl_table_free(t);
 }
 
 bool

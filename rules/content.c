@@ -253,21 +253,38 @@ put_reply(const struct finding *f, bool file, char reply[VERDICT_REPLY_MAX + 1])
 	add_text(reply, rules[f->rule].text);
 }
 
+static void
+conclude(const struct finding *f, bool file, bool may_hold, struct verdict *out)
+{
+	*out = (struct verdict){.action = VERDICT_PASS, .rule = "content", .reason = "clean"};
+	if (f->does == CHECK_OFF)
+		return;
+	out->reason = rules[f->rule].name;
+	put_reply(f, file, out->reply);
+	if (f->does == CHECK_ENFORCE && may_hold)
+		out->action = VERDICT_REFUSE;
+	else
+		out->would_refuse = true;
+}
+
+void
+content_judge_name(const struct content_policy *p, struct span name, struct verdict *out)
+{
+	struct finding found = {.does = CHECK_OFF};
+
+	for (char *const *e = p->extensions; e != NULL && *e != NULL; e++)
+		if (content_has_extension(name, *e))
+			note(&found, content_does(p, CONTENT_EXTENSION), CONTENT_EXTENSION, NULL);
+	conclude(&found, true, true, out);
+}
+
 void
 content_judge(
     const struct content_policy *p, const struct mail *m, bool may_hold, struct verdict *out)
 {
 	struct finding found = {.does = CHECK_OFF};
 
-	*out = (struct verdict){.action = VERDICT_PASS, .rule = "content", .reason = "clean"};
 	for (unsigned i = 0; i < CONTENT_RULES; i++)
 		look(p, m, (enum content_rule)i, &found);
-	if (found.does == CHECK_OFF)
-		return;
-	out->reason = rules[found.rule].name;
-	put_reply(&found, m != NULL && mail_is_file(m), out->reply);
-	if (found.does == CHECK_ENFORCE && may_hold)
-		out->action = VERDICT_REFUSE;
-	else
-		out->would_refuse = true;
+	conclude(&found, m != NULL && mail_is_file(m), may_hold, out);
 }

@@ -59,6 +59,12 @@ bool content_armed(const struct content_policy *, enum content_rule);
 void content_judge(
     const struct content_policy *, const struct mail *mail, bool may_hold, struct verdict *out);
 
+/*
+ * A name that a file is given later (RNTO): only the rule of extensions can speak of it. *out as
+ * above; the reply of a refusal begins with 550.
+ */
+void content_judge_name(const struct content_policy *, struct span name, struct verdict *out);
+
 /* pattern: lower case, "*" stands for any octets. */
 bool content_glob(const char *pattern, struct span text);
 /*

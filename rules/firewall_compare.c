@@ -113,7 +113,8 @@ read_table(struct facts *f, const struct nlmsghdr *h, bool removed)
 
 	if (t == NULL || nftnl_table_nlmsg_parse(h, t) < 0) {
 		f->failed = true;
-		nftnl_table_free(t);
+		if (t != NULL)
+			nftnl_table_free(t);
 		return;
 	}
 	name = nftnl_table_get_str(t, NFTNL_TABLE_NAME);
@@ -139,7 +140,8 @@ read_chain(struct facts *f, const struct nlmsghdr *h)
 
 	if (c == NULL || nftnl_chain_nlmsg_parse(h, c) < 0) {
 		f->failed = true;
-		nftnl_chain_free(c);
+		if (c != NULL)
+			nftnl_chain_free(c);
 		return;
 	}
 	table = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE);
@@ -198,7 +200,8 @@ read_rule(struct facts *f, const struct nlmsghdr *h)
 
 	if (r == NULL || nftnl_rule_nlmsg_parse(h, r) < 0) {
 		f->failed = true;
-		nftnl_rule_free(r);
+		if (r != NULL)
+			nftnl_rule_free(r);
 		return;
 	}
 	if (is_ours(nftnl_rule_get_str(r, NFTNL_RULE_TABLE))) {
@@ -231,7 +234,8 @@ read_set(struct facts *f, const struct nlmsghdr *h)
 
 	if (s == NULL || nftnl_set_nlmsg_parse(h, s) < 0) {
 		f->failed = true;
-		nftnl_set_free(s);
+		if (s != NULL)
+			nftnl_set_free(s);
 		return;
 	}
 	if (is_ours(nftnl_set_get_str(s, NFTNL_SET_TABLE))) {
@@ -274,7 +278,8 @@ read_elements(struct facts *f, const struct nlmsghdr *h)
 
 	if (s == NULL || nftnl_set_elems_nlmsg_parse(h, s) < 0) {
 		f->failed = true;
-		nftnl_set_free(s);
+		if (s != NULL)
+			nftnl_set_free(s);
 		return;
 	}
 	if (is_ours(nftnl_set_get_str(s, NFTNL_SET_TABLE))) {

@@ -536,6 +536,51 @@ test_dropped_ahead_of_its_answer(void **state)
 	tear_down(&l);
 }
 
+/* A port of our own choice that is another one's hole: another port, some times. */
+static void
+test_another_port_is_chosen(void **state)
+{
+	const struct data_hole hole = {
+	    .leg = DATA_CLIENT, .from = ip("127.0.0.1"), .at = {.ip = ip("127.0.0.1")}};
+	struct ipc_message first, m;
+	struct lab l;
+
+	(void)state;
+	set_up(&l, INTERCEPT_TPROXY);
+	data_pair_ops.listen(l.pair, &hole, SECONDS);
+	first = expect_asked(&l, IPC_DATA_EXPECT);
+	answer(&l, first.a, IPC_DATA_FAILED, -1);
+	run(&l, 5);
+	m = expect_asked(&l, IPC_DATA_EXPECT);
+	assert_int_not_equal(m.a, first.a);
+	answer(&l, m.a, IPC_DATA_DONE, -1);
+	assert_int_equal(next(&l, DATA_LISTENING, DATA_CLIENT).at.port, m.flow.port);
+	tear_down(&l);
+}
+
+/* No answer is no refusal: the hole may be there, so it is forgotten, and none is asked for anew.
+ */
+static void
+test_a_hole_without_an_answer(void **state)
+{
+	const struct data_hole hole = {
+	    .leg = DATA_CLIENT, .from = ip("127.0.0.1"), .at = {.ip = ip("127.0.0.1")}};
+	struct ipc_message m;
+	uint32_t number;
+	struct lab l;
+
+	(void)state;
+	set_up(&l, INTERCEPT_TPROXY);
+	data_pair_ops.listen(l.pair, &hole, 10 * SECONDS);
+	number = expect_asked(&l, IPC_DATA_EXPECT).a;
+	run(&l, DATA_ANSWER_MS);
+	assert_string_equal(next(&l, DATA_UNREACHABLE, DATA_CLIENT).why, "no_hole");
+	m = expect_asked(&l, IPC_DATA_FORGET);
+	assert_int_equal(m.a, number);
+	assert_false(asked(&l, &m));
+	tear_down(&l);
+}
+
 static void
 test_no_port_is_free(void **state)
 {
@@ -851,6 +896,8 @@ main(void)
 	    cmocka_unit_test(test_F_042_nobody_comes),
 	    cmocka_unit_test(test_nobody_is_there),
 	    cmocka_unit_test(test_dropped_ahead_of_its_answer),
+	    cmocka_unit_test(test_another_port_is_chosen),
+	    cmocka_unit_test(test_a_hole_without_an_answer),
 	    cmocka_unit_test(test_no_port_is_free),
 	    cmocka_unit_test(test_pending_connects_are_bounded),
 	    cmocka_unit_test(test_expected_off_the_wire),

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <libnftnl/set.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -348,6 +350,34 @@ test_F_049_too_many(void **state)
 	assert_int_equal(notes, 0);
 }
 
+/* F_049: those whose time is over push out none that is still waited for. */
+static void
+test_F_049_expired_ones_make_room(void **state)
+{
+	struct data_part *part = new_part(), *other = new_part();
+	struct ipc_flow f = flow("10.0.0.1", "192.0.2.9", 2000), first = f;
+
+	(void)state;
+	assert_int_equal(expect(part, 0, &first), IPC_DATA_DONE);
+	for (unsigned i = 1; i < DATA_HOLES_EACH; i++) {
+		f.port = (uint16_t)(2000 + i);
+		assert_int_equal(ask(part, IPC_DATA_EXPECT, i, 1, &f, NULL).b, IPC_DATA_DONE);
+	}
+	usleep(2100000);
+	f.source.octets[3] = 2;
+	assert_int_equal(expect(part, DATA_HOLES_EACH, &f), IPC_DATA_DONE);
+	assert_int_equal(kernel("data4", &first).n, 1);
+	assert_int_equal(data_service_holes(service), 2);
+	f.source.octets[3] = 3;
+	assert_int_equal(ask(part, IPC_DATA_EXPECT, 1, 1, &f, NULL).b, IPC_DATA_DONE);
+	data_part_free(part); /* what it leaves behind ends too */
+	usleep(2100000);
+	assert_int_equal(expect(other, 1, &f), IPC_DATA_DONE);
+	assert_int_equal(data_service_holes(service), 3);
+	data_part_free(other);
+	assert_int_equal(notes, 0);
+}
+
 static void
 test_passed_flows(void **state)
 {
@@ -476,6 +506,74 @@ test_F11_listen(void **state)
 	assert_int_equal(ask(part, IPC_DATA_LISTEN, 11, 0, &here, &fds[3]).b, IPC_DATA_DONE);
 	for (unsigned i = 0; i < 8; i++)
 		close(fds[i]);
+	data_part_free(part);
+}
+
+/* Of the next calls: how many are refused since the port is taken. */
+static unsigned refused_binds, refused_listens, binds;
+
+int __real_bind(int, const struct sockaddr *, socklen_t);
+int __wrap_bind(int, const struct sockaddr *, socklen_t);
+int __real_listen(int, int);
+int __wrap_listen(int, int);
+
+int
+__wrap_bind(int fd, const struct sockaddr *sa, socklen_t n)
+{
+	binds++;
+	if (refused_binds == 0)
+		return __real_bind(fd, sa, n);
+	refused_binds--;
+	errno = EADDRINUSE;
+	return -1;
+}
+
+int
+__wrap_listen(int fd, int queue)
+{
+	if (refused_listens == 0)
+		return __real_listen(fd, queue);
+	refused_listens--;
+	errno = EADDRINUSE;
+	return -1;
+}
+
+/* F_049: a range that is full costs no more than some tries, however wide it is. */
+static void
+test_F_049_a_full_range(void **state)
+{
+	const struct ipc_flow here = flow(NULL, "127.0.0.2", 0);
+	struct data_part *part;
+	int fd;
+
+	(void)state;
+	apply(off); /* 5,000 ports */
+	part = new_part();
+	refused_binds = UINT_MAX;
+	binds = 0;
+	assert_int_equal(ask(part, IPC_DATA_LISTEN, 1, 0, &here, &fd).b, IPC_DATA_TOO_MANY);
+	assert_int_equal(binds, 1024);
+	refused_binds = 1023;
+	assert_int_equal(ask(part, IPC_DATA_LISTEN, 2, 0, &here, &fd).b, IPC_DATA_DONE);
+	assert_int_equal(refused_binds, 0);
+	close(fd);
+	data_part_free(part);
+}
+
+/* Somebody else begins to listen between the two calls. */
+static void
+test_bound_but_taken(void **state)
+{
+	const struct ipc_flow here = flow(NULL, "127.0.0.2", 0);
+	struct data_part *part = new_part();
+	int fd;
+
+	(void)state;
+	refused_listens = 2;
+	assert_int_equal(ask(part, IPC_DATA_LISTEN, 1, 0, &here, &fd).b, IPC_DATA_DONE);
+	assert_int_equal(refused_listens, 0);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
+	close(fd);
 	data_part_free(part);
 }
 
@@ -621,10 +719,13 @@ main(void)
 	    TEST(test_numbers_again),
 	    TEST(test_a_process_that_is_gone),
 	    TEST(test_F_049_too_many),
+	    TEST(test_F_049_expired_ones_make_room),
 	    TEST(test_passed_flows),
 	    TEST(test_reloads),
 	    TEST(test_a_kernel_that_refuses),
 	    TEST(test_F11_listen),
+	    TEST(test_F_049_a_full_range),
+	    TEST(test_bound_but_taken),
 	    TEST(test_listen_elsewhere),
 	    TEST(test_F_044_bind),
 	    TEST(test_data_listeners),

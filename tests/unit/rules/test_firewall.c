@@ -888,6 +888,84 @@ test_refusals(void **state)
 	}
 }
 
+/* ---- memory that runs out ---- */
+
+static unsigned left; /* objects of the library until one is refused; 0: none will be */
+static bool refused;
+
+static bool
+refuse(void)
+{
+	if (left == 0 || --left > 0)
+		return false;
+	refused = true;
+	return true;
+}
+
+#define WRAP(object)                                                                               \
+	struct nftnl_##object *__real_nftnl_##object##_alloc(void);                                \
+	struct nftnl_##object *__wrap_nftnl_##object##_alloc(void);                                \
+	struct nftnl_##object *__wrap_nftnl_##object##_alloc(void)                                 \
+	{                                                                                          \
+		return refuse() ? NULL : __real_nftnl_##object##_alloc();                          \
+	}
+
+WRAP(table)
+WRAP(chain)
+WRAP(rule)
+WRAP(set)
+
+static void
+refuse_at(unsigned n)
+{
+	refused = false;
+	left = n;
+}
+
+/* The library's own functions take no NULL. */
+static void
+test_no_memory(void **state)
+{
+	static const unsigned types[] = {NFT_MSG_NEWTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE};
+	struct firewall_config c = config(FIREWALL_TPROXY);
+	struct firewall *f = firewall(&c);
+	struct buf b = batch(&c), out;
+	char text[FIREWALL_TEXT_MAX];
+	unsigned n;
+
+	(void)state;
+	for (n = 1;; n++) {
+		refuse_at(n);
+		enum firewall_difference found = firewall_compare(buf_span(&b), buf_span(&b), text);
+
+		if (!refused)
+			break;
+		assert_int_equal(found, FIREWALL_DIFFERS);
+		assert_non_null(strstr(text, "no memory"));
+	}
+	assert_true(n > firewall_messages(&b));
+	for (n = 1;; n++) {
+		refuse_at(n);
+		buf_init(&out, FIREWALL_BATCH_MAX);
+		bool made = firewall_batch(f, (struct span){0}, &out);
+		buf_free(&out);
+		assert_int_equal(made, !refused);
+		if (!refused)
+			break;
+	}
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		uint32_t seq = number_of(&b, types[i], NULL);
+
+		refuse_at(1);
+		firewall_refusal(&b, seq, ENOENT, text);
+		assert_true(refused);
+		assert_non_null(strstr(text, "the kernel lacks"));
+	}
+	left = 0;
+	buf_free(&b);
+	firewall_free(f);
+}
+
 int
 main(void)
 {
@@ -910,6 +988,7 @@ main(void)
 	    cmocka_unit_test(test_unwanted_guard),
 	    cmocka_unit_test(test_guard_alone),
 	    cmocka_unit_test(test_more_flows_than_fit),
+	    cmocka_unit_test(test_no_memory),
 	    cmocka_unit_test(test_refusals),
 	};
 
