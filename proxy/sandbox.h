@@ -14,9 +14,10 @@
  * resolver_new() (which makes libunbound's context final), the event loop with its signals,
  * OPENSSL_init_crypto() and one EVP_MD_fetch() of every digest (providers, openssl.cnf), every
  * iconv_open(), setlocale(), prctl() and process_name(), setrlimit(), user and host names
- *(getpwnam(), getaddrinfo()). if_indextoname() and syslog() make an AF_UNIX socket: never to be
- *called behind it; SIOCGIFNAME on a socket that is there does for the first. getrandom() goes on
- *working.
+ * (getpwnam(), getaddrinfo()).
+ *
+ * if_indextoname() and syslog() make an AF_UNIX socket: never to be called behind it; SIOCGIFNAME
+ * on a socket that is there does for the first. getrandom() goes on working.
  *
  * A breach ends the process with SIGSYS, and the kernel's log names the call: "audit: type=1326
  * ... syscall=N" (scmp_sys_resolver N). It dumps no core.
