@@ -30,8 +30,8 @@ enum server {
 };
 
 /* "AUTH ": such a line may be longer than others. */
-/* The words that are known before their line has ended; auth with a blank behind it. */
-static const char auth_word[] = "auth ", quit_word[] = "quit";
+static const char auth_word[] = "auth";
+#define AUTH_WORD 5
 
 struct pop3 {
 	struct pop3_limits limits;
@@ -42,7 +42,6 @@ struct pop3 {
 	uint64_t begin[2]; /* where the event began that is being read */
 	bool deaf[2];	   /* that direction made no sense; its rest is not looked at */
 	uint8_t auth_n;	   /* octets of the client's line that are those of auth_word */
-	uint8_t quit_n;	   /* and of quit_word */
 
 	struct line line;   /* of the client */
 	struct line answer; /* of the server */
@@ -319,18 +318,17 @@ within(const struct line *l, size_t limit, size_t n)
 	return n < room ? n : room;
 }
 
-/* Does this line begin with that word? Known with its last octet, in whatever pieces they come. */
-static bool
-begins_with(const struct line *l, const char *word, uint8_t *seen, const uint8_t *p, size_t n)
+/* Is this line AUTH's? Known with its fifth octet, in whatever pieces they come. */
+static void
+look_for_auth(struct pop3 *s, const uint8_t *p, size_t n)
 {
-	size_t at = at_line_start(l) ? 0 : l->n;
+	size_t at = at_line_start(&s->line) ? 0 : s->line.n;
 
 	if (at == 0)
-		*seen = 0;
-	for (size_t i = 0; i < n && word[at] != '\0' && *seen == at; i++, at++)
-		if (octet_lower(p[i]) == (uint8_t)word[at])
-			(*seen)++;
-	return word[*seen] == '\0';
+		s->auth_n = 0;
+	for (size_t i = 0; i < n && at < AUTH_WORD && s->auth_n == at; i++, at++)
+		if (at == AUTH_WORD - 1 ? p[i] == ' ' : octet_lower(p[i]) == (uint8_t)auth_word[at])
+			s->auth_n++;
 }
 
 #define TLS_HANDSHAKE 0x16 /* first octet of a ClientHello */
@@ -352,12 +350,9 @@ feed_command(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an
 		*used = 1;
 		return hopeless(s, ev, POP3_FOREIGN, POP3_VERB_FOREIGN);
 	}
-	/* A message before it that is cut must not have its deletion committed. */
-	if (begins_with(&s->line, quit_word, &s->quit_n, p, n) && s->count > 0)
-		return AN_WAIT;
-	limit = begins_with(&s->line, auth_word, &s->auth_n, p, n)
-		    ? larger(s->limits.auth_line, s->limits.endless)
-		    : s->limits.endless;
+	look_for_auth(s, p, n);
+	limit = s->auth_n == AUTH_WORD ? larger(s->limits.auth_line, s->limits.endless)
+				       : s->limits.endless;
 	switch (line_feed(&s->line, p, within(&s->line, limit, n), used, &line, &marks)) {
 	case LINE_NOMEM:
 		return AN_NOMEM;
