@@ -11,13 +11,25 @@
 /* ---- what depends on the session ---- */
 
 static bool
-waits_for_select(const struct imap *s)
+waits_for(const struct imap *s, enum imap_verb verb)
 {
 	for (size_t i = 0; i < s->pending.n; i++)
-		if (s->pending.slots[i].verb == IMAP_SELECT ||
-		    s->pending.slots[i].verb == IMAP_EXAMINE)
+		if (s->pending.slots[i].verb == verb)
 			return true;
 	return false;
+}
+
+static bool
+waits_for_select(const struct imap *s)
+{
+	return waits_for(s, IMAP_SELECT) || waits_for(s, IMAP_EXAMINE);
+}
+
+/* Whether there will be a mailbox, nobody knows yet. */
+static bool
+may_leave_mailbox(const struct imap *s)
+{
+	return waits_for_select(s) || waits_for(s, IMAP_CLOSE) || waits_for(s, IMAP_UNSELECT);
 }
 
 /* A client may send what needs a mailbox ahead of the reply to SELECT. */
@@ -39,7 +51,9 @@ is_understood(const struct imap *s, const struct imap_detail *d)
 {
 	const char *listed = d->literal.eight ? "UTF8" : "CATENATE";
 
-	if ((d->verb->phases & IMAP_IN(s->phase)) == 0) /* SELECT, that it waits for, may fail */
+	if (d->verb->phases == IMAP_IN(IMAP_SELECTED) && may_leave_mailbox(s))
+		return false;
+	if ((d->verb->phases & IMAP_IN(s->phase)) == 0)
 		return false;
 	if (d->verb->literals == NULL || !imap_offers_has(s->offers, d->verb->literals))
 		return false;
@@ -52,6 +66,13 @@ is_understood(const struct imap *s, const struct imap_detail *d)
 	if (d->literal.eight && !imap_offers_has(s->offers, "BINARY"))
 		return false;
 	return !d->message || !s->client.messages || imap_offers_has(s->offers, "MULTIAPPEND");
+}
+
+/* A server that looks at no arguments of IDLE says "+", and waits for DONE and no literal. */
+static bool
+takes_none(const struct imap_verb_row *verb)
+{
+	return verb->literals == NULL && verb->verb != IMAP_UNKNOWN;
 }
 
 static enum imap_fault
@@ -70,7 +91,9 @@ literal_fault(const struct imap *s, const struct imap_detail *d)
 		limit = logged_in ? s->limits.literal : s->limits.login_literal;
 	if (limit > 0 && l->octets > limit)
 		return d->message && logged_in ? IMAP_MESSAGE_TOO_BIG : IMAP_LITERAL_TOO_BIG;
-	return l->plus && !is_understood(s, d) ? IMAP_LITERAL_UNSAFE : IMAP_OK;
+	if (l->plus)
+		return is_understood(s, d) ? IMAP_OK : IMAP_LITERAL_UNSAFE;
+	return takes_none(d->verb) ? IMAP_SYNTAX : IMAP_OK;
 }
 
 static void
