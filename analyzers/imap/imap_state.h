@@ -85,7 +85,7 @@ struct imap {
 	struct imap_limits limits;
 	enum imap_phase phase;
 	enum imap_plus plus;
-	uint32_t offers; /* offers.h: all that the server has ever named */
+	uint32_t offers; /* offers.h: what the server last named */
 	uint64_t off[2]; /* octets taken, by direction */
 	bool deaf[2];	 /* the stream of that direction made no sense; its rest is not looked at */
 	struct imap_pending pending;
