@@ -140,8 +140,7 @@ finish_command(struct imap_gate *g, const struct an_event *ev, struct imap_comma
 	else
 		imap_stored_record(g, c, "rejected");
 	/* RFC 9051 s6.3.2: no mailbox is selected then */
-	if (status == IMAP_ST_NO &&
-	    (c->verb->verb == IMAP_SELECT || c->verb->verb == IMAP_EXAMINE))
+	if (status == IMAP_ST_NO && (c->verb->verb == IMAP_SELECT || c->verb->verb == IMAP_EXAMINE))
 		imap_note_selected(g, NULL);
 }
 

@@ -108,8 +108,10 @@ imap_judge(const struct retrieval_policy *policy, const struct an_event *ev, boo
     struct verdict *out)
 {
 	const struct imap_detail *d = ev->imap;
-	const struct asked asked = {
-	    .verb = d->verb, .word = d->word, .args = d->args, .uid = d->uid,
+	const struct asked asked = {.verb = d->verb,
+	    .word = d->word,
+	    .args = d->args,
+	    .uid = d->uid,
 	    .more = d->literal.announced};
 	const struct imap_refusal *refusal;
 
