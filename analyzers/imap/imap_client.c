@@ -1,6 +1,7 @@
 /*
  * imap_client - commands, their literals, SASL responses, DONE.
  */
+#include "imap/append.h"
 #include "imap/command.h"
 #include "imap/imap_state.h"
 #include "imap/offers.h"
@@ -59,8 +60,13 @@ is_understood(const struct imap *s, const struct imap_detail *d)
 		return false;
 	if (d->literal.eight && !d->message)
 		return false;
+	if (s->client.lex.odd) /* "8bit data in atom" */
+		return false;
 	if (d->verb->verb != IMAP_APPEND && d->verb->verb != IMAP_REPLACE)
 		return true;
+	if (s->client.goes_on ? !imap_append_goes_on(d->args, s->client.list)
+			      : !imap_append_begins(d->args, d->verb->verb == IMAP_REPLACE))
+		return false;
 	if (s->client.lex.depth > 0)
 		return imap_offers_has(s->offers, listed);
 	if (d->literal.eight && !imap_offers_has(s->offers, "BINARY"))
@@ -189,7 +195,7 @@ command(struct imap *s, struct an_event *ev, struct span line)
 	struct imap_client *c = &s->client;
 	struct imap_detail *d = &s->detail;
 
-	c->messages = false;
+	c->messages = c->goes_on = c->list = false;
 	imap_command_parse(line, &c->lex, d);
 	judge_in_session(s);
 	c->number = s->next++;
@@ -224,6 +230,8 @@ command_more(struct imap *s, struct an_event *ev, struct span line)
 	enum imap_fault literal;
 
 	*d = (struct imap_detail){.verb = imap_verb_row(s->client.verb)};
+	s->client.goes_on = true;
+	s->client.list = s->client.lex.depth > 0;
 	imap_command_more(line, &s->client.lex, d);
 	literal = literal_fault(s, d);
 	if (d->fault == IMAP_OK || imap_fault_ends(literal))

@@ -25,6 +25,8 @@ struct imap_client {
 	uint64_t number;     /* of the newest command */
 	enum imap_verb verb; /* its */
 	struct imap_lex lex;
+	bool goes_on;	 /* the line at hand is not its first */
+	bool list;	 /* and began within brackets */
 	uint64_t left;
 	bool message;  /* the literal is one */
 	bool messages; /* of this command: one was there already */

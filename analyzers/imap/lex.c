@@ -97,6 +97,7 @@ imap_lex(struct imap_lex *l, uint8_t c)
 	default:
 		l->tilde = c == '~' && !l->glued;
 		l->token = l->glued = c != ' ';
+		l->odd = l->odd || c < ' ' || c >= 0x7f;
 		return IMAP_LEX_GO;
 	}
 }
