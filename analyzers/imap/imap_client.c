@@ -43,6 +43,41 @@ is_in_phase(const struct imap *s, const struct imap_verb_row *verb)
 	       waits_for_select(s);
 }
 
+/* Servers read so many arguments, and skip the line behind them: no literal there is one. */
+static int
+most_words(enum imap_verb verb)
+{
+	switch ((int)verb) {
+	case IMAP_CREATE:
+	case IMAP_DELETE:
+	case IMAP_EXAMINE:
+	case IMAP_GETACL:
+	case IMAP_GETQUOTA:
+	case IMAP_GETQUOTAROOT:
+	case IMAP_MYRIGHTS:
+	case IMAP_SELECT:
+	case IMAP_SETQUOTA:
+	case IMAP_STATUS:
+	case IMAP_SUBSCRIBE:
+	case IMAP_UNSUBSCRIBE:
+		return 1;
+	case IMAP_COPY:
+	case IMAP_DELETEACL:
+	case IMAP_LISTRIGHTS:
+	case IMAP_LOGIN:
+	case IMAP_LSUB:
+	case IMAP_MOVE:
+	case IMAP_RENAME:
+	case IMAP_RLIST:
+	case IMAP_RLSUB:
+		return 2;
+	case IMAP_SETACL:
+		return 3;
+	default: /* of any length */
+		return UINT8_MAX;
+	}
+}
+
 /*
  * Will the server read this literal as one? One that did not expect it says BAD, skips the line,
  * and reads the octets as commands; with "+" before them it would have said so in time.
@@ -59,6 +94,8 @@ is_understood(const struct imap *s, const struct imap_detail *d)
 	if (d->verb->literals == NULL || !imap_offers_has(s->offers, d->verb->literals))
 		return false;
 	if (d->literal.eight && !d->message)
+		return false;
+	if (most_words(d->verb->verb) < s->client.lex.words - s->client.verb_words)
 		return false;
 	if (s->client.lex.odd) /* "8bit data in atom" */
 		return false;
@@ -197,6 +234,7 @@ command(struct imap *s, struct an_event *ev, struct span line)
 
 	c->messages = c->goes_on = c->list = false;
 	imap_command_parse(line, &c->lex, d);
+	c->verb_words = d->uid ? 2 : 1;
 	judge_in_session(s);
 	c->number = s->next++;
 	c->verb = d->verb->verb;

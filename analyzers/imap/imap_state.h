@@ -25,8 +25,9 @@ struct imap_client {
 	uint64_t number;     /* of the newest command */
 	enum imap_verb verb; /* its */
 	struct imap_lex lex;
-	bool goes_on;	 /* the line at hand is not its first */
-	bool list;	 /* and began within brackets */
+	uint8_t verb_words; /* of the verb: 2 with UID */
+	bool goes_on;	    /* the line at hand is not its first */
+	bool list;	    /* and began within brackets */
 	uint64_t left;
 	bool message;  /* the literal is one */
 	bool messages; /* of this command: one was there already */

@@ -86,6 +86,8 @@ imap_lex(struct imap_lex *l, uint8_t c)
 	if (imap_announcement_begun(&l->announcement))
 		return imap_announcement_add(&l->announcement, c) ? IMAP_LEX_GO
 								  : IMAP_LEX_BAD_LITERAL;
+	if (c != ' ' && !l->glued && l->depth == 0 && l->words < UINT8_MAX)
+		l->words++;
 	switch (c) {
 	case '"':
 		return open_quote(l);
