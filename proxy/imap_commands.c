@@ -266,6 +266,7 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 	if (c == NULL)
 		return;
 	note_arguments(g, c, d);
+	imap_store_line(g, c, d);
 	if (d->message)
 		imap_store_begin(g, c, d);
 	imap_pass(g, ev);
@@ -300,6 +301,7 @@ imap_on_more(struct imap_gate *g, const struct an_event *ev)
 	}
 	if (c != NULL)
 		c->word_comes = false;
+	imap_store_line(g, c, d);
 	if (!imap_store_goes_on(g, d))
 		return;
 	if (d->message)

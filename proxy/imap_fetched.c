@@ -208,15 +208,21 @@ content_begin(struct imap_gate *g, const struct imap_detail *d)
 		f->current->header_only = w.header;
 }
 
-/* Slices that FETCH commands asked for, by where they begin. */
+/*
+ * Slices that FETCH commands asked for, by where they begin; of several the shortest: what is taken
+ * for the rest of a message has to be one.
+ */
 static uint64_t
 asked_for(const struct imap_gate *g, uint64_t origin)
 {
+	uint64_t least = 0;
+
 	for (const struct imap_command *c = g->commands; c != NULL; c = c->next)
 		for (size_t i = 0; i < c->n_asked; i++)
-			if (c->asked[i].origin == origin)
-				return c->asked[i].octets;
-	return 0;
+			if (c->asked[i].origin == origin &&
+			    (least == 0 || c->asked[i].octets < least))
+				least = c->asked[i].octets;
+	return least;
 }
 
 static uint64_t

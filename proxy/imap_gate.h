@@ -43,7 +43,7 @@ struct imap_message {
 	uint64_t octets;
 	uint64_t base;	   /* of octets, those of a header that was fetched before the text */
 	bool header_only;  /* its text has not come */
-	bool gap;	   /* something between its octets is missing, or its beginning */
+	bool gap;	   /* something of it is missing: between its octets, or its beginning */
 	bool unseen;	   /* nobody was to look into it */
 	struct mail *mail; /* NULL: nothing is known */
 };
@@ -55,6 +55,7 @@ struct imap_command {
 	const struct imap_verb_row *verb;
 	bool uid;
 	bool word_comes;	     /* its first argument is a literal that is coming in */
+	bool urls;		     /* CATENATE: it names other messages */
 	char *word;		     /* its first argument: a mailbox, or the user; or NULL */
 	struct sasl *sasl;	     /* AUTHENTICATE */
 	uint64_t count;		     /* messages that it names, or that the server said */
@@ -189,6 +190,8 @@ void imap_pass_capabilities(struct imap_gate *, const struct an_event *);
  * NULL: the server has answered it already.
  */
 void imap_store_begin(struct imap_gate *, struct imap_command *c, const struct imap_detail *);
+/* Any line of a command that stores: does CATENATE take in what nobody sees here? */
+void imap_store_line(struct imap_gate *, struct imap_command *c, const struct imap_detail *);
 void imap_store_octets(struct imap_gate *, const struct an_event *);
 /* The literal is complete. */
 void imap_store_end(struct imap_gate *, const struct an_event *);

@@ -50,18 +50,21 @@ imap_message_feed(struct imap_message *m, struct span octets)
 {
 	m->octets += octets.n;
 	/* whatever becomes of the inspection: the message goes on, and its record says so */
-	if (m->mail != NULL && !m->gap)
+	if (m->mail != NULL)
 		mail_feed(m->mail, octets);
 }
 
 void
 imap_message_judge(struct imap_gate *g, struct imap_message *m, bool may_hold, struct verdict *v)
 {
-	if (m->mail != NULL && !m->gap)
+	if (m->mail != NULL)
 		mail_finish(m->mail);
 	*v = (struct verdict){.action = VERDICT_PASS, .rule = "content", .reason = "unseen"};
-	if (!m->unseen)
-		content_judge(&g->relay.env->config->content, m->mail, may_hold, v);
+	if (m->unseen)
+		return;
+	content_judge(&g->relay.env->config->content, m->mail, may_hold, v);
+	if (m->gap && v->action == VERDICT_PASS && !v->would_refuse)
+		content_judge(&g->relay.env->config->content, NULL, may_hold, v);
 }
 
 void

@@ -76,6 +76,13 @@ name_of(const struct imap_gate *g, const struct imap_detail *d, char *text, size
 	return span_of(text, n);
 }
 
+/* A line that is no command may be a password that the server no longer waits for. */
+static struct span
+tag_of(const struct imap_detail *d)
+{
+	return d->verb->verb == IMAP_UNKNOWN ? SPAN_NONE : d->tag;
+}
+
 void
 imap_record_command(struct imap_gate *g, const struct an_event *ev, const char *status,
     struct span user, const struct verdict *v)
@@ -83,7 +90,7 @@ imap_record_command(struct imap_gate *g, const struct an_event *ev, const char *
 	struct relay *r = &g->relay;
 	char name[64];
 	struct record_retrieval record = {
-	    .tag = ev->imap->tag,
+	    .tag = tag_of(ev->imap),
 	    .command = name_of(g, ev->imap, name, sizeof(name)),
 	    .user = user,
 	    .status = status,

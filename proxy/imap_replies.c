@@ -139,6 +139,9 @@ finish_command(struct imap_gate *g, const struct an_event *ev, struct imap_comma
 		is_done(g, c, ev->imap->code);
 	else
 		imap_stored_record(g, c, "rejected");
+	/* RFC 9051 s6.3.2: no mailbox is selected then */
+	if (status == IMAP_ST_NO && (c->verb->verb == IMAP_SELECT || c->verb->verb == IMAP_EXAMINE))
+		imap_note_selected(g, NULL);
 }
 
 void
@@ -241,6 +244,8 @@ note_response(struct imap_gate *g, const struct an_event *ev)
 		break;
 	case IMAP_KIND_STATUS:
 		note_copyuid(oldest_of(g, IMAP_MOVE), d->code);
+		if (span_ieq(d->code, span_str("CLOSED"))) /* what follows is of the next one */
+			imap_note_selected(g, NULL);
 		break;
 	default:
 		break;

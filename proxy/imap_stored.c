@@ -18,15 +18,35 @@ is_piece(struct span args)
 	return span_iends(span_rtrim(args), span_str("TEXT"));
 }
 
+/* "(URL ..." or " URL ...", and not within a name that somebody gave his mailbox. */
 static bool
 has_url(struct span args)
 {
-	static const char url[] = "URL ";
+	bool begins = false, quoted = false;
 
-	for (; args.n >= sizeof(url) - 1; args = span_from(args, 1))
-		if (span_istarts(args, span_str(url)))
+	for (; args.n > 0; args = span_from(args, 1)) {
+		uint8_t c = args.p[0];
+
+		if (quoted && c == '\\')
+			args = span_from(args, 1);
+		else if (c == '"')
+			quoted = !quoted;
+		else if (!quoted && begins && span_istarts(args, span_str("URL ")))
 			return true;
+		begins = c == ' ' || c == '(';
+	}
 	return false;
+}
+
+void
+imap_store_line(struct imap_gate *g, struct imap_command *c, const struct imap_detail *d)
+{
+	bool url = has_url(d->args);
+
+	if (c != NULL)
+		c->urls = c->urls || url;
+	if (g->storing != NULL && g->storing->catenated)
+		g->storing->message->gap = g->storing->message->gap || url;
 }
 
 static void
@@ -65,7 +85,7 @@ imap_store_begin(struct imap_gate *g, struct imap_command *c, const struct imap_
 	s->left = d->literal.octets;
 	s->waits = !d->literal.plus;
 	s->catenated = s->catenated || is_piece(d->args);
-	s->message->gap = s->message->gap || (s->catenated && has_url(d->args));
+	s->message->gap = s->message->gap || (s->catenated && c != NULL && c->urls);
 }
 
 void

@@ -29,7 +29,32 @@ struct asked {
 	const struct imap_verb_row *verb;
 	struct span word, args;
 	bool uid;
+	bool more; /* behind args comes a literal */
 };
+
+/* Does the next argument, as a server reads it, say the word? */
+static bool
+says(struct span word, struct span *args)
+{
+	bool quoted;
+	size_t at = 0;
+
+	*args = span_trim(*args);
+	if (args->n == 0 || args->p[0] != '"')
+		return span_ieq(word, span_word(args));
+	for (*args = span_from(*args, 1), quoted = true; quoted && args->n > 0;) {
+		uint8_t c = args->p[0];
+
+		if (c == '\\' && args->n > 1)
+			c = args->p[1];
+		else
+			quoted = c != '"';
+		*args = span_from(*args, args->p[0] == '\\' ? 2 : 1);
+		if (quoted && (at >= word.n || octet_lower(word.p[at++]) != octet_lower(c)))
+			return false;
+	}
+	return at == word.n;
+}
 
 /* "EXPUNGE" is UID EXPUNGE too, "UID EXPUNGE" nothing else; words of the arguments may follow. */
 static bool
@@ -44,9 +69,12 @@ entry_denies(const char *entry, const struct asked *a)
 	}
 	if (!span_ieq(word, a->word))
 		return false;
-	while ((word = span_word(&rest)).n > 0)
-		if (!span_ieq(word, span_word(&args)))
+	while ((word = span_word(&rest)).n > 0) {
+		if (span_trim(args).n == 0 && a->more) /* who knows what it will say */
+			return true;
+		if (!says(word, &args))
 			return false;
+	}
 	return true;
 }
 
@@ -80,8 +108,11 @@ imap_judge(const struct retrieval_policy *policy, const struct an_event *ev, boo
     struct verdict *out)
 {
 	const struct imap_detail *d = ev->imap;
-	const struct asked asked = {
-	    .verb = d->verb, .word = d->word, .args = d->args, .uid = d->uid};
+	const struct asked asked = {.verb = d->verb,
+	    .word = d->word,
+	    .args = d->args,
+	    .uid = d->uid,
+	    .more = d->literal.announced};
 	const struct imap_refusal *refusal;
 
 	/* whether a verb that is in no table may pass is a question of the policy's */

@@ -149,10 +149,12 @@ imap_command_parse(struct span line, struct imap_lex *lex, struct imap_detail *d
 	d->fault = scan(line, span_from(line, tag.n), lex, &d->literal);
 	find_verb(d, &rest);
 	finish(d, lex, rest, true);
-	if (is_foreign(line)) {
+	if (d->verb->verb == IMAP_UNKNOWN && is_foreign(line)) {
 		d->verb = imap_verb_row(IMAP_FOREIGN);
 		d->fault = IMAP_VERB_FOREIGN;
 	}
+	if (!tagged && d->fault == IMAP_SYNTAX) /* whatever else is wrong: no reply has that tag */
+		d->fault = IMAP_BAD_TAG;
 	if (d->fault != IMAP_OK)
 		return;
 	if (!tagged || d->word.n == 0)

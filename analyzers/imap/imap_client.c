@@ -1,6 +1,7 @@
 /*
  * imap_client - commands, their literals, SASL responses, DONE.
  */
+#include "imap/append.h"
 #include "imap/command.h"
 #include "imap/imap_state.h"
 #include "imap/offers.h"
@@ -11,13 +12,25 @@
 /* ---- what depends on the session ---- */
 
 static bool
-waits_for_select(const struct imap *s)
+waits_for(const struct imap *s, enum imap_verb verb)
 {
 	for (size_t i = 0; i < s->pending.n; i++)
-		if (s->pending.slots[i].verb == IMAP_SELECT ||
-		    s->pending.slots[i].verb == IMAP_EXAMINE)
+		if (s->pending.slots[i].verb == verb)
 			return true;
 	return false;
+}
+
+static bool
+waits_for_select(const struct imap *s)
+{
+	return waits_for(s, IMAP_SELECT) || waits_for(s, IMAP_EXAMINE);
+}
+
+/* Whether there will be a mailbox, nobody knows yet. */
+static bool
+may_leave_mailbox(const struct imap *s)
+{
+	return waits_for_select(s) || waits_for(s, IMAP_CLOSE) || waits_for(s, IMAP_UNSELECT);
 }
 
 /* A client may send what needs a mailbox ahead of the reply to SELECT. */
@@ -30,6 +43,41 @@ is_in_phase(const struct imap *s, const struct imap_verb_row *verb)
 	       waits_for_select(s);
 }
 
+/* Servers read so many arguments, and skip the line behind them: no literal there is one. */
+static int
+most_words(enum imap_verb verb)
+{
+	switch ((int)verb) {
+	case IMAP_CREATE:
+	case IMAP_DELETE:
+	case IMAP_EXAMINE:
+	case IMAP_GETACL:
+	case IMAP_GETQUOTA:
+	case IMAP_GETQUOTAROOT:
+	case IMAP_MYRIGHTS:
+	case IMAP_SELECT:
+	case IMAP_SETQUOTA:
+	case IMAP_STATUS:
+	case IMAP_SUBSCRIBE:
+	case IMAP_UNSUBSCRIBE:
+		return 1;
+	case IMAP_COPY:
+	case IMAP_DELETEACL:
+	case IMAP_LISTRIGHTS:
+	case IMAP_LOGIN:
+	case IMAP_LSUB:
+	case IMAP_MOVE:
+	case IMAP_RENAME:
+	case IMAP_RLIST:
+	case IMAP_RLSUB:
+		return 2;
+	case IMAP_SETACL:
+		return 3;
+	default: /* of any length */
+		return UINT8_MAX;
+	}
+}
+
 /*
  * Will the server read this literal as one? One that did not expect it says BAD, skips the line,
  * and reads the octets as commands; with "+" before them it would have said so in time.
@@ -39,19 +87,35 @@ is_understood(const struct imap *s, const struct imap_detail *d)
 {
 	const char *listed = d->literal.eight ? "UTF8" : "CATENATE";
 
-	if ((d->verb->phases & IMAP_IN(s->phase)) == 0) /* SELECT, that it waits for, may fail */
+	if (d->verb->phases == IMAP_IN(IMAP_SELECTED) && may_leave_mailbox(s))
+		return false;
+	if ((d->verb->phases & IMAP_IN(s->phase)) == 0)
 		return false;
 	if (d->verb->literals == NULL || !imap_offers_has(s->offers, d->verb->literals))
 		return false;
 	if (d->literal.eight && !d->message)
 		return false;
+	if (most_words(d->verb->verb) < s->client.lex.words - s->client.verb_words)
+		return false;
+	if (s->client.lex.odd) /* "8bit data in atom" */
+		return false;
 	if (d->verb->verb != IMAP_APPEND && d->verb->verb != IMAP_REPLACE)
 		return true;
+	if (s->client.goes_on ? !imap_append_goes_on(d->args, s->client.list)
+			      : !imap_append_begins(d->args, d->verb->verb == IMAP_REPLACE))
+		return false;
 	if (s->client.lex.depth > 0)
 		return imap_offers_has(s->offers, listed);
 	if (d->literal.eight && !imap_offers_has(s->offers, "BINARY"))
 		return false;
 	return !d->message || !s->client.messages || imap_offers_has(s->offers, "MULTIAPPEND");
+}
+
+/* A server that looks at no arguments of IDLE says "+", and waits for DONE and no literal. */
+static bool
+takes_none(const struct imap_verb_row *verb)
+{
+	return verb->literals == NULL && verb->verb != IMAP_UNKNOWN;
 }
 
 static enum imap_fault
@@ -70,7 +134,9 @@ literal_fault(const struct imap *s, const struct imap_detail *d)
 		limit = logged_in ? s->limits.literal : s->limits.login_literal;
 	if (limit > 0 && l->octets > limit)
 		return d->message && logged_in ? IMAP_MESSAGE_TOO_BIG : IMAP_LITERAL_TOO_BIG;
-	return l->plus && !is_understood(s, d) ? IMAP_LITERAL_UNSAFE : IMAP_OK;
+	if (l->plus)
+		return is_understood(s, d) ? IMAP_OK : IMAP_LITERAL_UNSAFE;
+	return takes_none(d->verb) ? IMAP_SYNTAX : IMAP_OK;
 }
 
 static void
@@ -166,8 +232,9 @@ command(struct imap *s, struct an_event *ev, struct span line)
 	struct imap_client *c = &s->client;
 	struct imap_detail *d = &s->detail;
 
-	c->messages = false;
+	c->messages = c->goes_on = c->list = false;
 	imap_command_parse(line, &c->lex, d);
+	c->verb_words = d->uid ? 2 : 1;
 	judge_in_session(s);
 	c->number = s->next++;
 	c->verb = d->verb->verb;
@@ -201,6 +268,8 @@ command_more(struct imap *s, struct an_event *ev, struct span line)
 	enum imap_fault literal;
 
 	*d = (struct imap_detail){.verb = imap_verb_row(s->client.verb)};
+	s->client.goes_on = true;
+	s->client.list = s->client.lex.depth > 0;
 	imap_command_more(line, &s->client.lex, d);
 	literal = literal_fault(s, d);
 	if (d->fault == IMAP_OK || imap_fault_ends(literal))

@@ -323,7 +323,8 @@ static enum an_status
 event(struct imap *s, struct an_event *ev, enum an_kind kind, struct span octets)
 {
 	imap_event(s, ev, AN_S2C, kind, octets);
-	imap_offers_add(&s->offers, s->detail.capabilities);
+	if (s->detail.capabilities.n > 0) /* whoever answers behind the login may know less */
+		s->offers = imap_offers(s->detail.capabilities);
 	return AN_EVENT;
 }
 

@@ -25,6 +25,9 @@ struct imap_client {
 	uint64_t number;     /* of the newest command */
 	enum imap_verb verb; /* its */
 	struct imap_lex lex;
+	uint8_t verb_words; /* of the verb: 2 with UID */
+	bool goes_on;	    /* the line at hand is not its first */
+	bool list;	    /* and began within brackets */
 	uint64_t left;
 	bool message;  /* the literal is one */
 	bool messages; /* of this command: one was there already */
@@ -85,7 +88,7 @@ struct imap {
 	struct imap_limits limits;
 	enum imap_phase phase;
 	enum imap_plus plus;
-	uint32_t offers; /* offers.h: all that the server has ever named */
+	uint32_t offers; /* offers.h: what the server last named */
 	uint64_t off[2]; /* octets taken, by direction */
 	bool deaf[2];	 /* the stream of that direction made no sense; its rest is not looked at */
 	struct imap_pending pending;

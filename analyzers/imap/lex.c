@@ -86,6 +86,8 @@ imap_lex(struct imap_lex *l, uint8_t c)
 	if (imap_announcement_begun(&l->announcement))
 		return imap_announcement_add(&l->announcement, c) ? IMAP_LEX_GO
 								  : IMAP_LEX_BAD_LITERAL;
+	if (c != ' ' && !l->glued && l->depth == 0 && l->words < UINT8_MAX)
+		l->words++;
 	switch (c) {
 	case '"':
 		return open_quote(l);
@@ -97,6 +99,7 @@ imap_lex(struct imap_lex *l, uint8_t c)
 	default:
 		l->tilde = c == '~' && !l->glued;
 		l->token = l->glued = c != ' ';
+		l->odd = l->odd || c < ' ' || c >= 0x7f;
 		return IMAP_LEX_GO;
 	}
 }

@@ -30,6 +30,8 @@ struct imap_lex {
 	bool token; /* the last octet belongs to an atom */
 	bool glued; /* the last octet is neither a blank nor "(": no literal begins here */
 	bool tilde; /* the atom is "~" so far */
+	bool odd;   /* an octet of this command that belongs in no atom, and in no quoted string */
+	uint8_t words; /* that have begun outside of brackets; 255: so many, or more */
 	uint8_t depth;
 	struct imap_announcement announcement;
 };

@@ -24,15 +24,17 @@ offers_with_rev2(struct span word, const char *name)
 	return span_ieq(word, span_str("IMAP4rev2")) && strcmp(name, "MOVE") == 0;
 }
 
-void
-imap_offers_add(uint32_t *bits, struct span capabilities)
+uint32_t
+imap_offers(struct span capabilities)
 {
+	uint32_t bits = 0;
 	struct span word;
 
 	while ((word = span_word(&capabilities)).n > 0)
 		for (size_t i = 0; i < N_NAMES; i++)
 			if (offers(word, names[i]) || offers_with_rev2(word, names[i]))
-				*bits |= UINT32_C(1) << i;
+				bits |= UINT32_C(1) << i;
+	return bits;
 }
 
 bool

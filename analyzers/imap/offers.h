@@ -7,8 +7,8 @@
 
 #include "core/span.h"
 
-/* A bit for each of them; adds what a list ("IMAP4rev1 QUOTA=RES-STORAGE") has. */
-void imap_offers_add(uint32_t *offers, struct span capabilities);
+/* A bit for each of them that a list ("IMAP4rev1 QUOTA=RES-STORAGE") has. */
+uint32_t imap_offers(struct span capabilities);
 /* One of those names, or "", which is always offered. */
 bool imap_offers_has(uint32_t offers, const char *name);
 

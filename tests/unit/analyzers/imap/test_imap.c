@@ -269,7 +269,7 @@ static const struct row rows[] = {
 	      "{2}\r\n"),
 	    S("d OK x\r\n")},
 	{"NAMESPACE~!LITERAL_UNSAFE@0 <ab>more@20 MOVE~!LITERAL_UNSAFE@22 <ab>more@39 "
-	 "?~!LITERAL_UNSAFE@41 (ab)more@56 NOOP~@58 ",
+	 "?~!LITERAL_UNSAFE@41 (ab)more@56 NOOP~!SYNTAX@58 ",
 	    "*PREAUTH@0 NOOP:OK@14 "},
 	IMAP_PLUS_ANY},
     {"MULTIAPPEND, CATENATE, literal8, REPLACE that nobody offered",
