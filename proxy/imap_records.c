@@ -82,8 +82,10 @@ imap_record_command(struct imap_gate *g, const struct an_event *ev, const char *
 {
 	struct relay *r = &g->relay;
 	char name[64];
+	/* a word alone may be a response of an AUTHENTICATE that failed */
+	const bool alone = ev->kind == EV_COMMAND && ev->imap->word.n == 0;
 	struct record_retrieval record = {
-	    .tag = ev->imap->tag,
+	    .tag = alone ? SPAN_NONE : ev->imap->tag,
 	    .command = name_of(g, ev->imap, name, sizeof(name)),
 	    .user = user,
 	    .status = status,
