@@ -14,8 +14,10 @@
  * another one has.
  *
  * Bounds: DATA_HOLES holes in all, DATA_HOLES_EACH of one process; behind that the oldest goes
- * (F-049). Whose time is over counts no longer when the next one is asked for. Some 200 octets each. Nothing here waits but for the kernel's answer, some 5 us an
- * element, and some 3 us for each of the 1,024 ports that are tried where they are taken; what a process leaves behind is forgotten DATA_HOLES_AT_ONCE at a time.
+ * (F-049). One whose time is over no longer counts once the next is asked for. Some 200 octets
+ * each. Nothing here waits but for the kernel's answer, some 5 us an element, and some 3 us for
+ * each of the 1,024 ports that are tried where they are taken; what a process leaves behind is
+ * forgotten DATA_HOLES_AT_ONCE at a time.
  */
 #ifndef POSTERN_DATA_SERVICE_H
 #define POSTERN_DATA_SERVICE_H
@@ -66,7 +68,10 @@ void data_part_handed_over(struct data_part *);
 bool data_part_heed(
     struct data_part *, const struct ipc_message *ask, struct ipc_message *answer, int *fd);
 
-/* How many holes there are, of those whose time is over some, those of processes that are gone counted; for tests and status. */
+/*
+ * How many holes there are, those of processes that are gone and some whose time is over counted;
+ * for tests and status.
+ */
 size_t data_service_holes(const struct data_service *);
 
 #endif

@@ -26,11 +26,12 @@ too_many(const struct pop3_gate *g)
 	return g->bad >= max;
 }
 
-/* A verb that is in no table is named as the client wrote it. */
+/* A verb that is in no table is named as the client wrote it, unless it may be a line of AUTH's. */
 static struct span
-name_of(const struct pop3_detail *d)
+name_of(const struct pop3_gate *g, const struct pop3_detail *d)
 {
-	return d->verb->verb == POP3_UNKNOWN && span_is_ascii(d->word) && d->word.n > 0
+	return d->verb->verb == POP3_UNKNOWN && !g->astray && span_is_ascii(d->word) &&
+		       d->word.n > 0
 		   ? d->word
 		   : span_str(d->verb->name);
 }
@@ -43,7 +44,9 @@ refuse(struct pop3_gate *g, const struct an_event *ev, const struct verdict *v)
 
 	g->done.refused++;
 	board_verdict(&g->relay.seat, v);
-	pop3_record_command(g, name_of(d), "ERR", v);
+	pop3_record_command(g, name_of(g, d), "ERR", v);
+	if (d->verb->verb == POP3_AUTH)
+		g->astray = true;
 	if (is_bad(v))
 		g->bad++;
 	if (ends == NULL && too_many(g))
@@ -72,6 +75,35 @@ set_user(struct pop3_gate *g, struct span user)
 	g->user = pop3_keep(user);
 }
 
+/* As the client names it now; whom it named before may still be the one who logs in. */
+static void
+name_user(struct pop3_gate *g, struct span user)
+{
+	free(g->before);
+	g->before = g->user;
+	g->user = pop3_keep(user);
+}
+
+/* What the server did not take leaves it with the user that it had (Cyrus: a second USER). */
+static void
+user_settled(struct pop3_gate *g, bool ok)
+{
+	if (!ok && g->before != NULL) {
+		free(g->user);
+		g->user = g->before;
+	} else {
+		free(g->before);
+	}
+	g->before = NULL;
+}
+
+void
+pop3_user_answered(struct pop3_gate *g, bool ok)
+{
+	g->naming = false;
+	user_settled(g, ok);
+}
+
 static void
 set_mechanism(struct pop3_gate *g, struct span mechanism)
 {
@@ -96,7 +128,7 @@ begin_sasl(struct pop3_gate *g, struct span args)
 	struct span mechanism = span_word(&args), initial = span_word(&args);
 
 	set_mechanism(g, mechanism);
-	set_user(g, SPAN_NONE);
+	name_user(g, SPAN_NONE);
 	free(g->sasl);
 	g->sasl = calloc(1, sizeof(*g->sasl));
 	if (g->sasl == NULL)
@@ -112,14 +144,15 @@ note_login(struct pop3_gate *g, const struct pop3_detail *d)
 {
 	switch ((int)d->verb->verb) {
 	case POP3_USER:
-		set_user(g, d->args);
+		name_user(g, d->args);
+		g->naming = true;
 		return false;
 	case POP3_PASS:
 		set_mechanism(g, span_str("USER"));
 		return true;
 	case POP3_APOP:
 		set_mechanism(g, span_str("APOP"));
-		set_user(g, apop_user(d->args));
+		name_user(g, apop_user(d->args));
 		return true;
 	case POP3_AUTH:
 		if (d->args.n == 0)
@@ -175,6 +208,7 @@ pop3_login_over(struct pop3_gate *g, const struct an_event *ev)
 	if (!d->ok && !is_mechanism(g))
 		g->mechanism[0] = '\0';
 	g->challenged = false;
+	g->astray = !d->ok && d->verb->verb == POP3_AUTH;
 	g->done.logged_in = d->ok;
 	buf_init(&command, 64);
 	buf_str(&command, d->verb->name);
@@ -184,6 +218,7 @@ pop3_login_over(struct pop3_gate *g, const struct an_event *ev)
 	}
 	pop3_record_command(g, buf_span(&command), d->ok ? "OK" : "ERR", NULL);
 	buf_free(&command);
+	user_settled(g, d->ok);
 }
 
 /* ---- it passes ---- */
@@ -208,6 +243,13 @@ forward(struct pop3_gate *g, const struct an_event *ev)
 	buf_free(&out);
 }
 
+/* Sent together with USER, only the server knows who it is that logs in. */
+static bool
+names_another(enum pop3_verb verb)
+{
+	return verb == POP3_USER || verb == POP3_APOP || verb == POP3_AUTH;
+}
+
 static void
 let_pass(struct pop3_gate *g, const struct an_event *ev)
 {
@@ -216,6 +258,10 @@ let_pass(struct pop3_gate *g, const struct an_event *ev)
 	if (ev->pop3->verb->verb == POP3_STLS && g->behind > 0) {
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_C2S, ev->off, ev->pop3->verb->name);
 		pop3_answer(g, ev->slot, "-ERR Nothing may be sent ahead of TLS", "client_ahead");
+		return;
+	}
+	if (g->naming && names_another(ev->pop3->verb->verb)) {
+		refuse_for(g, ev, "pop3", "syntax", "-ERR Wait for the reply to USER");
 		return;
 	}
 	if (note_login(g, ev->pop3)) {
@@ -238,6 +284,8 @@ pop3_command(struct pop3_gate *g, const struct an_event *ev)
 	struct verdict v;
 
 	g->done.commands++;
+	if (ev->pop3->verb->verb != POP3_UNKNOWN)
+		g->astray = false;
 	if (ev->anomaly != AN_NONE)
 		pop3_anomaly(g, ev->anomaly, AN_C2S, ev->off, NULL);
 	pop3_judge(pop3_policy_of(g), ev, &v);

@@ -50,15 +50,18 @@ struct pop3_gate {
 	struct pop3_message *message; /* NULL: none is coming in */
 	struct sasl *sasl;	      /* while AUTH goes on */
 	char *user;		      /* as the client named it; NULL: it did not */
-	struct record_pop3 done;      /* its texts are filled in at the end */
-	uint64_t asked, acted; /* env->now(): the server's turn began; the last whole event */
-	uint64_t greeted;      /* when the server's greeting came */
-	size_t behind;	       /* octets that came with the event, and belong to later ones */
-	unsigned fetching;     /* RETR and TOP at the server, or coming in */
-	unsigned bad;	       /* commands that made no sense */
+	char *before; /* while USER, APOP or AUTH is at the server: whom an earlier USER named */
+	struct record_pop3 done; /* its texts are filled in at the end */
+	uint64_t asked, acted;	 /* env->now(): the server's turn began; the last whole event */
+	uint64_t greeted;	 /* when the server's greeting came */
+	size_t behind;		 /* octets that came with the event, and belong to later ones */
+	unsigned fetching;	 /* RETR and TOP at the server, or coming in */
+	unsigned bad;		 /* commands that made no sense */
 	unsigned anomalies;
+	bool naming;	 /* USER is at the server */
 	bool trying;	 /* a login is at the server */
 	bool challenged; /* and the server went into it */
+	bool astray; /* AUTH failed, and no known command came since: lines may be its secrets */
 	bool client_spoke_tls;
 	char mechanism[SASL_MECHANISM_MAX]; /* of the login; "": none */
 };
@@ -92,6 +95,8 @@ pop3_policy_of(const struct pop3_gate *g)
 void pop3_command(struct pop3_gate *, const struct an_event *);
 /* A line of AUTH. */
 void pop3_secret(struct pop3_gate *, const struct an_event *);
+/* The server has answered USER. */
+void pop3_user_answered(struct pop3_gate *, bool ok);
 /* The server has answered the login that is under way. */
 void pop3_login_over(struct pop3_gate *, const struct an_event *);
 

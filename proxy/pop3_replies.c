@@ -142,6 +142,9 @@ note_reply(struct pop3_gate *g, const struct an_event *ev)
 		if (!d->ok)
 			relay_end(&g->relay, "server_refused", WISH_CLOSE, WISH_CLOSE);
 		break;
+	case POP3_USER:
+		pop3_user_answered(g, d->ok);
+		break;
 	case POP3_STAT:
 		on_stat(g, d);
 		break;

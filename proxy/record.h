@@ -167,7 +167,8 @@ struct record_fetched {
 	bool unseen;	     /* nobody looked into it (mime.inspect = no): no "email" */
 	/*
 	 * NULL: it could not be known. mail_finish() only where all of it came: that is what
-	 * email.status and "state" of its files say.
+	 * email.status and "state" of its files say, unless outcome is "partial" (TOP: finished
+	 * for the verdict, and still a beginning).
 	 */
 	const struct mail *mail;
 	const struct verdict *verdict; /* NULL: nothing was judged */

@@ -342,7 +342,8 @@ static void
 put_file(
     json_t *info, const struct mail *m, const struct mail_part *p, const struct record_about *a)
 {
-	const bool whole = mail_finished(m) && !mail_broken(m), outer = is_outer_file(m, p);
+	const bool whole = mail_finished(m) && !mail_broken(m) && !a->top,
+		   outer = is_outer_file(m, p);
 
 	record_put_text(info, "filename", p->filename);
 	record_put(info, "path", p->path);

@@ -26,6 +26,8 @@ json_t *record_email(const struct mail *mail, size_t octets);
 struct record_about {
 	const struct record_session *session;
 	unsigned tx_id;
+	bool
+	    top; /* only the beginning of the message was asked for: no file is known to be whole */
 	uint64_t start; /* of a file that is a piece: its first octet in the whole */
 	const char *key;
 	json_t *beside; /* NULL: nothing; the caller's */

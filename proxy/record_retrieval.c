@@ -40,17 +40,28 @@ whole_fetch(const struct record_fetched *f)
 	return message;
 }
 
+/* Of a beginning all that came was judged, and still it is no message that came to its end. */
+static json_t *
+email_of(const struct record_fetched *f, bool top)
+{
+	json_t *email = record_email(f->mail, RECORD_EMAIL_MAX);
+
+	if (top && f->mail != NULL && !mail_broken(f->mail))
+		record_put(email, "status", "BODY_STARTED");
+	return email;
+}
+
 void
 record_fetched(const struct record_session *s, const struct record_fetched *f, unsigned tx_id,
     record_sink *sink, void *arg)
 {
-	struct record_about about = {.session = s, .tx_id = tx_id, .key = "message"};
+	const bool top = strcmp(f->outcome, "partial") == 0;
+	struct record_about about = {.session = s, .tx_id = tx_id, .top = top, .key = "message"};
 	json_t *record = record_open(s, "email", tx_id);
 
 	json_object_set_new_nocheck(record, "message", whole_fetch(f));
 	if (!f->unseen)
-		json_object_set_new_nocheck(
-		    record, "email", record_email(f->mail, RECORD_EMAIL_MAX));
+		json_object_set_new_nocheck(record, "email", email_of(f, top));
 	record_upstream(record, s);
 	record_put_verdict(record, f->verdict);
 	record_close(record, sink, arg);

@@ -25,6 +25,7 @@ pop3_destroy(struct relay *r)
 	pop3_free(g->dialogue);
 	free(g->sasl);
 	free(g->user);
+	free(g->before);
 	free(g);
 }
 

@@ -85,7 +85,7 @@ static bool
 is_known(struct span word)
 {
 	static const char *const names[] = {"AUTH-RESP-CODE", "EXPIRE", "IMPLEMENTATION",
-	    "LOGIN-DELAY", "PIPELINING", "RESP-CODES", "SASL", "SASL-IR"};
+	    "LOGIN-DELAY", "PIPELINING", "RESP-CODES", "SASL-IR"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (span_ieq(word, span_str(names[i])))
@@ -98,6 +98,8 @@ pop3_capability_passes(const struct retrieval_policy *policy, struct span capabi
 {
 	struct span rest = capability, word = span_word(&rest);
 
+	if (span_ieq(word, span_str("SASL"))) /* of AUTH it says which mechanisms */
+		word = span_str("AUTH");
 	if (is_known(word))
 		return true;
 	return refusal_of(policy, pop3_verb_find(word), word, SPAN_NONE) == NULL;

@@ -111,7 +111,8 @@ pop3_new(const struct pop3_limits *limits)
 		return NULL;
 	s->limits = with_defaults(limits);
 	line_init(&s->line, larger(s->limits.auth_line, s->limits.line));
-	line_init(&s->answer, larger(s->limits.reply_line, s->limits.list_line));
+	line_init(&s->answer,
+	    larger(s->limits.auth_line, larger(s->limits.reply_line, s->limits.list_line)));
 	s->detail.verb = pop3_verb_row(POP3_NONE);
 	push(s);
 	return s;
@@ -568,11 +569,20 @@ take_answer(struct pop3 *s, size_t limit, const uint8_t *p, size_t n, size_t *us
 	return odd == AN_NONE ? AN_EVENT : bad_answer(s, ev, odd);
 }
 
+/* A challenge may be as long as what it is answered with (RFC 5034 s4). */
+static size_t
+reply_limit(struct pop3 *s)
+{
+	return s->count > 0 && slot_at(s, 0)->verb == POP3_AUTH
+		   ? larger(s->limits.auth_line, s->limits.reply_line)
+		   : s->limits.reply_line;
+}
+
 static enum an_status
 feed_reply(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an_event *ev)
 {
 	struct span line;
-	enum an_status status = take_answer(s, s->limits.reply_line, p, n, used, &line, ev);
+	enum an_status status = take_answer(s, reply_limit(s), p, n, used, &line, ev);
 
 	if (status != AN_EVENT || s->deaf[AN_S2C])
 		return status;

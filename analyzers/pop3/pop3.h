@@ -32,7 +32,8 @@ struct pop3_limits {
 	size_t line;	   /* command line; default 512, at least 255 (RFC 2449 s4) */
 	size_t endless;	   /* a line that has not ended by then; default 8192 */
 	size_t auth_line;  /* AUTH and the lines that follow it; default 12288 (RFC 5034 s4) */
-	size_t reply_line; /* the first line of a reply; default 2048, at least 512 */
+	size_t reply_line; /* the first line of a reply; default 2048, at least 512. To AUTH, and
+			    * the challenges before it, auth_line where that is more */
 	size_t list_line;  /* of LIST, UIDL, CAPA; default 2048 */
 	size_t body_line;  /* longer ones are an anomaly; default 1000 */
 };

@@ -62,7 +62,6 @@ static const char *
 agree(struct client *c, struct sockaddr_in *to)
 {
 	const char *reply;
-	unsigned port;
 	char line[80], ip[INET_ADDRSTRLEN];
 
 	if (active) {
@@ -71,10 +70,11 @@ agree(struct client *c, struct sockaddr_in *to)
 		return say(c, line, "200") == NULL ? "EPRT" : NULL;
 	}
 	reply = say(c, "EPSV\r\n", "229");
-	if (reply == NULL || sscanf(reply, "%*[^(](|||%u|)", &port) != 1)
+	reply = reply == NULL ? NULL : strstr(reply, "(|||");
+	if (reply == NULL)
 		return "EPSV";
 	*to = server;
-	to->sin_port = htons((uint16_t)port);
+	to->sin_port = htons((uint16_t)strtoul(reply + 4, NULL, 10));
 	return NULL;
 }
 

@@ -51,20 +51,38 @@ transfer(struct serving *s, bool sends, const char *name)
 	return wire_say(s->control, whole ? "226 Done.\r\n" : "426 Broken.\r\n");
 }
 
+/* The next number of a text, and *text is behind it; 0: there is none. */
+static unsigned
+number(const char **text)
+{
+	char *end;
+	unsigned long n;
+
+	while (**text != '\0' && (**text < '0' || **text > '9'))
+		(*text)++;
+	n = strtoul(*text, &end, 10);
+	*text = end;
+	return (unsigned)n;
+}
+
 /* EPRT |1|192.0.2.1|1024| and PORT 192,0,2,1,4,0 */
 static bool
 take_address(struct serving *s, const char *args)
 {
-	unsigned a, b, c, d, p, q;
-	char text[INET_ADDRSTRLEN];
+	const bool extended = args[0] == '|';
+	uint8_t ip[4];
+	unsigned port;
 
+	if (extended)
+		args += 3;
+	for (size_t i = 0; i < sizeof(ip); i++)
+		ip[i] = (uint8_t)number(&args);
+	port = number(&args);
+	if (!extended)
+		port = port * 256 + number(&args);
 	s->to_client = true;
-	if (sscanf(args, "%u,%u,%u,%u,%u,%u", &a, &b, &c, &d, &p, &q) == 6)
-		snprintf(text, sizeof(text), "%u.%u.%u.%u", a, b, c, d), p = p * 256 + q;
-	else if (sscanf(args, "|1|%15[0-9.]|%u|", text, &p) != 2)
-		return wire_say(s->control, "501 What?\r\n");
-	s->active = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)p)};
-	inet_pton(AF_INET, text, &s->active.sin_addr);
+	s->active = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	memcpy(&s->active.sin_addr, ip, sizeof(ip));
 	return wire_say(s->control, "200 Fine.\r\n");
 }
 
