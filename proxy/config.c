@@ -124,12 +124,24 @@ names_inside(const struct reading *r)
 		   config_setting_find(SECTION_ROOT, span_str("inside"), &i)) > 0;
 }
 
+/* Somebody sends mail through this gateway. */
+static bool
+serves_mail(const struct config *c)
+{
+	bool any = c->mode != INTERCEPT_OFF;
+
+	for (size_t i = 0; i < c->n_forwards; i++)
+		any = any || c->forwards[i].protocol == PROTOCOL_SMTP;
+	return any;
+}
+
 static void
 check_inside(struct reading *r)
 {
 	unsigned line = setting_line(r, SECTION_ROOT, "inside");
 
-	if (r->config->policy->relay.check == CHECK_OFF || names_inside(r))
+	if (r->config->policy->relay.check == CHECK_OFF || names_inside(r) ||
+	    !serves_mail(r->config))
 		return;
 	if (line == 0)
 		line = setting_line(r, SECTION_RELAY, "check");

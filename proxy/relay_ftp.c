@@ -134,7 +134,11 @@ may_interrupt(const struct ftp_gate *g, struct span in)
 static bool
 hears_client(struct ftp_gate *g, struct span in)
 {
-	if (ftp_state(g->dialogue) == FTP_ST_OPAQUE || !is_busy(g))
+	if (ftp_state(g->dialogue) == FTP_ST_OPAQUE)
+		return true;
+	if (channel_full(&g->relay.client))
+		return false; /* it reads none of its answers: they would pile up */
+	if (!is_busy(g))
 		return true;
 	count_waiting_lines(g, in);
 	if (may_interrupt(g, in))

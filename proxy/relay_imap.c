@@ -117,6 +117,18 @@ static void (*const handlers[AN_KINDS])(struct imap_gate *, const struct an_even
     [EV_ANOMALY] = on_nonsense,
 };
 
+/*
+ * A client that reads none of its answers is asked for no further command: they would pile up. One
+ * that is in the middle of a command is heard: it may read only when it has said all of it.
+ */
+static bool
+hears_client(const struct imap_gate *g)
+{
+	const struct relay *r = &g->relay;
+
+	return r->opaque || !channel_full(&r->client) || imap_client_owes(g->dialogue);
+}
+
 static bool
 imap_step(struct relay *r, enum an_dir dir)
 {
@@ -127,6 +139,8 @@ imap_step(struct relay *r, enum an_dir dir)
 	size_t used;
 
 	if (g->dialogue == NULL && !begin(g))
+		return false;
+	if (dir == AN_C2S && !hears_client(g))
 		return false;
 	switch (imap_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
 	case AN_EVENT:

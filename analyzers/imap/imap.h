@@ -16,11 +16,12 @@
  *	EV_BODY		octets of a message: APPEND's, MULTIAPPEND's, REPLACE's, CATENATE's TEXT
  *	EV_BODY_END	the message is complete (no octets); what follows is text of the command
  *	EV_COMMAND_MORE	text behind a literal, with CR LF; detail.last: the command is complete.
- *With a fault: the server has the beginning already, only the session's end helps EV_SECRET	a
- *SASL response line; IDLE's DONE is EV_COMMAND_MORE with last Where a synchronising literal is
- *refused (a tagged NO or BAD instead of "+"), the client's next octets are a new command: until the
- *server (or the caller, imap_answered()) has said which, AN_WAIT. A command with a tag that is none
- *(IMAP_BAD_TAG) waits for no reply.
+ *With a fault: the server has the beginning already, only the end of the session helps EV_SECRET
+ *a SASL response line; IDLE's DONE is EV_COMMAND_MORE with last
+ *
+ * Where a synchronising literal is refused (a tagged NO or BAD instead of "+"), the client's next
+ * octets are a new command: until the server (or the caller, imap_answered()) has said which,
+ * AN_WAIT. A command with a tag that is none (IMAP_BAD_TAG) waits for no reply.
  *
  * A response (server):
  *	EV_CONTINUE	"+ ..." whole line
@@ -39,8 +40,7 @@
  *	EV_TEXT		pieces of whatever else: long lists, search results, literals in LIST, rest
  *			of an item's value, ...; detail.last: of the response or value
  *	EV_ANOMALY	no sense can be made of the stream, or two clients could read it in two
- *			ways (no octets): the session has to end; nothing more comes of this
- *direction
+ *			ways (no octets): the session has to end, nothing more comes this way
  */
 #ifndef POSTERN_IMAP_H
 #define POSTERN_IMAP_H

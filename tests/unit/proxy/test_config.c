@@ -829,6 +829,17 @@ test_forwards(void **state)
 	config_free(c);
 }
 
+/* Who is inside is of no matter where nobody sends mail. */
+static void
+test_inside_is_for_mail(void **state)
+{
+	struct config *c = must_read("forward f { listen = '127.0.0.1:2121' to = '192.0.2.1:21' "
+				     "protocol = ftp }");
+
+	(void)state;
+	config_free(c);
+}
+
 /* Forward sections without an intercept section: nothing is to be intercepted. */
 static void
 test_mode(void **state)
@@ -1154,6 +1165,7 @@ main(void)
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_forwards),
+	    cmocka_unit_test(test_inside_is_for_mail),
 	    cmocka_unit_test(test_forwards_beside_interception),
 	    cmocka_unit_test(test_mode),
 	    cmocka_unit_test(test_endpoints),
