@@ -19,7 +19,7 @@ DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppchec
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
-DEPS_BENCH := libgmime-3.0-dev openssl
+DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -58,7 +58,8 @@ SRC_UNIT      := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c
 SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
-	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c)
+	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
+	tests/vectors/fake_data.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -135,11 +136,16 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
 
-# What parses messages must survive that memory runs out.
+# What parses messages and FTP must survive that memory runs out.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-UNITS_MIME := $(filter $(BUILD)/unit/analyzers/mime/%,$(UNITS))
-$(UNITS_MIME): $(BUILD)/obj/tests/unit/alloc.o
-$(UNITS_MIME): LDFLAGS += $(ALLOC_WRAP)
+UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/%),$(UNITS))
+$(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
+$(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
+
+# What hardly ever fails is made to fail.
+$(BUILD)/unit/proxy/test_data_service: LDFLAGS += -Wl,--wrap=bind,--wrap=listen
+$(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_table_alloc,--wrap=nftnl_chain_alloc
+$(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_rule_alloc,--wrap=nftnl_set_alloc
 
 # What the tests in namespaces drive beside the gateway.
 HELPERS := $(patsubst tests/net/%.c,$(BUILD)/net/%,$(SRC_NET))
@@ -162,8 +168,10 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
-# the gate is a room further right than the parsers
+# the gates are a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_ftp_gate $(BUILD)/fuzzer/fuzz_ftp_gate: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_imap_gate $(BUILD)/fuzzer/fuzz_imap_gate: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
 
 ## bench-decoders: MB/s of the transfer decoders, beside SHA-256
@@ -175,10 +183,22 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS))
 
-## bench: MB/s beside what others do (W=mime: messages, against GMime 3 and SHA-256 alone)
-.PHONY: bench bench-mime
-W ?= mime
+## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
+## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=pop3, W=imap: messages
+## and idle sessions, against these and nginx; ROUNDS=5, IDLE=3000)
+.PHONY: bench bench-mime bench-ftp bench-pop3 bench-imap
+W ?= mime ftp pop3 imap
+IDLE ?= 3000
+ROUNDS ?= 5
 bench: $(addprefix bench-,$(W))
+bench-ftp: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
+	$(PYTHON) -B tests/bench/bench_ftp.py --rounds $(ROUNDS) $(BUILD)
+$(BUILD)/bench/ftp_load $(BUILD)/bench/ftp_sink: $(BUILD)/obj/tests/bench/ftp_wire.o
+bench-pop3 bench-imap: bench-%: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay box_load box_sink)
+	$(PYTHON) -B tests/bench/bench_box.py --rounds $(ROUNDS) --idle $(IDLE) $(BUILD) $*
+$(BUILD)/bench/box_load $(BUILD)/bench/box_sink: $(BUILD)/obj/tests/bench/box_wire.o $(BUILD)/obj/tests/bench/ftp_wire.o
 bench-mime: deps-bench
 	+@$(PARALLEL) $(BUILD)/bench/bench_mime $(BUILD)/bench/gmime
 	$(PYTHON) tests/bench/bench.py $(BUILD) mime
@@ -192,7 +212,7 @@ $(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
 .PHONY: vectors
 vectors: $(BUILD)/vectors
-$(BUILD)/vectors: $(BUILD)/obj/tests/vectors/run.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+$(BUILD)/vectors: $(BUILD)/obj/tests/vectors/run.o $(BUILD)/obj/tests/vectors/fake_data.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 
@@ -208,9 +228,9 @@ test: deps-test deps-lab
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
 	    --pytest tests/mime --pytest tests/packaging
 
-## test-cases: CASES=folder with captures, attacks and dialogues that others made
+## test-cases: CASES=folder with captures, attacks, messages and dialogues that others made
 .PHONY: test-cases
-test-cases: deps-test
+test-cases: deps-test deps-lab
 	@test -d "$(CASES)" || { echo "make test-cases CASES=folder: '$(CASES)' is no folder" >&2; exit 2; }
 	+@$(PARALLEL) all replays
 	+@$(PARALLEL) SAN=1 all replays

@@ -30,21 +30,34 @@ original_destination(int fd, struct sockaddr_storage *sa)
 	return getsockopt(fd, IPPROTO_IP, SO_ORIGINAL_DST, sa, &n) == 0;
 }
 
-struct endpoint
-arrival_destination(int fd, const struct arrival *a)
+/* Where the kernel remembers no connection, none was translated. */
+static struct endpoint
+destination(int fd, bool original)
 {
 	struct sockaddr_storage sa = {0};
 
-	if (a->mode != INTERCEPT_REDIRECT || !original_destination(fd, &sa))
+	if (!original || !original_destination(fd, &sa))
 		getsockname(fd, (struct sockaddr *)&sa, &(socklen_t){sizeof(sa)});
 	return address_endpoint((const struct sockaddr *)&sa);
 }
 
-bool
-arrival_is_loop(const struct config *c, const struct endpoint *destination)
+struct endpoint
+arrival_destination(int fd, const struct arrival *a)
 {
-	return destination->port >= c->intercept.listen_from &&
-	       destination->port < c->intercept.listen_from + INTERCEPT_LISTEN_PORTS;
+	return destination(fd, a->mode == INTERCEPT_REDIRECT);
+}
+
+struct endpoint
+arrival_asked(int fd, const struct arrival *a)
+{
+	return destination(fd, a->forward == NULL && a->mode != INTERCEPT_OFF);
+}
+
+bool
+arrival_is_loop(const struct config *c, const struct endpoint *wanted)
+{
+	return wanted->port >= c->intercept.listen_from &&
+	       wanted->port < c->intercept.listen_from + INTERCEPT_LISTEN_PORTS;
 }
 
 /* The interface that a control message names, or 0. */

@@ -22,11 +22,18 @@ struct arrival {
 struct endpoint arrival_destination(int fd, const struct arrival *);
 
 /*
+ * The same as the client sees it: in tproxy mode somebody else on this host may have translated
+ * the destination ahead of the gateway (DNAT). What the client is told, and where it is called
+ * from, has to be this.
+ */
+struct endpoint arrival_asked(int fd, const struct arrival *);
+
+/*
  * The client wanted to go to a port that the gateway itself listens on, and that is never taken
  * off the wire (config checks that): it connected to the listener, and the connect to its
  * destination would come back here.
  */
-bool arrival_is_loop(const struct config *, const struct endpoint *destination);
+bool arrival_is_loop(const struct config *, const struct endpoint *wanted);
 
 /*
  * True: the client that was accepted on fd arrived on one of these interfaces (NULL-terminated

@@ -25,6 +25,15 @@ workers(const struct config *c)
 	return cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
 }
 
+static bool
+serves_ftp(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (c->forwards[i].protocol == PROTOCOL_FTP)
+			return true;
+	return c->mode != INTERCEPT_OFF && c->ftp.n_ports > 0;
+}
+
 void
 budget_compute(const struct config *c, struct budget *out)
 {
@@ -32,10 +41,14 @@ budget_compute(const struct config *c, struct budget *out)
 
 	*out = (struct budget){
 	    .workers = workers(c), .limit = descriptor_limit(), .reserved = BUDGET_RESERVED};
+	if (serves_ftp(c))
+		out->reserved += BUDGET_DATA;
 	if (c->mode != INTERCEPT_OFF)
 		out->reserved += FAMILIES * BUDGET_STOCK;
-	if (out->limit > out->reserved + BUDGET_SOCKETS_PER_SESSION)
-		fit = (out->limit - out->reserved) / BUDGET_SOCKETS_PER_SESSION;
+	if (out->limit > out->reserved)
+		out->left = out->limit - out->reserved;
+	if (out->left > BUDGET_PER_SESSION)
+		fit = out->left / BUDGET_PER_SESSION;
 	if (fit > 1000000)
 		fit = 1000000;
 	out->by_config = c->limits.sessions != 0 && c->limits.sessions < fit;

@@ -213,6 +213,18 @@ channel_pass(struct channel *c, struct channel *from, struct span s)
 	count(c, s.n);
 }
 
+void
+channel_urgent(struct channel *c)
+{
+	c->urgent = c->released;
+}
+
+size_t
+channel_urgent_at(const struct channel *c)
+{
+	return c->urgent > c->sent ? (size_t)(c->urgent - c->sent) : 0;
+}
+
 bool
 channel_full(const struct channel *c)
 {

@@ -39,6 +39,7 @@ struct channel {
 	size_t queued; /* octets in the queue */
 
 	uint64_t received, parsed, released, sent; /* octets since the start */
+	uint64_t urgent; /* of released, up to and with the urgent octet; 0: none */
 };
 
 void channel_init(struct channel *);
@@ -63,6 +64,14 @@ void channel_discard(struct channel *);
  */
 void channel_put(struct channel *, struct span);
 void channel_pass(struct channel *, struct channel *from, struct span);
+
+/*
+ * The last octet queued so far is urgent: the socket's owner sends it with MSG_OOB (TELNET Synch,
+ * RFC 854). One at a time; a later one takes its place.
+ */
+void channel_urgent(struct channel *);
+/* Octets of the queue up to and with the urgent one; 0: none of them is. */
+size_t channel_urgent_at(const struct channel *);
 
 /* The queue has as much as it should have. */
 bool channel_full(const struct channel *);

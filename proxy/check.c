@@ -8,23 +8,35 @@
 #include "address.h"
 #include "budget.h"
 #include "channel.h"
+#include "check_ftp.h"
+#include "check_retrieval.h"
 #include "cli.h"
 #include "config_text.h"
 #include "interception.h"
 #include "interception_advice.h"
-#include "relay.h"
 #include "sandbox.h"
+
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
 
 /*
  * Octets of one session at most, whatever its peers send: per channel two blocks of input, the
  * queue and what one event adds to it (a reply at most), and in the dialogue a line and a reply.
  */
 static size_t
-session_octets(const struct smtp_limits *l)
+session_octets(const struct config *c)
 {
-	size_t line = l->auth_line > l->line ? l->auth_line : l->line;
+	const struct smtp_limits *smtp = &c->smtp.dialogue;
+	const struct pop3_limits *pop3 = &c->pop3.dialogue;
+	const struct imap_limits *imap = &c->imap.dialogue;
+	size_t mail = 2 * smtp->reply + larger(smtp->auth_line, smtp->line),
+	       files = 2 * c->ftp.dialogue.reply + c->ftp.dialogue.line,
+	       box = larger(2 * larger(pop3->auth_line, pop3->line), 2 * imap->line);
 
-	return 2 * (size_t)CHANNEL_MEMORY_MAX + 2 * l->reply + line;
+	return 2 * (size_t)CHANNEL_MEMORY_MAX + larger(larger(mail, files), box);
 }
 
 static void
@@ -47,7 +59,7 @@ print_processes(const struct config *c)
 static void
 print_memory(const struct config *c, const struct budget *budget)
 {
-	size_t each = session_octets(&c->smtp.dialogue);
+	size_t each = session_octets(c);
 
 	printf("# Memory: a session in full flow holds at most %zu KiB, whatever is sent; all of "
 	       "them at once %zu MiB.\n#   One that waits for its peers holds no buffer.\n",
@@ -70,8 +82,8 @@ print_sessions(const struct config *c)
 	else
 		printf(
 		    "which is what a limit of %lu open files has room for,\n#   %u of them being "
-		    "kept for everything else.\n",
-		    budget.limit, budget.reserved);
+		    "kept for everything else. A session of FTP may need as many as %d others.\n",
+		    budget.limit, budget.reserved, BUDGET_PER_FTP_SESSION / BUDGET_PER_SESSION);
 	print_memory(c, &budget);
 }
 
@@ -94,9 +106,7 @@ print_caught(const struct config *c)
 			continue;
 		printf("#   %s, port%s ", protocol_name((enum protocol)p), n == 1 ? "" : "s");
 		print_ports(ports, n);
-		puts(relay_ops_of((enum protocol)p) != NULL
-			 ? ": taken off the wire."
-			 : ": passes by untouched; this version does not speak it.");
+		puts(": taken off the wire.");
 	}
 	puts("#   Every other port passes by untouched.");
 }
@@ -146,12 +156,13 @@ proxy_words(const struct forward *f)
 	return words[f->send_proxy];
 }
 
-/* A server that has to take the gateway for the client. */
+/* A mail server that has to take the gateway for the client. */
 static bool
 hides_clients(const struct config *c)
 {
 	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].send_proxy == SEND_PROXY_NO)
+		if (c->forwards[i].protocol == PROTOCOL_SMTP &&
+		    c->forwards[i].send_proxy == SEND_PROXY_NO)
 			return true;
 	return c->mode == INTERCEPT_REDIRECT;
 }
@@ -215,7 +226,7 @@ static const char *const content_words[CONTENT_RULES] = {
     [CONTENT_MISMATCH] = "files that are not what they say",
     [CONTENT_BOMB] = "archives that unpack to far more than they are",
     [CONTENT_ENCRYPTED] = "encrypted archives",
-    [CONTENT_PARTIAL] = "pieces of a message (message/partial)",
+    [CONTENT_PARTIAL] = "pieces of a whole (message/partial, a resumed transfer)",
     [CONTENT_SIZE] = "parts that are too large",
     [CONTENT_AMBIGUOUS] = "messages that mail programs read in different ways",
     [CONTENT_INCOMPLETE] = "messages with more than can be looked at",
@@ -312,6 +323,8 @@ print_all(const struct config *c)
 	interception_advice(c, print_advice, NULL);
 	print_forwards(c);
 	print_checks(c);
+	check_print_ftp(c, stdout);
+	check_print_retrieval(c, stdout);
 	print_processes(c);
 	print_sessions(c);
 	putchar('\n');

@@ -45,6 +45,24 @@ flow_octets(const struct endpoint *a, const struct endpoint *b, uint8_t out[2 + 
 	return n;
 }
 
+/* Several of them a record: what finds the algorithm is done once in a process. */
+static bool
+sha1_of(const uint8_t *p, size_t n, uint8_t out[EVP_MAX_MD_SIZE])
+{
+	static EVP_MD_CTX *context;
+
+	if (context == NULL) {
+		context = EVP_MD_CTX_new();
+		if (context == NULL || EVP_DigestInit_ex(context, EVP_sha1(), NULL) != 1) {
+			EVP_MD_CTX_free(context);
+			context = NULL;
+			return false;
+		}
+	}
+	return EVP_DigestInit_ex(context, NULL, NULL) == 1 &&
+	       EVP_DigestUpdate(context, p, n) == 1 && EVP_DigestFinal_ex(context, out, NULL) == 1;
+}
+
 void
 community_id(const struct endpoint *a, const struct endpoint *b, char out[COMMUNITY_ID_MAX])
 {
@@ -55,7 +73,7 @@ community_id(const struct endpoint *a, const struct endpoint *b, char out[COMMUN
 	if (a->ip.family != b->ip.family || a->ip.family == IP_NONE)
 		return;
 	n = flow_octets(a, b, in);
-	if (EVP_Digest(in, n, digest, NULL, EVP_sha1(), NULL) != 1)
+	if (!sha1_of(in, n, digest))
 		return;
 	memcpy(out, "1:", 2);
 	EVP_EncodeBlock((unsigned char *)out + 2, digest, SHA1_OCTETS);

@@ -11,7 +11,7 @@
 #include "config_tree.h"
 #include "config_value.h"
 #include "digest_list.h"
-#include "relay.h"
+#include "log_file.h"
 
 /* A configuration while it is read. */
 struct reading {
@@ -124,12 +124,24 @@ names_inside(const struct reading *r)
 		   config_setting_find(SECTION_ROOT, span_str("inside"), &i)) > 0;
 }
 
+/* Somebody sends mail through this gateway. */
+static bool
+serves_mail(const struct config *c)
+{
+	bool any = c->mode != INTERCEPT_OFF;
+
+	for (size_t i = 0; i < c->n_forwards; i++)
+		any = any || c->forwards[i].protocol == PROTOCOL_SMTP;
+	return any;
+}
+
 static void
 check_inside(struct reading *r)
 {
 	unsigned line = setting_line(r, SECTION_ROOT, "inside");
 
-	if (r->config->policy->relay.check == CHECK_OFF || names_inside(r))
+	if (r->config->policy->relay.check == CHECK_OFF || names_inside(r) ||
+	    !serves_mail(r->config))
 		return;
 	if (line == 0)
 		line = setting_line(r, SECTION_RELAY, "check");
@@ -141,15 +153,22 @@ check_inside(struct reading *r)
 static void
 check_reply_size(struct reading *r)
 {
-	const struct smtp_limits *l = &r->config->smtp.dialogue;
-	unsigned line = setting_line(r, SECTION_SMTP, "reply_line");
+	const struct config *c = r->config;
+	const struct {
+		enum config_section section;
+		size_t line, all;
+	} rows[] = {{SECTION_SMTP, c->smtp.dialogue.reply_line, c->smtp.dialogue.reply},
+	    {SECTION_FTP, c->ftp.dialogue.reply_line, c->ftp.dialogue.reply}};
 
-	if (l->reply < l->reply_line)
-		faults_add(&r->faults, line,
-		    "smtp.reply_line: %zu is more than smtp.reply_size, %zu, which bounds all "
-		    "lines "
-		    "of a reply",
-		    l->reply_line, l->reply);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *name = config_section(rows[i].section)->name;
+
+		if (rows[i].all < rows[i].line)
+			faults_add(&r->faults, setting_line(r, rows[i].section, "reply_line"),
+			    "%s.reply_line: %zu is more than %s.reply_size, %zu, which bounds all "
+			    "lines of a reply",
+			    name, rows[i].line, name, rows[i].all);
+	}
 }
 
 /* Whoever switches it on and leaves it blind would think that it looks. */
@@ -202,7 +221,6 @@ same_endpoint(const struct sockaddr_storage *a, const struct sockaddr_storage *b
 	return a->ss_family != AF_UNSPEC && memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Every protocol that this version takes off the wire is one that it speaks. */
 static bool
 is_taken(const struct config *c, unsigned port)
 {
@@ -210,7 +228,7 @@ is_taken(const struct config *c, unsigned port)
 		size_t n;
 		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
 
-		for (size_t k = 0; relay_ops_of((enum protocol)p) != NULL && k < n; k++)
+		for (size_t k = 0; k < n; k++)
 			if (ports[k] == port)
 				return true;
 	}
@@ -314,6 +332,139 @@ check_listen_from(struct reading *r)
 	}
 }
 
+/* ---- FTP ---- */
+
+/* The setting that stands in the file, of two that must fit together; else 1. */
+static unsigned
+line_of_either(
+    const struct reading *r, enum config_section section, const char *one, const char *other)
+{
+	unsigned line = setting_line(r, section, one);
+
+	if (line == 0)
+		line = setting_line(r, section, other);
+	return line != 0 ? line : 1;
+}
+
+static void
+clash(struct reading *r, unsigned port, const char *what)
+{
+	const struct ftp_config *f = &r->config->ftp;
+
+	faults_add(&r->faults, line_of_either(r, SECTION_FTP, "data_ports_from", "data_ports_to"),
+	    "ftp.data_ports_from: port %u is one of %u to %u, and %s", port, f->data_ports_from,
+	    f->data_ports_to, what);
+}
+
+static bool
+is_data_port(const struct config *c, unsigned port)
+{
+	return port >= c->ftp.data_ports_from && port <= c->ftp.data_ports_to;
+}
+
+/* What comes for the gateway itself at a port that is taken is a loop, and reset. */
+static void
+check_data_ports_taken(struct reading *r)
+{
+	const struct config *c = r->config;
+
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n;
+		const unsigned *ports = config_ports(c, (enum protocol)p, &n);
+
+		for (size_t k = 0; k < n; k++)
+			if (is_data_port(c, ports[k]))
+				clash(r, ports[k],
+				    "sessions that begin there are taken off the wire");
+	}
+}
+
+/* Somebody gets data connections at an address of the gateway's own. */
+static bool
+has_data_ports(const struct config *c)
+{
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (c->forwards[i].protocol == PROTOCOL_FTP)
+			return true;
+	return c->mode == INTERCEPT_REDIRECT;
+}
+
+/* Each of them must be free for a data connection, and nobody else may listen there. */
+static void
+check_data_ports(struct reading *r)
+{
+	const struct config *c = r->config;
+	unsigned last = c->intercept.listen_from + INTERCEPT_LISTEN_PORTS - 1;
+
+	if (c->ftp.data_ports_from > c->ftp.data_ports_to) {
+		faults_add(&r->faults,
+		    line_of_either(r, SECTION_FTP, "data_ports_from", "data_ports_to"),
+		    "ftp.data_ports_from: %u is more than ftp.data_ports_to, %u",
+		    c->ftp.data_ports_from, c->ftp.data_ports_to);
+		return;
+	}
+	if (c->mode != INTERCEPT_OFF && c->ftp.data_ports_from <= last &&
+	    c->ftp.data_ports_to >= c->intercept.listen_from)
+		clash(r,
+		    c->ftp.data_ports_from > c->intercept.listen_from ? c->ftp.data_ports_from
+								      : c->intercept.listen_from,
+		    "the gateway itself listens there (intercept.listen_from)");
+	if (c->mode != INTERCEPT_OFF && has_data_ports(c))
+		check_data_ports_taken(r);
+	for (size_t i = 0; has_data_ports(c) && i < c->n_forwards; i++) {
+		struct endpoint at =
+		    address_endpoint((const struct sockaddr *)&c->forwards[i].listen);
+
+		if (is_data_port(c, at.port))
+			clash(r, at.port, "a forward section listens there");
+	}
+}
+
+/* Whoever asks for it would think that something is looked at. */
+static void
+check_refused_upload(struct reading *r)
+{
+	const struct ftp_config *f = &r->config->ftp;
+
+	if (f->delete_refused && !f->inspect)
+		faults_add(&r->faults, setting_line(r, SECTION_FTP, "refused_upload"),
+		    "ftp.refused_upload: delete, and with ftp.inspect = no nothing is looked at "
+		    "that "
+		    "could be refused; set one of them otherwise");
+}
+
+/* The same. */
+static void
+check_refused_message(struct reading *r)
+{
+	const struct config *c = r->config;
+
+	if (c->policy->pop3.cut && !c->mime.inspect)
+		faults_add(&r->faults, setting_line(r, SECTION_POP3, "refused_message"),
+		    "pop3.refused_message: cut, and with mime.inspect = no nothing is looked at "
+		    "that could be refused; set one of them otherwise");
+}
+
+/* A file beside the log needs a log that is a file. */
+static void
+check_log_format(struct reading *r)
+{
+	const struct config *c = r->config;
+	const char *slash = c->log == NULL ? NULL : strrchr(c->log, '/');
+	const char *name = slash == NULL ? c->log : slash + 1;
+
+	if (c->log == NULL || !c->xferlog)
+		return;
+	if (strcmp(c->log, "-") == 0 || span_starts(span_str(c->log), span_str("/dev/")))
+		faults_add(&r->faults, setting_line(r, SECTION_ROOT, "log_format"),
+		    "log_format: eve_xferlog writes a file beside the log, and log, \"%.256s\", is "
+		    "no file",
+		    c->log);
+	else if (strcmp(name, LOG_FILE_XFERLOG) == 0)
+		faults_add(&r->faults, setting_line(r, SECTION_ROOT, "log_format"),
+		    "log_format: eve_xferlog writes the file %s, which is log itself", c->log);
+}
+
 /* ---- messages ---- */
 
 static bool
@@ -398,6 +549,10 @@ check_all(struct reading *r)
 	check_reply_size(r);
 	check_client_name(r);
 	check_ports(r);
+	check_data_ports(r);
+	check_refused_upload(r);
+	check_refused_message(r);
+	check_log_format(r);
 	for (size_t i = 0; i < r->config->n_forwards; i++)
 		check_forward(r, i);
 }
@@ -443,7 +598,12 @@ config_free(struct config *c)
 	networks_free(c->intercept.bypass_servers);
 	free(c->smtp.ports);
 	free(c->ftp.ports);
-	config_words_free(c->ftp.deny);
+	if (c->policy != NULL) {
+		config_words_free(c->policy->ftp.deny);
+		config_words_free(c->policy->ftp.deny_replies);
+		config_words_free(c->policy->pop3.deny);
+		config_words_free(c->policy->imap.deny);
+	}
 	free(c->pop3.ports);
 	free(c->imap.ports);
 	config_words_free(c->mime.digests);

@@ -12,7 +12,10 @@
 #include <sys/socket.h>
 
 #include "content.h"
+#include "ftp/ftp.h"
+#include "imap/imap.h"
 #include "policy.h"
+#include "pop3/pop3.h"
 #include "smtp/smtp.h"
 
 #define CONFIG_DEFAULT_PATH	"/etc/postern/postern.conf"
@@ -92,17 +95,53 @@ struct smtp_config {
 	struct smtp_timeouts timeouts;
 };
 
+/* "ftp { timeouts { } }", seconds. */
+struct ftp_timeouts {
+	unsigned greeting;  /* server's 220: 300 */
+	unsigned command;   /* client's next command, no transfer under way: 900 */
+	unsigned reply;	    /* server's reply: 300 */
+	unsigned data_open; /* a data connection, from its announcement: 30 */
+	unsigned data_idle; /* an octet of one, either way: 300 */
+};
+
+/* What is to be said is in policy.ftp. */
 struct ftp_config {
 	unsigned *ports;
 	size_t n_ports;
 	bool server_data_same; /* towards the server what the client chose; else always passive */
-	char **deny;	       /* commands refused with 502, in capitals; NULL-terminated */
+	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
+	bool inspect;	     /* files are looked at; else their octets never come to user space */
+	bool delete_refused; /* an upload that was refused is deleted where the session made it */
+	struct ftp_limits dialogue;
+	unsigned pending; /* command lines that wait behind one: 20; 421 */
+	unsigned errors;  /* 20; 421 */
+	struct ftp_timeouts timeouts;
 };
 
-/* POP3, IMAP. */
-struct retrieval_config {
+/* "pop3 { }", "imap { }", seconds. */
+struct retrieval_timeouts {
+	unsigned greeting; /* server's greeting: 300 */
+	unsigned login;	   /* until the client has logged in: 180 */
+	unsigned command;  /* client's next command: POP3 660 (RFC 1939: at least 600), IMAP 1860
+			      (RFC 9051: 1800) */
+	unsigned idle;	   /* IMAP IDLE, from either side's last octet: 2100 */
+	unsigned reply;	   /* server's reply, or its next octet: 300 */
+};
+
+struct pop3_config {
 	unsigned *ports;
 	size_t n_ports;
+	struct pop3_limits dialogue;
+	unsigned errors; /* 10, 3 of them before login; the session ends */
+	struct retrieval_timeouts timeouts;
+};
+
+struct imap_config {
+	unsigned *ports;
+	size_t n_ports;
+	struct imap_limits dialogue;
+	unsigned errors;
+	struct retrieval_timeouts timeouts;
 };
 
 enum intercept_mode {
@@ -120,7 +159,8 @@ struct intercept_config {
 				 */
 	/*
 	 * The first of INTERCEPT_LISTEN_PORTS local ports: one for each protocol (listen_from +
-	 * enum protocol), from INTERCEPT_DATA_PORT on one for the data connections of each worker.
+	 * enum protocol), from INTERCEPT_DATA_PORT on one for the data connections of each worker
+	 * process: those of two generations, which live side by side during a reload.
 	 */
 	unsigned listen_from;
 	uint32_t mark;	   /* of packets that are taken off their way, under mark_mask */
@@ -132,7 +172,8 @@ struct intercept_config {
 
 #define WORKERS_MAX	       256
 #define INTERCEPT_DATA_PORT    16 /* behind listen_from */
-#define INTERCEPT_LISTEN_PORTS (INTERCEPT_DATA_PORT + WORKERS_MAX)
+#define INTERCEPT_DATA_PORTS   (2 * WORKERS_MAX)
+#define INTERCEPT_LISTEN_PORTS (INTERCEPT_DATA_PORT + INTERCEPT_DATA_PORTS)
 
 /* "rotation { }": of the log file, by the gateway itself; 0: not by this. */
 struct rotation_config {
@@ -168,6 +209,7 @@ struct config {
 	bool audit_required;		 /* while records are lost, new sessions are refused */
 	char *status;			 /* path of the socket of "postern status"; "-": none */
 	struct sockaddr_storage metrics; /* where Prometheus asks; AF_UNSPEC: nowhere */
+	bool xferlog; /* FTP transfers also go to a file "xferlog" beside the log: "log_format" */
 	struct rotation_config rotation;
 	char **inside_devices; /* interfaces behind which "inside" is; empty: by address alone */
 	enum intercept_mode mode;
@@ -177,7 +219,8 @@ struct config {
 	struct limits limits;
 	struct smtp_config smtp;
 	struct ftp_config ftp;
-	struct retrieval_config pop3, imap;
+	struct pop3_config pop3;
+	struct imap_config imap;
 	struct mime_config mime;
 	struct content_policy content;
 	char *content_sha256;  /* path of the list in content.sha256; NULL: none */
@@ -200,15 +243,11 @@ struct config *config_read(const char *path, FILE *err);
  * other file is read: content.sha256 stays empty.
  */
 struct config *config_parse(const char *path, const char *text, size_t n, FILE *err);
-/*
- * There is something to serve, and this version can serve all that was asked for: whoever asks for
- * more is told, and not left with less than he thinks. False: one line on err.
- */
+/* There is something to serve, and config_is_roots_own(). False: one line on err. */
 bool config_can_run(const struct config *, FILE *err);
 /*
  * Whoever can change the file decides what root's firewall does: false, with one line on err, where
- * root asks and others may. That they may read it is no fault: nothing in it is a secret. Part of
- * config_can_run().
+ * root asks and others may. That they may read it is no fault: nothing in it is a secret.
  */
 bool config_is_roots_own(const struct config *, FILE *err);
 void config_free(struct config *); /* NULL is fine */

@@ -16,14 +16,18 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_MIME] = {"mime", SECTION_ROOT, false},
     [SECTION_CONTENT] = {"content", SECTION_ROOT, false},
     [SECTION_FTP] = {"ftp", SECTION_ROOT, false},
+    [SECTION_FTP_TIMEOUTS] = {"timeouts", SECTION_FTP, false},
     [SECTION_POP3] = {"pop3", SECTION_ROOT, false},
+    [SECTION_POP3_TIMEOUTS] = {"timeouts", SECTION_POP3, false},
     [SECTION_IMAP] = {"imap", SECTION_ROOT, false},
+    [SECTION_IMAP_TIMEOUTS] = {"timeouts", SECTION_IMAP, false},
 };
 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
 static const struct choice check_words[] = {
     {"enforce", CHECK_ENFORCE}, {"report", CHECK_REPORT}, {"off", CHECK_OFF}, {NULL, 0}};
 static const struct choice pass_refuse[] = {{"pass", false}, {"refuse", true}, {NULL, 0}};
+static const struct choice refuse_pass[] = {{"refuse", false}, {"pass", true}, {NULL, 0}};
 static const struct choice missing_codes[] = {{"451", false}, {"550", true}, {NULL, 0}};
 static const struct choice reverse_words[] = {{"none", REVERSE_NONE}, {"exists", REVERSE_EXISTS},
     {"confirmed", REVERSE_CONFIRMED}, {NULL, 0}};
@@ -44,6 +48,10 @@ static const struct choice proxy_words[] = {
     {"no", SEND_PROXY_NO}, {"v1", SEND_PROXY_V1}, {"v2", SEND_PROXY_V2}, {NULL, 0}};
 static const struct choice type_words[] = {
     {"own", TYPES_OWN}, {"system", TYPES_SYSTEM}, {"no", TYPES_NO}, {NULL, 0}};
+static const struct choice log_formats[] = {{"eve", false}, {"eve_xferlog", true}, {NULL, 0}};
+static const struct choice keep_delete[] = {{"keep", false}, {"delete", true}, {NULL, 0}};
+static const struct choice report_cut[] = {{"report", false}, {"cut", true}, {NULL, 0}};
+static const struct choice pass_hide[] = {{"pass", false}, {"hide", true}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
 
 /* Where a value goes. */
@@ -77,6 +85,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_ROOT, "resolvers"), LIST(SETTING_RESOLVERS, ""), CONFIG(resolvers)},
     {ROW(SECTION_ROOT, "drain"), NUMBER("10", 0, 86400), CONFIG(drain)},
     {ROW(SECTION_ROOT, "audit"), CHOICE("best_effort", audit_words), CONFIG(audit_required)},
+    {ROW(SECTION_ROOT, "log_format"), CHOICE("eve", log_formats), CONFIG(xferlog)},
     {ROW(SECTION_ROOT, "status"), TEXT("/run/postern/status.sock"), CONFIG(status)},
     {ROW(SECTION_ROOT, "metrics"), LIST(SETTING_ENDPOINT, ""), OR_ZERO, CONFIG(metrics)},
 
@@ -249,9 +258,75 @@ static const struct setting settings[] = {
 
     {ROW(SECTION_FTP, "ports"), LIST(SETTING_PORTS, "21"), PORTS(ftp)},
     {ROW(SECTION_FTP, "server_data"), CHOICE("passive", server_data), CONFIG(ftp.server_data_same)},
-    {ROW(SECTION_FTP, "deny"), LIST(SETTING_COMMANDS, ""), CONFIG(ftp.deny)},
+    {ROW(SECTION_FTP, "starttls"), CHOICE("auto", starttls_words), POLICY(ftp.starttls)},
+    {ROW(SECTION_FTP, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(ftp.deny)},
+    {ROW(SECTION_FTP, "deny_replies"), LIST(SETTING_REPLIES, ""), POLICY(ftp.deny_replies)},
+    {ROW(SECTION_FTP, "read_only"), CHOICE("no", yes_no), POLICY(ftp.read_only)},
+    {ROW(SECTION_FTP, "unknown"), CHOICE("refuse", pass_refuse), POLICY(ftp.refuse_unknown)},
+    {ROW(SECTION_FTP, "modes"), CHOICE("refuse", refuse_pass), POLICY(ftp.pass_modes)},
+    {ROW(SECTION_FTP, "resume"), CHOICE("pass", pass_refuse), POLICY(ftp.refuse_resume)},
+    {ROW(SECTION_FTP, "fxp"), LIST(SETTING_NETWORKS, ""), POLICY(ftp.fxp)},
+    {ROW(SECTION_FTP, "banner"), CHOICE("pass", pass_hide), POLICY(ftp.hide_banner)},
+    {ROW(SECTION_FTP, "user_name"), NUMBER("256", 16, 4096), POLICY(ftp.user_max)},
+    {ROW(SECTION_FTP, "password"), NUMBER("256", 16, 4096), POLICY(ftp.password_max)},
+    {ROW(SECTION_FTP, "path"), NUMBER("4000", 255, 60000), POLICY(ftp.path_max)},
+    {ROW(SECTION_FTP, "data_ports_from"), NUMBER("40000", 1024, 65535),
+	CONFIG(ftp.data_ports_from)},
+    {ROW(SECTION_FTP, "data_ports_to"), NUMBER("44999", 1024, 65535), CONFIG(ftp.data_ports_to)},
+    {ROW(SECTION_FTP, "inspect"), CHOICE("yes", yes_no), CONFIG(ftp.inspect)},
+    {ROW(SECTION_FTP, "refused_upload"), CHOICE("keep", keep_delete), CONFIG(ftp.delete_refused)},
+    {ROW(SECTION_FTP, "command_line"), NUMBER("4096", 512, 65536), CONFIG(ftp.dialogue.line)},
+    {ROW(SECTION_FTP, "reply_line"), NUMBER("4096", 512, 65536), CONFIG(ftp.dialogue.reply_line)},
+    {ROW(SECTION_FTP, "reply_lines"), NUMBER("1000", 32, 100000), CONFIG(ftp.dialogue.reply_lines)},
+    {ROW(SECTION_FTP, "reply_size"), NUMBER("131072", 16384, 16u << 20),
+	CONFIG(ftp.dialogue.reply)},
+    {ROW(SECTION_FTP, "pending"), NUMBER("20", 1, 1000), CONFIG(ftp.pending)},
+    {ROW(SECTION_FTP, "errors"), NUMBER("20", 1, 10000), CONFIG(ftp.errors)},
+    {ROW(SECTION_FTP_TIMEOUTS, "greeting"), NUMBER("300", 1, 86400), CONFIG(ftp.timeouts.greeting)},
+    {ROW(SECTION_FTP_TIMEOUTS, "command"), NUMBER("900", 10, 86400), CONFIG(ftp.timeouts.command)},
+    {ROW(SECTION_FTP_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(ftp.timeouts.reply)},
+    {ROW(SECTION_FTP_TIMEOUTS, "data_open"), NUMBER("30", 1, 3600), CONFIG(ftp.timeouts.data_open)},
+    {ROW(SECTION_FTP_TIMEOUTS, "data_idle"), NUMBER("300", 1, 86400),
+	CONFIG(ftp.timeouts.data_idle)},
     {ROW(SECTION_POP3, "ports"), LIST(SETTING_PORTS, "110"), PORTS(pop3)},
+    {ROW(SECTION_POP3, "starttls"), CHOICE("auto", starttls_words), POLICY(pop3.starttls)},
+    {ROW(SECTION_POP3, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(pop3.deny)},
+    {ROW(SECTION_POP3, "read_only"), CHOICE("no", yes_no), POLICY(pop3.read_only)},
+    {ROW(SECTION_POP3, "unknown"), CHOICE("refuse", pass_refuse), POLICY(pop3.refuse_unknown)},
+    {ROW(SECTION_POP3, "errors"), NUMBER("10", 1, 10000), CONFIG(pop3.errors)},
+    {ROW(SECTION_POP3, "refused_message"), CHOICE("report", report_cut), POLICY(pop3.cut)},
+    {ROW(SECTION_POP3, "command_line"), NUMBER("512", 255, 8192), BY("RFC 2449 s4"),
+	CONFIG(pop3.dialogue.line)},
+    {ROW(SECTION_POP3, "auth_line"), NUMBER("12288", 12288, 65536), BY("RFC 5034 s4"),
+	CONFIG(pop3.dialogue.auth_line)},
+    {ROW(SECTION_POP3_TIMEOUTS, "greeting"), NUMBER("300", 1, 86400),
+	CONFIG(pop3.timeouts.greeting)},
+    {ROW(SECTION_POP3_TIMEOUTS, "login"), NUMBER("180", 10, 86400), CONFIG(pop3.timeouts.login)},
+    {ROW(SECTION_POP3_TIMEOUTS, "command"), NUMBER("660", 600, 86400), BY("RFC 1939 s3"),
+	CONFIG(pop3.timeouts.command)},
+    {ROW(SECTION_POP3_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(pop3.timeouts.reply)},
     {ROW(SECTION_IMAP, "ports"), LIST(SETTING_PORTS, "143"), PORTS(imap)},
+    {ROW(SECTION_IMAP, "starttls"), CHOICE("auto", starttls_words), POLICY(imap.starttls)},
+    {ROW(SECTION_IMAP, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(imap.deny)},
+    {ROW(SECTION_IMAP, "read_only"), CHOICE("no", yes_no), POLICY(imap.read_only)},
+    {ROW(SECTION_IMAP, "unknown"), CHOICE("refuse", pass_refuse), POLICY(imap.refuse_unknown)},
+    {ROW(SECTION_IMAP, "errors"), NUMBER("10", 1, 10000), CONFIG(imap.errors)},
+    {ROW(SECTION_IMAP, "command_line"), NUMBER("65536", 8192, 1u << 20), BY("RFC 7162 s4"),
+	CONFIG(imap.dialogue.line)},
+    {ROW(SECTION_IMAP, "login_literal"), NUMBER("8192", 512, 1u << 20),
+	CONFIG(imap.dialogue.login_literal)},
+    {ROW(SECTION_IMAP, "literal"), NUMBER("1048576", 8192, 64u << 20),
+	CONFIG(imap.dialogue.literal)},
+    {ROW(SECTION_IMAP, "message_size"), NUMBER("0", 65536, UINT64_C(1) << 40), OR_ZERO,
+	CONFIG(imap.dialogue.message)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "greeting"), NUMBER("300", 1, 86400),
+	CONFIG(imap.timeouts.greeting)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "login"), NUMBER("180", 10, 86400), CONFIG(imap.timeouts.login)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "command"), NUMBER("1860", 1800, 86400), BY("RFC 9051 s5.4"),
+	CONFIG(imap.timeouts.command)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "idle"), NUMBER("2100", 1800, 86400), BY("RFC 9051 s5.4"),
+	CONFIG(imap.timeouts.idle)},
+    {ROW(SECTION_IMAP_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(imap.timeouts.reply)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

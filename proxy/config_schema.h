@@ -23,8 +23,11 @@ enum config_section {
 	SECTION_MIME,
 	SECTION_CONTENT,
 	SECTION_FTP,
+	SECTION_FTP_TIMEOUTS,
 	SECTION_POP3,
+	SECTION_POP3_TIMEOUTS,
 	SECTION_IMAP,
+	SECTION_IMAP_TIMEOUTS,
 	SECTION_COUNT,
 	SECTION_NONE = SECTION_COUNT, /* above the root, or no section of ours */
 };
@@ -51,6 +54,7 @@ enum setting_type {
 	SETTING_TYPES,	  /* list of MIME types, "*" for any octets. Into char **, in lower case */
 	SETTING_EXTENSIONS, /* list of "exe", "tar.gz". Into char **, in lower case */
 	SETTING_COMMANDS,   /* list of FTP commands. Into char **, in capitals, NULL-terminated */
+	SETTING_REPLIES,    /* list of "RETR 226", "* 3": a command and a code. As above */
 	SETTING_RESOLVERS,  /* list, ADDRESS[@PORT] or "recurse" alone. Into char ** */
 	SETTING_NETWORKS,   /* list. Into struct networks * */
 	SETTING_DOMAINS,    /* list. Into struct domains * */
@@ -88,7 +92,7 @@ struct setting {
 	size_t count;	     /* offset of the member that takes the number of ports */
 };
 
-#define SETTINGS_MAX 128 /* rows at most; the tables of those who walk it are made for that */
+#define SETTINGS_MAX 200 /* rows at most; the tables of those who walk it are made for that */
 
 /* The row i, those of a section side by side; NULL: behind the last. */
 const struct setting *config_setting(size_t i);

@@ -3,7 +3,6 @@
 
 #include "config.h"
 #include "config_text.h"
-#include "relay.h"
 
 bool
 config_is_roots_own(const struct config *c, FILE *err)
@@ -35,13 +34,5 @@ config_can_run(const struct config *c, FILE *err)
 		    file);
 		return false;
 	}
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (relay_ops_of(c->forwards[i].protocol) == NULL) {
-			fprintf(err,
-			    "%s: forward \"%s\": protocol %s needs a later version; this "
-			    "one speaks smtp\n",
-			    file, c->forwards[i].name, protocol_name(c->forwards[i].protocol));
-			return false;
-		}
 	return true;
 }

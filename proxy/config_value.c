@@ -227,13 +227,64 @@ device_fault(const struct taking *t)
 	return "is not the name of a network interface (1 to 15 octets, no blank, \"/\" or \":\")";
 }
 
+#define VERB_MAX 16 /* letters, digits and "@" (P@SW) of a command, or of what SITE has */
+
+/* Takes one off the front. False: there is none. */
+static bool
+take_verb(struct span *rest)
+{
+	size_t n = 0;
+
+	while (n < rest->n && (octet_is_alnum(rest->p[n]) || rest->p[n] == '@'))
+		n++;
+	*rest = span_from(*rest, n);
+	return n > 0 && n <= VERB_MAX;
+}
+
+static bool
+take_blank(struct span *rest)
+{
+	if (rest->n == 0 || rest->p[0] != ' ')
+		return false;
+	*rest = span_from(*rest, 1);
+	return true;
+}
+
 static const char *
 command_fault(const struct taking *t)
 {
-	size_t n = strspn(t->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+	struct span rest = span_str(t->text);
+	bool ok = take_verb(&rest) && (rest.n == 0 || (take_blank(&rest) && take_verb(&rest)));
 
-	return (n == 3 || n == 4) && t->text[n] == '\0' ? NULL
-							: "is not a command of 3 or 4 letters";
+	return ok && rest.n == 0 ? NULL
+				 : "is not a command like \"DELE\", or one with the first word of "
+				   "its argument, like \"SITE EXEC\"";
+}
+
+/* The beginning of a code: "2", "22", "226". */
+static bool
+is_code(struct span s)
+{
+	if (s.n < 1 || s.n > 3 || s.p[0] < '1' || s.p[0] > '6')
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!octet_is_digit(s.p[i]))
+			return false;
+	return true;
+}
+
+static const char *
+reply_fault(const struct taking *t)
+{
+	struct span rest = span_str(t->text);
+	bool any = span_starts(rest, span_str("* "));
+
+	if (any)
+		rest = span_from(rest, 1);
+	if ((any || take_verb(&rest)) && take_blank(&rest) && is_code(rest))
+		return NULL;
+	return "is not a command, or \"*\" for any, and how a code begins, like \"RETR 226\" or "
+	       "\"* 3\"";
 }
 
 static const char *
@@ -298,6 +349,8 @@ word_fault(const struct taking *t, unsigned n)
 		return device_fault(t);
 	if (t->row->type == SETTING_COMMANDS)
 		return command_fault(t);
+	if (t->row->type == SETTING_REPLIES)
+		return reply_fault(t);
 	return resolver_fault(t, n);
 }
 
@@ -328,7 +381,7 @@ lower_case(char *text)
 static void
 fold_case(enum setting_type type, char *text)
 {
-	if (type == SETTING_COMMANDS)
+	if (type == SETTING_COMMANDS || type == SETTING_REPLIES)
 		capitals(text);
 	else if (type == SETTING_TYPES || type == SETTING_EXTENSIONS)
 		lower_case(text);
@@ -391,6 +444,7 @@ take_one(const struct taking *t)
 	case SETTING_PORTS:
 	case SETTING_DEVICES:
 	case SETTING_COMMANDS:
+	case SETTING_REPLIES:
 	case SETTING_RESOLVERS:
 	case SETTING_DIGESTS:
 	case SETTING_TYPES:
@@ -404,7 +458,8 @@ static bool
 is_words(enum setting_type t)
 {
 	return t == SETTING_DEVICES || t == SETTING_COMMANDS || t == SETTING_RESOLVERS ||
-	       t == SETTING_DIGESTS || t == SETTING_TYPES || t == SETTING_EXTENSIONS;
+	       t == SETTING_DIGESTS || t == SETTING_TYPES || t == SETTING_EXTENSIONS ||
+	       t == SETTING_REPLIES;
 }
 
 void

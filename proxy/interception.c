@@ -14,13 +14,15 @@
 #include "relay.h"
 #include "sysctl.h"
 
+/* Of a flow that comes and goes while it is being added. */
+#define ADD_TRIES 4
+
 /* What one configuration makes of the kernel. */
 struct plan {
 	struct firewall *firewall;
 	struct buf batch; /* that makes the tables */
 	enum intercept_mode mode;
 	struct policy_route route;
-	unsigned data_port;
 	bool guarded; /* the guard stays when the gateway stops */
 };
 
@@ -72,7 +74,7 @@ interception_firewall(const struct config *c, const enum protocol served[], size
 	    .bypass = i->bypass,
 	    .bypass_servers = i->bypass_servers,
 	    .data_port = i->listen_from + INTERCEPT_DATA_PORT,
-	    .n_data = WORKERS_MAX,
+	    .n_data = INTERCEPT_DATA_PORTS,
 	    .mark = i->mark,
 	    .own_mark = i->own_mark,
 	    .mask = i->mark_mask,
@@ -99,10 +101,9 @@ plan_free(struct plan *p)
 	buf_free(&p->batch);
 }
 
-/* flows: what stays of the tables before. False: no memory; *p is to be freed all the same. */
+/* False: no memory; *p is to be freed all the same. */
 static bool
-plan_make(struct plan *p, const struct config *c, const enum protocol served[], size_t n_served,
-    struct span flows)
+plan_make(struct plan *p, const struct config *c, const enum protocol served[], size_t n_served)
 {
 	const struct intercept_config *i = &c->intercept;
 
@@ -110,11 +111,10 @@ plan_make(struct plan *p, const struct config *c, const enum protocol served[], 
 	    .mode = c->mode,
 	    .guarded = !i->on_exit_bypass,
 	    .route = interception_route(c),
-	    .data_port = i->listen_from + INTERCEPT_DATA_PORT,
 	};
 	buf_init(&p->batch, FIREWALL_BATCH_MAX);
 	p->firewall = interception_firewall(c, served, n_served);
-	return p->firewall != NULL && firewall_batch(p->firewall, flows, &p->batch);
+	return p->firewall != NULL && firewall_batch(p->firewall, (struct span){0}, &p->batch);
 }
 
 /* ---- sockets ---- */
@@ -136,7 +136,8 @@ open_sockets(struct interception *i)
 	i->news[1] = netlink_open(NETLINK_ROUTE);
 	i->ready = epoll_create1(EPOLL_CLOEXEC);
 	return i->tables != NULL && i->routes != NULL && i->news[0] != NULL && i->news[1] != NULL &&
-	       i->ready >= 0 && netlink_join(i->news[0], NFNLGRP_NFTABLES) &&
+	       i->ready >= 0 && netlink_leave_out(i->news[0], netlink_port(i->tables)) &&
+	       netlink_join(i->news[0], NFNLGRP_NFTABLES) &&
 	       netlink_join(i->news[1], RTNLGRP_IPV4_RULE) &&
 	       netlink_join(i->news[1], RTNLGRP_IPV6_RULE) && watch_socket(i, i->news[0]) &&
 	       watch_socket(i, i->news[1]);
@@ -240,14 +241,47 @@ verify(struct interception *i, char line[KERNEL_TABLES_TEXT_MAX])
 	return found;
 }
 
+/*
+ * The tables in place of those that are there, with the flows of these for the rest of their time.
+ * They are asked for anew each time: what was forgotten since the last time must not come back.
+ */
 static bool
-install_tables(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+send_with_flows(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX];
+	struct buf flows, batch;
+	bool sent = false;
+
+	buf_init(&flows, NETLINK_DUMP_MAX);
+	buf_init(&batch, FIREWALL_BATCH_MAX);
+	if (!kernel_tables_flows(i->tables, &flows, line))
+		fail(why, line);
+	else if (!firewall_batch(i->plan.firewall, buf_span(&flows), &batch))
+		no_plan(why);
+	else
+		sent = kernel_tables_send(i->tables, &batch, NULL, line) || fail(why, line);
+	buf_free(&flows);
+	buf_free(&batch);
+	return sent;
+}
+
+static bool
+send_tables(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX];
+
+	return kernel_tables_send(i->tables, &i->plan.batch, NULL, line) || fail(why, line);
+}
+
+/* flows: those of tables of ours that are there stay. */
+static bool
+install_tables(struct interception *i, bool flows, char why[INTERCEPTION_TEXT_MAX])
 {
 	char line[KERNEL_TABLES_TEXT_MAX];
 	enum verified found;
 
-	if (!kernel_tables_send(i->tables, &i->plan.batch, NULL, line))
-		return fail(why, line);
+	if (!(flows ? send_with_flows(i, why) : send_tables(i, why)))
+		return false;
 	found = verify(i, line);
 	if (found == VERIFIED_SAME)
 		return true;
@@ -294,9 +328,9 @@ start(struct interception *i, const struct config *c, const enum protocol served
 	if (present.owned)
 		return fail(why, "table inet " FIREWALL_TABLE
 				 " belongs to another process: another postern runs here");
-	if (!plan_make(&i->plan, c, served, n_served, (struct span){0}))
+	if (!plan_make(&i->plan, c, served, n_served))
 		return no_plan(why);
-	if (set_sysctl(i, c, why) && set_route(i, why) && install_tables(i, why))
+	if (set_sysctl(i, c, why) && set_route(i, why) && install_tables(i, false, why))
 		return true;
 	remove_route(i, unheard);
 	early_demux_restore(&i->demux, line);
@@ -321,21 +355,14 @@ bool
 interception_reload(struct interception *i, const struct config *c, const enum protocol served[],
     size_t n_served, char why[INTERCEPTION_TEXT_MAX])
 {
-	char line[KERNEL_TABLES_TEXT_MAX], unheard[INTERCEPTION_TEXT_MAX];
+	char unheard[INTERCEPTION_TEXT_MAX];
 	struct plan before = i->plan;
 	bool done = false;
-	struct buf flows;
 
-	buf_init(&flows, NETLINK_DUMP_MAX);
-	if (!kernel_tables_flows(i->tables, &flows, line)) {
-		buf_free(&flows);
-		return fail(why, line);
-	}
-	if (!plan_make(&i->plan, c, served, n_served, buf_span(&flows)))
+	if (!plan_make(&i->plan, c, served, n_served))
 		no_plan(why);
 	else
-		done = set_sysctl(i, c, why) && set_route(i, why) && install_tables(i, why);
-	buf_free(&flows);
+		done = set_sysctl(i, c, why) && set_route(i, why) && install_tables(i, true, why);
 	if (done) {
 		plan_free(&before);
 		return true;
@@ -400,7 +427,7 @@ mend_tables(struct interception *i, enum verified found, char why[INTERCEPTION_T
 	bool sent;
 
 	if (found == VERIFIED_DIFFERS)
-		return install_tables(i, why);
+		return install_tables(i, true, why);
 	buf_init(&batch, FIREWALL_BATCH_MAX);
 	sent = firewall_guard_batch(i->plan.firewall, &batch) &&
 	       kernel_tables_send(i->tables, &batch, NULL, line);
@@ -497,9 +524,9 @@ send_flow(struct interception *i, bool made, struct buf *batch, int *code,
 	return sent || fail(why, line);
 }
 
-bool
-interception_forget(struct interception *i, enum firewall_flows flows,
-    const struct firewall_flow *flow, char why[INTERCEPTION_TEXT_MAX])
+static bool
+forget(struct interception *i, enum firewall_flows flows, const struct firewall_flow *flow,
+    char why[INTERCEPTION_TEXT_MAX])
 {
 	struct buf batch;
 	int code = 0;
@@ -509,35 +536,43 @@ interception_forget(struct interception *i, enum firewall_flows flows,
 	return send_flow(i, made, &batch, &code, why) || code == ENOENT;
 }
 
-/* One that is there already begins anew. */
+bool
+interception_forget(struct interception *i, enum firewall_flows flows,
+    const struct firewall_flow *flow, char why[INTERCEPTION_TEXT_MAX])
+{
+	bool done = forget(i, flows, flow, why);
+
+	return (flows != FIREWALL_PASSED || forget(i, FIREWALL_REPLIES, flow, why)) && done;
+}
+
+/* One that is there already begins anew. It may go, by its time, while that is found out. */
 static bool
 add_flow(struct interception *i, enum firewall_flows flows, const struct firewall_flow *flow,
     uint16_t port, unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
 {
-	int code = 0;
+	bool anew = false;
 
-	for (unsigned tries = 0; tries < 2; tries++) {
+	for (unsigned tries = 0; tries < ADD_TRIES; tries++) {
 		struct buf batch;
+		int code = 0;
 		bool made;
 
 		buf_init(&batch, FIREWALL_BATCH_MAX);
-		made = firewall_flow_add_batch(flows, flow, port, seconds, &batch);
+		made = firewall_flow_add_batch(flows, flow, port, seconds, anew, &batch);
 		if (send_flow(i, made, &batch, &code, why))
 			return true;
-		if (code != EEXIST || !interception_forget(i, flows, flow, why))
+		if (code != (anew ? ENOENT : EEXIST))
 			return false;
+		anew = !anew;
 	}
 	return false;
 }
 
 bool
-interception_expect(struct interception *i, const struct firewall_flow *flow, unsigned worker,
+interception_expect(struct interception *i, const struct firewall_flow *flow, uint16_t port,
     unsigned seconds, char why[INTERCEPTION_TEXT_MAX])
 {
-	if (worker >= WORKERS_MAX)
-		return fail(why, "no such worker");
-	return add_flow(
-	    i, FIREWALL_DATA, flow, (uint16_t)(i->plan.data_port + worker), seconds, why);
+	return add_flow(i, FIREWALL_DATA, flow, port, seconds, why);
 }
 
 bool
@@ -545,6 +580,17 @@ interception_pass(struct interception *i, const struct firewall_flow *flow, unsi
     char why[INTERCEPTION_TEXT_MAX])
 {
 	return add_flow(i, FIREWALL_PASSED, flow, 0, seconds, why);
+}
+
+bool
+interception_counted(struct interception *i, const struct firewall_flow *flow, uint64_t octets[2],
+    char why[INTERCEPTION_TEXT_MAX])
+{
+	char line[KERNEL_TABLES_TEXT_MAX];
+
+	return (kernel_tables_count(i->tables, FIREWALL_PASSED, flow, &octets[0], line) &&
+		   kernel_tables_count(i->tables, FIREWALL_REPLIES, flow, &octets[1], line)) ||
+	       fail(why, line);
 }
 
 /* ---- the guard without a gateway ---- */
@@ -568,7 +614,7 @@ guard_up(struct interception *i, const struct config *c, const enum protocol ser
 		no_plan(why);
 		return GUARD_UP_FAILED;
 	}
-	return install_tables(i, why) ? GUARD_UP_DONE : GUARD_UP_FAILED;
+	return install_tables(i, false, why) ? GUARD_UP_DONE : GUARD_UP_FAILED;
 }
 
 enum guard_up_result

@@ -77,13 +77,22 @@ bool interception_tables_intact(const struct interception *);
 
 /*
  * A connection that is going to come from flow->source to flow->destination and its port ends at
- * the worker's data port, for "seconds" from now on, also if it was expected already. True: the
- * kernel has said that it knows.
+ * the local port, for "seconds" from now on, also if it was expected already. True: the kernel has
+ * said that it knows.
  */
-bool interception_expect(struct interception *, const struct firewall_flow *, unsigned worker,
+bool interception_expect(struct interception *, const struct firewall_flow *, uint16_t port,
     unsigned seconds, char why[INTERCEPTION_TEXT_MAX]);
-/* One that passes unproxied gets own_mark on its way through the forward hook. */
+/*
+ * One that passes unproxied gets own_mark on its way through the forward hook, and so does what
+ * comes back. What was counted of one that was let by already begins anew.
+ */
 bool interception_pass(struct interception *, const struct firewall_flow *, unsigned seconds,
+    char why[INTERCEPTION_TEXT_MAX]);
+/*
+ * Octets that went by on it, to flow->destination and back, headers of IP and TCP counted. False:
+ * its time is over, or why.
+ */
+bool interception_counted(struct interception *, const struct firewall_flow *, uint64_t octets[2],
     char why[INTERCEPTION_TEXT_MAX]);
 /* One that was forgotten or has expired already is no failure. */
 bool interception_forget(struct interception *, enum firewall_flows, const struct firewall_flow *,

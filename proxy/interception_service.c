@@ -31,6 +31,12 @@ interception_service_new(struct event_base *base, struct gateway_page *page,
 	return i;
 }
 
+struct interception *
+interception_service_tables(const struct interception_service *i)
+{
+	return i->interception;
+}
+
 /* ---- what is going on ---- */
 
 static void

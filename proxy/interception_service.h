@@ -32,6 +32,9 @@ bool interception_service_free(struct interception_service *, char why[INTERCEPT
 bool interception_service_apply(
     struct interception_service *, const struct config *, char why[INTERCEPTION_TEXT_MAX]);
 
+/* What is in force; NULL: nothing is taken off the wire. Good until the next apply. */
+struct interception *interception_service_tables(const struct interception_service *);
+
 /* Every second. serving: workers that do. */
 void interception_service_tick(struct interception_service *, unsigned serving);
 

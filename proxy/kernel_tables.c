@@ -134,6 +134,10 @@ dump_sets(struct netlink *nl, const char *table, const char *name, struct buf *o
 	return dump(nl, h, out, why);
 }
 
+/*
+ * What comes and goes with every transfer is nothing to compare, may be 100,000 elements, and
+ * nobody but the owner can change it.
+ */
 static bool
 dump_table(struct netlink *nl, const struct firewall_table *t, struct buf *out,
     char why[KERNEL_TABLES_TEXT_MAX])
@@ -141,7 +145,7 @@ dump_table(struct netlink *nl, const struct firewall_table *t, struct buf *out,
 	if (!dump_rules(nl, t->name, out, why) || !dump_sets(nl, t->name, NULL, out, why))
 		return false;
 	for (size_t i = 0; i < t->n_sets; i++)
-		if (!dump_sets(nl, t->name, t->sets[i].name, out, why))
+		if (!t->sets[i].expires && !dump_sets(nl, t->name, t->sets[i].name, out, why))
 			return false;
 	return true;
 }
@@ -203,12 +207,36 @@ kernel_tables_dump(struct netlink *nl, const struct firewall *f, struct buf *out
 bool
 kernel_tables_flows(struct netlink *nl, struct buf *out, char why[KERNEL_TABLES_TEXT_MAX])
 {
-	static const char *const names[] = {"data4", "data6", "passed4", "passed6"};
+	static const char *const names[] = {
+	    "data4", "data6", "passed4", "passed6", "replies4", "replies6"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!dump_sets(nl, FIREWALL_TABLE, names[i], out, why))
 			return false;
 	return true;
+}
+
+static void
+read_counted(void *arg, const struct nlmsghdr *h)
+{
+	firewall_flow_counted(h, arg);
+}
+
+bool
+kernel_tables_count(struct netlink *nl, enum firewall_flows flows, const struct firewall_flow *flow,
+    uint64_t *octets, char why[KERNEL_TABLES_TEXT_MAX])
+{
+	uint8_t request[FIREWALL_REQUEST_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *h = firewall_flow_request(flows, flow, request);
+	struct netlink_error err;
+
+	*octets = 0;
+	if (h == NULL)
+		return no_memory(why);
+	if (netlink_request(nl, h, read_counted, octets, &err))
+		return true;
+	snprintf(why, KERNEL_TABLES_TEXT_MAX, "cannot read what was counted: %s", err.text);
+	return false;
 }
 
 static void
@@ -225,7 +253,8 @@ read_present(struct kernel_tables_present *present, const struct nlmsghdr *h)
 			present->owned =
 			    nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS) & NFT_TABLE_F_OWNER;
 	}
-	nftnl_table_free(t);
+	if (t != NULL)
+		nftnl_table_free(t);
 }
 
 bool

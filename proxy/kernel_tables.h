@@ -31,6 +31,10 @@ bool kernel_tables_dump(struct netlink *, const struct firewall *, struct buf *o
 /* The messages about the elements of the sets that are filled while the gateway runs. */
 bool kernel_tables_flows(struct netlink *, struct buf *out, char why[KERNEL_TABLES_TEXT_MAX]);
 
+/* What a flow that is let by has counted. False: it is not there (any more), or as above. */
+bool kernel_tables_count(struct netlink *, enum firewall_flows, const struct firewall_flow *,
+    uint64_t *octets, char why[KERNEL_TABLES_TEXT_MAX]);
+
 struct kernel_tables_present {
 	bool guard; /* inet postern_guard is there */
 	bool owned; /* inet postern is there and belongs to a living process */

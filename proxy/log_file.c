@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +28,16 @@ fail_kind(char why[LOG_FILE_WHY_MAX], mode_t mode)
 {
 	return fail(why, S_ISLNK(mode) ? "is a symbolic link; \"-\" is standard output"
 				       : "is no file, FIFO or character device");
+}
+
+bool
+log_file_xferlog(const char *log, char path[PATH_MAX])
+{
+	const char *slash = strrchr(log, '/');
+	int folder = slash == NULL ? 0 : (int)(slash + 1 - log);
+
+	return folder < PATH_MAX &&
+	       snprintf(path, PATH_MAX, "%.*s%s", folder, log, LOG_FILE_XFERLOG) < PATH_MAX;
 }
 
 int

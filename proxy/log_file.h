@@ -9,7 +9,14 @@
 #ifndef POSTERN_LOG_FILE_H
 #define POSTERN_LOG_FILE_H
 
+#include <limits.h>
+#include <stdbool.h>
+
 #define LOG_FILE_WHY_MAX 256
+#define LOG_FILE_XFERLOG "xferlog" /* name of the file beside the log */
+
+/* Where the xferlog of this log is. False: too long. */
+bool log_file_xferlog(const char *log, char path[PATH_MAX]);
 
 /*
  * To append to, close-on-exec; not blocking where that has a meaning; made with mode 0640 where

@@ -1,6 +1,7 @@
 #include "log_service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,10 +35,11 @@ struct source {
 
 struct log_service {
 	struct event_base *base;
-	char *path, *user;
+	char *paths[LOG_FILES], *user; /* paths: NULL: there is no such file */
+	int files[LOG_FILES];
 	struct rotation_config rotation;
 	pid_t pid; /* of the logger; 0: there is none at the moment */
-	int control, file;
+	int control;
 	int state, state_reader;
 	struct log_state *page; /* what the logger says of itself */
 	uint64_t restarts;
@@ -124,7 +126,7 @@ static bool
 launch(struct log_service *l)
 {
 	char size[24], interval[16];
-	const char *const args[] = {l->path, l->user, size, interval};
+	const char *const args[] = {l->paths[LOG_EVE], l->user, size, interval};
 	int ends[2];
 
 	snprintf(size, sizeof(size), "%ju", (uintmax_t)l->rotation.size);
@@ -150,7 +152,9 @@ start_logger(struct log_service *l)
 	bool started;
 
 	l->began = clock_ms();
-	started = launch(l) && give(l, IPC_LOG_FILE, 0, l->file);
+	started = launch(l);
+	for (uint32_t i = 0; started && i < LOG_FILES; i++)
+		started = l->files[i] < 0 || give(l, IPC_LOG_FILE, i, l->files[i]);
 	for (size_t i = 0; started && i < l->n_pipes; i++)
 		started = give(l, IPC_LOG_PIPE, l->pipes[i].slot, l->pipes[i].in);
 	if (started)
@@ -191,15 +195,17 @@ log_service_reap(struct log_service *l, pid_t pid, int status)
 	return true;
 }
 
-/* ---- the file ---- */
+/* ---- the files ---- */
 
 static void
-take_file(struct log_service *l, int file)
+take_file(struct log_service *l, enum log_kind kind, int file)
 {
-	close(l->file);
-	l->file = file;
-	l->opened = clock_ms();
-	give(l, IPC_LOG_FILE, 0, file);
+	if (l->files[kind] >= 0)
+		close(l->files[kind]);
+	l->files[kind] = file;
+	if (kind == LOG_EVE)
+		l->opened = clock_ms();
+	give(l, IPC_LOG_FILE, kind, file);
 }
 
 /* Old files are given up for new ones: one logger that was taken over could be rid of them all. */
@@ -209,35 +215,52 @@ rotation_is_due(const struct log_service *l)
 	const struct rotation_config *r = &l->rotation;
 	struct stat st;
 
-	if (r->size > 0 && fstat(l->file, &st) == 0 && (uint64_t)st.st_size >= r->size)
+	if (r->size > 0 && fstat(l->files[LOG_EVE], &st) == 0 && (uint64_t)st.st_size >= r->size)
 		return true;
 	return r->interval > 0 && clock_ms() - l->opened >= (uint64_t)r->interval * 1000u;
 }
 
+/* The xferlog goes with the log. */
 static void
 rotate(struct log_service *l)
 {
 	char why[LOG_FILE_WHY_MAX];
-	int file = log_file_rotate(l->path, l->rotation.keep, why);
 
-	if (file >= 0)
-		take_file(l, file);
-	else
-		fprintf(stderr, "postern: log: %s: cannot begin a new file: %s\n", l->path, why);
+	for (unsigned i = 0; i < LOG_FILES && l->paths[i] != NULL; i++) {
+		int file = log_file_rotate(l->paths[i], l->rotation.keep, why);
+
+		if (file < 0) {
+			fprintf(stderr, "postern: log: %s: cannot begin a new file: %s\n",
+			    l->paths[i], why);
+			return;
+		}
+		take_file(l, (enum log_kind)i, file);
+	}
 }
 
 void
 log_service_reopen(struct log_service *l)
 {
 	char why[LOG_FILE_WHY_MAX];
-	int file = log_file_open(l->path, why);
 
-	if (file >= 0)
-		take_file(l, file);
-	else
-		fprintf(stderr, "postern: log: %s: %s; the old file stays open\n", l->path, why);
+	for (unsigned i = 0; i < LOG_FILES && l->paths[i] != NULL; i++) {
+		int file = log_file_open(l->paths[i], why);
+
+		if (file >= 0)
+			take_file(l, (enum log_kind)i, file);
+		else
+			fprintf(stderr, "postern: log: %s: %s; the old file stays open\n",
+			    l->paths[i], why);
+	}
 }
 
+/* A file that is to be written, before anything changes. */
+struct opened {
+	char *path; /* NULL: none */
+	int file;   /* -1: none, or the one that is open already */
+};
+
+/* In a static place. */
 static const char *
 explain(const char *path, const char *fault)
 {
@@ -247,27 +270,80 @@ explain(const char *path, const char *fault)
 	return text;
 }
 
+/* before: the path of the file that is open. NULL, or what is wrong. */
+static const char *
+open_one(struct opened *o, const char *path, const char *before)
+{
+	char fault[LOG_FILE_WHY_MAX];
+
+	o->path = strdup(path);
+	if (o->path == NULL)
+		return "out of memory";
+	if (before != NULL && strcmp(path, before) == 0)
+		return NULL;
+	o->file = log_file_open(path, fault);
+	return o->file < 0 ? explain(path, fault) : NULL;
+}
+
+/* Those that this configuration wants. NULL, or what is wrong. */
+static const char *
+open_files(const struct log_service *l, const struct config *c, struct opened opened[LOG_FILES])
+{
+	char path[PATH_MAX];
+	const char *why = open_one(&opened[LOG_EVE], c->log, l->paths[LOG_EVE]);
+
+	if (why != NULL || !c->xferlog)
+		return why;
+	if (!log_file_xferlog(c->log, path))
+		return explain(c->log, strerror(ENAMETOOLONG));
+	return open_one(&opened[LOG_XFERLOG], path, l->paths[LOG_XFERLOG]);
+}
+
+static void
+drop_opened(struct opened opened[LOG_FILES])
+{
+	for (size_t i = 0; i < LOG_FILES; i++) {
+		free(opened[i].path);
+		if (opened[i].file >= 0)
+			close(opened[i].file);
+	}
+}
+
+/*
+ * Sessions that began with an xferlog still write lines for it when there is none any more: they go
+ * nowhere, and the file is closed.
+ */
+static void
+take_opened(struct log_service *l, struct opened opened[LOG_FILES])
+{
+	const bool ends = opened[LOG_XFERLOG].path == NULL && l->paths[LOG_XFERLOG] != NULL;
+
+	if (ends)
+		opened[LOG_XFERLOG].file = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	for (size_t i = 0; i < LOG_FILES; i++) {
+		free(l->paths[i]);
+		l->paths[i] = opened[i].path;
+		if (opened[i].file >= 0)
+			take_file(l, (enum log_kind)i, opened[i].file);
+	}
+}
+
 bool
 log_service_change(struct log_service *l, const struct config *c, const char **why)
 {
-	bool other = strcmp(l->path, c->log) != 0;
 	bool bounds =
 	    l->rotation.size != c->rotation.size || l->rotation.interval != c->rotation.interval;
-	char fault[LOG_FILE_WHY_MAX], *path = strdup(c->log);
-	int file = other ? log_file_open(c->log, fault) : -1;
+	struct opened opened[LOG_FILES] = {{.file = -1}, {.file = -1}};
 
-	if (path == NULL || (other && file < 0)) {
-		*why = path == NULL ? "out of memory" : explain(c->log, fault);
-		free(path);
-		if (file >= 0)
-			close(file);
+	const char *fault = open_files(l, c, opened);
+
+	if (fault != NULL) {
+		*why = fault;
+		drop_opened(opened);
 		return false;
 	}
-	free(l->path);
-	l->path = path;
+	take_opened(l, opened);
 	l->rotation = c->rotation;
-	if (other)
-		take_file(l, file);
 	/* a logger learns its bounds at its start; the one that ends writes all it has read */
 	if (bounds && l->pid > 0) {
 		l->replaced = true;
@@ -354,25 +430,27 @@ log_service_write(void *log_service, const char *line, size_t n)
 static const char *
 set_up(struct log_service *l, const struct config *c)
 {
+	struct opened opened[LOG_FILES] = {{.file = -1}, {.file = -1}};
 	struct timeval tv = {SWEEP_MS / 1000, 0};
-	char fault[LOG_FILE_WHY_MAX];
+	const char *why;
 	int own;
 
-	l->path = strdup(c->log);
 	l->user = strdup(c->user);
 	l->rotation = c->rotation;
 	l->sweep = event_new(l->base, -1, EV_PERSIST, on_sweep, l);
 	l->restart = evtimer_new(l->base, on_restart, l);
-	if (l->path == NULL || l->user == NULL || l->sweep == NULL || l->restart == NULL)
+	if (l->user == NULL || l->sweep == NULL || l->restart == NULL)
 		return "out of memory";
-	l->file = log_file_open(l->path, fault);
-	if (l->file < 0)
-		return explain(l->path, fault);
-	l->opened = clock_ms();
+	why = open_files(l, c, opened);
+	if (why != NULL) {
+		drop_opened(opened);
+		return why;
+	}
+	take_opened(l, opened);
 	if (log_state_new(&l->state, &l->state_reader))
 		l->page = log_state_map(l->state_reader, false);
 	if (l->page == NULL)
-		return explain(l->path, strerror(errno));
+		return explain(l->paths[LOG_EVE], strerror(errno));
 	start_logger(l);
 	own = add_pipe(l, OWN_SLOT);
 	l->own = own < 0 ? NULL : log_pipe_new(l->base, own);
@@ -391,7 +469,9 @@ log_service_new(struct event_base *base, const struct config *c, const char **wh
 		return NULL;
 	}
 	l->base = base;
-	l->control = l->file = l->state = l->state_reader = -1;
+	l->control = l->state = l->state_reader = -1;
+	for (size_t i = 0; i < LOG_FILES; i++)
+		l->files[i] = -1;
 	*why = set_up(l, c);
 	if (*why == NULL)
 		return l;
@@ -455,14 +535,16 @@ log_service_free(struct log_service *l, int wait_ms)
 		event_free(l->sweep);
 	if (l->restart != NULL)
 		event_free(l->restart);
-	if (l->file >= 0)
-		close(l->file);
+	for (size_t i = 0; i < LOG_FILES; i++) {
+		free(l->paths[i]);
+		if (l->files[i] >= 0)
+			close(l->files[i]);
+	}
 	log_state_unmap(l->page);
 	if (l->state >= 0)
 		close(l->state);
 	if (l->state_reader >= 0)
 		close(l->state_reader);
-	free(l->path);
 	free(l->user);
 	free(l);
 }

@@ -16,7 +16,8 @@
 struct log_service;
 
 /*
- * Opens the file of config->log, starts the logger and the supervisor's own pipe to it. The
+ * Opens the file of config->log (and with config->xferlog the one beside it: both are opened
+ * again, replaced and rotated together), starts the logger and the supervisor's own pipe to it. The
  * configuration is copied as far as it is needed.
  * NULL: *why, one line, good until the next call.
  */

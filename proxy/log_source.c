@@ -28,6 +28,9 @@ log_source_free(struct log_source *s)
 		return;
 	if (s->fd >= 0)
 		close(s->fd);
+	if (s->xferlog != NULL)
+		free(s->xferlog->p);
+	free(s->xferlog);
 	free(s->p);
 	free(s);
 }
@@ -84,10 +87,52 @@ check_first(struct log_source *s)
 	if (lf < 0)
 		return 0;
 	s->first = false;
-	if (span_starts(line, span_str(RECORD_LINE_START)))
+	if (span_starts(line, span_str(RECORD_LINE_START)) ||
+	    span_starts(line, span_str(RECORD_XFERLOG_START)))
 		return 0;
 	log_source_cut(s, 0, (size_t)lf + 1);
 	return 1;
+}
+
+/* One line goes over to the others of its kind. Returns how many were lost with it. */
+static unsigned
+put_apart(struct log_source *s, struct span line)
+{
+	size_t before;
+
+	if (s->xferlog == NULL)
+		s->xferlog = log_source_new(-1, s->slot);
+	if (s->xferlog == NULL)
+		return 1;
+	before = s->xferlog->n;
+	log_source_put(s->xferlog, (const char *)line.p, line.n);
+	return s->xferlog->n == before;
+}
+
+/* Takes lines of an xferlog out of the whole lines. */
+static unsigned
+sort_out(struct log_source *s)
+{
+	const struct span mark = span_str(RECORD_XFERLOG_START);
+	size_t whole = log_source_whole(s), kept = 0, n;
+	unsigned lost = 0;
+
+	if (span_find(span_of(s->p, whole), mark.p[0]) < 0)
+		return 0;
+	for (size_t at = 0; at < whole; at += n) {
+		struct span line = span_of(s->p + at, whole - at);
+
+		n = (size_t)span_find(line, '\n') + 1;
+		line.n = n;
+		if (span_starts(line, mark)) {
+			lost += put_apart(s, span_from(line, mark.n));
+			continue;
+		}
+		memmove(s->p + kept, line.p, n);
+		kept += n;
+	}
+	log_source_cut(s, kept, whole);
+	return lost;
 }
 
 static unsigned
@@ -119,6 +164,7 @@ log_source_read(struct log_source *s)
 		lost += skip(s, from);
 	if (s->first)
 		lost += check_first(s);
+	lost += sort_out(s);
 	if (s->n - log_source_whole(s) > RECORD_LINE_MAX) {
 		s->n = log_source_whole(s);
 		s->skipping = true;

@@ -1,5 +1,6 @@
 /*
- * log_source - whole lines out of one pipe, for the logger.
+ * log_source - whole lines out of one pipe, for the logger. Lines that begin with
+ * RECORD_XFERLOG_START are for another file: they are kept apart, without that beginning.
  *
  * What is no whole line is dropped and counted as one line: the rest of a line whose beginning
  * another logger has read (before it died), the beginning of one whose writer died, and one that
@@ -28,6 +29,7 @@ struct log_source {
 	bool skipping; /* up to the end of a line that is too long to be one of ours */
 	uint8_t *p;    /* LOG_SOURCE_MAX octets: whole lines, then the beginning of one */
 	size_t n;
+	struct log_source *xferlog; /* NULL: no such line came yet */
 };
 
 /* Owns fd (may be -1), also when it fails. NULL: no memory. */

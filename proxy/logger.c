@@ -17,11 +17,12 @@
 #include "process.h"
 #include "sandbox.h"
 
-#define RETRY_MS     1000  /* a file that could not be written is tried again */
-#define ASK_AGAIN_MS 60000 /* for a new file, when none came */
-#define ORPHAN_MS    1000  /* for what is left to do without a supervisor ... */
-#define HALF_MS	     1000  /* ... and for the ends of lines that have begun */
-#define SOURCES_MAX  4096  /* pipes; 256 workers in many generations */
+#define RETRY_MS     1000	     /* a file that could not be written is tried again */
+#define ASK_AGAIN_MS 60000	     /* for a new file, when none came */
+#define ORPHAN_MS    1000	     /* for what is left to do without a supervisor ... */
+#define HALF_MS	     1000	     /* ... and for the ends of lines that have begun */
+#define SOURCES_MAX  4096	     /* pipes; 256 workers in many generations */
+#define FDS_AHEAD    (1 + LOG_FILES) /* of those of pipes: control, files */
 
 struct file {
 	int fd; /* -1: none has come yet */
@@ -33,21 +34,26 @@ struct file {
 	int trouble;	 /* errno of the last write, 0: it went well */
 };
 
-struct logger {
+/* A file, and what goes into it beside what pipes bring. */
+struct out {
 	const char *name;
+	struct file file;
+	struct log_source *own;	 /* lines of ours */
+	struct log_source *torn; /* its front is the rest of the line that the file ends in */
+};
+
+struct logger {
 	uint64_t size_max;
 	int64_t age_max; /* ms */
 	struct log_state *state;
 	int control; /* -1: the supervisor is gone */
 	int64_t deadline;
-	struct file file;
-	struct log_source *own; /* lines of ours */
+	struct out outs[LOG_FILES];
 	struct log_source **sources;
-	struct pollfd *fds; /* control, file, sources */
+	struct pollfd *fds; /* control, files, sources */
 	size_t n, cap;	    /* sources */
 	bool had_pipes;
-	struct log_source *torn; /* its front is the rest of the line that the file ends in */
-	bool saying;		 /* own has a record that says these losses */
+	bool saying; /* the log's own lines are a record that says these losses */
 	uint64_t say[LOG_SLOTS];
 	int64_t said; /* when that was last tried */
 };
@@ -110,10 +116,10 @@ count_lines(struct span s)
 /* ---- the file ---- */
 
 static void
-say_trouble(const struct logger *l)
+say_trouble(const struct out *o)
 {
-	dprintf(STDERR_FILENO, "postern: log: %s: %s; records are being lost\n", l->name,
-	    l->file.trouble == EAGAIN ? "it takes nothing" : strerror(l->file.trouble));
+	dprintf(STDERR_FILENO, "postern: log: %s: %s; records are being lost\n", o->name,
+	    o->file.trouble == EAGAIN ? "it takes nothing" : strerror(o->file.trouble));
 }
 
 /*
@@ -142,16 +148,35 @@ write_some(const struct file *f, const uint8_t *p, size_t n)
 
 /* What stays is kept, for the file may take it soon. */
 static bool
+holds(const struct out *o)
+{
+	return o->file.stalled != 0;
+}
+
+static bool
 holding(const struct logger *l)
 {
-	return l->file.stalled != 0;
+	return holds(&l->outs[LOG_EVE]) || holds(&l->outs[LOG_XFERLOG]);
+}
+
+static bool
+in_trouble(const struct logger *l)
+{
+	return l->outs[LOG_EVE].file.trouble != 0 || l->outs[LOG_XFERLOG].file.trouble != 0;
+}
+
+/* Some file ends in a part of a line. */
+static bool
+any_torn(const struct logger *l)
+{
+	return l->outs[LOG_EVE].torn != NULL || l->outs[LOG_XFERLOG].torn != NULL;
 }
 
 /* Notes how a write went: error 0 is well. */
 static void
-judge_write(struct logger *l, size_t sent, int error)
+judge_write(struct logger *l, struct out *o, size_t sent, int error)
 {
-	struct file *f = &l->file;
+	struct file *f = &o->file;
 	int before = f->trouble;
 
 	if (error == EAGAIN && (sent > 0 || before != EAGAIN)) {
@@ -167,20 +192,20 @@ judge_write(struct logger *l, size_t sent, int error)
 	if (error != 0)
 		set_trouble(l, true);
 	if (error != 0 && before == 0)
-		say_trouble(l);
+		say_trouble(o);
 }
 
 /* Writes up to n octets; fewer: the file says why. */
 static size_t
-write_octets(struct logger *l, const uint8_t *p, size_t n)
+write_octets(struct logger *l, struct out *o, const uint8_t *p, size_t n)
 {
-	struct file *f = &l->file;
+	struct file *f = &o->file;
 	size_t sent = 0;
 	ssize_t got = 0;
 
 	while (sent < n && (got = write_some(f, p + sent, n - sent)) > 0)
 		sent += (size_t)got;
-	judge_write(l, sent, sent < n ? errno : 0);
+	judge_write(l, o, sent, sent < n ? errno : 0);
 	if (f->size == 0 && sent > 0)
 		f->since = (int64_t)clock_ms();
 	f->size += sent;
@@ -202,21 +227,28 @@ have_said(struct logger *l)
 		add(&l->state->slots[i].said, l->say[i]);
 		sum += l->say[i];
 	}
-	dprintf(
-	    STDERR_FILENO, "postern: log: %s: %ju records were lost\n", l->name, (uintmax_t)sum);
+	dprintf(STDERR_FILENO, "postern: log: %s: %ju records were lost\n", l->outs[LOG_EVE].name,
+	    (uintmax_t)sum);
+}
+
+/* The losses that are being said. */
+static bool
+is_saying(const struct logger *l, const struct log_source *s)
+{
+	return l->saying && s == l->outs[LOG_EVE].own;
 }
 
 /* The whole lines of s, but for the rest of one that is in the file already in part. */
 static void
-lose_lines(struct logger *l, struct log_source *s)
+lose_lines(struct logger *l, struct out *o, struct log_source *s)
 {
 	size_t whole = log_source_whole(s), keep = 0;
 
-	if (l->torn == s)
+	if (o->torn == s)
 		keep = (size_t)span_find(span_of(s->p, whole), '\n') + 1;
 	if (keep == whole)
 		return;
-	if (s == l->own && l->saying)
+	if (is_saying(l, s))
 		l->saying = false; /* what it says is to be said again */
 	else
 		count_lost(l, s, count_lines(span_of(s->p + keep, whole - keep)));
@@ -225,30 +257,42 @@ lose_lines(struct logger *l, struct log_source *s)
 
 /* Writes the whole lines of s. Those that cannot be written are lost, or kept for a while. */
 static void
-write_lines(struct logger *l, struct log_source *s)
+write_lines(struct logger *l, struct out *o, struct log_source *s)
 {
 	size_t whole = log_source_whole(s), sent = 0;
 
-	if (whole == 0 || l->file.fd < 0)
+	if (whole == 0 || o->file.fd < 0)
 		return;
-	if (l->torn == NULL || l->torn == s)
-		sent = write_octets(l, s->p, whole);
+	if (o->torn == NULL || o->torn == s)
+		sent = write_octets(l, o, s->p, whole);
 	if (sent > 0)
-		l->torn = s->p[sent - 1] == '\n' ? NULL : s;
+		o->torn = s->p[sent - 1] == '\n' ? NULL : s;
 	log_source_cut(s, 0, sent);
-	if (sent < whole && !holding(l))
-		lose_lines(l, s);
-	if (s == l->own && s->n == 0 && l->saying)
+	if (sent < whole && !holds(o))
+		lose_lines(l, o, s);
+	if (is_saying(l, s) && s->n == 0)
 		have_said(l);
 }
 
 /* First of all the line that the file ends in. */
 static void
+write_to(struct logger *l, struct out *o, struct log_source *s)
+{
+	if (o->torn != NULL && o->torn != s)
+		write_lines(l, o, o->torn);
+	write_lines(l, o, s);
+}
+
+/* Both kinds of lines. Those of an xferlog that nobody wants (any more) are nothing. */
+static void
 write_source(struct logger *l, struct log_source *s)
 {
-	if (l->torn != NULL && l->torn != s)
-		write_lines(l, l->torn);
-	write_lines(l, s);
+	write_to(l, &l->outs[LOG_EVE], s);
+	if (s->xferlog == NULL)
+		return;
+	if (l->outs[LOG_XFERLOG].file.fd < 0)
+		s->xferlog->n = 0;
+	write_to(l, &l->outs[LOG_XFERLOG], s->xferlog);
 }
 
 static void
@@ -262,27 +306,31 @@ put_losses(struct logger *l)
 		if (slot != LOG_SLOT_SUPERVISOR && l->say[slot] > 0)
 			workers[n++] = (struct record_lost){slot, l->say[slot]};
 	}
-	record_log_lost(workers, n, l->say[LOG_SLOT_SUPERVISOR], log_source_put, l->own);
-	l->saying = l->own->n > 0;
+	record_log_lost(
+	    workers, n, l->say[LOG_SLOT_SUPERVISOR], log_source_put, l->outs[LOG_EVE].own);
+	l->saying = l->outs[LOG_EVE].own->n > 0;
 }
 
-/* While the file is in trouble, this finds out from time to time whether it still is. */
+/* While a file is in trouble, this finds out from time to time whether it still is. */
 static void
 say_lost(struct logger *l)
 {
-	if (l->own->n > 0 || l->file.fd < 0 || holding(l) || !unsaid(l))
+	struct out *o = &l->outs[LOG_EVE];
+
+	if (o->own->n > 0 || o->file.fd < 0 || holding(l) || !unsaid(l))
 		return;
-	if (l->file.trouble != 0 && (int64_t)clock_ms() - l->said < RETRY_MS)
+	if (in_trouble(l) && (int64_t)clock_ms() - l->said < RETRY_MS)
 		return;
 	l->said = (int64_t)clock_ms();
 	put_losses(l);
-	write_source(l, l->own);
+	write_to(l, o, o->own);
 }
 
 static void
 write_all(struct logger *l)
 {
-	write_source(l, l->own);
+	for (size_t i = 0; i < LOG_FILES; i++)
+		write_to(l, &l->outs[i], l->outs[i].own);
 	for (size_t i = 0; i < l->n; i++)
 		write_source(l, l->sources[i]);
 }
@@ -291,17 +339,18 @@ write_all(struct logger *l)
 
 /* The rest of a torn line is worth nothing without its beginning; nor are lines of ours. */
 static void
-forget_torn(struct logger *l)
+forget_torn(struct logger *l, struct out *o)
 {
-	struct log_source *s = l->torn;
+	struct log_source *s = o->torn;
 
-	l->torn = NULL;
-	if (s != NULL && s != l->own) {
+	o->torn = NULL;
+	if (s != NULL && s != o->own) {
 		log_source_cut(s, 0, (size_t)span_find(span_of(s->p, s->n), '\n') + 1);
 		count_lost(l, s, 1);
 	}
-	l->own->n = 0;
-	l->saying = false;
+	if (is_saying(l, o->own))
+		l->saying = false;
+	o->own->n = 0;
 }
 
 /*
@@ -309,39 +358,42 @@ forget_torn(struct logger *l)
  * output that can only be written keeps its secret, and its place.
  */
 static void
-end_last_line(struct logger *l)
+end_last_line(struct out *o)
 {
-	const struct file *f = &l->file;
+	const struct file *f = &o->file;
 	uint8_t last;
 
 	if (f->size == 0 || (fcntl(f->fd, F_GETFL) & O_ACCMODE) != O_RDWR)
 		return;
 	if (lseek(f->fd, -1, SEEK_END) >= 0 && read(f->fd, &last, 1) == 1 && last != '\n') {
-		log_source_put(l->own, "\n", 1);
-		l->torn = l->own;
+		log_source_put(o->own, "\n", 1);
+		o->torn = o->own;
 	}
 }
 
 static void
-take_file(struct logger *l, int fd)
+take_file(struct logger *l, enum log_kind kind, int fd)
 {
+	struct out *o = &l->outs[kind];
 	struct stat st;
-	struct file old = l->file;
+	struct file old = o->file;
 
-	forget_torn(l);
-	l->file = (struct file){.fd = fd, .since = (int64_t)clock_ms(), .trouble = old.trouble};
+	forget_torn(l, o);
+	o->file = (struct file){.fd = fd, .since = (int64_t)clock_ms(), .trouble = old.trouble};
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		l->file.regular = true;
-		l->file.size = (uint64_t)st.st_size;
+		o->file.regular = true;
+		o->file.size = (uint64_t)st.st_size;
 	}
-	end_last_line(l);
+	end_last_line(o);
 	if (old.fd >= 0) {
 		if (old.regular)
 			fdatasync(old.fd);
 		close(old.fd);
+	}
+	if (old.fd >= 0 && kind == LOG_EVE) {
 		add(&l->state->rotations, 1);
 		record_stats("log_rotated", get(&l->state->rotations), "a new file was begun",
-		    log_source_put, l->own);
+		    log_source_put, o->own);
 	}
 	write_all(l);
 }
@@ -350,7 +402,7 @@ take_file(struct logger *l, int fd)
 static bool
 due(const struct logger *l, enum ipc_rotate *why)
 {
-	const struct file *f = &l->file;
+	const struct file *f = &l->outs[LOG_EVE].file;
 
 	*why = IPC_ROTATE_SIZE;
 	if (f->fd < 0 || !f->regular || f->size == 0)
@@ -365,15 +417,16 @@ static void
 ask_for_file(struct logger *l)
 {
 	struct ipc_message m = {.type = IPC_LOG_ROTATE};
+	struct file *f = &l->outs[LOG_EVE].file;
 	enum ipc_rotate why;
 
 	if (l->control < 0 || !due(l, &why))
 		return;
-	if (l->file.asked != 0 && (int64_t)clock_ms() - l->file.asked < ASK_AGAIN_MS)
+	if (f->asked != 0 && (int64_t)clock_ms() - f->asked < ASK_AGAIN_MS)
 		return;
 	m.a = why;
 	if (ipc_send(l->control, &m, NULL, 0) == IPC_OK)
-		l->file.asked = (int64_t)clock_ms();
+		f->asked = (int64_t)clock_ms();
 }
 
 /* ---- pipes ---- */
@@ -389,7 +442,7 @@ grow(struct logger *l)
 		return true;
 	if (cap > SOURCES_MAX)
 		return false;
-	fds = realloc(l->fds, (cap + 2) * sizeof(*fds));
+	fds = realloc(l->fds, (cap + FDS_AHEAD) * sizeof(*fds));
 	if (fds != NULL)
 		l->fds = fds;
 	sources = realloc(l->sources, cap * sizeof(*sources));
@@ -415,7 +468,8 @@ add_pipe(struct logger *l, int fd, uint32_t slot)
 	if (s != NULL)
 		l->sources[l->n++] = s;
 	else
-		dprintf(STDERR_FILENO, "postern: log: %s: no room for another pipe\n", l->name);
+		dprintf(STDERR_FILENO, "postern: log: %s: no room for another pipe\n",
+		    l->outs[LOG_EVE].name);
 }
 
 static void
@@ -426,7 +480,7 @@ remove_ended(struct logger *l)
 	for (size_t i = 0; i < l->n; i++) {
 		struct log_source *s = l->sources[i];
 
-		if (s->fd >= 0 || s->n > 0)
+		if (s->fd >= 0 || s->n > 0 || (s->xferlog != NULL && s->xferlog->n > 0))
 			l->sources[kept++] = s;
 		else
 			log_source_free(s);
@@ -473,7 +527,7 @@ receive(struct logger *l)
 	while ((result = ipc_receive(
 		    l->control, IPC_FROM_SUPERVISOR_TO_LOGGER, &m, fds, &n, &why)) == IPC_OK) {
 		if (m.type == IPC_LOG_FILE)
-			take_file(l, fds[0]);
+			take_file(l, (enum log_kind)m.a, fds[0]);
 		else
 			add_pipe(l, fds[0], m.a);
 	}
@@ -492,19 +546,20 @@ receive(struct logger *l)
 static bool
 wanted(const struct logger *l, const struct log_source *s)
 {
-	return l->file.fd >= 0 && !holding(l) && (!late(l) || s->n > 0);
+	return l->outs[LOG_EVE].file.fd >= 0 && !holding(l) && (!late(l) || s->n > 0);
 }
 
 static nfds_t
 watch(struct logger *l)
 {
-
 	l->fds[0] = (struct pollfd){.fd = l->control, .events = POLLIN};
-	l->fds[1] = (struct pollfd){.fd = holding(l) ? l->file.fd : -1, .events = POLLOUT};
+	for (size_t i = 0; i < LOG_FILES; i++)
+		l->fds[1 + i] = (struct pollfd){
+		    .fd = holds(&l->outs[i]) ? l->outs[i].file.fd : -1, .events = POLLOUT};
 	for (size_t i = 0; i < l->n; i++)
-		l->fds[2 + i] = (struct pollfd){
+		l->fds[FDS_AHEAD + i] = (struct pollfd){
 		    .fd = wanted(l, l->sources[i]) ? l->sources[i]->fd : -1, .events = POLLIN};
-	return 2 + l->n;
+	return FDS_AHEAD + l->n;
 }
 
 static int
@@ -514,9 +569,8 @@ patience(const struct logger *l)
 
 	if (l->deadline != 0)
 		return left < 0 ? 0 : (int)left;
-	return l->file.trouble != 0 || holding(l) || l->torn != NULL || l->age_max > 0 || unsaid(l)
-		   ? RETRY_MS
-		   : -1;
+	return in_trouble(l) || holding(l) || any_torn(l) || l->age_max > 0 || unsaid(l) ? RETRY_MS
+											 : -1;
 }
 
 static void
@@ -525,7 +579,7 @@ read_pipes(struct logger *l)
 	for (size_t i = 0; i < l->n; i++) {
 		struct log_source *s = l->sources[i];
 
-		if (l->fds[2 + i].revents == 0 || holding(l))
+		if (l->fds[FDS_AHEAD + i].revents == 0 || holding(l))
 			continue;
 		count_lost(l, s, log_source_read(s));
 		write_source(l, s);
@@ -538,14 +592,17 @@ turn(struct logger *l)
 {
 	int ready = poll(l->fds, watch(l), patience(l));
 
-	if (ready == 0 || (ready > 0 && l->fds[1].revents != 0))
+	if (ready == 0 ||
+	    (ready > 0 && (l->fds[1 + LOG_EVE].revents | l->fds[1 + LOG_XFERLOG].revents) != 0))
 		write_all(l);
 	if (ready > 0)
 		read_pipes(l);
 	if (ready > 0 && l->fds[0].revents != 0 && !receive(l))
 		return false;
 	say_lost(l);
-	if (l->file.trouble == 0 && l->torn == NULL && !l->saying && !unsaid(l))
+	/* an xferlog that is in trouble is tried with its next line: all of it that was lost is
+	 * said */
+	if (l->outs[LOG_EVE].file.trouble == 0 && !any_torn(l) && !l->saying && !unsaid(l))
 		set_trouble(l, false);
 	remove_ended(l);
 	ask_for_file(l);
@@ -568,9 +625,10 @@ finish(struct logger *l)
 
 	l->said = 0;
 	say_lost(l);
-	whole = !unsaid(l) && l->torn == NULL && l->own->n == 0;
-	if (l->file.fd >= 0 && l->file.regular)
-		fdatasync(l->file.fd);
+	whole = !unsaid(l) && !any_torn(l) && l->outs[LOG_EVE].own->n == 0;
+	for (size_t i = 0; i < LOG_FILES; i++)
+		if (l->outs[i].file.fd >= 0 && l->outs[i].file.regular)
+			fdatasync(l->outs[i].file.fd);
 	if (l->control >= 0)
 		ipc_send(l->control, &m, NULL, 0);
 	return whole ? 0 : 1;
@@ -600,8 +658,10 @@ set_up(struct logger *l, const char *user)
 	if (l->state == NULL)
 		return "the page of its state cannot be mapped";
 	close(PROCESS_FD + 1);
-	l->own = log_source_new(-1, LOG_SLOT_SUPERVISOR);
-	if (l->own == NULL || !grow(l) || !record_init())
+	for (size_t i = 0; i < LOG_FILES; i++)
+		l->outs[i].own = log_source_new(-1, LOG_SLOT_SUPERVISOR);
+	if (l->outs[LOG_EVE].own == NULL || l->outs[LOG_XFERLOG].own == NULL || !grow(l) ||
+	    !record_init())
 		return "cannot set up records";
 	if (!sandbox_drop(user, &why))
 		return why;
@@ -623,12 +683,14 @@ free_all(struct logger *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		log_source_free(l->sources[i]);
-	log_source_free(l->own);
+	for (size_t i = 0; i < LOG_FILES; i++) {
+		log_source_free(l->outs[i].own);
+		if (l->outs[i].file.fd >= 0)
+			close(l->outs[i].file.fd);
+	}
 	free(l->sources);
 	free(l->fds);
 	log_state_unmap(l->state);
-	if (l->file.fd >= 0)
-		close(l->file.fd);
 }
 
 /* False: no supervisor gives such ones. */
@@ -640,7 +702,7 @@ read_arguments(struct logger *l, int argc, char **argv)
 	if (argc != 5 || !span_u64(span_str(argv[3]), INT64_MAX, &l->size_max) ||
 	    !span_u64(span_str(argv[4]), UINT32_MAX, &seconds))
 		return false;
-	l->name = argv[1];
+	l->outs[LOG_EVE].name = argv[1];
 	l->age_max = (int64_t)seconds * 1000;
 	return true;
 }
@@ -648,7 +710,9 @@ read_arguments(struct logger *l, int argc, char **argv)
 int
 logger_main(int argc, char **argv)
 {
-	struct logger l = {.control = PROCESS_FD, .file = {.fd = -1}};
+	struct logger l = {.control = PROCESS_FD,
+	    .outs = {[LOG_EVE] = {.file = {.fd = -1}},
+		[LOG_XFERLOG] = {.name = "xferlog", .file = {.fd = -1}}}};
 	const char *why = "is started by the supervisor, not by hand";
 	int code = 1;
 

@@ -3,7 +3,9 @@
  *
  * It reads pipes and writes one file, so it may stall where nobody else may. It opens nothing and
  * knows no path: pipes, files and their successors come from the supervisor (ipc.h). All pipes have
- * turns of the same size, so that none starves the others.
+ * turns of the same size, so that none starves the others. Lines for an xferlog go to a second
+ * file, where there is one: all that is said here holds for it too, but that it has no records of
+ * ours, and that it is not asked for: it is begun anew with the log.
  *
  * The file holds whole lines only. One that was cut by a full disk is completed before anything
  * else is written; one that nobody can complete any more, because a logger or the machine died,

@@ -1,7 +1,9 @@
 #include "netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <poll.h>
 #include <stdio.h>
@@ -109,6 +111,22 @@ netlink_sequence(struct netlink *nl, uint32_t n)
 	first = nl->sequence + 1;
 	nl->sequence += n;
 	return first;
+}
+
+/* The messages of one datagram are of one transaction, so its first one says whose they are. */
+bool
+netlink_leave_out(struct netlink *nl, uint32_t port)
+{
+	/* filters read in network order, and nlmsg_pid is in the host's */
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(port), 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	return setsockopt(nl->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0;
 }
 
 bool

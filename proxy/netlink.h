@@ -70,6 +70,11 @@ bool netlink_request(struct netlink *, struct nlmsghdr *, netlink_message *each,
 bool netlink_dump(struct netlink *, struct nlmsghdr *, netlink_message *each, void *arg,
     struct netlink_error *err);
 
+/*
+ * What is done over that socket of ours is not told on this one: whoever did it knows. Ahead of
+ * netlink_join(). False: errno says why.
+ */
+bool netlink_leave_out(struct netlink *, uint32_t port);
 /* A group of notifications: NFNLGRP_NFTABLES, RTNLGRP_IPV4_RULE, ... False: errno says why. */
 bool netlink_join(struct netlink *, unsigned group);
 

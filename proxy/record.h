@@ -85,6 +85,145 @@ void record_smtp_mail(struct record_smtp *, const struct mail *);
 void record_smtp_write(struct record_smtp *, const struct record_session *, unsigned tx_id,
     const char *state, record_sink *, void *arg);
 
+/* ---- FTP ---- */
+
+#define RECORD_FTP_REPLIES_MAX 16 /* replies listed of one command; the rest is counted */
+
+/* One command with its replies (event_type "ftp"), or the greeting. */
+struct record_ftp {
+	const char *command; /* NULL: none, the greeting */
+	struct span args;    /* empty where the verb is secret */
+	bool secret;	     /* nor is what the server says of a line that it did not understand */
+	const struct record_ftp_reply {
+		unsigned code;
+		struct span text; /* all lines */
+		enum record_source source;
+	} * replies;
+	size_t n_replies;
+	struct span user, path, directory; /* path: full, of commands that have one */
+	uint16_t dynamic_port;	       /* of a data connection, as the client sees it; 0: none */
+	bool passive;		       /* with dynamic_port: the client connects */
+	const struct verdict *verdict; /* NULL: nothing was judged */
+};
+void record_ftp(const struct record_session *, const struct record_ftp *, unsigned tx_id,
+    record_sink *, void *arg);
+
+/* One transfer (event_type "ftp_data"), and the file in it ("fileinfo"). */
+struct record_ftp_data {
+	const char *command;		  /* "RETR", "STOR", "LIST", ... */
+	struct span user, filename, path; /* filename: as the client named it; path: full */
+	bool path_cut;
+	enum an_dir dir;
+	const char *type;		     /* "A", "I" */
+	bool client_passive, server_passive; /* who connects; active: the server (side) does */
+	bool let_by; /* past the gateway: octets are the kernel's count, headers with them */
+	/* [DATA_CLIENT, DATA_SERVER][peer, our end]; family IP_NONE: none. let_by: the server */
+	/* itself is the other end of the client's, and there is no leg to the server. */
+	struct endpoint legs[2][2];
+	uint64_t octets_in, octets_out; /* read from the source, written to the other side */
+	uint64_t offset;		/* REST */
+	uint64_t duration_ms;
+	/* A constant: "complete" and nothing else is a whole transfer; "cut", "refused", ... */
+	const char *outcome;
+	bool deleted;	    /* what there was of it at the server: it was refused */
+	const char *reason; /* or NULL */
+	unsigned code;	    /* of the last reply that the client heard; 0: none */
+	/*
+	 * Of a file that was looked at (mail_file_new()), else NULL. mail_finish() only where the
+	 * source came to its end: that is what "state" of its fileinfo says.
+	 */
+	const struct mail *content;
+	const struct verdict *verdict;
+};
+/*
+ * A file of which octets came (or all of it, when that is none) has a fileinfo record, looked at or
+ * not; a listing has none. Where it is a message, "email" stands beside "ftp_data", and each of its
+ * attachments has a fileinfo record too.
+ */
+void record_ftp_data(const struct record_session *, const struct record_ftp_data *, unsigned tx_id,
+    record_sink *, void *arg);
+
+/*
+ * The same as a line of a classic xferlog (wu-ftpd's xferlog(5)); of a listing, or where no octet
+ * came of a file that is no whole one: nothing. Blanks in names are "_", times UTC.
+ */
+#define RECORD_XFERLOG_START "\x1exferlog " /* in front of the line: the logger takes it off */
+#define RECORD_XFERLOG_MAX   4096u
+void record_xferlog(
+    const struct record_session *, const struct record_ftp_data *, record_sink *, void *arg);
+
+/* ---- POP3 and IMAP ---- */
+
+/* One message, or part of one, that was fetched or stored (event_type "email"). */
+struct record_fetched {
+	const char *command;	   /* "RETR", "TOP", "FETCH", "APPEND", ...: a constant */
+	struct span user, mailbox; /* mailbox: IMAP, as it was written */
+	uint64_t number, uid;	   /* in the mailbox; 0: not known */
+	/* of a part that was fetched alone: "1.2", "1.2.MIME", "HEADER"; else empty */
+	struct span section;
+	bool partial;	     /* not all of it: TOP, slices that leave a gap, one that was cut */
+	const char *outcome; /* "complete", "partial", "cut", "refused", "aborted": constants */
+	uint64_t octets;     /* as they went by */
+	bool unseen;	     /* nobody looked into it (mime.inspect = no): no "email" */
+	/*
+	 * NULL: it could not be known. mail_finish() only where all of it came: that is what
+	 * email.status and "state" of its files say, unless outcome is "partial" (TOP: finished
+	 * for the verdict, and still a beginning).
+	 */
+	const struct mail *mail;
+	const struct verdict *verdict; /* NULL: nothing was judged */
+};
+/*
+ * What it was stands as "message" beside "email", and beside the "fileinfo" of each of its
+ * attachments; those two are the same as of a message by SMTP.
+ */
+void record_fetched(const struct record_session *, const struct record_fetched *, unsigned tx_id,
+    record_sink *, void *arg);
+
+/* What a session did, at its end (event_type "pop3", its object "session"). */
+struct record_pop3 {
+	struct span user;
+	const char *mechanism; /* "USER", "APOP", "PLAIN", ...; NULL: none */
+	bool logged_in,
+	    update; /* update: the server accepted QUIT in TRANSACTION, deletions happened */
+	uint64_t listed, listed_octets; /* STAT's, or LIST's */
+	uint64_t retrieved, retrieved_octets, tops, deleted, refused;
+	const char *mode; /* "download_and_delete", "download_and_keep", or NULL */
+	unsigned commands;
+};
+void record_pop3(
+    const struct record_session *, const struct record_pop3 *, record_sink *, void *arg);
+
+#define RECORD_MAILBOXES_MAX 50 /* selected ones that are listed; the rest is counted */
+
+/* What a session did, at its end (event_type "imap", its object "session"). */
+struct record_imap {
+	struct span user;
+	const char *mechanism; /* "LOGIN", "PLAIN", ...; NULL: none */
+	bool logged_in, preauth;
+	struct span client_id, server_id; /* of ID, as lists of "name" "value" */
+	const struct span *mailboxes;	  /* selected, in order, each once */
+	size_t n_mailboxes;
+	uint64_t mailboxes_left_out;
+	uint64_t fetched, fetched_octets, stored, copied, moved, expunged, appended,
+	    appended_octets, searched, idle_ms, refused;
+	unsigned commands;
+};
+void record_imap(
+    const struct record_session *, const struct record_imap *, record_sink *, void *arg);
+/* A command that was refused by the gateway, or a login (event_type: the session's app_proto). */
+struct record_retrieval {
+	/*
+	 * Texts of the client's, and no secret is in them: of a login the verb alone, or with its
+	 * mechanism. tag: empty for POP3.
+	 */
+	struct span tag, command, user;
+	const char *status; /* what the client was told: "OK", "NO", "BAD"; "OK", "ERR"; or NULL */
+	const struct verdict *verdict; /* NULL: nothing was judged */
+};
+void record_retrieval_command(const struct record_session *, const struct record_retrieval *,
+    unsigned tx_id, record_sink *, void *arg);
+
 /* ---- single records ---- */
 
 /* layer "proto_parser"; event: enum an_anomaly's name; detail may be NULL (a constant of ours). */

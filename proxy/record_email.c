@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "printable.h"
 #include "record_json.h"
 
 /* Shares of the octets of the object: four lists of addresses, URLs and attachments get one each.
@@ -46,14 +45,9 @@ list_add(struct list *l, json_t *item)
 static json_t *
 text_item(struct span text)
 {
-	struct buf out;
-	json_t *item;
+	bool whole;
 
-	buf_init(&out, RECORD_TEXT_MAX);
-	printable(text, RECORD_TEXT_MAX, &out);
-	item = json_stringn_nocheck(out.n == 0 ? "" : (const char *)out.p, out.n);
-	buf_free(&out);
-	return item;
+	return record_text(text, &whole);
 }
 
 static void
@@ -76,13 +70,6 @@ put_list(json_t *object, const char *key, struct list *l)
 	else
 		json_decref(l->array);
 	put_left_out(object, key, l->left_out);
-}
-
-static void
-put_if(json_t *object, const char *key, struct span text)
-{
-	if (text.n > 0)
-		record_put_text(object, key, text);
 }
 
 static void
@@ -194,17 +181,17 @@ static void
 put_what(json_t *object, const struct mail_part *p)
 {
 	record_put(object, "path", p->path);
-	record_put_text(object, "mime_type", p->type);
-	put_if(object, "detected_type", p->detected);
+	record_put_if(object, "mime_type", p->type);
+	record_put_if(object, "detected_type", p->detected);
 	put_if_true(object, "detection_left_out", p->detection_left_out);
 	record_put(object, "encoding", mime_encoding_name(p->encoding));
 	if (p->encoding == MIME_UNKNOWN_ENCODING)
-		put_if(object, "encoding_raw", p->encoding_raw);
-	put_if(object, "charset", p->charset);
-	put_if(object, "disposition", p->disposition);
-	put_if(object, "filename", p->filename);
-	put_if(object, "filename_raw", p->filename_raw);
-	put_if(object, "content_id", p->content_id);
+		record_put_if(object, "encoding_raw", p->encoding_raw);
+	record_put_if(object, "charset", p->charset);
+	record_put_if(object, "disposition", p->disposition);
+	record_put_if(object, "filename", p->filename);
+	record_put_if(object, "filename_raw", p->filename_raw);
+	record_put_if(object, "content_id", p->content_id);
 	record_put_int(object, "size", p->size);
 	record_put_int(object, "encoded_size", p->encoded_size);
 	record_put_int(object, "lines", p->lines);
@@ -261,17 +248,24 @@ put_header(json_t *email, const struct mail *m, size_t room)
 {
 	const struct mail_header *h = mail_header(m);
 
-	put_if(email, "from", h->from);
+	record_put_if(email, "from", h->from);
 	put_addresses(email, "to", h->to, h->n_to, room);
 	put_addresses(email, "cc", h->cc, h->n_cc, room);
 	put_addresses(email, "bcc", h->bcc, h->n_bcc, room);
 	put_addresses(email, "reply_to", h->reply_to, h->n_reply_to, room);
 	put_left_out(email, "addresses", h->addresses_left_out);
-	put_if(email, "subject", h->subject);
-	put_if(email, "date", h->date);
-	put_if(email, "message_id", h->message_id);
-	put_if(email, "x_mailer", h->x_mailer);
+	record_put_if(email, "subject", h->subject);
+	record_put_if(email, "date", h->date);
+	record_put_if(email, "message_id", h->message_id);
+	record_put_if(email, "x_mailer", h->x_mailer);
 	record_put_int(email, "received_count", h->received);
+}
+
+/* A part 0 that is the file around the message, and none of its attachments. */
+static bool
+is_outer_file(const struct mail *m, const struct mail_part *p)
+{
+	return mail_is_file(m) && p->number == 0;
 }
 
 /* EVE's list of names; a file without one is there by its place only in parts and fileinfo. */
@@ -282,7 +276,7 @@ put_attachments(json_t *email, const struct mail *m, size_t room)
 
 	for (size_t i = 0; i < mail_parts(m); i++) {
 		const struct mail_part *p = mail_part(m, i);
-		if (p->attachment && p->filename.n > 0)
+		if (p->attachment && p->filename.n > 0 && !is_outer_file(m, p))
 			list_add(&l, text_item(p->filename));
 	}
 	put_list(email, "attachment", &l);
@@ -345,26 +339,29 @@ record_email(const struct mail *m, size_t octets)
 /* ---- fileinfo ---- */
 
 static void
-put_file(json_t *info, const struct mail *m, const struct mail_part *p, unsigned tx_id)
+put_file(
+    json_t *info, const struct mail *m, const struct mail_part *p, const struct record_about *a)
 {
-	bool whole = mail_finished(m) && !mail_broken(m);
+	const bool whole = mail_finished(m) && !mail_broken(m) && !a->top,
+		   outer = is_outer_file(m, p);
 
 	record_put_text(info, "filename", p->filename);
 	record_put(info, "path", p->path);
-	record_put_text(info, "mimetype", p->detected.n > 0 ? p->detected : p->type);
+	record_put_if(info, "mimetype", p->detected.n > 0 ? p->detected : p->type);
 	record_put_bool(info, "gaps", false);
 	record_put(info, "state", whole ? "CLOSED" : "TRUNCATED");
 	put_digests(info, m, p);
 	if (p->mismatch != NULL)
 		record_put(info, "mismatch", p->mismatch);
 	record_put_bool(info, "stored", false);
-	record_put_int(info, "size", p->size);
-	record_put_int(info, "tx_id", tx_id);
+	record_put_int(info, "size", outer ? mail_size(m) : p->size);
+	if (outer && a->start > 0)
+		record_put_int(info, "start", a->start);
+	record_put_int(info, "tx_id", a->tx_id);
 }
 
 void
-record_files(const struct mail *m, const struct record_session *s, unsigned tx_id,
-    record_sink *sink, void *arg)
+record_files(const struct mail *m, const struct record_about *a, record_sink *sink, void *arg)
 {
 	size_t n = 0;
 
@@ -375,9 +372,11 @@ record_files(const struct mail *m, const struct record_session *s, unsigned tx_i
 		if (!p->attachment)
 			continue;
 		n++;
-		record = record_open(s, "fileinfo", tx_id);
-		put_file(record_put_object(record, "fileinfo"), m, p, tx_id);
-		record_upstream(record, s);
+		record = record_open(a->session, "fileinfo", a->tx_id);
+		put_file(record_put_object(record, "fileinfo"), m, p, a);
+		if (a->beside != NULL)
+			json_object_set_nocheck(record, a->key, a->beside);
+		record_upstream(record, a->session);
 		record_close(record, sink, arg);
 	}
 }

@@ -22,8 +22,21 @@
  */
 json_t *record_email(const struct mail *mail, size_t octets);
 
-/* mail: what record_smtp_mail() was given; may be NULL. */
-void record_files(const struct mail *mail, const struct record_session *, unsigned tx_id,
-    record_sink *, void *arg);
+/* What the records of files belong to, and what stands beside "fileinfo" in each of them. */
+struct record_about {
+	const struct record_session *session;
+	unsigned tx_id;
+	bool
+	    top; /* only the beginning of the message was asked for: no file is known to be whole */
+	uint64_t start; /* of a file that is a piece: its first octet in the whole */
+	const char *key;
+	json_t *beside; /* NULL: nothing; the caller's */
+};
+
+/*
+ * mail: what record_smtp_mail() was given; may be NULL. Of a file (mail_file_new()) it is one of
+ * them, at path "1"; before mail_finish() its size is what was fed.
+ */
+void record_files(const struct mail *mail, const struct record_about *, record_sink *, void *arg);
 
 #endif

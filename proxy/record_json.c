@@ -65,6 +65,27 @@ record_put_text(json_t *object, const char *key, struct span text)
 	buf_free(&out);
 }
 
+void
+record_put_if(json_t *object, const char *key, struct span text)
+{
+	if (text.n > 0)
+		record_put_text(object, key, text);
+}
+
+json_t *
+record_text(struct span text, bool *whole)
+{
+	struct buf out;
+	json_t *item;
+
+	buf_init(&out, RECORD_TEXT_MAX);
+	if (!printable(text, RECORD_TEXT_MAX, &out))
+		*whole = false;
+	item = json_stringn_nocheck(out.n == 0 ? "" : (const char *)out.p, out.n);
+	buf_free(&out);
+	return item;
+}
+
 json_t *
 record_put_object(json_t *record, const char *key)
 {
@@ -74,8 +95,8 @@ record_put_object(json_t *record, const char *key)
 }
 
 /*
- * The civil date of a day, the days counted from 1970-01-01. By hand, because gmtime_r() reads a
- * time zone file, which a sandbox forbids. Counts years from March, so that the leap day is last.
+ * The civil date of a day, the days counted from 1970-01-01. Counts years from March, so that the
+ * leap day is last.
  */
 static void
 civil_date(int64_t days, int *year, unsigned *month, unsigned *day)
@@ -91,18 +112,29 @@ civil_date(int64_t days, int *year, unsigned *month, unsigned *day)
 	*year = (int)(years + era * 400) + (*month <= 2);
 }
 
+struct record_date
+record_date_of(const struct timeval *t)
+{
+	int64_t days = t->tv_sec / 86400;
+	unsigned second = (unsigned)(t->tv_sec % 86400);
+	struct record_date d = {.weekday = (unsigned)((days + 4) % 7),
+	    .hour = second / 3600,
+	    .minute = second / 60 % 60,
+	    .second = second % 60};
+
+	civil_date(days, &d.year, &d.month, &d.day);
+	return d;
+}
+
 /* "2026-11-24T03:00:00.000000+0000", as EVE writes it; always UTC. */
 void
 record_put_time(json_t *object, const char *key, const struct timeval *t)
 {
-	int64_t days = t->tv_sec / 86400;
-	unsigned second = (unsigned)(t->tv_sec % 86400), month, day;
+	struct record_date d = record_date_of(t);
 	char text[64];
-	int year;
 
-	civil_date(days, &year, &month, &day);
-	snprintf(text, sizeof(text), "%04d-%02u-%02uT%02u:%02u:%02u.%06u+0000", year, month, day,
-	    second / 3600, second / 60 % 60, second % 60, (unsigned)t->tv_usec);
+	snprintf(text, sizeof(text), "%04d-%02u-%02uT%02u:%02u:%02u.%06u+0000", d.year, d.month,
+	    d.day, d.hour, d.minute, d.second, (unsigned)t->tv_usec);
 	record_put(object, key, text);
 }
 
@@ -126,6 +158,43 @@ put_community_id(json_t *object, const struct endpoint *client, const struct end
 	community_id(client, server, id);
 	if (id[0] != '\0')
 		record_put(object, "community_id", id);
+}
+
+void
+record_put_leg(json_t *object, const struct endpoint *from, const struct endpoint *to)
+{
+	put_leg(object, from, to);
+	put_community_id(object, from, to);
+}
+
+void
+record_put_verdict(json_t *record, const struct verdict *v)
+{
+	json_t *verdict;
+
+	if (v == NULL)
+		return;
+	verdict = record_put_object(record, "verdict");
+	record_put(verdict, "action",
+	    v->action == VERDICT_REFUSE ? "refuse"
+	    : v->would_refuse		? "report"
+					: "pass");
+	record_put(verdict, "rule", v->rule);
+	record_put(verdict, "reason", v->reason);
+	if (v->reply[0] != '\0')
+		record_put_text(verdict, "reply", span_str(v->reply));
+}
+
+struct span
+record_take_line(struct span *rest)
+{
+	ptrdiff_t lf = span_find(*rest, '\n');
+	struct span line = lf < 0 ? *rest : span_first(*rest, (size_t)lf);
+
+	*rest = lf < 0 ? SPAN_NONE : span_from(*rest, (size_t)lf + 1);
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
 }
 
 json_t *
@@ -160,26 +229,20 @@ record_upstream(json_t *record, const struct record_session *s)
 	if (s->up_client.ip.family == IP_NONE)
 		return NULL;
 	upstream = record_put_object(record, "upstream");
-	put_leg(upstream, &s->up_client, &s->up_server);
-	put_community_id(upstream, &s->up_client, &s->up_server);
+	record_put_leg(upstream, &s->up_client, &s->up_server);
 	return upstream;
-}
-
-static int
-put_octets(const char *p, size_t n, void *line)
-{
-	return buf_add(line, span_of(p, n)) ? 0 : -1;
 }
 
 void
 record_close(json_t *record, record_sink *sink, void *arg)
 {
-	struct buf line;
+	/* one at a time, in every process that writes any: those that are long are rare */
+	static char line[RECORD_LINE_MAX];
+	size_t n = record == NULL ? 0 : json_dumpb(record, line, sizeof(line) - 1, JSON_COMPACT);
 
-	buf_init(&line, RECORD_LINE_MAX);
-	if (record != NULL && json_dump_callback(record, put_octets, &line, JSON_COMPACT) == 0 &&
-	    buf_octet(&line, '\n'))
-		sink(arg, (const char *)line.p, line.n);
-	buf_free(&line);
+	if (n > 0 && n < sizeof(line)) {
+		line[n++] = '\n';
+		sink(arg, line, n);
+	}
 	json_decref(record);
 }

@@ -142,19 +142,6 @@ record_smtp_auth(struct record_smtp *r, struct span mechanism, struct span user,
 	r->authenticated = done;
 }
 
-/* Takes a line with its end off the front of *rest. */
-static struct span
-take_line(struct span *rest)
-{
-	ptrdiff_t lf = span_find(*rest, '\n');
-	struct span line = lf < 0 ? *rest : span_first(*rest, (size_t)lf);
-
-	*rest = lf < 0 ? SPAN_NONE : span_from(*rest, (size_t)lf + 1);
-	if (line.n > 0 && line.p[line.n - 1] == '\r')
-		line.n--;
-	return line;
-}
-
 /* "2.1.0" at the front of a reply's text (RFC 2034 s4: class, subject, detail); else empty. */
 static struct span
 enhanced_code(struct span text)
@@ -196,7 +183,7 @@ keep_reply_text(struct record_smtp *r, struct span reply, struct span code)
 	bool whole = true;
 
 	while (whole && reply.n > 0) {
-		struct span line = line_text(take_line(&reply), code);
+		struct span line = line_text(record_take_line(&reply), code);
 		size_t room = RECORD_TEXT_MAX - (r->texts.n - t.at);
 
 		if (r->texts.n > t.at) {
@@ -243,7 +230,7 @@ record_smtp_reply(struct record_smtp *r, const char *command, struct span rcpt, 
 		r->replies_left_out++;
 		return;
 	}
-	enhanced = enhanced_code(line_text(take_line(&rest), SPAN_NONE));
+	enhanced = enhanced_code(line_text(record_take_line(&rest), SPAN_NONE));
 	*new = (struct reply){.command = command, .code = code, .source = source};
 	if (rcpt.n > 0)
 		new->rcpt = keep_path(r, rcpt);
@@ -404,6 +391,7 @@ void
 record_smtp_write(struct record_smtp *r, const struct record_session *s, unsigned tx_id,
     const char *state, record_sink *sink, void *arg)
 {
+	const struct record_about about = {.session = s, .tx_id = tx_id};
 	json_t *record;
 
 	if (r == NULL)
@@ -417,5 +405,5 @@ record_smtp_write(struct record_smtp *r, const struct record_session *s, unsigne
 	if (r->judged != JUDGED_NOT)
 		put_verdict(record, r);
 	record_close(record, sink, arg);
-	record_files(r->mail, s, tx_id, sink, arg);
+	record_files(r->mail, &about, sink, arg);
 }

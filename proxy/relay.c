@@ -5,7 +5,10 @@
 const struct relay_ops *
 relay_ops_of(enum protocol p)
 {
-	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {[PROTOCOL_SMTP] = &relay_smtp};
+	static const struct relay_ops *const rows[PROTOCOL_COUNT] = {[PROTOCOL_FTP] = &relay_ftp,
+	    [PROTOCOL_SMTP] = &relay_smtp,
+	    [PROTOCOL_POP3] = &relay_pop3,
+	    [PROTOCOL_IMAP] = &relay_imap};
 
 	return rows[p];
 }
@@ -215,6 +218,19 @@ relay_answered(struct relay *r)
 {
 	r->ops->answered(r);
 	relay_run(r);
+}
+
+void
+relay_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
+{
+	r->ops->data_news(r, pair, news);
+	relay_run(r);
+}
+
+void
+relay_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
+{
+	r->ops->data_octets(r, pair, octets);
 }
 
 uint64_t

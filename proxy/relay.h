@@ -16,6 +16,7 @@
 #include "channel.h"
 #include "clients.h"
 #include "config.h"
+#include "data.h"
 #include "record.h"
 
 /* Why a direction is not parsed at the moment; it goes on when no reason is left. */
@@ -68,6 +69,10 @@ struct relay_env {
 	void (*take_back)(void *arg, struct relay *, enum client_act);
 	/* There are so many sessions that idle ones should go sooner. */
 	bool (*pressed)(void *arg);
+	/* Data connections; NULL where no protocol has them. */
+	const struct data_ops *data;
+	/* What FTP servers were seen to refuse, for all sessions of a worker; NULL: not kept. */
+	struct ftp_servers *ftp_servers;
 	void *arg;
 };
 
@@ -95,6 +100,9 @@ struct relay_ops {
 	void (*turn_away)(struct relay *, const char *reason);
 	/* Octets of a message, or of a file, are coming in. */
 	bool (*transfers)(const struct relay *);
+	/* Something happened to data connections; and: octets flow through. NULL: it has none. */
+	void (*data_news)(struct relay *, struct data_pair *, const struct data_news *);
+	void (*data_octets)(struct relay *, struct data_pair *, struct span);
 };
 
 struct relay {
@@ -146,7 +154,11 @@ bool relay_wants_read(const struct relay *, enum an_dir);
 /* Nothing is left to do: both peers are done with. */
 bool relay_over(const struct relay *);
 
-extern const struct relay_ops relay_smtp;
+/* News of data connections, parse on. And: their octets. */
+void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);
+void relay_data_octets(struct relay *, struct data_pair *, struct span);
+
+extern const struct relay_ops relay_ftp, relay_imap, relay_pop3, relay_smtp;
 /* NULL: this version does not speak it. */
 const struct relay_ops *relay_ops_of(enum protocol);
 

@@ -47,36 +47,17 @@ pass_opaque(struct smtp_gate *g, const struct an_event *ev)
 	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
 }
 
-static void
-handle(struct smtp_gate *g, const struct an_event *ev)
-{
-	switch (ev->kind) {
-	case EV_COMMAND:
-		gate_command(g, ev);
-		break;
-	case EV_SECRET:
-		gate_secret(g, ev);
-		break;
-	case EV_REPLY:
-		gate_reply(g, ev);
-		break;
-	case EV_BODY:
-		gate_body(g, ev);
-		break;
-	case EV_BODY_END:
-		gate_body_end(g, ev);
-		break;
-	case EV_CHUNK_END:
-		gate_chunk_end(g, ev);
-		break;
-	case EV_OPAQUE:
-		pass_opaque(g, ev);
-		break;
-	case EV_ANOMALY:
-		gate_body_oddity(g, ev);
-		break;
-	}
-}
+/* The other kinds are those of other protocols. */
+static void (*const handlers[AN_KINDS])(struct smtp_gate *, const struct an_event *) = {
+    [EV_COMMAND] = gate_command,
+    [EV_SECRET] = gate_secret,
+    [EV_REPLY] = gate_reply,
+    [EV_BODY] = gate_body,
+    [EV_BODY_END] = gate_body_end,
+    [EV_CHUNK_END] = gate_chunk_end,
+    [EV_OPAQUE] = pass_opaque,
+    [EV_ANOMALY] = gate_body_oddity,
+};
 
 /* A server that does not offer PIPELINING gets one command at a time. */
 static bool
@@ -125,7 +106,8 @@ smtp_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = gate_now(g);
-		handle(g, &ev);
+		if (handlers[ev.kind] != NULL)
+			handlers[ev.kind](g, &ev);
 		break;
 	case AN_MORE:
 		if (used == 0)

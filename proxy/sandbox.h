@@ -13,13 +13,16 @@
  * Nothing that needs a file works afterwards, so before sandbox_close() belong: record_init(),
  * resolver_new() (which makes libunbound's context final), the event loop with its signals,
  * OPENSSL_init_crypto() and one EVP_MD_fetch() of every digest (providers, openssl.cnf), every
- * iconv_open(), setlocale(), tzset() (localtime(), and gmtime() too, read /etc/localtime once),
- * prctl() and process_name(), setrlimit(), user and host names (getpwnam(), getaddrinfo()).
+ * iconv_open(), setlocale(), prctl() and process_name(), setrlimit(), user and host names
+ * (getpwnam(), getaddrinfo()).
+ *
  * if_indextoname() and syslog() make an AF_UNIX socket: never to be called behind it; SIOCGIFNAME
  * on a socket that is there does for the first. getrandom() goes on working.
  *
  * A breach ends the process with SIGSYS, and the kernel's log names the call: "audit: type=1326
  * ... syscall=N" (scmp_sys_resolver N). It dumps no core.
+ *
+ * Local time is UTC from then on: who asks for it would read /etc/localtime.
  *
  * Landlock would add nothing: no process opens files afterwards, so there are no paths to limit.
  */

@@ -12,10 +12,12 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -315,6 +317,13 @@ sandbox_close(enum sandbox_role role, const char **why)
 		*why = "the sandbox cannot be closed by a process that kept its privileges";
 		return false;
 	}
+	/* mktime() looks at /etc/localtime each time that it is called, and libraries call it for
+	 * the dates in archives: not where TZ says it */
+	if (setenv("TZ", "UTC0", 1) != 0) {
+		*why = "the sandbox cannot be closed: no memory";
+		return false;
+	}
+	tzset();
 	if (load(role) != 0) {
 		*why = "the sandbox cannot be closed: the kernel takes no seccomp filter";
 		return false;

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "budget.h"
 #include "clock.h"
+#include "data_pair.h"
 #include "proxy_protocol.h"
 
 #define IOV_USED      64
@@ -97,6 +99,31 @@ connect_over(struct session *s)
 	stock_leave(&s->waiter);
 }
 
+/*
+ * An urgent octet goes alone, with what marks it, behind all that is ahead of it (F-018); n iovecs
+ * become as many as may go now.
+ */
+static size_t
+mind_urgent(const struct channel *c, struct iovec *iov, size_t n, int *flags)
+{
+	size_t urgent = channel_urgent_at(c), left = urgent - 1;
+
+	if (urgent == 0)
+		return n;
+	if (urgent == 1) {
+		*flags |= MSG_OOB;
+		left = 1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (iov[i].iov_len >= left) {
+			iov[i].iov_len = left;
+			return i + 1;
+		}
+		left -= iov[i].iov_len;
+	}
+	return n;
+}
+
 /* As much of the queue as the socket takes; true: something went out. */
 static bool
 write_out(struct side *side)
@@ -108,7 +135,11 @@ write_out(struct side *side)
 	while (side->fd >= 0 && c->queued > 0 && !is_connecting(side)) {
 		struct iovec iov[IOV_USED];
 		struct msghdr m = {.msg_iov = iov, .msg_iovlen = channel_iov(c, iov, IOV_USED)};
-		ssize_t n = sendmsg(side->fd, &m, MSG_NOSIGNAL);
+		int flags = MSG_NOSIGNAL;
+		ssize_t n;
+
+		m.msg_iovlen = mind_urgent(c, iov, m.msg_iovlen, &flags);
+		n = sendmsg(side->fd, &m, flags);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -218,10 +249,25 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- one session ---- */
 
+/* Descriptors that a session may need. */
+static unsigned
+cost_of(enum protocol p)
+{
+	return p == PROTOCOL_FTP ? BUDGET_PER_FTP_SESSION : BUDGET_PER_SESSION;
+}
+
+bool
+sessions_full(const struct sessions *all)
+{
+	return all->count >= all->max ||
+	       (all->count > 0 && all->taken + BUDGET_PER_SESSION > all->descriptors);
+}
+
 static void
 end(struct session *s)
 {
 	struct sessions *all = s->all;
+	unsigned cost = cost_of(s->arrival->protocol);
 
 	connect_over(s);
 	close_side(&s->side[AN_C2S], false);
@@ -235,6 +281,7 @@ end(struct session *s)
 		s->next->link = s->link;
 	free(s);
 	all->count--;
+	all->taken -= cost;
 	all->ended(all->arg);
 }
 
@@ -427,12 +474,37 @@ under_pressure(void *arg)
 {
 	const struct sessions *all = arg;
 
-	return (uint64_t)all->count * 100u >= (uint64_t)all->max * all->config->limits.pressure;
+	return (uint64_t)all->count * 100u >= (uint64_t)all->max * all->config->limits.pressure ||
+	       (uint64_t)all->taken * 100u >=
+		   (uint64_t)all->descriptors * all->config->limits.pressure;
+}
+
+static void
+on_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
+{
+	relay_data_news(r, pair, news);
+	settle(r->owner);
+}
+
+static struct data_pair *
+open_data(void *arg, struct relay *r)
+{
+	struct sessions *all = arg;
+	struct session *s = r->owner;
+	const struct data_owner owner = {.relay = r,
+	    .arrival = s->arrival,
+	    .client = s->client,
+	    .news = on_data_news,
+	    .octets = relay_data_octets};
+
+	return data_pair_open(all->data, &owner);
 }
 
 void
 sessions_init(struct sessions *all, struct log_pipe *log)
 {
+	all->data_ops = data_pair_ops;
+	all->data_ops.open = open_data;
 	all->env = (struct relay_env){
 	    .config = all->config,
 	    .board = all->board,
@@ -445,6 +517,8 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .allow = allow,
 	    .take_back = take_back,
 	    .pressed = under_pressure,
+	    .data = &all->data_ops,
+	    .ftp_servers = all->ftp_servers,
 	    .arg = all,
 	};
 }
@@ -459,12 +533,15 @@ sessions_end(struct sessions *all)
 /* ---- a new one ---- */
 
 static void
-tune(int fd)
+tune(int fd, enum protocol p)
 {
 	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	/* a TELNET Synch has its DM where it was sent, not beside the stream (RFC 959 s4.1.3) */
+	if (p == PROTOCOL_FTP)
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 static void
@@ -475,7 +552,7 @@ init_side(struct session *s, enum an_dir dir, int fd)
 	*side = (struct side){.session = s, .dir = dir, .fd = fd};
 	if (fd < 0)
 		return;
-	tune(fd);
+	tune(fd, s->arrival->protocol);
 	event_assign(&side->readable, s->all->base, fd, EV_READ | EV_PERSIST, on_readable, side);
 	event_assign(&side->writable, s->all->base, fd, EV_WRITE | EV_PERSIST, on_writable, side);
 }
@@ -579,8 +656,8 @@ identify(int fd, const struct arrival *a, struct record_session *rs)
 	struct sockaddr_storage local = {0};
 
 	if (a->forward == NULL) {
-		rs->server = arrival_destination(fd, a);
-		rs->up_server = rs->server;
+		rs->server = arrival_asked(fd, a);
+		rs->up_server = arrival_destination(fd, a);
 		return;
 	}
 	getsockname(fd, (struct sockaddr *)&local, &(socklen_t){sizeof(local)});
@@ -628,7 +705,7 @@ welcome(struct session *s, enum client_welcome how)
 	else if (s->all->unaudited(s->all->arg))
 		turn_away(s, "audit");
 	else if (s->arrival->forward == NULL &&
-		 arrival_is_loop(s->all->config, &s->relay->session.server))
+		 arrival_is_loop(s->all->config, &s->relay->session.up_server))
 		turn_away(s, "loop");
 	else
 		connect_server(s);
@@ -676,6 +753,7 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 		all->first->link = &s->next;
 	all->first = s;
 	all->count++;
+	all->taken += cost_of(a->protocol);
 	how = clients_enter(all->clients, &from.ip, session_now(NULL), &s->client);
 	welcome(s, how);
 	settle(s);

@@ -9,6 +9,7 @@
 
 #include "arrival.h"
 #include "clients.h"
+#include "data_leg.h"
 #include "log_pipe.h"
 #include "relay.h"
 #include "resolver.h"
@@ -26,9 +27,13 @@ struct sessions {
 	/* Records are being lost now, and the administrator wants no session without one. */
 	bool (*unaudited)(void *arg);
 	struct socket_stock *stock; /* of sockets to servers; NULL: nothing is taken off the wire */
+	struct data_shared *data;   /* of FTP's data connections */
+	struct ftp_servers *ftp_servers; /* NULL: no memory for what they refuse */
+	struct data_ops data_ops;	 /* filled in by sessions_init() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
 	unsigned max, count;
+	unsigned long descriptors, taken; /* for all, and of those that may need them */
 	uint64_t pressed; /* when idle sessions were last told that there are too many */
 	struct session *first;
 	/* A session is gone: there may be room for a new one. */
@@ -36,9 +41,13 @@ struct sessions {
 	void *arg;
 };
 
-/* base, resolver, clients, stock, config, board, max, unaudited, ended and arg are set; log is
- * where records go. */
+/*
+ * base, resolver, clients, stock, data, ftp_servers, config, board, max, descriptors, unaudited,
+ * ended and arg are set; log is where records go.
+ */
 void sessions_init(struct sessions *, struct log_pipe *log);
+/* There is no room for one more. */
+bool sessions_full(const struct sessions *);
 /* Ends them all, with their records. */
 void sessions_end(struct sessions *);
 

@@ -28,6 +28,7 @@ struct slots {
 	struct event_base *base;
 	const struct slots_events *events;
 	struct worker_events worker_events;
+	struct data_service *data;
 	struct slot slot[WORKERS_MAX];
 	unsigned n;			    /* that the generation in force has */
 	const struct config *config, *next; /* next: NULL, nothing is under way */
@@ -52,8 +53,10 @@ tell_later(struct slots *s)
 
 /* ---- a worker ---- */
 
+/* NULL: errno says why. data goes with the worker. */
 static struct worker_process *
-start_worker(struct slots *s, const struct config *c, int text, unsigned slot, unsigned generation)
+start_with(struct slots *s, const struct config *c, int text, struct data_part *data, unsigned slot,
+    unsigned generation)
 {
 	const struct slots_events *e = s->events;
 	unsigned number = 0;
@@ -63,7 +66,7 @@ start_worker(struct slots *s, const struct config *c, int text, unsigned slot, u
 
 	if (board >= 0)
 		w = worker_process_start(s->base, &s->worker_events, c,
-		    (const int[]){text, log, e->log_state(e->arg), board}, slot, generation);
+		    (const int[]){text, log, e->log_state(e->arg), board}, data, slot, generation);
 	if (w != NULL)
 		w->board = number;
 	else if (board >= 0)
@@ -73,6 +76,24 @@ start_worker(struct slots *s, const struct config *c, int text, unsigned slot, u
 	if (log >= 0)
 		close(log);
 	return w;
+}
+
+/* NULL: *why (good until the next call). */
+static struct worker_process *
+start_worker(struct slots *s, const struct config *c, int text, unsigned slot, unsigned generation,
+    const char **why)
+{
+	struct data_part *data = data_part_new(s->data, c, why);
+	struct worker_process *w;
+
+	if (data == NULL)
+		return NULL;
+	w = start_with(s, c, text, data, slot, generation);
+	if (w != NULL)
+		return w;
+	*why = strerror(errno);
+	data_part_free(data);
+	return NULL;
 }
 
 /* Nothing of it is left but what it counted. */
@@ -194,9 +215,7 @@ begin_slot(struct slots *s, unsigned i, const char **why)
 
 	if (!listening_open(s->next, &slot->set, mine, &slot->next_set, why))
 		return false;
-	slot->next = start_worker(s, s->next, s->next_text, i, s->begun);
-	if (slot->next == NULL)
-		*why = strerror(errno);
+	slot->next = start_worker(s, s->next, s->next_text, i, s->begun, why);
 	return slot->next != NULL;
 }
 
@@ -296,10 +315,10 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 	listening_close(&slot->set);
 	slot->set = fresh;
 	slot->resting = false;
-	slot->now = start_worker(s, s->config, s->text, slot->number, s->generation);
+	slot->now = start_worker(s, s->config, s->text, slot->number, s->generation, &why);
 	if (slot->now != NULL)
 		return;
-	s->events->note(s->events->arg, "worker_not_started", slot->number, strerror(errno));
+	s->events->note(s->events->arg, "worker_not_started", slot->number, why);
 	rest(slot);
 }
 
@@ -435,7 +454,7 @@ on_later(evutil_socket_t fd, short what, void *arg)
 }
 
 struct slots *
-slots_new(struct event_base *base, const struct slots_events *events)
+slots_new(struct event_base *base, const struct slots_events *events, struct data_service *data)
 {
 	struct slots *s = calloc(1, sizeof(*s));
 	bool made = s != NULL;
@@ -444,6 +463,7 @@ slots_new(struct event_base *base, const struct slots_events *events)
 		return NULL;
 	s->base = base;
 	s->events = events;
+	s->data = data;
 	s->worker_events = (struct worker_events){.ready = on_ready,
 	    .garbage = on_garbage,
 	    .stuck = on_stuck,

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 
 #include "config.h"
+#include "data_service.h"
 
 #define SLOT_DEATHS	  3
 #define SLOT_DEATH_WINDOW 10
@@ -49,8 +50,8 @@ struct slots_events {
 	void *arg;
 };
 
-/* NULL: no memory. events must outlive it. */
-struct slots *slots_new(struct event_base *, const struct slots_events *);
+/* NULL: no memory. events and the service must outlive it. */
+struct slots *slots_new(struct event_base *, const struct slots_events *, struct data_service *);
 /* Kills what still runs. NULL is fine. */
 void slots_free(struct slots *);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "budget.h"
+#include "data_service.h"
 #include "faults.h"
 #include "interception_service.h"
 #include "log_service.h"
@@ -32,6 +33,7 @@ struct supervisor {
 	struct slots_events slots_events;
 	struct status_link *status;
 	struct interception_service *interception;
+	struct data_service *data;
 	struct event *tick;	  /* every second */
 	struct event *reload_due; /* from the loop, when nothing else is going on */
 	struct notify notify;
@@ -425,10 +427,11 @@ start(struct supervisor *s, const struct config *c)
 	if (s->status == NULL)
 		return strerror(errno);
 	s->interception = interception_service_new(s->base, page(s), on_firewall_note, s);
+	s->data = data_service_new(s->base, s->interception, on_firewall_note, s);
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
 	s->reload_due = evtimer_new(s->base, on_reload_due, s);
-	if (s->interception == NULL || s->tick == NULL || s->reload_due == NULL ||
-	    event_add(s->tick, &second) != 0)
+	if (s->interception == NULL || s->data == NULL || s->tick == NULL ||
+	    s->reload_due == NULL || event_add(s->tick, &second) != 0)
 		return "out of memory";
 	s->slots_events = (struct slots_events){.take_over = on_take_over,
 	    .serving = on_serving,
@@ -440,7 +443,7 @@ start(struct supervisor *s, const struct config *c)
 	    .board_gone = on_board_gone,
 	    .note = on_note,
 	    .arg = s};
-	s->slots = slots_new(s->base, &s->slots_events);
+	s->slots = slots_new(s->base, &s->slots_events, s->data);
 	return s->slots == NULL ? "out of memory" : NULL;
 }
 
@@ -450,6 +453,7 @@ stop(struct supervisor *s)
 	char why[INTERCEPTION_TEXT_MAX];
 
 	slots_free(s->slots);
+	data_service_free(s->data);
 	if (!interception_service_free(s->interception, why)) {
 		tell("firewall", why);
 		s->code = 1;

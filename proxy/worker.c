@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "budget.h"
 #include "config_handover.h"
+#include "data_pipe.h"
+#include "ftp_servers.h"
 #include "ipc.h"
 #include "listener.h"
 #include "log_state.h"
@@ -25,11 +28,15 @@ struct worker {
 	struct sessions sessions;
 	struct log_pipe *log;
 	struct log_state *log_state;
-	struct listener **listeners;
+	struct listener **listeners; /* of sessions */
 	size_t n_listeners;
+	struct listener *data_listeners[2]; /* of data connections taken off the wire; NULL: none */
+	struct data_shared data;
+	struct data_pipes pipes;
 	struct event *control, *drain, *tick;
 	struct board *board;
-	bool serving, retiring;
+	bool retiring;
+	bool full; /* nobody is accepted: there is no room */
 	int code;
 };
 
@@ -52,6 +59,7 @@ end_loop(struct worker *w, int code)
 static void
 accept_more(struct worker *w, bool more)
 {
+	w->full = !more;
 	for (size_t i = 0; i < w->n_listeners; i++)
 		listener_pause(w->listeners[i], !more);
 }
@@ -62,8 +70,17 @@ on_accepted(void *arg, int fd, const struct sockaddr *client, const struct arriv
 	struct worker *w = arg;
 
 	session_open(&w->sessions, fd, client, a);
-	if (w->sessions.count >= w->sessions.max)
+	if (sessions_full(&w->sessions))
 		accept_more(w, false);
+}
+
+static void
+on_data_accepted(void *arg, int fd, const struct sockaddr *peer, const struct arrival *a)
+{
+	struct worker *w = arg;
+	const struct endpoint from = address_endpoint(peer), at = arrival_asked(fd, a);
+
+	data_holes_came(w->data.holes, fd, &from, &at);
 }
 
 static void
@@ -73,7 +90,7 @@ on_session_ended(void *arg)
 
 	if (w->retiring && w->sessions.count == 0)
 		end_loop(w, 0);
-	else if (w->serving && !w->retiring && w->sessions.count + 1 == w->sessions.max)
+	else if (w->full && !w->retiring && !sessions_full(&w->sessions))
 		accept_more(w, true);
 }
 
@@ -93,9 +110,13 @@ say(struct worker *w, enum ipc_type type, uint32_t a, uint32_t b)
 {
 	const struct ipc_message m = {.type = type, .a = a, .b = b};
 
-	/* the few messages of a worker always have room, as long as there is somebody to read */
-	if (ipc_send(WORKER_CONTROL, &m, NULL, 0) != IPC_OK)
-		end_loop(w, fail("the supervisor does not listen"));
+	data_requests_post(w->data.requests, &m);
+}
+
+static void
+on_supervisor_lost(void *arg)
+{
+	end_loop(arg, fail("the supervisor does not listen"));
 }
 
 static void
@@ -111,6 +132,10 @@ make_arrival(const struct worker *w, const struct ipc_message *m, struct arrival
 	const struct config *c = w->config;
 
 	*out = (struct arrival){.mode = c->mode};
+	if (m->a == IPC_LISTEN_DATA4 || m->a == IPC_LISTEN_DATA6) {
+		out->protocol = PROTOCOL_FTP;
+		return c->mode != INTERCEPT_OFF;
+	}
 	if (m->a == IPC_LISTEN_FORWARD) {
 		if (m->b >= c->n_forwards)
 			return false;
@@ -121,6 +146,23 @@ make_arrival(const struct worker *w, const struct ipc_message *m, struct arrival
 	out->protocol = (enum protocol)m->b;
 	return c->mode != INTERCEPT_OFF && m->b < PROTOCOL_COUNT &&
 	       relay_ops_of(out->protocol) != NULL;
+}
+
+/* Data connections of sessions that are there already come in whatever else is paused. */
+static void
+add_data_listener(struct worker *w, const struct ipc_message *m, int fd)
+{
+	struct listener **l = &w->data_listeners[m->a == IPC_LISTEN_DATA6];
+	struct arrival a;
+
+	if (*l != NULL || !make_arrival(w, m, &a)) {
+		close(fd);
+		end_loop(w, fail("a listener that does not belong to the configuration"));
+		return;
+	}
+	*l = listener_new(w->base, fd, &a, on_data_accepted, w);
+	if (*l == NULL)
+		end_loop(w, fail("out of memory"));
 }
 
 static void
@@ -148,7 +190,6 @@ add_listener(struct worker *w, const struct ipc_message *m, int fd)
 static void
 serve(struct worker *w)
 {
-	w->serving = true;
 	board_state(w->board, BOARD_SERVING);
 	accept_more(w, true);
 	say(w, IPC_SERVING, 0, 0);
@@ -185,7 +226,10 @@ obey(struct worker *w, const struct ipc_message *m, const int fds[], size_t n)
 {
 	switch (m->type) {
 	case IPC_LISTENER:
-		add_listener(w, m, fds[0]);
+		if (m->a == IPC_LISTEN_DATA4 || m->a == IPC_LISTEN_DATA6)
+			add_data_listener(w, m, fds[0]);
+		else
+			add_listener(w, m, fds[0]);
 		break;
 	case IPC_SERVE:
 		serve(w);
@@ -195,6 +239,9 @@ obey(struct worker *w, const struct ipc_message *m, const int fds[], size_t n)
 		break;
 	case IPC_RETIRE:
 		retire(w, m->a);
+		break;
+	case IPC_DATA_ANSWER:
+		data_requests_answer(w->data.requests, m, fds, n);
 		break;
 	default: /* ipc_receive() gives nothing else */
 		break;
@@ -264,6 +311,21 @@ new_base(void)
 	return base;
 }
 
+static bool
+start_data(struct worker *w)
+{
+	w->data = (struct data_shared){.base = w->base,
+	    .config = w->config,
+	    .requests = data_requests_new(w->base, WORKER_CONTROL, on_supervisor_lost, w),
+	    .holes = data_holes_new(),
+	    .clients = w->sessions.clients,
+	    .stock = w->sessions.stock,
+	    .pipes = &w->pipes,
+	    .farewells = data_farewells_new(w->base)};
+	w->sessions.data = &w->data;
+	return w->data.requests != NULL && w->data.holes != NULL && w->data.farewells != NULL;
+}
+
 static const char *
 start_sessions(struct worker *w)
 {
@@ -276,15 +338,17 @@ start_sessions(struct worker *w)
 	    .config = w->config,
 	    .board = w->board,
 	    .max = budget.sessions,
+	    .descriptors = budget.left,
 	    .unaudited = is_unaudited,
 	    .ended = on_session_ended,
 	    .arg = w};
 	s->clients = clients_new(&w->config->limits);
+	s->ftp_servers = ftp_servers_new();
 	s->resolver = resolver_new(w->base, w->config->resolvers, &why);
 	if (w->config->mode != INTERCEPT_OFF)
 		s->stock = stock_new(ask_for_sockets, w);
 	if (s->clients == NULL || s->resolver == NULL ||
-	    (s->stock == NULL && w->config->mode != INTERCEPT_OFF))
+	    (s->stock == NULL && w->config->mode != INTERCEPT_OFF) || !start_data(w))
 		return why;
 	resolver_board(s->resolver, w->board);
 	sessions_init(s, w->log);
@@ -354,9 +418,16 @@ stop(struct worker *w)
 	for (size_t i = 0; i < w->n_listeners; i++)
 		listener_free(w->listeners[i]);
 	free(w->listeners);
+	listener_free(w->data_listeners[0]);
+	listener_free(w->data_listeners[1]);
+	data_requests_free(w->data.requests);
+	data_holes_free(w->data.holes);
+	data_farewells_free(w->data.farewells);
+	data_pipes_free(&w->pipes);
 	resolver_free(w->sessions.resolver);
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
+	ftp_servers_free(w->sessions.ftp_servers);
 	if (w->control != NULL)
 		event_free(w->control);
 	if (w->drain != NULL)

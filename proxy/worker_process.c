@@ -22,6 +22,53 @@ kill_for_garbage(struct worker_process *w, const char *why)
 	w->events->garbage(w->events->arg, w, why);
 }
 
+/* ---- data connections ---- */
+
+/*
+ * One that does not read its answers is not asked for more: whatever it does, there is one answer
+ * that waits for it here, and no more.
+ */
+static void
+give_answer(struct worker_process *w)
+{
+	const struct ipc_message *m = &w->answer;
+	enum ipc_result sent = ipc_send(w->control, m, &w->answer_fd, w->answer_fd >= 0 ? 1 : 0);
+
+	if (sent == IPC_AGAIN) {
+		event_del(w->readable);
+		event_add(w->writable, NULL);
+		return;
+	}
+	if (w->answer_fd >= 0)
+		close(w->answer_fd);
+	w->answer_fd = -1;
+	w->answer.type = 0;
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker_process *w = arg;
+
+	(void)fd;
+	(void)what;
+	give_answer(w);
+	if (w->answer.type == 0 && !w->killed)
+		event_add(w->readable, NULL);
+}
+
+static bool
+heed_data(struct worker_process *w, const struct ipc_message *m)
+{
+	if (w->state != WORKER_SERVING && w->state != WORKER_RETIRING)
+		return false;
+	if (data_part_heed(w->data, m, &w->answer, &w->answer_fd))
+		give_answer(w);
+	else
+		w->answer.type = 0;
+	return true;
+}
+
 /* False: it says what does not fit its state. */
 static bool
 heed(struct worker_process *w, const struct ipc_message *m)
@@ -51,6 +98,13 @@ heed(struct worker_process *w, const struct ipc_message *m)
 		*owed += m->b;
 		deliver(w);
 		return true;
+	case IPC_DATA_EXPECT:
+	case IPC_DATA_PASS:
+	case IPC_DATA_FORGET:
+	case IPC_DATA_COUNT:
+	case IPC_DATA_LISTEN:
+	case IPC_DATA_BIND:
+		return heed_data(w, m);
 	default:
 		return false;
 	}
@@ -179,7 +233,8 @@ launch(struct worker_process *w, const char *name, const int fds[WORKER_INHERITS
 
 struct worker_process *
 worker_process_start(struct event_base *base, const struct worker_events *events,
-    const struct config *c, const int fds[WORKER_INHERITS], unsigned slot, unsigned generation)
+    const struct config *c, const int fds[WORKER_INHERITS], struct data_part *data, unsigned slot,
+    unsigned generation)
 {
 	struct worker_process *w = calloc(1, sizeof(*w));
 
@@ -189,14 +244,17 @@ worker_process_start(struct event_base *base, const struct worker_events *events
 	    .generation = generation,
 	    .events = events,
 	    .control = -1,
+	    .answer_fd = -1,
 	    .mode = c->mode,
 	    .own_mark = c->intercept.own_mark};
 	if (launch(w, c->path, fds)) {
 		w->readable = event_new(base, w->control, EV_READ | EV_PERSIST, on_readable, w);
+		w->writable = event_new(base, w->control, EV_WRITE, on_writable, w);
 		w->again = evtimer_new(base, on_again, w);
 		w->deadline = evtimer_new(base, on_deadline, w);
-		if (w->readable != NULL && w->again != NULL && w->deadline != NULL &&
-		    event_add(w->readable, NULL) == 0) {
+		if (w->readable != NULL && w->writable != NULL && w->again != NULL &&
+		    w->deadline != NULL && event_add(w->readable, NULL) == 0) {
+			w->data = data;
 			set_deadline(w, WORKER_START_S);
 			return w;
 		}
@@ -214,20 +272,23 @@ worker_process_free(struct worker_process *w)
 		return;
 	if (w->readable != NULL)
 		event_free(w->readable);
+	if (w->writable != NULL)
+		event_free(w->writable);
 	if (w->again != NULL)
 		event_free(w->again);
 	if (w->deadline != NULL)
 		event_free(w->deadline);
 	if (w->control >= 0)
 		close(w->control);
+	if (w->answer_fd >= 0)
+		close(w->answer_fd);
+	data_part_free(w->data);
 	free(w);
 }
 
-bool
-worker_process_serve(struct worker_process *w, const struct listening_set *set)
+static bool
+hand_over(struct worker_process *w, const struct listening_set *set)
 {
-	const struct ipc_message serve = {.type = IPC_SERVE};
-
 	for (size_t i = 0; i < set->n; i++) {
 		const struct listening *l = &set->all[i];
 		const struct ipc_message m = {.type = IPC_LISTENER, .a = l->kind, .b = l->b};
@@ -235,7 +296,17 @@ worker_process_serve(struct worker_process *w, const struct listening_set *set)
 		if (ipc_send(w->control, &m, &l->fd, 1) != IPC_OK)
 			return false;
 	}
-	return ipc_send(w->control, &serve, NULL, 0) == IPC_OK;
+	return true;
+}
+
+bool
+worker_process_serve(struct worker_process *w, const struct listening_set *set)
+{
+	const struct ipc_message serve = {.type = IPC_SERVE};
+	bool given = hand_over(w, set) && hand_over(w, data_part_listeners(w->data));
+
+	data_part_handed_over(w->data);
+	return given && ipc_send(w->control, &serve, NULL, 0) == IPC_OK;
 }
 
 void

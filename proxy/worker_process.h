@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <sys/types.h>
 
+#include "data_service.h"
 #include "listening.h"
 #include "worker.h"
 
@@ -47,6 +48,10 @@ struct worker_process {
 	const struct worker_events *events;
 	int control;
 	struct event *readable, *again, *deadline;
+	struct event *writable;	   /* there is room for the answer */
+	struct ipc_message answer; /* for which there was none; type 0: none waits */
+	int answer_fd;		   /* that goes with it; -1: none */
+	struct data_part *data;
 	enum intercept_mode mode;
 	uint32_t own_mark;
 	unsigned owed[2];	     /* sockets asked for and not yet given: IPv4, IPv6 */
@@ -58,11 +63,13 @@ struct worker_process {
  * events  must outlive it
  * fds     what the worker inherits, in the order of enum worker_fd from WORKER_CONFIG on; they stay
  *         open here
+ * data    its part, which goes when it goes
  *
- * NULL: errno says why.
+ * NULL: errno says why; data is still the caller's.
  */
 struct worker_process *worker_process_start(struct event_base *, const struct worker_events *,
-    const struct config *, const int fds[WORKER_INHERITS], unsigned slot, unsigned generation);
+    const struct config *, const int fds[WORKER_INHERITS], struct data_part *data, unsigned slot,
+    unsigned generation);
 /* It is gone (waitpid() said so), or is killed now; its memory goes. */
 void worker_process_free(struct worker_process *);
 

@@ -137,7 +137,7 @@ is_extension(const struct content_policy *p, const struct mail_part *part)
 static bool
 is_partial(const struct mail_part *part)
 {
-	return span_eq(part->type, span_str("message/partial"));
+	return part->partial || span_eq(part->type, span_str("message/partial"));
 }
 
 /* Behind one of these there is more that nobody has looked at. */
@@ -239,16 +239,43 @@ add_text(char reply[VERDICT_REPLY_MAX + 1], const char *text)
 }
 
 static void
-put_reply(const struct finding *f, char reply[VERDICT_REPLY_MAX + 1])
+put_reply(const struct finding *f, bool file, char reply[VERDICT_REPLY_MAX + 1])
 {
+	const bool whole = f->part == NULL || (file && f->part->number == 0);
+
 	reply[0] = '\0';
-	add_text(reply, "550 5.7.1 Message refused: ");
-	if (f->part != NULL && f->part->path[0] != '\0') {
+	add_text(reply, file ? "550 File refused: " : "550 5.7.1 Message refused: ");
+	if (!whole && f->part->path[0] != '\0') {
 		add_text(reply, "part ");
 		add_text(reply, f->part->path);
 		add_text(reply, ": ");
 	}
 	add_text(reply, rules[f->rule].text);
+}
+
+static void
+conclude(const struct finding *f, bool file, bool may_hold, struct verdict *out)
+{
+	*out = (struct verdict){.action = VERDICT_PASS, .rule = "content", .reason = "clean"};
+	if (f->does == CHECK_OFF)
+		return;
+	out->reason = rules[f->rule].name;
+	put_reply(f, file, out->reply);
+	if (f->does == CHECK_ENFORCE && may_hold)
+		out->action = VERDICT_REFUSE;
+	else
+		out->would_refuse = true;
+}
+
+void
+content_judge_name(const struct content_policy *p, struct span name, struct verdict *out)
+{
+	struct finding found = {.does = CHECK_OFF};
+
+	for (char *const *e = p->extensions; e != NULL && *e != NULL; e++)
+		if (content_has_extension(name, *e))
+			note(&found, content_does(p, CONTENT_EXTENSION), CONTENT_EXTENSION, NULL);
+	conclude(&found, true, true, out);
 }
 
 void
@@ -257,15 +284,7 @@ content_judge(
 {
 	struct finding found = {.does = CHECK_OFF};
 
-	*out = (struct verdict){.action = VERDICT_PASS, .rule = "content", .reason = "clean"};
 	for (unsigned i = 0; i < CONTENT_RULES; i++)
 		look(p, m, (enum content_rule)i, &found);
-	if (found.does == CHECK_OFF)
-		return;
-	out->reason = rules[found.rule].name;
-	put_reply(&found, out->reply);
-	if (found.does == CHECK_ENFORCE && may_hold)
-		out->action = VERDICT_REFUSE;
-	else
-		out->would_refuse = true;
+	conclude(&found, m != NULL && mail_is_file(m), may_hold, out);
 }

@@ -22,7 +22,7 @@
 	X(CONTENT_MISMATCH, "mismatch", "it is not what its name or type says")                    \
 	X(CONTENT_BOMB, "bomb", "it would unpack to far more than it is")                          \
 	X(CONTENT_ENCRYPTED, "encrypted_archive", "encrypted archives are not accepted")           \
-	X(CONTENT_PARTIAL, "partial", "pieces of a message are not accepted")                      \
+	X(CONTENT_PARTIAL, "partial", "pieces of a whole are not accepted")                        \
 	X(CONTENT_SIZE, "size", "it is too large")                                                 \
 	X(CONTENT_AMBIGUOUS, "ambiguous", "mail programs read it in different ways")               \
 	X(CONTENT_INCOMPLETE, "incomplete", "it has more than can be looked at")
@@ -53,10 +53,17 @@ bool content_armed(const struct content_policy *, enum content_rule);
  * may_hold  the message can still be refused; else a rule that enforces reports
  *
  * *out is always filled in: rule "content", reason the name of the content rule, or "clean". A
- * refusal says "550 5.7.1 ..." with the path of the part ("1.2"), and no text from the message.
+ * refusal says "550 5.7.1 Message refused: ..." with the path of the part ("1.2"), and no text from
+ * the message; of a file (mail_file_new()) "550 File refused: ...", as FTP knows no enhanced codes.
  */
 void content_judge(
     const struct content_policy *, const struct mail *mail, bool may_hold, struct verdict *out);
+
+/*
+ * A name that a file is given later (RNTO): only the rule of extensions can speak of it. *out as
+ * above; the reply of a refusal begins with 550.
+ */
+void content_judge_name(const struct content_policy *, struct span name, struct verdict *out);
 
 /* pattern: lower case, "*" stands for any octets. */
 bool content_glob(const char *pattern, struct span text);

@@ -170,7 +170,7 @@ add_service_ports(struct firewall_table *t, const struct firewall_service *s)
 	return set != NULL;
 }
 
-/* What is filled while the gateway runs. */
+/* What is filled while the gateway runs. A map to ports, or a set that counts. */
 static bool
 add_flows(struct firewall_table *t, const char *name, bool map)
 {
@@ -183,6 +183,7 @@ add_flows(struct firewall_table *t, const char *name, bool map)
 			return false;
 		set->expires = true;
 		set->map = map;
+		set->counts = !map;
 	}
 	return true;
 }
@@ -277,26 +278,44 @@ running_sessions(struct firewall_chain *chain, const struct firewall_config *c)
 	}
 }
 
+/* One that opens a connection; translated: its destination was, by somebody on this host. */
+static struct firewall_rule *
+opening(struct firewall_chain *chain, const char *what, uint32_t family, bool translated)
+{
+	struct firewall_rule *rule = rule_add(chain, what);
+
+	term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
+	is_tcp(rule);
+	term_plain(rule, FIREWALL_IS_OPENING);
+	if (translated)
+		term_plain(rule, FIREWALL_IS_TRANSLATED);
+	return rule;
+}
+
 /*
  * Data connections that a session waits for. Ahead of devices and networks, which were asked when
- * the session began; the server's may arrive on another device.
+ * the session began; the server's may arrive on another device. They are expected where their
+ * client was told to go: the chain of tproxy mode stands behind everybody's translation, so there
+ * one that was translated is looked for by what it was ahead of that.
  */
 static void
 expected_data(
     const struct firewall_table *t, struct firewall_chain *chain, const struct firewall_config *c)
 {
-	for (uint32_t family = 4; family <= 6; family += 2) {
-		struct firewall_rule *rule = rule_add(chain, "data connections that are expected");
-		const struct firewall_set *map = set_find(t, "data", family == 4 ? "4" : "6");
+	static const char what[] = "data connections that are expected";
 
-		term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
-		is_tcp(rule);
-		term_plain(rule, FIREWALL_IS_OPENING);
+	for (uint32_t family = 4; family <= 6; family += 2) {
+		const struct firewall_set *map = set_find(t, "data", family == 4 ? "4" : "6");
+		struct firewall_rule *rule = opening(chain, what, family, false);
+
 		if (c->mode == FIREWALL_REDIRECT) {
 			term_add(rule, TERM(FIREWALL_REDIRECT_MAPPED, .a = family, .set = map));
 			continue;
 		}
 		term_add(rule, TERM(FIREWALL_TO_MAPPED, .a = family, .set = map));
+		mark_and_accept(rule, c);
+		rule = opening(chain, "those whose destination was translated", family, true);
+		term_add(rule, TERM(FIREWALL_TO_ASKED, .a = family, .set = map));
 		mark_and_accept(rule, c);
 	}
 }
@@ -433,20 +452,32 @@ redirect_chains(struct firewall_table *t, const struct firewall_config *c)
 	mark_redirected(chain, c);
 }
 
-/* Connections that are let by get the mark by which an administrator's forward chain knows them. */
+/*
+ * Connections that are let by get the mark by which an administrator's forward chain knows them, in
+ * both directions. Two sets with the same keys: one counts what goes to the server, the other what
+ * comes back.
+ */
 static void
 passed_chain(struct firewall_table *t, const struct firewall_config *c)
 {
+	static const struct {
+		const char *set, *what;
+		enum firewall_term_kind kind;
+	} ways[] = {
+	    {"passed", "connections that pass unproxied", FIREWALL_IS_FLOW},
+	    {"replies", "what comes back on them", FIREWALL_IS_REPLY},
+	};
 	struct firewall_chain *chain =
 	    chain_add(t, "passed", "filter", FIREWALL_FORWARD, FIREWALL_PRIORITY_PASSED);
 
-	for (uint32_t family = 4; family <= 6; family += 2) {
-		struct firewall_rule *rule = rule_add(chain, "connections that pass unproxied");
+	for (size_t i = 0; i < 4; i++) {
+		struct firewall_rule *rule = rule_add(chain, ways[i / 2].what);
+		uint32_t family = i % 2 == 0 ? 4 : 6;
 
 		term_add(rule, TERM(FIREWALL_IS_IP, .a = family));
 		is_tcp(rule);
-		term_add(rule, TERM(FIREWALL_IS_FLOW, .a = family,
-				   .set = set_find(t, "passed", family == 4 ? "4" : "6")));
+		term_add(rule, TERM(ways[i / 2].kind, .a = family,
+				   .set = set_find(t, ways[i / 2].set, family == 4 ? "4" : "6")));
 		term_add(rule, TERM(FIREWALL_MARK, .a = c->mask, .b = c->own_mark));
 	}
 }
@@ -456,7 +487,8 @@ interception(struct firewall_table *t, const struct firewall_config *c)
 {
 	t->name = FIREWALL_TABLE;
 	t->owned = true;
-	if (!add_common_sets(t, c) || !add_flows(t, "data", true) || !add_flows(t, "passed", false))
+	if (!add_common_sets(t, c) || !add_flows(t, "data", true) ||
+	    !add_flows(t, "passed", false) || !add_flows(t, "replies", false))
 		return false;
 	for (size_t i = 0; i < c->n_services; i++)
 		if (!add_service_ports(t, &c->services[i]))

@@ -82,6 +82,7 @@ struct firewall_set {
 	bool interval;
 	bool expires; /* filled while the gateway runs; each element has its own time */
 	bool map;     /* to a port */
+	bool counts;  /* each element counts what is found in it, in octets and packets */
 	struct firewall_element *elements;
 	size_t n;
 };
@@ -99,6 +100,7 @@ enum firewall_term_kind {
 	FIREWALL_IS_DESTINATION,  /* destination address in set */
 	FIREWALL_IS_PORT,	  /* destination port in set; TCP */
 	FIREWALL_IS_FLOW,	  /* source . destination . port in set; TCP */
+	FIREWALL_IS_REPLY,	  /* what comes back: destination . source . port in set; TCP */
 	FIREWALL_IS_LOCAL,	  /* destination address is one of this host */
 	FIREWALL_IS_TRANSLATED,	  /* destination was translated */
 	FIREWALL_IS_TO,		  /* destination port from a to b, which is larger; TCP */
@@ -106,6 +108,7 @@ enum firewall_term_kind {
 	FIREWALL_MARK,		  /* the bits a of the mark become b */
 	FIREWALL_TO_SOCKET,	  /* tproxy to port b of the loopback address of family a */
 	FIREWALL_TO_MAPPED,	  /* the same, to the port that the map set has for the flow */
+	FIREWALL_TO_ASKED,	  /* ... for the flow as it was ahead of translation */
 	FIREWALL_REDIRECT_TO,	  /* redirect to port a */
 	FIREWALL_REDIRECT_MAPPED, /* to the port that the map set has for the flow */
 	FIREWALL_RESET,
@@ -122,7 +125,7 @@ struct firewall_term {
 #define FIREWALL_TERMS_MAX  8
 #define FIREWALL_RULES_MAX  32
 #define FIREWALL_CHAINS_MAX 4
-#define FIREWALL_SETS_MAX   16
+#define FIREWALL_SETS_MAX   18
 
 struct firewall_rule {
 	const char *what; /* which packets, in words */

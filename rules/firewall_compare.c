@@ -113,7 +113,8 @@ read_table(struct facts *f, const struct nlmsghdr *h, bool removed)
 
 	if (t == NULL || nftnl_table_nlmsg_parse(h, t) < 0) {
 		f->failed = true;
-		nftnl_table_free(t);
+		if (t != NULL)
+			nftnl_table_free(t);
 		return;
 	}
 	name = nftnl_table_get_str(t, NFTNL_TABLE_NAME);
@@ -139,7 +140,8 @@ read_chain(struct facts *f, const struct nlmsghdr *h)
 
 	if (c == NULL || nftnl_chain_nlmsg_parse(h, c) < 0) {
 		f->failed = true;
-		nftnl_chain_free(c);
+		if (c != NULL)
+			nftnl_chain_free(c);
 		return;
 	}
 	table = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE);
@@ -198,7 +200,8 @@ read_rule(struct facts *f, const struct nlmsghdr *h)
 
 	if (r == NULL || nftnl_rule_nlmsg_parse(h, r) < 0) {
 		f->failed = true;
-		nftnl_rule_free(r);
+		if (r != NULL)
+			nftnl_rule_free(r);
 		return;
 	}
 	if (is_ours(nftnl_rule_get_str(r, NFTNL_RULE_TABLE))) {
@@ -213,6 +216,15 @@ read_rule(struct facts *f, const struct nlmsghdr *h)
 	nftnl_rule_free(r);
 }
 
+static int
+read_set_expression(struct nftnl_expr *e, void *arg)
+{
+	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
+
+	say(arg, name, strlen(name) + 1);
+	return 0;
+}
+
 static void
 read_set(struct facts *f, const struct nlmsghdr *h)
 {
@@ -222,7 +234,8 @@ read_set(struct facts *f, const struct nlmsghdr *h)
 
 	if (s == NULL || nftnl_set_nlmsg_parse(h, s) < 0) {
 		f->failed = true;
-		nftnl_set_free(s);
+		if (s != NULL)
+			nftnl_set_free(s);
 		return;
 	}
 	if (is_ours(nftnl_set_get_str(s, NFTNL_SET_TABLE))) {
@@ -233,6 +246,7 @@ read_set(struct facts *f, const struct nlmsghdr *h)
 			say_u32(f, nftnl_set_is_set(s, attributes[i])
 				       ? nftnl_set_get_u32(s, attributes[i])
 				       : 0);
+		nftnl_set_expr_foreach(s, read_set_expression, f);
 		fact_end(f);
 	}
 	nftnl_set_free(s);
@@ -264,7 +278,8 @@ read_elements(struct facts *f, const struct nlmsghdr *h)
 
 	if (s == NULL || nftnl_set_elems_nlmsg_parse(h, s) < 0) {
 		f->failed = true;
-		nftnl_set_free(s);
+		if (s != NULL)
+			nftnl_set_free(s);
 		return;
 	}
 	if (is_ours(nftnl_set_get_str(s, NFTNL_SET_TABLE))) {

@@ -12,6 +12,7 @@
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
@@ -24,6 +25,7 @@
  */
 #define MESSAGE_MAX	     65536
 #define ELEMENTS_PER_MESSAGE 400
+#define FOR_THE_END	     1024 /* octets of a batch behind its flows */
 
 /* A batch while it is made. The library writes one message at a time, which is then appended. */
 struct maker {
@@ -134,6 +136,18 @@ set_named(const char *table, const char *name)
 	return s;
 }
 
+/* Of every element that is put in, unless it brings its own. */
+static void
+set_counts(struct maker *m, struct nftnl_set *s)
+{
+	struct nftnl_expr *e = nftnl_expr_alloc("counter");
+
+	if (e == NULL)
+		m->failed = true;
+	else
+		nftnl_set_add_expr(s, e);
+}
+
 static void
 set_message(struct maker *m, const struct firewall_set *set, uint32_t id)
 {
@@ -158,6 +172,8 @@ set_message(struct maker *m, const struct firewall_set *set, uint32_t id)
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, TYPE_PORT);
 		nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, sizeof(uint16_t));
 	}
+	if (set->counts)
+		set_counts(m, s);
 	order[2] = set->key == FIREWALL_KEY_DEVICE ? 1 : 2;
 	nftnl_set_set_data(s, NFTNL_SET_USERDATA, order, set->map ? sizeof(order) : 6);
 	nftnl_set_nlmsg_build_payload(h, s);
@@ -213,7 +229,8 @@ element_put(struct element_maker *e, struct nftnl_set_elem *element)
 		elements_begin(e);
 	if (e->h == NULL || element == NULL) {
 		e->m->failed = true;
-		nftnl_set_elem_free(element);
+		if (element != NULL)
+			nftnl_set_elem_free(element);
 		return;
 	}
 	nftnl_set_elem_nlmsg_build(e->h, element, NFTA_LIST_ELEM);
@@ -411,23 +428,54 @@ load_address(struct rule_maker *r, uint32_t family, bool destination, uint32_t r
 	    r, NFT_PAYLOAD_NETWORK_HEADER, destination ? source + size : source, size, reg);
 }
 
+/* Of the destination, or of the source: RFC 9293 s3.1 */
 static void
-load_port(struct rule_maker *r, uint32_t reg)
+load_port(struct rule_maker *r, bool source, uint32_t reg)
 {
-	load_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, reg);
+	load_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, source ? 0 : 2, 2, reg);
 }
 
-/* The key of a connection from reg on, which is NFT_REG_1 or NFT_REG_2. */
+/*
+ * The key of a connection from reg on, which is NFT_REG_1 or NFT_REG_2. back: of a packet that
+ * comes from its server.
+ */
 static void
-load_flow(struct rule_maker *r, uint32_t family, uint32_t reg)
+load_flow(struct rule_maker *r, uint32_t family, bool back, uint32_t reg)
+{
+	load_address(r, family, back, reg);
+	if (family == 4) {
+		load_address(r, family, !back, REG_PARTS(reg) + 1);
+		load_port(r, back, REG_PARTS(reg) + 2);
+	} else {
+		load_address(r, family, !back, reg + 1);
+		load_port(r, back, reg + 2);
+	}
+}
+
+/* What a packet's connection was ahead of translation. */
+static void
+load_asked_part(struct rule_maker *r, uint32_t key, uint32_t reg)
+{
+	struct nftnl_expr *e = expr_add(r, "ct");
+
+	if (e == NULL)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+}
+
+/* As load_flow(), the destination and its port as they were asked for. */
+static void
+load_asked(struct rule_maker *r, uint32_t family, uint32_t reg)
 {
 	load_address(r, family, false, reg);
 	if (family == 4) {
-		load_address(r, family, true, REG_PARTS(reg) + 1);
-		load_port(r, REG_PARTS(reg) + 2);
+		load_asked_part(r, NFT_CT_DST_IP, REG_PARTS(reg) + 1);
+		load_asked_part(r, NFT_CT_PROTO_DST, REG_PARTS(reg) + 2);
 	} else {
-		load_address(r, family, true, reg + 1);
-		load_port(r, reg + 2);
+		load_asked_part(r, NFT_CT_DST_IP6, reg + 1);
+		load_asked_part(r, NFT_CT_PROTO_DST, reg + 2);
 	}
 }
 
@@ -538,12 +586,14 @@ tproxy(struct rule_maker *r, const struct firewall_term *t)
 		immediate(r, NFT_REG_1, loopback4, sizeof(loopback4));
 	else
 		immediate(r, NFT_REG_1, loopback6, sizeof(loopback6));
-	if (t->kind == FIREWALL_TO_MAPPED) {
-		load_flow(r, t->a, NFT_REG_2);
-		lookup(r, t->set, NFT_REG_2, NFT_REG_2, false);
-	} else {
+	if (t->kind == FIREWALL_TO_MAPPED)
+		load_flow(r, t->a, false, NFT_REG_2);
+	else if (t->kind == FIREWALL_TO_ASKED)
+		load_asked(r, t->a, NFT_REG_2);
+	if (t->kind == FIREWALL_TO_SOCKET)
 		immediate(r, NFT_REG_2, &port, sizeof(port));
-	}
+	else
+		lookup(r, t->set, NFT_REG_2, NFT_REG_2, false);
 	e = expr_add(r, "tproxy");
 	if (e == NULL)
 		return;
@@ -560,7 +610,7 @@ redirect(struct rule_maker *r, const struct firewall_term *t)
 	struct nftnl_expr *e;
 
 	if (t->kind == FIREWALL_REDIRECT_MAPPED) {
-		load_flow(r, t->a, NFT_REG_1);
+		load_flow(r, t->a, false, NFT_REG_1);
 		lookup(r, t->set, NFT_REG_1, NFT_REG_1, false);
 	} else {
 		immediate(r, NFT_REG_1, &port, sizeof(port));
@@ -624,11 +674,12 @@ condition(struct rule_maker *r, const struct firewall_term *t)
 		lookup(r, t->set, NFT_REG_1, 0, false);
 		break;
 	case FIREWALL_IS_PORT:
-		load_port(r, NFT_REG_1);
+		load_port(r, false, NFT_REG_1);
 		lookup(r, t->set, NFT_REG_1, 0, false);
 		break;
 	case FIREWALL_IS_FLOW:
-		load_flow(r, t->a, NFT_REG_1);
+	case FIREWALL_IS_REPLY:
+		load_flow(r, t->a, t->kind == FIREWALL_IS_REPLY, NFT_REG_1);
 		lookup(r, t->set, NFT_REG_1, 0, false);
 		break;
 	case FIREWALL_IS_LOCAL:
@@ -638,7 +689,7 @@ condition(struct rule_maker *r, const struct firewall_term *t)
 		is_translated(r);
 		break;
 	case FIREWALL_IS_TO:
-		load_port(r, NFT_REG_1);
+		load_port(r, false, NFT_REG_1);
 		compare_port(r, NFT_CMP_GTE, t->a);
 		compare_port(r, NFT_CMP_LTE, t->b);
 		break;
@@ -657,6 +708,7 @@ action(struct rule_maker *r, const struct firewall_term *t)
 		break;
 	case FIREWALL_TO_SOCKET:
 	case FIREWALL_TO_MAPPED:
+	case FIREWALL_TO_ASKED:
 		tproxy(r, t);
 		break;
 	case FIREWALL_REDIRECT_TO:
@@ -745,7 +797,45 @@ table_messages(struct maker *m, const struct firewall_table *t)
 
 /* ---- flows that stay ---- */
 
-/* One element of the kernel's for the rest of its time. */
+/* What an element of the kernel's has counted so far. */
+struct count {
+	uint64_t octets, packets;
+	bool there;
+};
+
+static int
+read_count(struct nftnl_expr *e, void *arg)
+{
+	struct count *c = arg;
+
+	if (strcmp(nftnl_expr_get_str(e, NFTNL_EXPR_NAME), "counter") != 0)
+		return 0;
+	*c = (struct count){.octets = nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_BYTES),
+	    .packets = nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS),
+	    .there = true};
+	return 0;
+}
+
+/* False: no memory. */
+static bool
+keep_count(struct nftnl_set_elem *old, struct nftnl_set_elem *element)
+{
+	struct count count = {0};
+	struct nftnl_expr *e;
+
+	nftnl_set_elem_expr_foreach(old, read_count, &count);
+	if (!count.there)
+		return true;
+	e = nftnl_expr_alloc("counter");
+	if (e == NULL)
+		return false;
+	nftnl_expr_set_u64(e, NFTNL_EXPR_CTR_BYTES, count.octets);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_CTR_PACKETS, count.packets);
+	nftnl_set_elem_add_expr(element, e);
+	return true;
+}
+
+/* One element of the kernel's for the rest of its time, counting on. */
 static int
 keep_element(struct nftnl_set_elem *old, void *arg)
 {
@@ -767,6 +857,8 @@ keep_element(struct nftnl_set_elem *old, void *arg)
 	}
 	if (element != NULL) /* 0 would be for ever */
 		nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT, left > 0 ? left : 1);
+	if (element != NULL && !keep_count(old, element))
+		e->m->failed = true;
 	element_put(e, element);
 	return 0;
 }
@@ -779,7 +871,8 @@ keep_flows(struct maker *m, const struct firewall_table *t, const struct nlmsghd
 
 	if (s == NULL || nftnl_set_elems_nlmsg_parse(h, s) < 0) {
 		m->failed = true;
-		nftnl_set_free(s);
+		if (s != NULL)
+			nftnl_set_free(s);
 		return;
 	}
 	for (size_t i = 0; i < t->n_sets; i++)
@@ -794,6 +887,13 @@ keep_flows(struct maker *m, const struct firewall_table *t, const struct nlmsghd
 
 /* ---- batches ---- */
 
+/* For a message's flows, which take no more than twice what they took in it, and for the end. */
+static bool
+has_room(const struct buf *out, const struct nlmsghdr *flows)
+{
+	return out->n + 2 * (size_t)flows->nlmsg_len + FOR_THE_END <= FIREWALL_BATCH_MAX;
+}
+
 bool
 firewall_batch(const struct firewall *f, struct span flows, struct buf *out)
 {
@@ -806,6 +906,8 @@ firewall_batch(const struct firewall *f, struct span flows, struct buf *out)
 	for (size_t at = 0; at < flows.n;) {
 		const struct nlmsghdr *h = (const void *)(flows.p + at);
 
+		if (!has_room(out, h))
+			break;
 		keep_flows(&m, &f->tables[0], h);
 		at += NLMSG_ALIGN(h->nlmsg_len);
 	}
@@ -857,29 +959,17 @@ flow_key(const struct firewall_flow *f, uint8_t key[FIREWALL_KEY_MAX])
 	return (uint32_t)(2 * size + 4);
 }
 
-/* Takes the element. */
-static bool
-flow_batch(uint16_t type, enum firewall_flows flows, const struct firewall_flow *f,
-    struct nftnl_set_elem *element, struct buf *out)
+static const char *
+flow_set(enum firewall_flows flows, const struct firewall_flow *f)
 {
-	static const char *const names[][2] = {
-	    [FIREWALL_DATA] = {"data4", "data6"}, [FIREWALL_PASSED] = {"passed4", "passed6"}};
-	struct element_maker e = {.table = FIREWALL_TABLE,
-	    .set = names[flows][f->source.family == IP_V4 ? 0 : 1],
-	    .type = type,
-	    .fresh = type == NFT_MSG_NEWSETELEM};
-	struct maker m;
+	static const char *const names[][2] = {[FIREWALL_DATA] = {"data4", "data6"},
+	    [FIREWALL_PASSED] = {"passed4", "passed6"},
+	    [FIREWALL_REPLIES] = {"replies4", "replies6"}};
 
-	if (!maker_begin(&m, out)) {
-		nftnl_set_elem_free(element);
-		return false;
-	}
-	e.m = &m;
-	element_put(&e, element);
-	elements_flush(&e);
-	return maker_end(&m);
+	return names[flows][f->source.family == IP_V4 ? 0 : 1];
 }
 
+/* NULL: no memory, or no such flow. */
 static struct nftnl_set_elem *
 flow_element(const struct firewall_flow *f)
 {
@@ -892,28 +982,106 @@ flow_element(const struct firewall_flow *f)
 	return element;
 }
 
-bool
-firewall_flow_add_batch(enum firewall_flows flows, const struct firewall_flow *f, uint16_t port,
-    unsigned seconds, struct buf *out)
+static void
+flow_delete(struct maker *m, enum firewall_flows flows, const struct firewall_flow *f)
 {
+	struct element_maker e = {
+	    .m = m, .table = FIREWALL_TABLE, .set = flow_set(flows, f), .type = NFT_MSG_DELSETELEM};
+
+	element_put(&e, flow_element(f));
+	elements_flush(&e);
+}
+
+static void
+flow_add(struct maker *m, enum firewall_flows flows, const struct firewall_flow *f, uint16_t port,
+    unsigned seconds)
+{
+	struct element_maker e = {.m = m,
+	    .table = FIREWALL_TABLE,
+	    .set = flow_set(flows, f),
+	    .type = NFT_MSG_NEWSETELEM,
+	    .fresh = true};
 	struct nftnl_set_elem *element = flow_element(f);
 	uint16_t wire = htons(port);
 
-	if (element == NULL)
-		return false;
-	nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT, UINT64_C(1000) * seconds);
-	if (flows == FIREWALL_DATA)
+	if (element != NULL)
+		nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_TIMEOUT, UINT64_C(1000) * seconds);
+	if (element != NULL && flows == FIREWALL_DATA)
 		nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, &wire, sizeof(wire));
-	return flow_batch(NFT_MSG_NEWSETELEM, flows, f, element, out);
+	element_put(&e, element);
+	elements_flush(&e);
+}
+
+bool
+firewall_flow_add_batch(enum firewall_flows flows, const struct firewall_flow *f, uint16_t port,
+    unsigned seconds, bool anew, struct buf *out)
+{
+	struct maker m;
+
+	if (!maker_begin(&m, out))
+		return false;
+	if (anew)
+		flow_delete(&m, flows, f);
+	flow_add(&m, flows, f, port, seconds);
+	if (anew && flows == FIREWALL_PASSED)
+		flow_delete(&m, FIREWALL_REPLIES, f);
+	if (flows == FIREWALL_PASSED)
+		flow_add(&m, FIREWALL_REPLIES, f, port, seconds);
+	return maker_end(&m);
 }
 
 bool
 firewall_flow_delete_batch(
     enum firewall_flows flows, const struct firewall_flow *f, struct buf *out)
 {
-	struct nftnl_set_elem *element = flow_element(f);
+	struct maker m;
 
-	return element != NULL && flow_batch(NFT_MSG_DELSETELEM, flows, f, element, out);
+	if (!maker_begin(&m, out))
+		return false;
+	flow_delete(&m, flows, f);
+	return maker_end(&m);
+}
+
+/* ---- what was counted ---- */
+
+struct nlmsghdr *
+firewall_flow_request(
+    enum firewall_flows flows, const struct firewall_flow *f, uint8_t request[FIREWALL_REQUEST_MAX])
+{
+	struct nftnl_set *s = set_named(FIREWALL_TABLE, flow_set(flows, f));
+	struct nftnl_set_elem *element = s == NULL ? NULL : flow_element(f);
+	struct nlmsghdr *h = NULL;
+
+	if (element != NULL) {
+		memset(request, 0, FIREWALL_REQUEST_MAX);
+		h = nftnl_nlmsg_build_hdr((char *)request, NFT_MSG_GETSETELEM, NFPROTO_INET, 0, 0);
+		nftnl_set_elem_add(s, element); /* goes with the set */
+		nftnl_set_elems_nlmsg_build_payload(h, s);
+	}
+	if (s != NULL)
+		nftnl_set_free(s);
+	return h;
+}
+
+static int
+read_element_count(struct nftnl_set_elem *element, void *arg)
+{
+	nftnl_set_elem_expr_foreach(element, read_count, arg);
+	return 0;
+}
+
+bool
+firewall_flow_counted(const struct nlmsghdr *h, uint64_t *octets)
+{
+	struct nftnl_set *s = nftnl_set_alloc();
+	struct count count = {0};
+
+	if (s != NULL && nftnl_set_elems_nlmsg_parse(h, s) >= 0)
+		nftnl_set_elem_foreach(s, read_element_count, &count);
+	if (s != NULL)
+		nftnl_set_free(s);
+	*octets = count.octets;
+	return count.there;
 }
 
 /* ---- numbers ---- */

@@ -9,6 +9,8 @@
 
 #include "firewall.h"
 
+struct nlmsghdr;
+
 /* Octets that a batch may take, which one message buffer has to hold: some 30,000 networks. */
 #define FIREWALL_BATCH_MAX (4u << 20)
 #define FIREWALL_TEXT_MAX  256 /* octets of a text with its NUL */
@@ -18,7 +20,8 @@
  * where none is wanted. False: out is full (or there is no memory).
  *
  * flows  the kernel's messages about the flows of the table that is replaced (NFT_MSG_NEWSETELEM),
- *        which stay for the rest of their time; empty: there are none
+ *        which stay for the rest of their time; empty: there are none. Of more than fit
+ *        beside the tables (some 40,000) those behind are lost: tables must not fail for them
  */
 bool firewall_batch(const struct firewall *, struct span flows, struct buf *out);
 /* The same of the guard alone. */
@@ -33,19 +36,32 @@ struct firewall_flow {
 };
 
 enum firewall_flows {
-	FIREWALL_DATA,	 /* ends at the gateway, at a port of its own */
-	FIREWALL_PASSED, /* passes unproxied */
+	FIREWALL_DATA,	  /* ends at the gateway, at a port of its own */
+	FIREWALL_PASSED,  /* passes unproxied, and is counted */
+	FIREWALL_REPLIES, /* what comes back on such a one: the same flow, in a set of its own */
 };
 
 /*
  * A transaction that adds a flow for "seconds" (at least 1); port: the local one, of FIREWALL_DATA.
- * False also when the addresses are not of one family. The kernel refuses with EEXIST a flow that
- * is there already, whose time and port would stay as they are.
+ * FIREWALL_PASSED: with what comes back on it. False also when the addresses are not of one family.
+ *
+ * anew   it is there already, and makes room for itself: its time, port and count begin anew. Then
+ *        the kernel refuses with ENOENT one that is not there, else with EEXIST one that is
  */
 bool firewall_flow_add_batch(enum firewall_flows, const struct firewall_flow *, uint16_t port,
-    unsigned seconds, struct buf *out);
+    unsigned seconds, bool anew, struct buf *out);
 /* One that takes it away; the kernel refuses with ENOENT what is not there. */
 bool firewall_flow_delete_batch(enum firewall_flows, const struct firewall_flow *, struct buf *out);
+
+#define FIREWALL_REQUEST_MAX 512 /* octets of a request for one flow */
+/*
+ * A request, no transaction, for one flow that is counted; the kernel answers with a message for
+ * firewall_flow_counted(), or ENOENT. NULL: as above. Returns request.
+ */
+struct nlmsghdr *firewall_flow_request(
+    enum firewall_flows, const struct firewall_flow *, uint8_t request[FIREWALL_REQUEST_MAX]);
+/* Octets that were counted, headers of IP and TCP among them. False: the message has no count. */
+bool firewall_flow_counted(const struct nlmsghdr *, uint64_t *octets);
 
 /* How many messages there are in a batch. */
 uint32_t firewall_messages(const struct buf *batch);

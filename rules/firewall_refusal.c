@@ -65,7 +65,8 @@ rule_refused(struct buf *out, const struct nlmsghdr *h)
 		nftnl_expr_foreach(r, want_expression, &wanted);
 	if (wanted.n == 0)
 		buf_str(out, "an expression of nftables");
-	nftnl_rule_free(r);
+	if (r != NULL)
+		nftnl_rule_free(r);
 }
 
 static void
@@ -81,7 +82,8 @@ chain_refused(struct buf *out, const struct nlmsghdr *h)
 	buf_str(out, type != NULL && strcmp(type, "nat") == 0
 			 ? " in inet tables (module nft_chain_nat)"
 			 : " in inet tables (module nf_tables)");
-	nftnl_chain_free(c);
+	if (c != NULL)
+		nftnl_chain_free(c);
 }
 
 static void
@@ -99,7 +101,8 @@ table_refused(struct buf *out, const struct nlmsghdr *h, int code)
 	} else {
 		buf_str(out, "the kernel lacks tables with an owner (Linux 5.12 has them)");
 	}
-	nftnl_table_free(t);
+	if (t != NULL)
+		nftnl_table_free(t);
 }
 
 static void

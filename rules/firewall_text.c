@@ -71,6 +71,8 @@ set_text(struct buf *out, const struct firewall_set *set)
 		buf_str(out, "\t\tflags interval\n");
 	if (set->expires)
 		buf_str(out, "\t\tflags timeout\n");
+	if (set->counts)
+		buf_str(out, "\t\tcounter\n");
 	for (size_t i = 0; i < set->n; i++) {
 		const struct firewall_element *e = &set->elements[i];
 
@@ -111,6 +113,15 @@ flow_text(struct buf *out, uint32_t family)
 }
 
 static void
+reply_text(struct buf *out, uint32_t family)
+{
+	buf_str(out, ip_word(family));
+	buf_str(out, " daddr . ");
+	buf_str(out, ip_word(family));
+	buf_str(out, " saddr . tcp sport");
+}
+
+static void
 in_set(struct buf *out, const char *what, const struct firewall_set *set)
 {
 	buf_str(out, what);
@@ -122,6 +133,16 @@ static void
 mapped_text(struct buf *out, const struct firewall_term *t)
 {
 	flow_text(out, t->a);
+	in_set(out, " map ", t->set);
+}
+
+static void
+asked_text(struct buf *out, const struct firewall_term *t)
+{
+	buf_str(out, ip_word(t->a));
+	buf_str(out, " saddr . ct original ");
+	buf_str(out, ip_word(t->a));
+	buf_str(out, " daddr . ct original proto-dst");
 	in_set(out, " map ", t->set);
 }
 
@@ -171,6 +192,10 @@ condition_text(struct buf *out, const struct firewall_term *t)
 		flow_text(out, t->a);
 		in_set(out, " ", t->set);
 		break;
+	case FIREWALL_IS_REPLY:
+		reply_text(out, t->a);
+		in_set(out, " ", t->set);
+		break;
 	case FIREWALL_IS_LOCAL:
 		buf_str(out, "fib daddr type local");
 		break;
@@ -209,6 +234,10 @@ action_text(struct buf *out, const struct firewall_term *t)
 	case FIREWALL_TO_MAPPED:
 		loopback_text(out, t->a);
 		mapped_text(out, t);
+		break;
+	case FIREWALL_TO_ASKED:
+		loopback_text(out, t->a);
+		asked_text(out, t);
 		break;
 	case FIREWALL_REDIRECT_TO:
 		buf_str(out, "redirect to :");

@@ -71,11 +71,12 @@ policy_new(void)
 	policy->senders = lists_new();
 	policy->recipients = lists_new();
 	policy->client_name.exempt = networks_new();
+	policy->ftp.fxp = networks_new();
 	if (policy->inside == NULL || policy->smtp_servers == NULL ||
 	    policy->relay.local_domains == NULL || policy->relay.exempt == NULL ||
 	    policy->relay.exempt_servers == NULL || policy->sender.exempt == NULL ||
 	    !lists_made(&policy->senders) || !lists_made(&policy->recipients) ||
-	    policy->client_name.exempt == NULL) {
+	    policy->client_name.exempt == NULL || policy->ftp.fxp == NULL) {
 		policy_free(policy);
 		return NULL;
 	}
@@ -96,6 +97,7 @@ policy_free(struct policy *policy)
 	lists_free(&policy->senders);
 	lists_free(&policy->recipients);
 	networks_free(policy->client_name.exempt);
+	networks_free(policy->ftp.fxp);
 	free(policy);
 }
 
@@ -107,6 +109,7 @@ policy_seal(struct policy *policy)
 	networks_seal(policy->relay.exempt);
 	networks_seal(policy->relay.exempt_servers);
 	networks_seal(policy->client_name.exempt);
+	networks_seal(policy->ftp.fxp);
 }
 
 void

@@ -70,6 +70,29 @@ struct client_name_policy {
 	struct networks *exempt;
 };
 
+/* "ftp { }", as far as it says what may pass: ftp_rules.h. */
+struct ftp_policy {
+	char **deny;	     /* "DELE", "SITE EXEC": in capitals, NULL-terminated, or NULL: 502 */
+	char **deny_replies; /* "RETR 150", "* 3": (command, beginning of a code): F14 */
+	bool read_only;	     /* commands that write: 550 */
+	bool refuse_unknown; /* verbs that are in no table: 502 */
+	bool pass_modes;     /* MODE B, C, Z, STRU R, P, TYPE E, L other than 8; else 504 */
+	bool refuse_resume;  /* REST: 502 */
+	enum starttls starttls; /* AUTH; auto: refused (534), since data could not go through */
+	struct networks *fxp;	/* third parties that a data connection may lead to */
+	bool hide_banner;	/* greeting and SYST say nothing of the server's software: F29 */
+	unsigned user_max, password_max, path_max; /* octets of an argument: 501 */
+};
+
+/* "pop3 { }" and "imap { }", as far as they say what may pass: retrieval_rules.h. */
+struct retrieval_policy {
+	char **deny;	/* commands, in capitals ("UID EXPUNGE" too); NULL-terminated, or NULL */
+	bool read_only; /* commands that change something are refused */
+	bool refuse_unknown; /* verbs that are in no table */
+	enum starttls starttls;
+	bool cut; /* POP3: a message that the content policy refuses is cut; else only reported */
+};
+
 struct policy {
 	struct networks *inside;
 	struct networks *smtp_servers; /* inside hosts that may be mail servers; empty: any */
@@ -80,6 +103,8 @@ struct policy {
 	struct sender_policy sender;
 	struct address_lists senders, recipients;
 	struct client_name_policy client_name;
+	struct ftp_policy ftp;
+	struct retrieval_policy pop3, imap;
 };
 
 /* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */

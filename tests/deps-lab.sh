@@ -3,18 +3,23 @@
 #
 # No daemon is started: a policy-rc.d forbids it for the duration, one that was there is put back,
 # and units of packages that are new on this machine are left disabled. A mail server that is not
-# Postfix is never replaced. Exim, which cannot be installed beside Postfix, is only unpacked, into
-# build/lab/exim. Quick and silent when everything is there.
+# Postfix is never replaced. What cannot be installed beside another is only unpacked: Exim into
+# build/lab/exim, the FTP servers, each of which would replace the others, into build/lab/ftp, and
+# Cyrus, which would replace Dovecot, into build/lab/cyrus.
+# Quick and silent when everything is there.
 set -eu
 
 packages="postfix nsd unbound swaks libio-socket-inet6-perl curl openssl iproute2 nftables util-linux procps ca-certificates
-	python3 python3-pytest python3-pytest-xdist"
-# what the unpacked Exim is linked with
-packages="$packages libdb5.3 libgnutls-dane0 libnsl2 libpcre2-8-0"
-unpacked="exim4-daemon-light libidn12"
+	python3 python3-pytest python3-pytest-xdist lftp tnftp inetutils-ftp ncftp
+	dovecot-imapd dovecot-pop3d fetchmail getmail6 isync offlineimap3 mutt"
+# what the unpacked servers are linked with
+packages="$packages libdb5.3 libgnutls-dane0 libnsl2 libpcre2-8-0 libpcre2-posix3 libpam0g libcap2
+	libwrap0 libsodium23 libhiredis0.14 libmemcached11 libmemcachedutil2
+	libical3 libxapian30 libicu72 libjansson4 libpcre3 libpq5 libldap-2.5-0 libkrb5-3 libxml2
+	libsqlite3-0 libsasl2-2 libsasl2-modules libsasl2-modules-db"
 policy=/usr/sbin/policy-rc.d
 root=$(cd "$(dirname "$0")/.." && pwd)
-exim=$root/build/lab/exim
+lab=$root/build/lab
 
 fail()
 {
@@ -98,19 +103,26 @@ if [ -n "$missing" ]; then
 	restore_policy
 fi
 
-if [ ! -x "$exim/usr/sbin/exim4" ]; then
-	command -v apt-get >/dev/null || fail "this needs Debian's apt-get to fetch $unpacked"
+unpack() # folder package...
+{
+	into=$lab/$1
+	shift
+	command -v apt-get >/dev/null || fail "this needs Debian's apt-get to fetch $*"
 	download=$(mktemp -d)
 	trap 'rm -rf "$download" "${log-}"' EXIT
-	# shellcheck disable=SC2086
-	fetch() { (cd "$download" && apt-get download -qq -o APT::Sandbox::User=root $unpacked); }
-	fetch || { apt-get update -qq && fetch; } || fail "cannot download: $unpacked"
-	mkdir -p "$exim.new"
+	fetch() { (cd "$download" && apt-get download -qq -o APT::Sandbox::User=root "$@"); }
+	fetch "$@" || { apt-get update -qq && fetch "$@"; } || fail "cannot download: $*"
+	rm -rf "$into.new"
+	mkdir -p "$into.new"
 	for deb in "$download"/*.deb; do
-		dpkg -x "$deb" "$exim.new"
+		dpkg -x "$deb" "$into.new"
 	done
-	# it is always started by root here and needs no right of its own
-	chmod u-s "$exim.new/usr/sbin/exim4"
-	rm -rf "$exim"
-	mv "$exim.new" "$exim"
-fi
+	# they are always started by root here and need no right of their own
+	find "$into.new" -type f -perm /6000 -exec chmod ug-s {} +
+	rm -rf "$into" "$download"
+	mv "$into.new" "$into"
+}
+
+[ -x "$lab/exim/usr/sbin/exim4" ] || unpack exim exim4-daemon-light libidn12
+[ -x "$lab/ftp/usr/sbin/proftpd" ] || unpack ftp vsftpd pure-ftpd proftpd-core
+[ -x "$lab/cyrus/usr/lib/cyrus/bin/master" ] || unpack cyrus cyrus-common cyrus-imapd cyrus-pop3d sasl2-bin

@@ -29,7 +29,21 @@
 	X(AN_DATA_REJECTED, "data_command_rejected", "RFC 5321 s4.1.1.4")                          \
 	X(AN_PLAIN_AHEAD_OF_TLS, "failed_protocol_change", "RFC 3207 s6, CVE-2011-0411")           \
 	X(AN_OTHER_PROTOCOL, "unknown_protocol", "cross-protocol requests on a mail port")         \
-	X(AN_TRUNCATED, "truncated_message", "the stream ended inside a message")
+	X(AN_TRUNCATED, "truncated_message", "the stream ended inside a message")                  \
+	X(AN_TELNET_EVASION, "evasive_telnet", "RFC 854, within an FTP command")                   \
+	X(AN_TELNET_OPTION, "telnet_option", "RFC 1123 s4.1.2.12")                                 \
+	X(AN_FTP_BOUNCE, "ftp_bounce", "RFC 2577 s3")                                              \
+	X(AN_FTP_FOREIGN_ADDRESS, "ftp_foreign_address", "227 that leads elsewhere")               \
+	X(AN_FTP_BAD_DATA_ADDRESS, "ftp_bad_data_address", "227, 229 that cannot be read or used") \
+	X(AN_FTP_SPOOFED, "ftp_spoofed_dialogue",                                                  \
+	    "a reply from a client, a command from a server")                                      \
+	X(AN_FTP_DATA_INTRUDER, "ftp_data_intruder",                                               \
+	    "RFC 2577 s6: a data connection from another address")                                 \
+	X(AN_FTP_DATA_STRAY, "ftp_data_stray",                                                     \
+	    "octets of a data connection that came the wrong way")                                 \
+	X(AN_FTP_UNUSED_HOLE, "ftp_data_not_opened", "nobody came to a data connection")           \
+	X(AN_FTP_FILE_BEFORE_PORT, "file_before_port", "a transfer without PORT or PASV")          \
+	X(AN_FTP_TOO_MANY_PENDING, "too_many_transactions", "commands ahead of their replies")
 
 enum an_anomaly {
 #define X(id, name, source) id,

@@ -44,7 +44,7 @@ leaf_begin(struct leaf *l, struct span type)
 
 	l->busy = true;
 	l->sealed = SEALED_NOT;
-	l->archive_left_out = false;
+	l->archive_left_out = l->no_urls = false;
 	l->size = 0;
 	l->stop_size = l->url_safe_size = UINT64_MAX;
 	/* the context keeps its algorithm: beginning again costs no look-up of it */
@@ -113,7 +113,8 @@ on_detected(struct leaf *l)
 	if (l->detect.nomem)
 		return false;
 	l->sealed = sealed_look(prefix);
-	if (l->shared->urls != NULL && span_eq(detect_type(&l->detect), span_str("text/html")))
+	if (l->shared->urls != NULL && !l->no_urls &&
+	    span_eq(detect_type(&l->detect), span_str("text/html")))
 		l->has_urls = l->html = true;
 	return open_archive(l) && feed_readers(l, prefix);
 }
@@ -166,6 +167,12 @@ leaf_feed(struct leaf *l, struct span octets, uint64_t stop_size)
 }
 
 bool
+leaf_settle(struct leaf *l)
+{
+	return !l->detects || !detect_finish(&l->detect) || on_detected(l);
+}
+
+bool
 leaf_feed_url_safe(struct leaf *l, struct span octets)
 {
 	const bool first = l->url_safe_size == UINT64_MAX;
@@ -187,7 +194,7 @@ leaf_feed_url_safe(struct leaf *l, struct span octets)
 bool
 leaf_finish(struct leaf *l)
 {
-	if (l->detects && detect_finish(&l->detect) && !on_detected(l))
+	if (!leaf_settle(l))
 		return false;
 	if (l->archive != NULL) {
 		archive_reader_finish(l->archive);

@@ -43,6 +43,7 @@ struct leaf {
 	bool archive_left_out;
 	enum sealed sealed;
 	bool has_urls, html;
+	bool no_urls;	     /* not even in HTML */
 	bool may_have_files; /* is text: yEnc and BinHex stand in such */
 	struct coded_scan coded;
 	bool coded_told;
@@ -56,6 +57,8 @@ void leaf_free(struct leaf *); /* of zeros is fine */
 bool leaf_begin(struct leaf *, struct span type);
 /* stop_size: as in struct mime_part. */
 bool leaf_feed(struct leaf *, struct span octets, uint64_t stop_size);
+/* No octet comes any more: its type is final. leaf_finish() does it too. */
+bool leaf_settle(struct leaf *);
 /* Octets of another reading, which is that of leaf_feed() up to the first of them (M-016). */
 bool leaf_feed_url_safe(struct leaf *, struct span octets);
 /* It is complete: everything in it is final until leaf_end(). */

@@ -36,7 +36,7 @@ mail_octets_max(const struct mail_options *o)
 }
 
 struct mail *
-mail_new(const struct mail_options *o)
+mail_make(const struct mail_options *o)
 {
 	struct mail *m = calloc(1, sizeof(*m));
 
@@ -46,10 +46,23 @@ mail_new(const struct mail_options *o)
 	arena_init(&m->facts, MAIL_FACTS_MAX);
 	m->shared = (struct leaf_shared){.options = &m->options,
 	    .budget = {.members = o->members, .inflate = ARCHIVE_BUDGET_INFLATE}};
-	m->mime = mime_new(&o->mime);
 	if (o->urls)
 		m->shared.urls = urls_new(o->urls_max);
-	if (m->mime != NULL && (m->shared.urls != NULL || !o->urls))
+	if (m->shared.urls != NULL || !o->urls)
+		return m;
+	mail_free(m);
+	return NULL;
+}
+
+struct mail *
+mail_new(const struct mail_options *o)
+{
+	struct mail *m = mail_make(o);
+
+	if (m == NULL)
+		return NULL;
+	m->mime = mime_new(&o->mime);
+	if (m->mime != NULL)
 		return m;
 	mail_free(m);
 	return NULL;
@@ -88,6 +101,13 @@ row_of(const struct mail *m, const struct mime_part *part)
 	return part->number < m->n_rows ? m->rows[part->number] : NULL;
 }
 
+/* Where it is in what was fed. */
+static uint64_t
+place(const struct mail *m, uint64_t off)
+{
+	return off > m->before ? off - m->before : 0;
+}
+
 /* Rows stand by number: once a part was left out, all behind it are. */
 static bool
 begin_part(struct mail *m, const struct mime_part *part)
@@ -109,24 +129,33 @@ begin_part(struct mail *m, const struct mime_part *part)
 	row->part.number = part->number;
 	row->part.parent = part->parent;
 	row->part.depth = part->depth;
-	row->part.offset = part->offset;
+	row->part.offset = place(m, part->offset);
 	row->part.stop_size = row->part.url_safe_size = UINT64_MAX;
 	m->rows[m->n_rows++] = row;
 	return part->number == 0 || mail_part_child(m, m->rows[part->parent], part);
 }
 
+/* To the parser part 0 of a file is a message/rfc822: of that one only what is odd counts. */
 static bool
-handle(struct mail *m, const struct mime_event *ev)
+is_for_nobody(const struct mail *m, const struct mime_event *ev)
+{
+	return ev->part->number < m->head && ev->kind != MIME_ANOMALY;
+}
+
+bool
+mail_event(struct mail *m, const struct mime_event *ev)
 {
 	struct mail_row *row = row_of(m, ev->part);
 
+	if (is_for_nobody(m, ev))
+		return true;
 	switch (ev->kind) {
 	case MIME_PART_BEGIN:
 		return begin_part(m, ev->part);
 	case MIME_FIELD:
-		return ev->part->number != 0 || mail_head_field(m, ev);
+		return ev->part->number != m->head || mail_head_field(m, ev);
 	case MIME_HEADER_END:
-		if (ev->part->number == 0 && !mail_head_end(m))
+		if (ev->part->number == m->head && !mail_head_end(m))
 			return false;
 		return row == NULL || mail_part_header(m, row, ev->part);
 	case MIME_BODY:
@@ -137,7 +166,7 @@ handle(struct mail *m, const struct mime_event *ev)
 	case MIME_PART_END:
 		return row == NULL || mail_part_end(m, row, ev->part);
 	case MIME_ANOMALY:
-		mail_note(m, row, ev->anomaly, ev->off, ev->detail);
+		mail_note(m, row, ev->anomaly, place(m, ev->off), ev->detail);
 		return !m->facts.failed;
 	case MIME_MESSAGE_END:
 		break;
@@ -153,39 +182,44 @@ give_up(struct mail *m)
 }
 
 bool
-mail_feed(struct mail *m, struct span octets)
+mail_parse(struct mail *m, struct span octets)
 {
+	enum an_status status = AN_EVENT;
 	struct mime_event ev;
 	size_t used;
 
-	m->size += octets.n;
-	while (m->mime != NULL) {
-		enum an_status status = mime_feed(m->mime, octets, &used, &ev);
-
-		if (status == AN_NOMEM || (status == AN_EVENT && !handle(m, &ev))) {
-			give_up(m);
+	while (m->mime != NULL && status == AN_EVENT) {
+		status = mime_feed(m->mime, octets, &used, &ev);
+		if (status == AN_NOMEM || (status == AN_EVENT && !mail_event(m, &ev)))
 			return false;
-		}
-		if (status != AN_EVENT)
-			return true;
 		octets = span_from(octets, used);
 	}
-	return !m->broken;
+	return true;
+}
+
+bool
+mail_feed(struct mail *m, struct span octets)
+{
+	m->size += octets.n;
+	if (m->broken || m->finished)
+		return !m->broken;
+	if (mail_is_file(m) ? mail_file_feed(m, octets) : mail_parse(m, octets))
+		return true;
+	give_up(m);
+	return false;
 }
 
 void
 mail_finish(struct mail *m)
 {
-	struct mime_event ev;
+	struct mime_event ev = {.kind = MIME_BODY};
 
-	while (m->mime != NULL) {
-		if (mime_finish(m->mime, &ev) != AN_EVENT || !handle(m, &ev)) {
+	if (mail_is_file(m) && !m->broken && !m->finished && !mail_file_finish(m))
+		give_up(m);
+	while (m->mime != NULL && ev.kind != MIME_MESSAGE_END)
+		if (mime_finish(m->mime, &ev) != AN_EVENT || !mail_event(m, &ev))
 			give_up(m);
-			break;
-		}
-		if (ev.kind == MIME_MESSAGE_END)
-			stop(m);
-	}
+	stop(m);
 	m->finished = true;
 }
 

@@ -83,6 +83,7 @@ struct mail_part {
 	const char
 	    *mismatch; /* why declared type, name and content contradict each other; or NULL */
 	bool ambiguous;
+	bool partial;	/* a piece of a file: mail_file_new() was told so */
 	bool encrypted; /* an archive with encrypted members, S/MIME or PGP encrypted content */
 	bool bomb;	/* it would unpack to far more than it is */
 	enum mail_archive archive;
@@ -103,6 +104,35 @@ struct mail;
 void mail_options_default(struct mail_options *);
 /* NULL: no memory. */
 struct mail *mail_new(const struct mail_options *);
+/*
+ * Of a file instead of a message: its facts are those of a single leaf, an attachment of that name
+ * (as a header would have said it), path "1", without a declared type (type is empty), number 0.
+ * Where its content turns out to be a message (detected as one, or called .eml and no archive), the
+ * parts of that hang below it as they would below message/rfc822: its body is "1.1", or "1" itself
+ * where it is a multipart, and mail_header() and URLs are those of that message. Offsets are those
+ * in the file. partial: it is a piece, as a resumed transfer gives it; the rule "partial" of the
+ * content policy sees it as one.
+ */
+struct mail *mail_file_new(const struct mail_options *, struct span name, bool partial);
+
+/*
+ * What is known of a part from elsewhere (IMAP: BODYSTRUCTURE), each text as its header field would
+ * have it; empty: not known, or there is none. Line ends and NUL in them count as blanks.
+ */
+struct mail_said {
+	struct span path;	   /* "1.2", as FETCH names it; empty: "1" */
+	struct span type, subtype; /* "text", "plain"; a part without has an empty type */
+	struct span parameters;	   /* of the type: "; charset=utf-8; name=a.txt" */
+	struct span encoding, disposition, content_id;
+	bool decoded; /* its transfer encoding was undone by who gave it (BINARY[1.2]) */
+	bool related; /* it is one of the parts of a multipart/related */
+};
+/*
+ * Of a part that comes without its message: what is known of it, and of the parts below it, is the
+ * same as in the message, with the paths it has there. Its number and depth are 0; offsets and
+ * header_size are those of what is fed, without its header; mail_header() is empty.
+ */
+struct mail *mail_part_new(const struct mail_options *, const struct mail_said *);
 void mail_free(struct mail *); /* NULL is fine */
 /* Octets that one mail of these options may hold at most. */
 size_t mail_octets_max(const struct mail_options *);
@@ -113,6 +143,10 @@ void mail_finish(struct mail *);
 bool mail_broken(const struct mail *);
 /* mail_finish() was called: the message came to its end. */
 bool mail_finished(const struct mail *);
+/* Made by mail_file_new(). */
+bool mail_is_file(const struct mail *);
+/* There is a message: made by mail_new(), or a file that turned out to be one. */
+bool mail_is_message(const struct mail *);
 /* What it was made with. */
 const struct mail_options *mail_options(const struct mail *);
 /* Octets fed. */

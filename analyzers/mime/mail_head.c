@@ -23,8 +23,8 @@ static void
 note_faults(struct mail *m, const struct mime_event *ev, const struct mime_faults *faults)
 {
 	for (unsigned i = 0; i < faults->n; i++)
-		mail_note(m, m->n_rows > 0 ? m->rows[0] : NULL, faults->each[i].what, ev->off,
-		    faults->each[i].detail);
+		mail_note(m, m->n_rows > m->head ? m->rows[m->head] : NULL, faults->each[i].what,
+		    ev->off - m->before, faults->each[i].detail);
 }
 
 /* Of a field that is there twice, the first counts; the parser says that there are two. */

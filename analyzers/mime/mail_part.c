@@ -127,12 +127,19 @@ collect_names(struct mail *m, struct mail_row *row, const struct mime_part *from
 /* ---- the header ---- */
 
 static bool
+is_in_related(const struct mail *m, const struct mail_part *p)
+{
+	if (p->number == 0)
+		return m->related;
+	return p->parent < m->n_rows &&
+	       span_eq(m->rows[p->parent]->part.type, span_str("multipart/related"));
+}
+
+/* The picture in a page. */
+static bool
 is_related(const struct mail *m, const struct mail_part *p)
 {
-	const struct mail_part *parent =
-	    p->parent < m->n_rows && p->parent != p->number ? &m->rows[p->parent]->part : NULL;
-
-	return parent != NULL && span_eq(parent->type, span_str("multipart/related")) &&
+	return is_in_related(m, p) &&
 	       (p->content_id.n > 0 || span_eq(p->disposition, span_str("inline")));
 }
 
@@ -151,12 +158,16 @@ is_attachment(const struct mail *m, const struct mail_part *p)
 static void
 copy_header(struct mail *m, struct mail_part *p, const struct mime_part *from)
 {
-	memcpy(p->path, from->path, sizeof(p->path));
+	if (m->alone)
+		mail_alone_path(m, from, p->path);
+	else
+		memcpy(p->path, from->path, sizeof(p->path));
 	p->shape = from->shape;
 	p->generated = from->generated;
 	p->type_declared = from->type_declared;
 	p->encoding = from->encoding;
-	mail_keep(m, from->type, &p->type);
+	if (!m->alone || p->number > 0 || m->typed)
+		mail_keep(m, from->type, &p->type);
 	mail_keep(m, from->encoding_raw, &p->encoding_raw);
 	mail_keep(m, from->charset, &p->charset);
 	mail_keep(m, from->disposition, &p->disposition);
@@ -357,6 +368,8 @@ mail_part_end(struct mail *m, struct mail_row *row, const struct mime_part *from
 	struct mail_part *p = &row->part;
 
 	p->header_size = from->header_size;
+	if (m->alone && p->number == 0)
+		p->header_size = 0; /* nobody sent it */
 	p->encoded_size = from->encoded_size;
 	p->size = from->size;
 	p->lines = from->lines;

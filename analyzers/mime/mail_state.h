@@ -3,6 +3,8 @@
  *   mail.c       drives the parser, and hands each event to where it belongs
  *   mail_head.c  header fields of the message itself
  *   mail_part.c  one part: what its header says, its names, what was found in it
+ *   mail_file.c  a file in the place of a message
+ *   mail_alone.c a part in the place of a message
  */
 #ifndef POSTERN_MIME_MAIL_STATE_H
 #define POSTERN_MIME_MAIL_STATE_H
@@ -22,11 +24,23 @@ struct mail_row {
 	struct leaf *leaf; /* NULL: its content is not looked at, or it has ended */
 };
 
+enum mail_file {
+	MAIL_FILE_NOT, /* it is a message */
+	MAIL_FILE_UNDECIDED,
+	MAIL_FILE_MESSAGE, /* a file, and a message below it */
+	MAIL_FILE_OTHER,
+};
+
 enum mail_list { MAIL_TO, MAIL_CC, MAIL_BCC, MAIL_REPLY_TO, MAIL_LISTS };
 
 struct mail {
 	struct mail_options options;
-	struct mime *mime; /* NULL: broken, or the end was seen */
+	struct mime *mime; /* NULL: broken, or the end was seen, or a file that is no message */
+	enum mail_file file;
+	unsigned head;	  /* number of the part whose header is the message's */
+	uint64_t before;  /* octets that the parser got in front of those that were fed */
+	struct span path; /* alone: of the part in its message */
+	bool alone, typed, related;
 	struct arena facts;
 	struct mail_row **rows; /* by number of the part */
 	size_t n_rows, rows_cap;
@@ -40,6 +54,19 @@ struct mail {
 };
 
 /* All of them are false when there was no memory; what does not fit the budget is left out. */
+
+/* mail_new() without a parser. */
+struct mail *mail_make(const struct mail_options *);
+bool mail_event(struct mail *, const struct mime_event *);
+/* Octets for the parser, if there is one. */
+bool mail_parse(struct mail *, struct span octets);
+
+/* Of a file, before the parser's part in it. */
+bool mail_file_feed(struct mail *, struct span octets);
+bool mail_file_finish(struct mail *);
+
+/* Where a part is in the message that it was taken from, or that the one around it was. */
+void mail_alone_path(const struct mail *, const struct mime_part *from, char out[MIME_PATH_MAX]);
 
 bool mail_head_field(struct mail *, const struct mime_event *);
 bool mail_head_end(struct mail *);

@@ -458,6 +458,77 @@ in_html(struct urls *u, uint8_t c)
 	}
 }
 
+/* ---- what goes by ---- */
+
+/* More than passed over in a text, where it stands outside of URLs. */
+static bool
+is_loud(uint8_t c, bool html)
+{
+	if (c == ':' || c >= 0x80)
+		return true;
+	return html && (c == '/' || c == '&' || c == '\t' || c == '\r' || c == '\n');
+}
+
+#define EACH(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* A high bit where octets are c, and perhaps in octets above such a one. */
+static uint64_t
+where(uint64_t octets, uint8_t c)
+{
+	const uint64_t x = octets ^ EACH(c);
+
+	return (x - EACH(1)) & ~x;
+}
+
+/* None of eight octets is loud; false: one may be. */
+static bool
+are_quiet(const uint8_t *p, bool html)
+{
+	uint64_t octets, loud;
+
+	memcpy(&octets, p, sizeof(octets));
+	loud = octets | where(octets, ':');
+	if (html)
+		loud |= where(octets, '/') | where(octets, '&') | where(octets, '\t') |
+			where(octets, '\r') | where(octets, '\n');
+	return (loud & EACH(0x80)) == 0;
+}
+
+/* Only what stands before a scheme's colon is ever asked for. */
+static void
+keep_run(struct urls *u, struct span run)
+{
+	size_t keep = run.n >= BACK_MAX ? 0 : BACK_MAX - run.n;
+
+	if (run.n > BACK_MAX)
+		run = span_from(run, run.n - BACK_MAX);
+	if (keep > u->back_n)
+		keep = u->back_n;
+	memmove(u->back, u->back + (u->back_n - keep), keep);
+	memcpy(u->back + keep, run.p, run.n);
+	u->back_n = keep + run.n;
+}
+
+/* Returns how many octets were only that. */
+static size_t
+pass_over(struct urls *u, struct span octets)
+{
+	size_t n = 0;
+
+	if (u->state != TEXT || u->in_entity || u->hidden_n > 0)
+		return 0;
+	while (n < octets.n)
+		if (octets.n - n >= 8 && are_quiet(octets.p + n, u->html))
+			n += 8;
+		else if (!is_loud(octets.p[n], u->html))
+			n++;
+		else
+			break;
+	if (n > 0)
+		keep_run(u, span_first(octets, n));
+	return n;
+}
+
 /* ---- parts ---- */
 
 void
@@ -475,7 +546,8 @@ urls_begin(struct urls *u, bool html)
 bool
 urls_feed(struct urls *u, struct span octets)
 {
-	for (size_t i = 0; i < octets.n && !u->nomem; i++) {
+	for (size_t i = pass_over(u, octets); i < octets.n && !u->nomem;
+	     i += 1 + pass_over(u, span_from(octets, i + 1))) {
 		if (u->html)
 			in_html(u, octets.p[i]);
 		else

@@ -3,7 +3,7 @@
 The demonstration: a gateway between the Internet and a campus, all of it on this machine.
 
 Three hosts, each a network namespace. Outside: swaks and curl, and a mail server of the world's.
-Inside: a real Postfix for campus.example, a second one that relays for everybody, real DNS. Between
+Inside: a real Postfix for campus.example, a second one that relays for everybody, vsftpd, Dovecot, real DNS. Between
 them a router with a firewall that drops what it does not know, and on it build/postern. Nobody is
 configured to use it: clients speak to the servers' own addresses. Every session prints what was
 tried, what the client was told, and the record that the gateway wrote. At the end the gateway is
@@ -23,7 +23,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
 
 import lab as L  # noqa: E402
+import mail_servers  # noqa: E402
+import mails  # noqa: E402
 import servers  # noqa: E402
+from ftp_servers import PASSWORD, USER, FtpServer  # noqa: E402
 from gateway import BINARY, Gateway  # noqa: E402
 from lab import Lab, LabError, wait_for  # noqa: E402
 from peers import FakeServer, knock  # noqa: E402
@@ -36,6 +39,7 @@ IN_FIRST_LINE = ("event_type", "src_ip", "src_port", "dest_ip", "dest_port", "pr
                  "upstream", "tx_id")
 ONCE = ("timestamp", "flow_id", "community_id")  # shown of the first record only, like
 COMMON = ("", "EHLO", "QUIT")                    # what servers reply to these
+SHOWN = ("smtp", "ftp_data", "email", "pop3", "imap", "fileinfo", "anomaly")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -47,7 +51,7 @@ class Session:
     """
     One thing that somebody tries.
 
-    argv      swaks or curl with its arguments
+    argv      swaks or curl with its arguments; {dir} in them is the lab's folder
     expect    start of the reply that the client is to get, or a tuple of them
     stdin     what the program reads
     inside    run it inside, not outside
@@ -68,6 +72,20 @@ def curl(server, sender, recipient):
             sender, "--mail-rcpt", recipient, "-T", "-"]
 
 
+def ftp(*options, name="report.txt"):
+    """A client that knows nothing of the gateway: "-P -" is an active one."""
+    return ["curl", "-sv", "--noproxy", "*", "-m", "8", *options,
+            f"ftp://{USER}:{PASSWORD}@{L.VSFTPD}/{name}"]
+
+
+def mailbox(url, *options):
+    """A client of POP3 or IMAP."""
+    scheme, path = url.split(":")
+    return ["curl", "-sv", "--noproxy", "*", "-m", "8", "-u", f"otto:{mail_servers.PASSWORD}", *options,
+            f"{scheme}://{L.DOVECOT}/{path}"]
+
+
+ACTIVE, PASSIVE = ("-P", "-"), ("--ftp-pasv",)
 GOOD, OTTO, VICTIM = "anna@good.example", "otto@campus.example", "victim@evil.example"
 HIDDEN = ("Subject: harmless\r\n\r\nhello\n.\r\nMAIL FROM:<boss@campus.example>\r\n"
           f"RCPT TO:<{OTTO}>\r\nDATA\r\nSubject: SMUGGLED\r\n\r\npay at once\r\n.\r\n")
@@ -78,6 +96,8 @@ def disguise(name, recipient):
                    swaks(L.OPEN_RELAY, GOOD, recipient), "550 5.7.1")
 
 
+WITHOUT_FTP = Session("No gateway yet: an active FTP client, and a firewall that drops",
+                      ftp(*ACTIVE), "425")
 WITHOUT = Session("No gateway yet: a host inside that relays for everybody",
                   swaks(L.OPEN_RELAY, GOOD, VICTIM), "250 2.0.0")
 SESSIONS = [
@@ -111,6 +131,19 @@ SESSIONS = [
     Session("A web browser on the mail port",
             ["curl", "-sv", "--http0.9", "--noproxy", "*", f"http://{L.MX}:25/"],
             ("554 5.5.0", "221 2.7.0")),  # before or after the greeting: a browser speaks first
+    Session("The active FTP client again: called from the server's address and port 20",
+            ftp(*ACTIVE), "226"),
+    Session("A passive FTP client: one hole, for one connection", ftp(*PASSIVE), "226"),
+    Session("An upload, active: what was in it, with digest and both connections",
+            ftp(*ACTIVE, "-T", "-", name="prices.csv"), "226", stdin="apples,3\n"),
+    Session("A program as an upload, and what is called a picture",
+            ftp(*PASSIVE, "-T", "/bin/true", name="holiday.jpg"), "552"),
+    Session("A message by POP3: its parts, and what the session did", mailbox("pop3:1"), "+OK"),
+    Session("One part of a message by IMAP: named, decoded",
+            [*mailbox("imap:INBOX", "-X", "FETCH 1 BODYSTRUCTURE"), "--next",
+             *mailbox("imap:INBOX;MAILINDEX=1;SECTION=2")[1:]], "A006 OK"),
+    Session("A program that is to be stored by IMAP: nothing is", mailbox("imap:INBOX", "-T", "{dir}/program.eml"),
+            "A004 NO [CANNOT]"),
     Session("One of our own people sends to the world",
             swaks(WORLD, OTTO, VICTIM, "--local-interface", PERSON), "250 2.0.0", inside=True),
 ]
@@ -121,9 +154,10 @@ def told(output):
     """The reply that mattered: the last one before the client said QUIT."""
     replies = []
     for line in output.splitlines():
-        if re.match(r"( -> |> )QUIT", line):
+        if re.match(r"( -> |> )(QUIT|\w+ LOGOUT)", line):
             break
-        reply = re.match(r"(?:<-|<\*\*|<) *(\d\d\d[ -].*)|(\d\d\d \d\.\d\.\d.*)", line)
+        reply = re.match(r"(?:<-|<\*\*|<) *((?:\d\d\d[ -]|\+OK|-ERR|A\d+ (?:OK|NO|BAD)).*)|"
+                         r"(\d\d\d \d\.\d\.\d.*)", line)
         if reply:
             replies.append((reply.group(1) or reply.group(2)).strip())
     return replies[-1] if replies else "(nothing)"
@@ -136,7 +170,7 @@ def reply_line(reply):
 
 
 def part_line(part):
-    words = [part["path"] or "-", part["mime_type"], part["encoding"], f"{part['size']} octets"]
+    words = [part["path"] or "-", part.get("mime_type", "?"), part["encoding"], f"{part['size']} octets"]
     if "sha256" in part:
         words.append("sha256 " + part["sha256"][:12] + "\u2026")
     words += [f"{key} {part[key]}" for key in ("filename", "detected_type", "mismatch") if key in part]
@@ -198,13 +232,20 @@ class Demo:
         self.number = self.right = self.shown = 0
         print(f"""Three hosts, each a network namespace of this machine:
     outside   {L.CLIENT}, who tries things, and {WORLD}, a scripted mail server of the world's
-    router    its firewall drops all but mail, and what carries the two marks of the gateway
-    inside    {L.MX}, a Postfix for campus.example, and {L.OPEN_RELAY}, one that relays for everybody
+    router    its firewall drops all but mail and FTP's control connections, and what carries the two
+              marks of the gateway
+    inside    {L.MX}, a Postfix for campus.example, {L.OPEN_RELAY}, one that relays for everybody, and
+              {L.VSFTPD}, vsftpd, and {L.DOVECOT}, Dovecot with the mailboxes
 DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flush=True)
         lab.server.ip(f"addr add {PERSON}/24 dev eth0")
         servers.Dns(lab)
         self.campus = servers.campus_mx(lab)
         self.relay, self.sink = servers.open_relay(lab)
+        self.files = FtpServer(lab, "vsftpd", ["connect_timeout=2"])
+        self.files.put("report.txt", b"All is well.\n" * 1000)
+        self.mailboxes = mail_servers.Dovecot(lab)
+        self.otto = mail_servers.Account(self.mailboxes, "otto").put([mails.with_file("prices")])
+        (lab.dir / "program.eml").write_bytes(mails.program())
         self.world = FakeServer(lab.client, WORLD, 25)
         lab.at_end(self.world.close)
         lab.firewall()
@@ -217,7 +258,7 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
     def judge(self, what, answer, right, promised):
         """Prints one answer, and whether it was the one that we promise."""
         self.right += right
-        no = answer[0] in "45" or answer.endswith("refused")
+        no = answer[0] in "45-" or " NO " in answer or answer.endswith("refused")
         style = RED if not right else YELLOW if no else GREEN
         print(f"    {what:7} " + paint(style, answer) + ("" if right else f"  (not {promised})"))
 
@@ -225,10 +266,11 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         """Runs one session and prints it, with what the gateway wrote, where there is one."""
         seen = len(self.gate.records()) if self.gate else 0
         host = self.lab.server if session.inside else self.lab.client
-        done = host.run(*session.argv, input=session.stdin)
+        argv = [word.replace("{dir}", str(self.lab.dir)) for word in session.argv]
+        done = host.run(*argv, input=session.stdin)
         answer = told(done.stdout + "\n" + done.stderr)
         self.title(session.title)
-        print(f"    tried   {shlex.join(session.argv)}")
+        print(f"    tried   {shlex.join(argv)}")
         self.judge("told", answer, answer.startswith(session.expect), session.expect)
         if not self.gate:
             return
@@ -238,7 +280,7 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
             return records if any(r["event_type"] == "flow" for r in records) else None
 
         records = wait_for(written, 10, "the record of the session")
-        wanted = [r for r in records if r["event_type"] in ("smtp", "anomaly")]
+        wanted = [r for r in records if r["event_type"] in SHOWN]
         for record in wanted or records:
             show_record(record if not self.shown else shortened(record))
             self.shown += 1
@@ -280,11 +322,12 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         delivered = self.campus.settle()
         smuggled = sum(b"SMUGGLED" in mail for mail in delivered)
         foreign, sent = len(self.sink.mails), len(self.world.mails)
+        stored = len(self.otto.messages()) - 1
         good = (self.right == PROMISES and len(delivered) == 5 and smuggled == 0 and foreign == 1
-                and sent == 1)
+                and sent == 1 and stored == 0)
         line = (f"{self.right} of {PROMISES} promises kept; {len(delivered)} good mails delivered, "
                 f"{smuggled} smuggled; the open relay sent {foreign} on, before there was a gateway; "
-                f"the world got {sent} of our own ({time.monotonic() - self.began:.0f} s)")
+                f"the world got {sent} of our own; {stored} programs stored ({time.monotonic() - self.began:.0f} s)")
         print()
         print(paint(BOLD + ";" + (GREEN if good else RED), line))
         if os.environ.get("KEEP") != "1":
@@ -292,11 +335,12 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         return good
 
 
-PROMISES = len(SESSIONS) + 6  # before and after them: two sessions, two addresses, two closed ports
+PROMISES = len(SESSIONS) + 7  # before and after them: three sessions, two addresses, two closed ports
 
 
 def demonstrate(lab):
     demo = Demo(lab)
+    demo.run(WITHOUT_FTP)
     demo.run(WITHOUT)
     wait_for(lambda: demo.sink.mails, 10, "the mail of the open relay")
     demo.start()

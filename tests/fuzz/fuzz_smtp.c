@@ -252,7 +252,7 @@ claim_event(struct run *r, const struct an_event *ev, enum an_dir dir, bool dots
 	fuzz_claim(ev->smtp != NULL && ev->smtp->verb != NULL);
 	fuzz_claim(ev->off >= side->off && ev->off <= side->taken);
 	side->off = ev->off;
-	switch (ev->kind) {
+	switch ((int)ev->kind) {
 	case EV_COMMAND:
 	case EV_SECRET:
 		claim_command(r, ev);
@@ -335,7 +335,7 @@ act_on(struct run *r, const struct an_event *ev)
 {
 	bool in_chunk = smtp_state(r->smtp) == SMTP_ST_CHUNK;
 
-	switch (ev->kind) {
+	switch ((int)ev->kind) {
 	case EV_COMMAND:
 	case EV_SECRET:
 		r->commands++;

@@ -352,6 +352,21 @@ MIME = {
 }
 
 
+LETTER = MESSAGES["mixed"]
+FILES = {
+    "empty": b"\0\1",
+    "text": b"\0\1hello\r\n",
+    "program": b"\0\1MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff",
+    "letter": b"\0\7Received: x\r\n" + LETTER,
+    "letter-small": b"\1\7Received: x\r\n" + LETTER,
+    "eml": b"\2\5" + LETTER,
+    "eml-undetected": b"\6\3" + LETTER,
+    "eml-html": b'\2\5<html><a href="http://a.example/">x</a>\r\n',
+    "piece": b"\x08\2" + LETTER[20:],
+    "long": b"\2\0Received: x\r\n" + LETTER + 300 * b"http://a.example/ and more\r\n",
+}
+
+
 def write(name, inputs):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -396,6 +411,7 @@ def main():
     mime = {k: b"\0\7" + octets for k, octets in MESSAGES.items()}
     mime.update({k + "-small": b"\1\3" + octets for k, octets in MESSAGES.items()})
     write("mime", mime)
+    write("file", FILES)
 
 
 if __name__ == "__main__":

@@ -81,10 +81,13 @@ class Server:
         self.count = 0  # of mails that came to their end
         self.lock = threading.Lock()
         self.faults = []
-        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket = self.listen()
         self.port = self.socket.getsockname()[1]
         self.threads = [threading.Thread(target=self.accept, daemon=True)]
         self.threads[0].start()
+
+    def listen(self):
+        return socket.create_server(("127.0.0.1", 0))
 
     def close(self):
         """Ends every session; a server whose own code broke says so here."""

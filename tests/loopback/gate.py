@@ -28,11 +28,12 @@ def free_port(address):
 class Gateway:
     """
     Forwards a loopback port of its own to the server's. smtp: what stands in "smtp { }"; inside: our
-    networks; more: further sections. By default every check is off and STARTTLS passes.
+    networks; more: further sections; protocol: what it forwards; server: its address; ftp: what stands in
+    "ftp { }". By default every check is off and STARTTLS passes.
     """
 
     def __init__(self, binary, folder, server_port, smtp=SMTP, inside="192.0.2.0/24",
-                 more=""):
+                 more="", protocol="smtp", server="127.0.0.1", ftp=""):
         # an address that no other test process uses, so that the port is still free when it starts
         pid = os.getpid()
         self.address = (f"127.77.{pid >> 8 & 0xFF}.{pid & 0xFF}", 0)
@@ -43,7 +44,9 @@ class Gateway:
             f'workers = 1\nuser = "nobody"\nlog = "{self.log}"\nstatus = "-"\n'
             f'inside = {{"{inside}"}}\ndrain = 1\n'
             f'forward "case" {{\n    listen = "{self.address[0]}:{self.address[1]}"\n'
-            f'    to = "127.0.0.1:{server_port}"\n    protocol = smtp\n}}\n'
+            f'    to = "{server}:{server_port}"\n    protocol = {protocol}\n}}\n'
+            # data connections: at ports that nobody is given by the kernel
+            f"ftp {{\n    data_ports_from = 20000\n    data_ports_to = 24999\n    {ftp}\n}}\n"
             f"smtp {{{smtp}}}\n{more}"
         )
         env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:exitcode=99"}

@@ -1,10 +1,16 @@
 """One laboratory per test worker, servers when a test first asks for them, a gateway per test."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 import lab as L
 import servers
+from ftp_peers import FakeFtp
+from ftp_servers import FtpServer
 from gateway import Gateway
+from mail_servers import Cyrus, Dovecot, MailServer
 from peers import FakeServer, RawClient
 
 
@@ -93,6 +99,9 @@ def gateways(lab, mode):
     made = []
 
     def make(to=None, **options):
+        options.setdefault("protocol", getattr(to, "protocol", "smtp"))
+        if isinstance(to, (FtpServer, MailServer)):
+            options.setdefault("to6", to.address6)
         if isinstance(to, FakeServer):
             to = (to.address, to.port)
         elif hasattr(to, "address"):
@@ -137,6 +146,107 @@ def perimeter(_perimeter):
 def guarded(perimeter):
     """Starts gateways in the perimeter, transparent ones: guarded(server, **settings)."""
     yield from gateways(perimeter, "tproxy")
+
+
+# What an administrator has to open for a gateway in forward mode, which marks nothing, and in
+# redirect mode for servers that call the gateway itself.
+DATA_PORTS = "tcp dport 40000-44999 accept"
+OPENED = "tcp dport 21 accept; " + DATA_PORTS
+SENDING = "meta l4proto tcp accept"
+
+
+@pytest.fixture
+def ftp_gateway(perimeter, mode):
+    """
+    Starts gateways for FTP in the perimeter, whose firewall drops what it does not know:
+    ftp_gateway(server, **settings).
+    """
+    if mode == "forward":
+        perimeter.firewall(taken=OPENED, sending=SENDING)
+    elif mode == "redirect":
+        perimeter.firewall(taken=f"{L.TAKEN}; {DATA_PORTS}")
+    yield from gateways(perimeter, mode)
+
+
+@pytest.fixture(scope="session")
+def _ftp_servers(_perimeter):
+    return {}
+
+
+@pytest.fixture
+def ftp_server(_perimeter, _ftp_servers):
+    """Gives real FTP servers in the perimeter by name, each with nothing in it."""
+
+    def get(name):
+        if name not in _ftp_servers:
+            _ftp_servers[name] = FtpServer(_perimeter, name)
+        _ftp_servers[name].clear()
+        return _ftp_servers[name]
+
+    return get
+
+
+@pytest.fixture(params=["vsftpd", "pureftpd", "proftpd"])
+def ftpd(request, ftp_server):
+    """Each real FTP server in turn."""
+    return ftp_server(request.param)
+
+
+@pytest.fixture
+def vsftpd(ftp_server):
+    return ftp_server("vsftpd")
+
+
+@pytest.fixture(scope="session")
+def mail_server(lab):
+    """Gives a real server of POP3 and IMAP, started when first asked for; its accounts are new ones."""
+    started = {}
+
+    def get(name):
+        if name not in started:
+            started[name] = {"dovecot": Dovecot, "cyrus": Cyrus}[name](lab)
+        return started[name]
+
+    return get
+
+
+@pytest.fixture(params=["dovecot", "cyrus"])
+def mailbox_server(request, mail_server):
+    """Each of them in turn."""
+    return mail_server(request.param)
+
+
+@pytest.fixture
+def client_folder(lab):
+    """An empty folder for a client program, also for one that will not work as root."""
+    folder = Path(tempfile.mkdtemp(dir=lab.dir, prefix="client-"))
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def dovecot(mail_server):
+    return mail_server("dovecot")
+
+
+@pytest.fixture
+def cyrus(mail_server):
+    return mail_server("cyrus")
+
+
+@pytest.fixture
+def fake_ftp(lab):
+    """Makes scripted FTP servers: fake_ftp(files=..., replies=..., ...)."""
+    made = []
+
+    def make(address=L.FAKE, **options):
+        made.append(FakeFtp(lab.server, address, **options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+        assert not server.errors, server.errors
 
 
 @pytest.fixture

@@ -2,15 +2,17 @@
 """
 A crowd: thousands of connections in a process of its own, to be run in a namespace.
 
-    crowd.py serve ADDRESS PORT            an SMTP server that says 250 to everything
-    crowd.py hold SOURCE TO PORT N         N clients that say EHLO and then nothing
+    crowd.py serve ADDRESS PORT            an SMTP server that says 250 to everything; on port 143 an
+                                           IMAP server
+    crowd.py hold SOURCE TO PORT N         N clients that say EHLO and then nothing; on port 143 they
+                                           log in, select a mailbox, and are in IDLE
     crowd.py drip SOURCE TO PORT N         N clients that say one octet each second
     crowd.py scan SOURCE TO PORT N         connects to N addresses from TO on, one after the other
     crowd.py syn SOURCE TO PORT N          N half-open connections from N addresses from SOURCE on
 
 One line on standard output when all is set up: "ready", then what came of it. After that each line
 on standard input is a question that gets one line: "ask": how many of those that are held get 250
-for a NOOP; "end": the end, which the end of standard input is too.
+for a NOOP, or OK for the end of their IDLE; "end": the end, which the end of standard input is too.
 """
 
 import collections
@@ -26,6 +28,13 @@ AT_ONCE = 200  # connects that are under way at a time; a listener's queue takes
 PATIENCE = 120  # seconds for all of it
 ANSWERS = {b"EHLO": b"250-crowd.campus.example\r\n250 PIPELINING\r\n", b"DATA": b"354 go on\r\n",
            b"QUIT": b"221 2.0.0 Bye\r\n"}
+IMAP = 143
+GREETINGS = {IMAP: b"* OK [CAPABILITY IMAP4rev1 IDLE] crowd.campus.example\r\n"}
+# What clients say, one after the other; what is a yes to it; and what is said for an answer.
+HELLO = [b"EHLO crowd.good.example\r\n"]
+HELLOS = {IMAP: [b"a LOGIN anna secret\r\n", b"b SELECT INBOX\r\n", b"c IDLE\r\n"]}
+GOOD = (b"220", b"250", b"* OK", b"a OK", b"b OK", b"c OK", b"+ go")
+ASK = {IMAP: b"DONE\r\n"}
 
 
 def family(address):
@@ -94,12 +103,12 @@ def serve(address, port):
                     return
                 print(len(loop.held), flush=True)
             elif fd == listener.fileno():
-                accept(loop, listener)
+                accept(loop, listener, GREETINGS.get(port, b"220 crowd.campus.example ESMTP\r\n"))
             else:
-                answer(loop, loop.held[fd])
+                answer(loop, loop.held[fd], answer_imap if port == IMAP else answer_smtp)
 
 
-def accept(loop, listener):
+def accept(loop, listener, greeting):
     while True:
         try:
             sock, _ = listener.accept()
@@ -107,30 +116,41 @@ def accept(loop, listener):
             return
         sock.setblocking(False)
         loop.add(Held(sock), select.EPOLLIN)
-        say(sock, b"220 crowd.campus.example ESMTP\r\n")
+        say(sock, greeting)
 
 
-def answer(loop, one):
+def answer(loop, one, reply):
     octets = loop.read(one)
     if octets is None:
         loop.drop(one)
         return
     *lines, one.waiting = (one.waiting + octets).split(b"\r\n")
     for line in lines:
-        verb = line[:4].upper()
-        if one.step == "message":
-            if line != b".":
-                continue
-            one.step = "command"
-        elif verb == b"DATA":
-            one.step = "message"
-        say(one.sock, ANSWERS.get(verb, b"250 2.0.0 Ok\r\n"))
+        reply(one, line)
+
+
+def answer_smtp(one, line):
+    verb = line[:4].upper()
+    if one.step == "message":
+        if line != b".":
+            return
+        one.step = "command"
+    elif verb == b"DATA":
+        one.step = "message"
+    say(one.sock, ANSWERS.get(verb, b"250 2.0.0 Ok\r\n"))
+
+
+def answer_imap(one, line):
+    if line.endswith(b" IDLE"):
+        say(one.sock, b"+ go on\r\n")
+    else:
+        say(one.sock, b"%s OK done\r\n" % (b"c" if line == b"DONE" else line.split(b" ")[0]))
 
 
 class Clients:
-    """Connects that are begun a few at a time, and what is to be said on each."""
+    """Connects that are begun a few at a time, and what is to be said on each, line by line."""
 
-    def __init__(self, source, targets, port, hello=b"EHLO crowd.good.example\r\n"):
+    def __init__(self, source, targets, port, hello=HELLO):
         self.loop = Loop()
         self.source = source
         self.port = port
@@ -176,11 +196,13 @@ class Clients:
         code, one.waiting = one.waiting.splitlines()[-1][:4], b""
         if code[3:] == b"-":
             return
-        if code[:3] not in (b"220", b"250"):
+        if not code.startswith(GOOD):
             self.over(one, code[:3].decode("latin-1"))
-        elif one.step == "greeting" and self.hello:
-            one.step = "hello"
-            say(one.sock, self.hello)
+            return
+        said = 0 if one.step == "greeting" else one.step
+        if said < len(self.hello):
+            one.step = said + 1
+            say(one.sock, self.hello[said])
         else:
             one.step = "held"
             self.firm.append(one)
@@ -196,14 +218,14 @@ class Clients:
                     self.happened(self.loop.held[fd])
 
     def ask(self):
-        """How many get 250 for a NOOP."""
+        """How many get 250 for a NOOP, or OK."""
         for one in self.firm:
-            say(one.sock, b"NOOP\r\n")
+            say(one.sock, ASK.get(self.port, b"NOOP\r\n"))
         good, end = 0, time.monotonic() + PATIENCE
         for one in self.firm:
             one.sock.settimeout(max(0.1, end - time.monotonic()))
             try:
-                good += one.sock.recv(4096)[:3] == b"250"
+                good += one.sock.recv(4096).startswith(GOOD)
             except OSError:
                 pass
             one.sock.setblocking(False)
@@ -223,7 +245,7 @@ def report(came):
 
 
 def hold(source, to, port, n):
-    clients = Clients(source, [to] * n, port)
+    clients = Clients(source, [to] * n, port, HELLOS.get(port, HELLO))
     clients.run()
     report(clients.came)
     talk({"ask": clients.ask})
@@ -231,7 +253,7 @@ def hold(source, to, port, n):
 
 def drip(source, to, port, n):
     """They never end a line: the command that they say is the longest one that there is."""
-    clients = Clients(source, [to] * n, port, hello=None)
+    clients = Clients(source, [to] * n, port, hello=[])
     clients.run()
     report(clients.came)
     while True:

@@ -7,7 +7,8 @@
  *	news			the same, of what was told alone
  *	wait SECONDS		"ready" or "silent": whether interception_fd() becomes readable
  *	reload FILE		"done" or "failed TEXT"
- *	expect S D PORT WORKER SECONDS, pass S D PORT SECONDS, forget data|passed S D PORT
+ *	expect S D PORT LOCAL-PORT SECONDS, pass S D PORT SECONDS, forget data|passed S D PORT
+ *	count S D PORT		"octets THERE BACK" or "failed TEXT"
  *	stop			"done" or "failed TEXT", and ends
  */
 #include <poll.h>
@@ -69,6 +70,7 @@ flow(struct interception *i, const char *const words[8])
 	size_t at = strcmp(words[0], "forget") == 0 ? 2 : 1;
 	char why[INTERCEPTION_TEXT_MAX] = "";
 	struct firewall_flow f = {.port = (uint16_t)number(words[at + 2])};
+	uint64_t octets[2] = {0, 0};
 	bool done;
 
 	if (!ip_parse(span_str(words[at]), &f.source) ||
@@ -78,10 +80,17 @@ flow(struct interception *i, const char *const words[8])
 		done = interception_forget(
 		    i, strcmp(words[1], "data") == 0 ? FIREWALL_DATA : FIREWALL_PASSED, &f, why);
 	else if (strcmp(words[0], "expect") == 0)
-		done = interception_expect(i, &f, number(words[4]), number(words[5]), why);
+		done =
+		    interception_expect(i, &f, (uint16_t)number(words[4]), number(words[5]), why);
+	else if (strcmp(words[0], "count") == 0)
+		done = interception_counted(i, &f, octets, why);
 	else
 		done = interception_pass(i, &f, number(words[4]), why);
-	answer(done, why);
+	if (done && strcmp(words[0], "count") == 0)
+		printf("octets %llu %llu\n", (unsigned long long)octets[0],
+		    (unsigned long long)octets[1]);
+	else
+		answer(done, why);
 }
 
 static void

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import lab as L
 from lab import ROOT, LabError, wait_for
+from ftp_peers import FtpClient
 from peers import RawClient
+from retrieval_peers import ImapClient, Pop3Client
 
 BINARY = Path(os.environ.get("POSTERN", ROOT / "build/postern"))
 SANITIZED = ROOT / "build/san/postern"
@@ -61,6 +63,8 @@ def endpoint(address, port):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+PORTS = {"smtp": 25, "ftp": 21, "pop3": 110, "imap": 143}
+CLIENTS = {"smtp": RawClient, "ftp": FtpClient, "pop3": Pop3Client, "imap": ImapClient}
 BLOCKED, INTERCEPTED = "inet postern_guard", "inet postern"  # the gateway's two tables
 
 
@@ -133,22 +137,26 @@ class Gateway:
     """
     build/postern (or $POSTERN) between the client and a server.
 
-    to         the server: (address, port), or an address with port 25. Transparent: what client()
-               connects to; None: nothing
+    to         the server: (address, port), or an address with the protocol's port. Transparent:
+               what client() connects to; None: nothing
     to6        the same by IPv6; in forward mode the gateway then listens on GATEWAY6 too
     mode       "forward": one server behind an address of the gateway; "tproxy", "redirect":
                transparent, for every server
+    protocol   "smtp", "ftp", "pop3", "imap": what the server speaks
     nofile     a limit of descriptors for each process
     binary     another build
     namespace  where it runs, if not in the lab's "gateway"
     env        more of the environment
+    cgroup     the file cgroup.procs of the group that its processes are in
     ready      False: does not wait until it can be connected to
     settings   laid over the configuration below, section by section
     """
 
-    def __init__(self, lab, to=None, to6=None, mode="forward", nofile=None, binary=BINARY,
-                 namespace=None, env=None, ready=True, **settings):
+    def __init__(self, lab, to=None, to6=None, mode="forward", protocol="smtp", nofile=None,
+                 binary=BINARY, namespace=None, env=None, cgroup=None, ready=True, **settings):
         self.lab = lab
+        self.cgroup = cgroup
+        self.protocol, self.port = protocol, PORTS[protocol]
         self.mode = mode
         self.binary = binary
         self.namespace = namespace or lab.gateway
@@ -157,16 +165,16 @@ class Gateway:
         self.to, self.to6 = (self._server(to), self._server(to6))
         number = sum(1 for p in lab.dir.glob("gateway*.conf"))
         self.file = lab.dir / f"gateway{number}.conf"
-        self.log = lab.dir / f"gateway{number}.json"
+        self.log = lab.dir / f"gateway{number}" / "eve.json"  # a folder of its own: an xferlog is beside it
+        self.log.parent.mkdir()
         self.socket = lab.dir / f"gateway{number}.sock"
         self.cut_lines = 0
         self.stderr_path = lab.dir / f"gateway{number}.stderr"
         self.configure(**settings)
         self.start(ready)
 
-    @staticmethod
-    def _server(to):
-        return to if to is None or isinstance(to, tuple) else (to, 25)
+    def _server(self, to):
+        return to if to is None or isinstance(to, tuple) else (to, self.port)
 
     @property
     def transparent(self):
@@ -184,11 +192,14 @@ class Gateway:
         servers = [server for server in (self.to, self.to6) if server]
         if self.transparent:
             base["intercept"] = {"mode": self.mode}
-            base["smtp"]["ports"] = sorted({25, 587, *(port for _, port in servers)})
+            spoken = base.setdefault(self.protocol, {})
+            usual = {25, 587} if self.protocol == "smtp" else {self.port}
+            spoken["ports"] = sorted({*usual, *(port for _, port in servers)})
         else:
             base["intercept"] = {"mode": "off"}
             base["forward"] = {
-                name: {"listen": endpoint(listen, 25), "to": endpoint(*server), "protocol": "smtp"}
+                name: {"listen": endpoint(listen, self.port), "to": endpoint(*server),
+                       "protocol": self.protocol}
                 for name, listen, server in (("mx", L.GATEWAY, self.to), ("mx6", L.GATEWAY6, self.to6))
                 if server}
         self.settings = merged(base, settings)
@@ -206,7 +217,8 @@ class Gateway:
             raise LabError(f"{self.binary} is not there; run: {build}")
         env = {**os.environ, "ASAN_OPTIONS": "exitcode=99", "LSAN_OPTIONS": "exitcode=99",
                "UBSAN_OPTIONS": "print_stacktrace=1", **self.env}
-        argv = ["setpriv", "--pdeathsig", "KILL", "--", *self.command("run", "-c", self.file)]
+        enter = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', self.cgroup] if self.cgroup else []
+        argv = [*enter, "setpriv", "--pdeathsig", "KILL", "--", *self.command("run", "-c", self.file)]
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=env,
                                             stdout=subprocess.DEVNULL, stderr=stderr,
@@ -298,16 +310,16 @@ class Gateway:
 
     def client(self, source=None, v6=False, to=None, namespace=None, **options):
         """
-        A RawClient that is connected to the gateway, or through it to the server where it is
+        A client of the protocol that is connected to the gateway, or through it to the server where it is
         transparent (to: to another one); outside unless source says otherwise.
         """
         if not self.transparent:
-            address, port = (L.GATEWAY6 if v6 else L.GATEWAY), 25
+            address, port = (L.GATEWAY6 if v6 else L.GATEWAY), self.port
         else:
             address, port = self._server(to) or (self.to6 if v6 else self.to)
         if source is None and namespace is None:
             source = L.CLIENT6 if v6 or ":" in address else L.CLIENT
-        return RawClient(namespace or self.lab.client, address, port, source, **options)
+        return CLIENTS[self.protocol](namespace or self.lab.client, address, port, source, **options)
 
     def records(self, event_type=None):
         """
@@ -341,6 +353,11 @@ class Gateway:
     def flow(self, timeout=10):
         """The record of the end of the first session."""
         return self.record("flow", timeout=timeout)
+
+    def anomaly(self, *names, timeout=5):
+        """Waits for the record of one of these; gives its name."""
+        return self.record("anomaly", lambda r: r["anomaly"]["event"] in names or not names,
+                           timeout)["anomaly"]["event"]
 
     def anomalies(self):
         return {r["anomaly"]["event"] for r in self.records("anomaly")}

@@ -208,12 +208,21 @@ OPEN_RELAY, OPEN_RELAY6 = INSIDE4 + "26", INSIDE6 + "26" # Postfix that relays f
 EXIM, EXIM6 = INSIDE4 + "27", INSIDE6 + "27"
 FAKE, FAKE6 = INSIDE4 + "28", INSIDE6 + "28"             # scripted servers
 FAKE_TWO, FAKE6_TWO = INSIDE4 + "30", INSIDE6 + "30"
+VSFTPD, VSFTPD6 = INSIDE4 + "61", INSIDE6 + "61"         # FTP servers
+PUREFTPD, PUREFTPD6 = INSIDE4 + "62", INSIDE6 + "62"
+PROFTPD, PROFTPD6 = INSIDE4 + "63", INSIDE6 + "63"
+DOVECOT, DOVECOT6 = INSIDE4 + "71", INSIDE6 + "71"       # POP3 and IMAP servers
+CYRUS, CYRUS6 = INSIDE4 + "72", INSIDE6 + "72"
 SINK = INSIDE4 + "29"           # where the open relay sends everything
 UNBOUND, NSD = INSIDE4 + "53", INSIDE4 + "54"
 SILENT_DNS = INSIDE4 + "55"     # takes questions, never answers
 NOBODY_THERE = INSIDE4 + "66"   # frames go to no card: connects time out
 DEAD4 = "10.66."                # a network of which the same is true
 
+# Hosts choose their ports by secrets of their own; namespaces share one kernel's. Client and gateway
+# would call a server from the same port at the same moment, and connection tracking, which then
+# cannot tell the two connections from each other, would drop a SYN: a second is lost.
+GATEWAY_PORTS = "10000 29999"
 
 # the second network on either side of a Perimeter
 OUTSIDE4_TWO, OUTSIDE6_TWO = "203.0.113.", "2001:db8:113::"
@@ -246,6 +255,7 @@ table inet firewall {{
 		meta l4proto {{ icmp, ipv6-icmp }} accept
 		meta l4proto {{ tcp, udp }} th dport 53 accept
 		{passing}
+		{sending}
 	}}
 }}
 """
@@ -257,6 +267,8 @@ table inet translation {{
 		type nat hook prerouting priority dstnat;
 		ip daddr {PUBLIC} tcp dport 25 dnat ip to {MX}
 		ip6 daddr {PUBLIC6} tcp dport 25 dnat ip6 to {MX6}
+		ip daddr {PUBLIC} tcp dport 21 dnat ip to {VSFTPD}
+		ip6 daddr {PUBLIC6} tcp dport 21 dnat ip6 to {VSFTPD6}
 	}}
 }}
 """
@@ -297,6 +309,9 @@ class Lab:
             # addresses are made by hand and never collide
             namespace.sysctl("ipv6/conf/default/accept_dad", 0)
             namespace.sysctl("ipv6/conf/all/accept_dad", 0)
+            # no peer listens on one of the gateway's ports for data connections
+            namespace.sysctl("ipv4/ip_local_port_range", "45000 60999")
+        self.gateway.sysctl("ipv4/ip_local_port_range", GATEWAY_PORTS)
         self.gateway.ip(f"link add outside type veth peer name eth0 netns {self.client.path}",
                         f"link add inside type veth peer name eth0 netns {self.server.path}",
                         f"addr add {GATEWAY}/24 dev outside",
@@ -313,28 +328,35 @@ class Lab:
                        f"addr add {CLIENT_INSIDE}/32 dev eth0", "link set eth0 up",
                        f"route add default via {GATEWAY}", f"route add default via {GATEWAY6}")
         servers4 = [f"addr add {a}/24 dev eth0" for a in
-                    (MX, OPEN_RELAY, EXIM, FAKE, FAKE_TWO, SINK, UNBOUND, NSD, SILENT_DNS)]
+                    (MX, OPEN_RELAY, EXIM, FAKE, FAKE_TWO, SINK, UNBOUND, NSD, SILENT_DNS, VSFTPD,
+                     PUREFTPD, PROFTPD, DOVECOT, CYRUS)]
         servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in
-                    (MX6, OPEN_RELAY6, EXIM6, FAKE6, FAKE6_TWO)]
+                    (MX6, OPEN_RELAY6, EXIM6, FAKE6, FAKE6_TWO, VSFTPD6, PUREFTPD6, PROFTPD6,
+                     DOVECOT6, CYRUS6)]
         self.server.ip(*servers4, *servers6, "link set eth0 up",
                        f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
         self.gateway.sysctl("ipv4/ip_forward", 1)
         self.gateway.sysctl("ipv6/conf/all/forwarding", 1)
 
+    def no_firewall(self):
+        self.gateway.nft("".join(f"table inet {name}\ndelete table inet {name}\n"
+                                 for name in ("firewall", "translation", "behind")))
+
     def firewall(self, forwards_mail=True, dnat=False, masquerade=False, taken=TAKEN,
-                 passing=PASSING):
+                 passing=PASSING, sending=""):
         """
         Gives the gateway the firewall of an administrator, which drops what it does not know.
 
-        forwards_mail  the administrator lets mail through; else only what the gateway has marked
+        forwards_mail  the administrator lets mail, FTP's control and names through; else only what the gateway has marked
         taken          the rule that lets intercepted sessions come in; "": the administrator's
                        firewall does not know of the gateway
         passing        the rule that lets out, and by, what the gateway marks
+        sending        one more rule for what goes out of the gateway itself
         """
-        self.gateway.nft("".join(f"table inet {name}\ndelete table inet {name}\n"
-                                 for name in ("firewall", "translation", "behind")))
-        forwarded = "tcp dport { 25, 587 } accept" if forwards_mail else ""
-        self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing)
+        self.no_firewall()
+        forwarded = "tcp dport { 21, 25, 110, 143, 587 } accept; udp dport 53 accept" if forwards_mail else ""
+        self.gateway.nft(FIREWALL.format(forwarded=forwarded, taken=taken, passing=passing,
+                                         sending=sending)
                          + (DNAT if dnat else "") + (MASQUERADE if masquerade else ""))
 
     def _etc(self):

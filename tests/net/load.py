@@ -86,7 +86,7 @@ class Idle:
         self.gate = gate
         before = self.user_memory()
         kernel = kernel_memory()
-        self.crowd = Crowd(gate.lab.client, "hold", source, to, 25, n)
+        self.crowd = Crowd(gate.lab.client, "hold", source, to, gate.port, n)
         self.came = self.crowd.came
         self.user = (self.user_memory() - before) / n
         # client and server have two more sockets of the same kind

@@ -118,6 +118,16 @@ class Stream:
         except Closed:
             return False
 
+    def closed(self, timeout=None):
+        """True when the other side ends the connection, with nothing more to read."""
+        try:
+            self.fill(timeout)
+        except Closed as end:
+            return not end.octets
+        except (TimeoutError, socket.timeout):
+            return False
+        return False
+
     def close(self):
         self.sock.close()
 
@@ -198,16 +208,6 @@ class RawClient(Stream):
         context.verify_mode = ssl.CERT_NONE
         self.sock.settimeout(self.timeout)
         self.sock = context.wrap_socket(self.sock)
-
-    def closed(self, timeout=None):
-        """True when the other side ends the connection, with nothing more to read."""
-        try:
-            self.fill(timeout)
-        except Closed as end:
-            return not end.octets
-        except (TimeoutError, socket.timeout):
-            return False
-        return False
 
 
 def knock(namespace, to, port=25, source=None, timeout=8):

@@ -474,7 +474,7 @@ def test_data_connection(path, ends):
     relay = path.relay(ports=(30019,))
     holder = path.hold(devices=["outside"])
     path.nft(DROP % (MARKED, "iifname outside accept", OWN))
-    assert holder.ask("expect", client, server, 2000, 3, 60) == "done"
+    assert holder.ask("expect", client, server, 2000, 30019, 60) == "done"
     assert path.seen(client, server, 2000) == client
     assert relay.destinations == [(server, 2000)]
     other = L.CLIENT_OTHER if family_of(client) == socket.AF_INET else L.OUTSIDE6 + "3"
@@ -519,7 +519,7 @@ def test_redirect_data_connection(path, ends):
     relay = path.relay(redirect=True, ports=(30019,))
     holder = path.hold(mode="redirect")
     path.nft(DROP % (MARKED + "\nct direction reply ct state established accept", "", OWN))
-    assert holder.ask("expect", client, server, 2000, 3, 60) == "done"
+    assert holder.ask("expect", client, server, 2000, 30019, 60) == "done"
     assert path.seen(client, server, 2000) == inside
     assert relay.destinations == [(server, 2000)]
 

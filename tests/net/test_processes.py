@@ -415,7 +415,7 @@ def test_few_descriptors_A_016_R6(fake, gateway):
     more come.
     """
     server = fake(port=25)
-    gate = gateway(server, nofile=1100, limits={"sessions_per_client": 1000,
+    gate = gateway(server, nofile=1200, limits={"sessions_per_client": 1000,
                                                "pending_connects_per_client": 1000})
     with gate.client(L.CLIENT_OTHER) as old:
         old.hello()
@@ -429,7 +429,7 @@ def test_few_descriptors_A_016_R6(fake, gateway):
             print(f"{busy:.0%} of a core at the limit")
             assert busy < 0.5
             for worker in gate.workers():
-                assert 50 < len(worker.descriptors()) < 1100
+                assert 50 < len(worker.descriptors()) < 1200
             assert len(server.conversations) > 20
         assert old.cmd("NOOP").code == 250
     wait_for(lambda: knock(gate.lab.client, L.FAKE, timeout=1) == "220", 10, "service after it", 0.1)
@@ -444,7 +444,7 @@ def test_the_budget_is_said_by_check_A_016(gateway):
         return int(re.search(r"Sessions: at most (\d+) at once in each worker", said.stdout).group(1))
 
     many = sessions()
-    gate.nofile = 1100
+    gate.nofile = 1200
     assert 20 < sessions() < 550 < many
 
 

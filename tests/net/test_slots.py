@@ -4,6 +4,7 @@ rows R1, R3.
 """
 
 import resource
+import select
 import signal
 import subprocess
 import socket
@@ -185,13 +186,31 @@ def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
 
 
 CONTROL = 3
+RETIRE, READY, MORE_SOCKETS, EXPECT, COUNT, LISTEN, BIND, ANSWER, LOG_ROTATE = \
+    4, 5, 7, 8, 11, 12, 13, 14, 17
+
+
+def message(kind, a=0, b=0, source=None, destination=None, port=0):
+    """As proxy/ipc.h has it: addresses of IPv4."""
+    ends = b"".join(struct.pack("=I16s", 4 if ip else 0, socket.inet_aton(ip) if ip else b"")
+                    for ip in (source, destination))
+    return struct.pack("=III40sH2x16x", kind, a, b, ends, port)
+
+
 GARBAGE = {
     "short": b"\5\0\0\0",
-    "of no type": struct.pack("=III", 99, 0, 0),
-    "not its to send": struct.pack("=III", 4, 0, 0),
-    "sockets of no family": struct.pack("=III", 7, 5, 1),
-    "too many sockets": struct.pack("=III", 7, 4, 100000),
-    "ready twice": struct.pack("=III", 5, 0, 0),
+    "of no type": message(99),
+    "not its to send": message(RETIRE),
+    "sockets of no family": message(MORE_SOCKETS, 5, 1),
+    "too many sockets": message(MORE_SOCKETS, 4, 100000),
+    "ready twice": message(READY),
+    "an answer": message(ANSWER),
+    "F_002 a hole to SMTP": message(EXPECT, 1, 30, L.CLIENT, L.FAKE, 25),
+    "a hole for ever": message(EXPECT, 1, 100000, L.CLIENT, L.FAKE, 2000),
+    "F_014 a hole for anybody": message(EXPECT, 1, 30, None, L.FAKE, 2000),
+    "listening on a port": message(LISTEN, 1, 0, None, L.GATEWAY, 2525),
+    "listening everywhere": message(LISTEN, 1, 0, None, "0.0.0.0"),
+    "speaking from port 25": message(BIND, 1, 0, None, L.FAKE, 25),
 }
 
 
@@ -208,11 +227,40 @@ def test_garbage_from_a_worker_ends_that_worker_V_001(fake, gateway, message):
     assert other in gate.workers()
 
 
+def test_a_worker_that_asks_and_does_not_listen_V_004(fake, gateway):
+    """One answer waits for it in the supervisor, which goes on, and it goes on too."""
+    gate = gateway(fake(port=25), workers=2)
+    wait_for(lambda: len(gate.workers()) == 2, 5, "two workers")
+    deaf, _ = gate.workers()
+    before = gate.supervisor().own_memory()
+    deaf.signal(signal.SIGSTOP)
+    sent = 0
+    with socket.socket(fileno=pidfd_getfd(deaf.pid, CONTROL)) as sock:
+        while sent < 100000:  # until nobody takes them any more, for a while
+            try:
+                sock.send(message(EXPECT, 1 << 31 | sent, 30, L.CLIENT, L.FAKE, 1024 + sent % 60000),
+                          socket.MSG_DONTWAIT)
+                sent += 1
+            except BlockingIOError:
+                try:
+                    wait_for(lambda: select.select([], [sock], [], 0)[1], 1, "room")
+                except TimeoutError:
+                    break
+    assert 0 < sent < 100000
+    assert gate.supervisor().own_memory() - before < 1 << 20
+    gate.reload()  # which it can, while one waits for the other
+    deaf.signal(signal.SIGCONT)
+    wait_for(lambda: not deaf.alive(), 15, "its end, as it was told")
+    with gate.client() as client:
+        client.hello()
+    assert "worker garbage" not in gate.stderr
+
+
 def test_garbage_from_the_logger_ends_it_V_001(fake, gateway):
     gate = gateway(fake(port=25))
     taken = gate.logger()
     with socket.socket(fileno=pidfd_getfd(taken.pid, CONTROL)) as sock:
-        sock.send(struct.pack("=III", 5, 0, 0))
+        sock.send(message(READY))
     wait_for(lambda: not taken.alive(), 5, "its end")
     gate.record("stats", lambda r: "logger_restarted" in r["stats"])
 
@@ -223,6 +271,6 @@ def test_the_logger_alone_does_not_say_when_the_log_is_rotated_L14(fake, gateway
     gate.record("stats")
     with socket.socket(fileno=pidfd_getfd(gate.logger().pid, CONTROL)) as sock:
         for _ in range(3):
-            sock.send(struct.pack("=III", 10, 0, 0))
+            sock.send(message(LOG_ROTATE))
     gate.reload()  # the supervisor has read them
     assert not list(gate.log.parent.glob(gate.log.name + ".*"))

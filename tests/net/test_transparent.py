@@ -410,7 +410,7 @@ def test_with_the_clients_address_or_not_at_all_R_030(lab, fake, gateway):
             assert client.cmd("NOOP").code == 250
             client.close()
     finally:
-        lab.gateway.sysctl("ipv4/ip_local_port_range", "32768 60999")
+        lab.gateway.sysctl("ipv4/ip_local_port_range", L.GATEWAY_PORTS)
     assert {c.peer[0] for c in server.conversations} == {L.CLIENT, L.CLIENT_OTHER}
     assert len(server.conversations) == 3
 

@@ -47,6 +47,13 @@ def test_a_new_file_and_a_signal(rotate):
     assert calls[-1] == "kill --kill-whom=main --signal=SIGUSR1 postern.service"
 
 
+def test_the_xferlog_too(rotate):
+    (rotate.logs / "xferlog").write_text("a line\n")
+    assert rotate()[-1] == "kill --kill-whom=main --signal=SIGUSR1 postern.service"
+    assert (rotate.logs / "xferlog.1").read_text() == "a line\n"
+    assert (rotate.logs / "xferlog").stat().st_size == 0
+
+
 def test_what_is_still_written_to_is_not_compressed(rotate):
     for line in ("1\n", "2\n"):
         (rotate.logs / "eve.json").write_text(line)

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fake_data.h"
 #include "mime/analyzers_init.h"
 #include "proxy/clients.h"
 #include "proxy/config.h"
+#include "proxy/ftp_servers.h"
 #include "proxy/relay.h"
 
 #define LINES_MAX  4000
@@ -18,10 +20,37 @@
 #define DNS_MAX	   64
 #define NO_CUT	   ((size_t)-1)
 
-static const char base_config[] =
+static const char smtp_config[] =
     "inside = {\"10.0.0.0/8\"}\n"
     "forward \"test\" { listen = \"127.0.0.1:2525\" to = \"10.0.0.25:25\" protocol = smtp }\n"
     "smtp { relay { local_domains = {\"local.example\", \".local.example\"} } }\n";
+static const char ftp_config[] =
+    "inside = {\"10.0.0.0/8\", \"fd00::/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2121\" to = \"10.0.0.25:21\" protocol = ftp }\n"
+    "smtp { relay { check = off } }\n";
+static const char pop3_config[] =
+    "inside = {\"10.0.0.0/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2110\" to = \"10.0.0.25:110\" protocol = pop3 }\n"
+    "smtp { relay { check = off } }\n";
+static const char imap_config[] =
+    "inside = {\"10.0.0.0/8\"}\n"
+    "forward \"test\" { listen = \"127.0.0.1:2143\" to = \"10.0.0.25:143\" protocol = imap }\n"
+    "smtp { relay { check = off } }\n";
+
+/* What conversations of a protocol are about; the folder of a file has its name. */
+static const struct dialect {
+	const char *name;
+	const struct relay_ops *ops;
+	const char *config;
+	uint16_t port;
+} dialects[] = {
+    {"smtp", &relay_smtp, smtp_config, 25},
+    {"ftp", &relay_ftp, ftp_config, 21},
+    {"pop3", &relay_pop3, pop3_config, 110},
+    {"imap", &relay_imap, imap_config, 143},
+};
+#define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
+
 /* unless a case says something of it itself */
 static const struct {
 	const char *name, *line;
@@ -41,6 +70,45 @@ static const char preset_ehlo[] =
 static const char preset_mail[] =
     "C: MAIL FROM:<a@b.example>\ns: MAIL FROM:<a@b.example>\nS: 250 ok\nc: 250 ok\n"
     "C: RCPT TO:<u@local.example>\ns: RCPT TO:<u@local.example>\nS: 250 ok\nc: 250 ok\n";
+static const char preset_login[] =
+    "S: 220 files ready\nc: 220 files ready\nC: USER anna\ns: USER anna\n"
+    "S: 331 password\nc: 331 password\nC: PASS s3cr3t\ns: PASS s3cr3t\n"
+    "S: 230 welcome\nc: 230 welcome\n";
+static const char preset_pasv[] =
+    "C: PASV\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
+    "data listening client 10.0.0.1:40001\n"
+    "c: 227 Entering Passive Mode (10,0,0,1,156,65).\n";
+static const char preset_port[] =
+    "C: PORT 203,0,113,9,195,80\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
+    "c: 200 PORT command successful.\n";
+static const char preset_mailbox[] =
+    "S: +OK mailboxes ready\nc: +OK mailboxes ready\nC: USER anna\ns: USER anna\n"
+    "S: +OK\nc: +OK\nC: PASS s3cr3t\ns: PASS s3cr3t\nS: +OK welcome\nc: +OK welcome\n";
+
+static const char preset_imap[] =
+    "S: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN] ready\n"
+    "c: * OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN] ready\n"
+    "C: a1 LOGIN anna s3cr3t\ns: a1 LOGIN anna s3cr3t\n"
+    "S: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY CATENATE MULTIAPPEND] "
+    "welcome\n"
+    "c: a1 OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE UIDPLUS BINARY CATENATE MULTIAPPEND] "
+    "welcome\n";
+static const char preset_inbox[] = "C: a2 SELECT INBOX\ns: a2 SELECT INBOX\n"
+				   "S: * 10 EXISTS\nS: a2 OK [READ-WRITE] selected\n"
+				   "c: * 10 EXISTS\nc: a2 OK [READ-WRITE] selected\n";
+
+static const struct {
+	const char *name, *lines[2];
+} presets[] = {
+    {"ehlo", {preset_ehlo, ""}},
+    {"mail", {preset_ehlo, preset_mail}},
+    {"login", {preset_login, ""}},
+    {"pasv", {preset_pasv, ""}},
+    {"port", {preset_port, ""}},
+    {"imap", {preset_imap, ""}},
+    {"inbox", {preset_imap, preset_inbox}},
+    {"mailbox", {preset_mailbox, ""}},
+};
 
 struct line {
 	unsigned number;
@@ -49,6 +117,7 @@ struct line {
 
 struct one {
 	const char *file;
+	const struct dialect *dialect;
 	char name[200];
 	struct line lines[LINES_MAX];
 	size_t n_lines;
@@ -78,6 +147,9 @@ struct run {
 	bool pressed;
 	bool asked, failed;
 	bool names_wait; /* questions stay open */
+	struct fake_data *data;
+	struct data_ops data_ops;
+	struct ftp_servers *ftp_servers;
 };
 
 __attribute__((format(printf, 3, 4))) static void
@@ -191,6 +263,12 @@ take_record(void *arg, const char *line, size_t n)
 		complain(r, NULL, "a record is no JSON: %s", error.text);
 	else
 		json_array_append_new(r->records, record);
+}
+
+static struct data_pair *
+fake_open(void *arg, struct relay *relay)
+{
+	return fake_data_open(((struct run *)arg)->data, relay);
 }
 
 static bool
@@ -651,6 +729,49 @@ close_relay(struct run *r)
 	r->relay = NULL;
 }
 
+/* ---- data connections ---- */
+
+static const char *
+show_octets(struct run *r, const char *text)
+{
+	struct buf octets;
+	size_t piece;
+	const char *wrong = NULL;
+
+	buf_init(&octets, STREAM_MAX);
+	expand(text, &octets);
+	piece = r->each_octet ? 1 : r->cut == NO_CUT ? octets.n : r->cut;
+	for (struct span rest = buf_span(&octets); wrong == NULL && rest.n > 0;
+	     rest = span_from(rest, piece))
+		wrong = fake_data_octets(r->data, span_first(rest, piece));
+	buf_free(&octets);
+	return wrong;
+}
+
+static void
+data_line(struct run *r, const struct line *l)
+{
+	const char *text = l->text + strcspn(l->text, " "), *wrong;
+
+	text += *text == ' ';
+	if (is_word(l, "data."))
+		wrong = fake_data_no_more(r->data);
+	else if (is_word(l, "data!"))
+		wrong = fake_data_never(r->data, text);
+	else if (strncmp(text, "octets ", 7) == 0)
+		wrong = show_octets(r, text + 7);
+	else if (fake_data_is_news(text))
+		wrong = fake_data_happens(r->data, text);
+	else
+		wrong = fake_data_asked(r->data, text);
+	if (wrong != NULL) {
+		complain(r, l, "%s", wrong);
+		fake_data_print(r->data);
+	}
+	relay_run(r->relay);
+	move(r);
+}
+
 static void
 tick(struct run *r, unsigned seconds)
 {
@@ -712,7 +833,8 @@ static bool
 set_up_before(const struct line *l)
 {
 	return is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
-	       is_word(l, "unreached") || is_word(l, "outside");
+	       is_word(l, "unreached") || is_word(l, "outside") || is_word(l, "to") ||
+	       is_word(l, "intercepted");
 }
 
 /* Look-ups take their time from here on, or are answered. */
@@ -740,6 +862,10 @@ other_line(struct run *r, const struct line *l)
 	}
 	if (names_line(r, l) || peer_line(r, l))
 		return;
+	if (is_word(l, "data") || is_word(l, "data!") || is_word(l, "data.")) {
+		data_line(r, l);
+		return;
+	}
 	if (sscanf(l->text, "tick %u", &seconds) == 1) {
 		tick(r, seconds);
 	} else if (sscanf(l->text, "end %79s", reason) == 1) {
@@ -824,7 +950,7 @@ configure(const struct one *o)
 
 	if (f == NULL)
 		return NULL;
-	fputs(base_config, f);
+	fputs(o->dialect->config, f);
 	for (size_t i = 0; i < sizeof(unsaid) / sizeof(unsaid[0]); i++)
 		if (!configures(o, unsaid[i].name))
 			fputs(unsaid[i].line, f);
@@ -836,6 +962,25 @@ configure(const struct one *o)
 	c = config_read(path, stdout);
 	fclose(f);
 	return c;
+}
+
+/* As it is in forward mode, with a gateway at 10.0.0.1; "intercepted": between the two. */
+static void
+place_legs(
+    struct run *r, struct record_session *session, const struct facts *facts, struct endpoint *up)
+{
+	bool between = session->forward == NULL;
+	struct ip gateway;
+
+	ip_parse(span_str(facts->server.family == IP_V6 ? "fd00::1" : "10.0.0.1"), &gateway);
+	session->up_server = (struct endpoint){facts->server, r->one->dialect->port};
+	session->server = session->up_server;
+	if (!between) {
+		ip_parse(span_str(facts->client.family == IP_V6 ? "fd00::1" : "10.0.0.1"),
+		    &session->server.ip);
+		session->server.port = 2121;
+	}
+	up->ip = between && r->config->mode == INTERCEPT_TPROXY ? facts->client : gateway;
 }
 
 static void
@@ -853,6 +998,10 @@ start(struct run *r)
 
 		if (is_word(l, "from"))
 			ip_parse(span_str(l->text + 5), &facts.client);
+		if (is_word(l, "to"))
+			ip_parse(span_str(l->text + 3), &facts.server);
+		if (is_word(l, "intercepted"))
+			session.forward = NULL;
 		if (is_word(l, "dns"))
 			add_answer(r, l);
 		if (is_word(l, "unreached"))
@@ -863,8 +1012,7 @@ start(struct run *r)
 	policy_place(r->config->policy, &facts);
 	facts.server_inside = !outside;
 	session.client = (struct endpoint){facts.client, 5555};
-	session.server = session.up_server = (struct endpoint){facts.server, 25};
-	up.ip = facts.server;
+	place_legs(r, &session, &facts, &up);
 	r->env = (struct relay_env){.config = r->config,
 	    .sink = take_record,
 	    .sink_arg = r,
@@ -875,10 +1023,14 @@ start(struct run *r)
 	    .allow = fake_allow,
 	    .take_back = fake_take_back,
 	    .pressed = fake_pressed,
+	    .data = &r->data_ops,
+	    .ftp_servers = r->ftp_servers,
 	    .arg = r};
+	r->data_ops = fake_data_ops;
+	r->data_ops.open = fake_open;
 	r->now = 1000;
 	clients_enter(r->clients, &facts.client, r->now, &r->client);
-	r->relay = relay_new(&relay_smtp, &r->env, &session, &facts);
+	r->relay = relay_new(r->one->dialect->ops, &r->env, &session, &facts);
 	if (reached)
 		relay_connected(r->relay, &up);
 }
@@ -893,6 +1045,8 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	*r = (struct run){.one = o, .config = config, .cut = cut, .each_octet = each_octet};
 	r->records = json_array();
 	r->clients = clients_new(&config->limits);
+	r->data = fake_data_new();
+	r->ftp_servers = ftp_servers_new();
 	buf_init(&r->got[0], STREAM_MAX);
 	buf_init(&r->got[1], STREAM_MAX);
 	buf_init(&r->backlog[0], STREAM_MAX);
@@ -900,6 +1054,9 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	start(r);
 	play(r);
 	close_relay(r);
+	if (!fake_data_free(r->data))
+		complain(r, NULL, "data connections were left open, or used wrongly");
+	ftp_servers_free(r->ftp_servers);
 	written = r->failed ? 0 : r->written + 1;
 	json_decref(r->records);
 	clients_free(r->clients);
@@ -957,12 +1114,21 @@ add_line(struct one *o, unsigned number, const char *text)
 }
 
 static void
-add_preset(struct one *o, unsigned number, const char *preset)
+add_preset(struct one *o, unsigned number, const char *name)
 {
-	while (*preset != '\0') {
-		add_line(o, number, preset);
-		preset += strcspn(preset, "\n") + 1;
+	size_t n = strcspn(name, "\n"), i = 0;
+
+	while (i < sizeof(presets) / sizeof(presets[0]) &&
+	       !(strlen(presets[i].name) == n && strncmp(presets[i].name, name, n) == 0))
+		i++;
+	if (i == sizeof(presets) / sizeof(presets[0])) {
+		printf("%s:%u: there is no such preset\n", o->file, number);
+		exit(2);
 	}
+	for (size_t part = 0; part < 2; part++)
+		for (const char *at = presets[i].lines[part]; *at != '\0';
+		     at += strcspn(at, "\n") + 1)
+			add_line(o, number, at);
 }
 
 static void
@@ -1042,6 +1208,7 @@ run_row(const struct one *o, const char *line, struct tally *t)
 
 	split_row(line, &row);
 	filled.file = o->file;
+	filled.dialect = o->dialect;
 	snprintf(filled.name, sizeof(filled.name), "%.120s: %.70s", o->name, row.column[0]);
 	for (size_t i = 0; i < o->n_lines; i++) {
 		struct buf text;
@@ -1072,6 +1239,29 @@ finish_case(struct one *o, struct tally *t)
 	clear(o);
 }
 
+/* The protocol has its name in the path: ".../ftp/basics.vec". */
+static const struct dialect *
+dialect_of(const char *path)
+{
+	char folder[20];
+
+	for (size_t i = 1; i < DIALECTS; i++) {
+		snprintf(folder, sizeof(folder), "/%s/", dialects[i].name);
+		if (strstr(path, folder) != NULL)
+			return &dialects[i];
+	}
+	return &dialects[0];
+}
+
+static const struct dialect *
+dialect_named(const char *name)
+{
+	for (size_t i = 0; i < DIALECTS; i++)
+		if (strncmp(name, dialects[i].name, strlen(dialects[i].name)) == 0)
+			return &dialects[i];
+	return &dialects[0];
+}
+
 static void
 run_file(const char *path, struct tally *t)
 {
@@ -1087,18 +1277,19 @@ run_file(const char *path, struct tally *t)
 		return;
 	}
 	o.file = path;
+	o.dialect = dialect_of(path);
 	while (getline(&text, &cap, f) > 0) {
 		number++;
 		if (strncmp(text, "== ", 3) == 0) {
 			finish_case(&o, t);
 			snprintf(
 			    o.name, sizeof(o.name), "%.*s", (int)strcspn(text + 3, "\n"), text + 3);
+		} else if (strncmp(text, "protocol ", 9) == 0) {
+			o.dialect = dialect_named(text + 9);
 		} else if (o.name[0] == '\0' || text[0] == '#' || text[0] == '\n') {
 			continue;
 		} else if (strncmp(text, "preset ", 7) == 0) {
-			add_preset(&o, number, preset_ehlo);
-			if (strncmp(text + 7, "mail", 4) == 0)
-				add_preset(&o, number, preset_mail);
+			add_preset(&o, number, text + 7);
 		} else {
 			add_line(&o, number, text);
 		}

@@ -80,11 +80,18 @@ must_read(const char *text)
 /* ---- what is wrong, word for word ---- */
 
 #define ROOT_NAMES                                                                                 \
-	"workers, user, log, inside, inside_devices, resolvers, drain, audit, status, metrics, "   \
-	"intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap"
+	"workers, user, log, inside, inside_devices, resolvers, drain, audit, log_format, "        \
+	"status, "                                                                                 \
+	"metrics, intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap"
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
+#define NO_COMMAND                                                                                 \
+	" is not a command like \"DELE\", or one with the first word of its argument, like "       \
+	"\"SITE EXEC\"\n"
+#define NO_REPLY                                                                                   \
+	" is not a command, or \"*\" for any, and how a code begins, like \"RETR 226\" or "        \
+	"\"* 3\"\n"
 #define TAKEN                                                                                      \
 	" is taken off the wire, and who connects to it here is reset; listen on an address that " \
 	"stands in intercept.bypass_servers, or on another port\n"
@@ -177,8 +184,71 @@ static const struct {
 	"2: inside_devices: \"eth*\" is no single name: patterns and quotes are not taken\n"
 	"2: inside_devices: \"a/b\" is not the name of a network interface (1 to 15 octets, no "
 	"blank, \"/\" or \":\")\n"},
-    {"commands", NETWORK "ftp { deny = {SITE, \"DE LE\"} }",
-	"2: ftp.deny: \"DE LE\" is not a command of 3 or 4 letters\n"},
+    {"commands",
+	NETWORK "ftp { deny = {SITE, 'SITE EXEC', ' DELE', 'SITE  EXEC', 'DELE-x', 'A B C', "
+		"'DELE ',\n\"ABCDEFGHIJKLMNOPQ\"} }",
+	"2: ftp.deny: \" DELE\"" NO_COMMAND "2: ftp.deny: \"SITE  EXEC\"" NO_COMMAND
+	"2: ftp.deny: \"DELE-x\"" NO_COMMAND "2: ftp.deny: \"A B C\"" NO_COMMAND
+	"2: ftp.deny: \"DELE \"" NO_COMMAND "3: ftp.deny: \"ABCDEFGHIJKLMNOPQ\"" NO_COMMAND},
+    {"replies to commands",
+	NETWORK "ftp { deny_replies = {'RETR 226', '* 3', '226', 'RETR', '* ', 'RETR 2x', "
+		"'RETR 2260', '* 0', '*3', 'RETR  2'} }",
+	"2: ftp.deny_replies: \"226\"" NO_REPLY "2: ftp.deny_replies: \"RETR\"" NO_REPLY
+	"2: ftp.deny_replies: \"* \"" NO_REPLY "2: ftp.deny_replies: \"RETR 2x\"" NO_REPLY
+	"2: ftp.deny_replies: \"RETR 2260\"" NO_REPLY "2: ftp.deny_replies: \"* 0\"" NO_REPLY
+	"2: ftp.deny_replies: \"*3\"" NO_REPLY "2: ftp.deny_replies: \"RETR  2\"" NO_REPLY},
+    {"no data ports", NETWORK "ftp { data_ports_from = 45000 }",
+	"2: ftp.data_ports_from: 45000 is more than ftp.data_ports_to, 44999\n"},
+    {"no data ports, from above", NETWORK "ftp {\ndata_ports_to = 39999 }",
+	"3: ftp.data_ports_from: 40000 is more than ftp.data_ports_to, 39999\n"},
+    {"data ports where the gateway listens",
+	NETWORK "intercept { listen_from = 44990 }\nftp {\ndata_ports_to = 44990 }",
+	"4: ftp.data_ports_from: port 44990 is one of 40000 to 44990, and the gateway itself "
+	"listens "
+	"there (intercept.listen_from)\n"},
+    {"data ports where the gateway listens, by default",
+	NETWORK "intercept { listen_from = 39900 }",
+	"1: ftp.data_ports_from: port 40000 is one of 40000 to 44999, and the gateway itself "
+	"listens "
+	"there (intercept.listen_from)\n"},
+    {"data ports that are taken", NETWORK "intercept { mode = redirect }\nsmtp { ports = {44999} }",
+	"1: ftp.data_ports_from: port 44999 is one of 40000 to 44999, and sessions that begin "
+	"there "
+	"are taken off the wire\n"},
+    {"data ports of a forward",
+	NETWORK FORWARD("a", "127.0.0.1:40001",
+	    "10.0.0.1:25") "forward \"f\" { protocol = ftp "
+			   "listen = \"127.0.0.1:2121\" to = \"10.0.0.1:21\" }",
+	"1: ftp.data_ports_from: port 40001 is one of 40000 to 44999, and a forward section "
+	"listens "
+	"there\n"},
+    {"uploads are refused by nobody", NETWORK "ftp { inspect = no\nrefused_upload = delete }",
+	"3: ftp.refused_upload: delete, and with ftp.inspect = no nothing is looked at that could "
+	"be "
+	"refused; set one of them otherwise\n"},
+    {"messages are refused by nobody",
+	NETWORK "mime { inspect = no }\npop3 { refused_message = cut }",
+	"3: pop3.refused_message: cut, and with mime.inspect = no nothing is looked at that could "
+	"be refused; set one of them otherwise\n"},
+    {"a client of POP3 may think for ten minutes, one of IMAP for thirty",
+	NETWORK "pop3 { timeouts { command = 599 } auth_line = 512 }\n"
+		"imap { timeouts { command = 1799\nidle = 1799 } command_line = 1000 }",
+	"2: pop3.auth_line: \"512\" is not a number from 12288 to 65536 (RFC 5034 s4)\n"
+	"2: pop3.timeouts.command: \"599\" is not a number from 600 to 86400 (RFC 1939 s3)\n"
+	"3: imap.timeouts.command: \"1799\" is not a number from 1800 to 86400 (RFC 9051 "
+	"s5.4)\n"
+	"4: imap.command_line: \"1000\" is not a number from 8192 to 1048576 (RFC 7162 s4)\n"
+	"4: imap.timeouts.idle: \"1799\" is not a number from 1800 to 86400 (RFC 9051 s5.4)\n"},
+    {"an xferlog beside standard output", NETWORK "log = \"-\"\nlog_format = eve_xferlog",
+	"3: log_format: eve_xferlog writes a file beside the log, and log, \"-\", is no file\n"},
+    {"an xferlog beside a device", NETWORK "log = \"/dev/stderr\"\nlog_format = eve_xferlog",
+	"3: log_format: eve_xferlog writes a file beside the log, and log, \"/dev/stderr\", is no "
+	"file\n"},
+    {"an xferlog that is the log", NETWORK "log = \"/a/xferlog\"\nlog_format = eve_xferlog",
+	"3: log_format: eve_xferlog writes the file /a/xferlog, which is log itself\n"},
+    {"reply of one line, of FTP", NETWORK "ftp { reply_size = 16384\nreply_line = 20000 }",
+	"3: ftp.reply_line: 20000 is more than ftp.reply_size, 16384, which bounds all lines of a "
+	"reply\n"},
     {"reply of one line", NETWORK "smtp { reply_size = 16384\nreply_line = 20000 }",
 	"3: smtp.reply_line: 20000 is more than smtp.reply_size, 16384, which bounds all lines of "
 	"a "
@@ -207,8 +277,10 @@ static const struct {
 	"2: pop: unknown name; known here: " ROOT_NAMES "\n"
 	"3: workers: \"x\" is not 0 or a number from 1 to 256\n"},
     {"unknown in a section", NETWORK "pop3 { prots = {110} }\nimap { x = 1 }",
-	"2: pop3.prots: unknown name; known here: ports\n"
-	"3: imap.x: unknown name; known here: ports\n"},
+	"2: pop3.prots: unknown name; known here: ports, starttls, deny, read_only, unknown, "
+	"errors, refused_message, command_line, auth_line, timeouts\n"
+	"3: imap.x: unknown name; known here: ports, starttls, deny, read_only, unknown, errors, "
+	"command_line, login_literal, literal, message_size, timeouts\n"},
     {"known elsewhere", NETWORK "check = off",
 	"2: check: unknown name; known here: " ROOT_NAMES "\n"},
     {"given twice", NETWORK "workers = 1\nworkers = 2\n",
@@ -230,6 +302,9 @@ static const struct {
     {"where connections are taken off the wire",
 	NETWORK "intercept { }\n" FORWARD("a", "192.0.2.1:25", "10.0.0.1:25"),
 	"3: forward.listen: port 25" TAKEN},
+    {"the same for mailboxes",
+	NETWORK "intercept { }\n" FORWARD("a", "192.0.2.1:143", "10.0.0.1:143"),
+	"3: forward.listen: port 143" TAKEN},
     {"at any address, which is no single one",
 	NETWORK "intercept { mode = redirect bypass_servers = {'::/0'} }\n" FORWARD(
 	    "a", "[::]:587", "10.0.0.1:25"),
@@ -364,6 +439,9 @@ test_bounds(void **state)
 	for (size_t i = 0; (row = config_setting(i)) != NULL; i++) {
 		if (row->type != SETTING_NUMBER || row->section == SECTION_FORWARD)
 			continue;
+		/* from and to hang together as well */
+		if (strncmp(row->name, "data_ports", 10) == 0)
+			continue;
 		/* a reply's bounds hang together; test_faults has them */
 		if (strcmp(row->name, "reply_line") != 0)
 			assert_true(takes(row, row->max));
@@ -415,9 +493,18 @@ test_defaults(void **state)
 	assert_int_equal(c->smtp.timeouts.data_end, 600);
 	assert_int_equal(c->dns_budget, 5);
 	assert_int_equal(c->ftp.ports[0], 21);
-	assert_null(c->ftp.deny[0]);
-	assert_int_equal(c->pop3.ports[0], 110);
-	assert_int_equal(c->imap.ports[0], 143);
+	assert_null(p->ftp.deny[0]);
+	assert_null(p->ftp.deny_replies[0]);
+	assert_true(p->ftp.refuse_unknown && c->ftp.inspect);
+	assert_false(p->ftp.read_only || p->ftp.pass_modes || p->ftp.refuse_resume ||
+		     p->ftp.hide_banner || c->ftp.delete_refused || c->ftp.server_data_same);
+	assert_int_equal(p->ftp.starttls, STARTTLS_AUTO);
+	assert_int_equal(c->ftp.data_ports_from, 40000);
+	assert_int_equal(c->ftp.data_ports_to, 44999);
+	assert_int_equal(c->ftp.dialogue.line, 4096);
+	assert_int_equal(c->ftp.timeouts.command, 900);
+	assert_int_equal(c->ftp.timeouts.data_open, 30);
+	assert_false(c->xferlog);
 
 	assert_true(ip_parse(span_str("10.1.2.3"), &in) && ip_parse(span_str("192.0.2.1"), &out));
 	assert_true(networks_has(p->inside, &in));
@@ -435,6 +522,31 @@ test_defaults(void **state)
 	assert_true(addresses_empty(p->recipients.deny) && addresses_empty(p->recipients.allow));
 	assert_int_equal(p->starttls, STARTTLS_AUTO);
 	assert_false(p->refuse_multi_bounce || p->auth_requires_tls);
+	config_free(c);
+}
+
+static void
+test_retrieval_defaults(void **state)
+{
+	struct config *c = must_read(NETWORK);
+	const struct policy *p = c->policy;
+
+	(void)state;
+	assert_int_equal(c->pop3.ports[0], 110);
+	assert_int_equal(p->pop3.starttls, STARTTLS_AUTO);
+	assert_true(p->pop3.refuse_unknown && p->imap.refuse_unknown);
+	assert_false(p->pop3.read_only || p->pop3.cut || p->imap.read_only);
+	assert_null(p->pop3.deny[0]);
+	assert_null(p->imap.deny[0]);
+	assert_int_equal(c->pop3.dialogue.line, 512);
+	assert_int_equal(c->pop3.timeouts.login, 180);
+	assert_int_equal(c->pop3.timeouts.command, 660);
+	assert_int_equal(c->imap.ports[0], 143);
+	assert_int_equal(p->imap.starttls, STARTTLS_AUTO);
+	assert_int_equal(c->imap.dialogue.line, 65536);
+	assert_int_equal(c->imap.dialogue.login_literal, 8192);
+	assert_int_equal(c->imap.timeouts.command, 1860);
+	assert_int_equal(c->imap.timeouts.idle, 2100);
 	config_free(c);
 }
 
@@ -567,6 +679,16 @@ test_digest_lists_that_do_not_end(void **state)
 	close(list);
 }
 
+static void
+assert_words(char *const *words, const char *const want[], size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		assert_non_null(words[i]);
+		assert_string_equal(words[i], want[i]);
+	}
+	assert_null(words[n]);
+}
+
 /* Words go where the headers say that they go. */
 static void
 test_words(void **state)
@@ -578,7 +700,16 @@ test_words(void **state)
 		      "  local_domains = {\"example.edu\", '.example.org'} }\n"
 		      "sender_domain { check = report missing = 550 literals = refuse\n"
 		      "  dead_mx = enforce private_mx = off budget = 7 } }\n"
-		      "ftp { deny = {site, \"DELE\"} server_data = same }\n"
+		      "log_format = eve_xferlog\n"
+		      "ftp { deny = {site, \"DELE\", 'Site Exec', 'xsha256', 'p@sw'}\n"
+		      "  deny_replies = {'retr 226', '* 3', 'Site 50'} server_data = same\n"
+		      "  unknown = pass modes = pass resume = refuse banner = hide\n"
+		      "  starttls = hide read_only = yes refused_upload = delete\n"
+		      "  data_ports_from = 50000 data_ports_to = 50000 fxp = {'192.0.2.0/24'} }\n"
+		      "pop3 { deny = {top, 'XTND XMIT'} read_only = yes unknown = pass\n"
+		      "  refused_message = cut starttls = hide }\n"
+		      "imap { deny = {'uid expunge', setacl} read_only = yes unknown = pass\n"
+		      "  starttls = pass message_size = 0 }\n"
 		      "intercept { mode = redirect on_exit = bypass bypass = \"10.0.0.0/8\" }");
 	const struct policy *p = c->policy;
 	struct ip ip;
@@ -598,9 +729,21 @@ test_words(void **state)
 	assert_int_equal(p->sender.private_mx, CHECK_OFF);
 	assert_int_equal(c->dns_budget, 7);
 	assert_true(c->ftp.server_data_same);
-	assert_string_equal(c->ftp.deny[0], "SITE");
-	assert_string_equal(c->ftp.deny[1], "DELE");
-	assert_null(c->ftp.deny[2]);
+	assert_words(
+	    p->ftp.deny, (const char *[]){"SITE", "DELE", "SITE EXEC", "XSHA256", "P@SW"}, 5);
+	assert_words(p->ftp.deny_replies, (const char *[]){"RETR 226", "* 3", "SITE 50"}, 3);
+	assert_true(p->ftp.pass_modes && p->ftp.refuse_resume && p->ftp.hide_banner);
+	assert_true(p->ftp.read_only && c->ftp.delete_refused && c->xferlog);
+	assert_false(p->ftp.refuse_unknown);
+	assert_int_equal(p->ftp.starttls, STARTTLS_HIDE);
+	assert_int_equal(c->ftp.data_ports_to, 50000);
+	assert_true(ip_parse(span_str("192.0.2.7"), &ip) && networks_has(p->ftp.fxp, &ip));
+	assert_words(p->pop3.deny, (const char *[]){"TOP", "XTND XMIT"}, 2);
+	assert_words(p->imap.deny, (const char *[]){"UID EXPUNGE", "SETACL"}, 2);
+	assert_true(p->pop3.read_only && p->pop3.cut && p->imap.read_only);
+	assert_false(p->pop3.refuse_unknown || p->imap.refuse_unknown);
+	assert_int_equal(p->pop3.starttls, STARTTLS_HIDE);
+	assert_int_equal(p->imap.starttls, STARTTLS_PASS);
 	assert_int_equal(c->mode, INTERCEPT_REDIRECT);
 	assert_true(c->intercept.on_exit_bypass && ip_parse(span_str("10.0.0.1"), &ip));
 	assert_true(networks_has(c->intercept.bypass, &ip));
@@ -653,9 +796,7 @@ test_forwards_beside_interception(void **state)
 	    NETWORK "intercept { bypass_servers = {'192.0.2.0/24', '2001:db8::1'} }\n" FORWARD(
 		"a", "192.0.2.1:25", "10.0.0.1:25") FORWARD("b", "[2001:db8::1]:587", "10.0.0.1:25")
 		FORWARD("c", "127.0.0.1:25", "10.0.0.1:25") FORWARD("d", "[::1]:25", "10.0.0.1:25")
-		    FORWARD("e", "192.0.3.1:2525", "10.0.0.1:25")
-	    /* nobody here speaks it, so it passes by */
-	    FORWARD("f", "192.0.3.1:110", "10.0.0.1:25")));
+		    FORWARD("e", "192.0.3.1:2525", "10.0.0.1:25")));
 }
 
 static void
@@ -685,6 +826,17 @@ test_forwards(void **state)
 	assert_int_equal(ntohs(v6.sin6_port), 587);
 	assert_int_equal(v6.sin6_addr.s6_addr[0], 0x20);
 	assert_int_equal(v6.sin6_addr.s6_addr[15], 1);
+	config_free(c);
+}
+
+/* Who is inside is of no matter where nobody sends mail. */
+static void
+test_inside_is_for_mail(void **state)
+{
+	struct config *c = must_read("forward f { listen = '127.0.0.1:2121' to = '192.0.2.1:21' "
+				     "protocol = ftp }");
+
+	(void)state;
 	config_free(c);
 }
 
@@ -737,8 +889,8 @@ another_value(const struct setting *row, char text[64])
 		snprintf(text, 64, "%ju", (uintmax_t)row->max - 1);
 		return text;
 	case SETTING_CHOICE:
-		if (row->section == SECTION_MIME && strcmp(row->name, "inspect") == 0)
-			return "yes"; /* the rules of the content need it */
+		if (strcmp(row->name, "inspect") == 0)
+			return "yes"; /* the rules of the content need it, refused_upload does */
 		return strcmp(row->choices[0].word, row->fallback) == 0 ? row->choices[1].word
 									: row->choices[0].word;
 	case SETTING_DIGESTS:
@@ -763,7 +915,9 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_DEVICES:
 		return "{\"eth0\", \"br-lan\"}";
 	case SETTING_COMMANDS:
-		return "{\"SITE\"}";
+		return "{\"SITE\", \"SITE EXEC\"}";
+	case SETTING_REPLIES:
+		return "{\"RETR 226\", \"* 3\"}";
 	case SETTING_RESOLVERS:
 		return "{\"192.0.2.53\", \"2001:db8::53@5353\"}";
 	case SETTING_NETWORKS:
@@ -1002,6 +1156,7 @@ main(void)
 	    cmocka_unit_test(test_nul),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_retrieval_defaults),
 	    cmocka_unit_test(test_mime_defaults),
 	    cmocka_unit_test(test_content_words_M9),
 	    cmocka_unit_test(test_digests_are_handed_over_M9),
@@ -1010,6 +1165,7 @@ main(void)
 	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_lists),
 	    cmocka_unit_test(test_forwards),
+	    cmocka_unit_test(test_inside_is_for_mail),
 	    cmocka_unit_test(test_forwards_beside_interception),
 	    cmocka_unit_test(test_mode),
 	    cmocka_unit_test(test_endpoints),

@@ -156,13 +156,13 @@ flows_that_are_there_already(void **state)
 
 	(void)state;
 	for (unsigned worker = 0; worker < 3; worker++) {
-		if (!interception_expect(i, &flow, worker / 2, 60, why) ||
+		if (!interception_expect(i, &flow, (uint16_t)(30016 + worker / 2), 60, why) ||
 		    !interception_pass(i, &flow, 60, why))
 			fail_msg("%s", why);
 	}
 	remove_guard();
 	assert_int_equal(interception_watch(i, false, why), INTERCEPTION_MENDED);
-	assert_true(interception_expect(i, &flow, 0, 60, why));
+	assert_true(interception_expect(i, &flow, 30016, 60, why));
 	remove_guard();
 	assert_int_equal(interception_watch(i, false, why), INTERCEPTION_MENDED);
 	assert_true(interception_forget(i, FIREWALL_DATA, &flow, why));
@@ -209,7 +209,7 @@ tables_that_others_change_all_the_time(void **state)
 	pthread_t thread;
 
 	(void)state;
-	assert_true(interception_expect(i, &flow, 0, 60, why));
+	assert_true(interception_expect(i, &flow, 30016, 60, why));
 	assert_non_null(busy.nl);
 	assert_int_equal(pthread_create(&thread, NULL, change_tables, &busy), 0);
 	for (unsigned k = 0; k < WATCHES && unseen < 3; k++) {

@@ -86,6 +86,43 @@ receive(int end, enum ipc_peer from, struct ipc_message *m, size_t *n)
 	return got;
 }
 
+#define V4(a, b, c, d)                                                                             \
+	{                                                                                          \
+		IP_V4,                                                                             \
+		{                                                                                  \
+			a, b, c, d                                                                 \
+		}                                                                                  \
+	}
+#define V6(last)                                                                                   \
+	{                                                                                          \
+		IP_V6,                                                                             \
+		{                                                                                  \
+			0x20, 0x01, 0x0d, 0xb8, [15] = (last)                                      \
+		}                                                                                  \
+	}
+#define CLIENT V4(10, 0, 0, 1)
+#define SERVER V4(192, 0, 2, 9)
+#define NOBODY                                                                                     \
+	{                                                                                          \
+		IP_NONE,                                                                           \
+		{                                                                                  \
+			0                                                                          \
+		}                                                                                  \
+	}
+
+#define SAYS(t, a_, b_)                                                                            \
+	{                                                                                          \
+		.type = (t), .a = (a_), .b = (b_)                                                  \
+	}
+#define ABOUT(t, a_, b_, ...)                                                                      \
+	{                                                                                          \
+		.type = (t), .a = (a_), .b = (b_), .flow = { __VA_ARGS__ }                         \
+	}
+#define COUNTS(t, a_, b_, ...)                                                                     \
+	{                                                                                          \
+		.type = (t), .a = (a_), .b = (b_), .octets = { __VA_ARGS__ }                       \
+	}
+
 static const struct {
 	const char *name;
 	struct ipc_message m;
@@ -93,38 +130,137 @@ static const struct {
 	enum ipc_peer from;
 	bool good;
 } cases[] = {
-    {"ready", {IPC_READY, 0, 0}, 0, IPC_FROM_WORKER, true},
-    {"ready of nobody", {IPC_READY, 0, 0}, 0, IPC_FROM_LOGGER, false},
-    {"ready with a value", {IPC_READY, 1, 0}, 0, IPC_FROM_WORKER, false},
-    {"ready with a descriptor", {IPC_READY, 0, 0}, 1, IPC_FROM_WORKER, false},
-    {"serving", {IPC_SERVING, 0, 0}, 0, IPC_FROM_WORKER, true},
-    {"sockets, IPv4", {IPC_MORE_SOCKETS, 4, 1}, 0, IPC_FROM_WORKER, true},
-    {"sockets, IPv6", {IPC_MORE_SOCKETS, 6, IPC_SOCKETS_MAX}, 0, IPC_FROM_WORKER, true},
-    {"sockets, IPv5", {IPC_MORE_SOCKETS, 5, 1}, 0, IPC_FROM_WORKER, false},
-    {"sockets, IPv7", {IPC_MORE_SOCKETS, 7, 1}, 0, IPC_FROM_WORKER, false},
-    {"no sockets", {IPC_MORE_SOCKETS, 4, 0}, 0, IPC_FROM_WORKER, false},
-    {"too many sockets", {IPC_MORE_SOCKETS, 4, IPC_SOCKETS_MAX + 1}, 0, IPC_FROM_WORKER, false},
-    {"a worker commands", {IPC_SERVE, 0, 0}, 0, IPC_FROM_WORKER, false},
-    {"a worker hands over", {IPC_SOCKETS, 4, 0}, 3, IPC_FROM_WORKER, false},
-    {"type 0", {0, 0, 0}, 0, IPC_FROM_WORKER, false},
-    {"a type behind the last", {IPC_TYPE_COUNT, 0, 0}, 0, IPC_FROM_WORKER, false},
-    {"a huge type", {UINT32_MAX, 0, 0}, 0, IPC_FROM_WORKER, false},
-    {"listener", {IPC_LISTENER, IPC_LISTEN_FORWARD, 255}, 1, IPC_FROM_SUPERVISOR_TO_WORKER, true},
-    {"listener without one", {IPC_LISTENER, 0, 0}, 0, IPC_FROM_SUPERVISOR_TO_WORKER, false},
-    {"two listeners", {IPC_LISTENER, 0, 0}, 2, IPC_FROM_SUPERVISOR_TO_WORKER, false},
-    {"listener of no kind", {IPC_LISTENER, IPC_LISTEN_COUNT, 0}, 1, IPC_FROM_SUPERVISOR_TO_WORKER,
+    {"ready", SAYS(IPC_READY, 0, 0), 0, IPC_FROM_WORKER, true},
+    {"ready of nobody", SAYS(IPC_READY, 0, 0), 0, IPC_FROM_LOGGER, false},
+    {"ready with a value", SAYS(IPC_READY, 1, 0), 0, IPC_FROM_WORKER, false},
+    {"ready with a descriptor", SAYS(IPC_READY, 0, 0), 1, IPC_FROM_WORKER, false},
+    {"serving", SAYS(IPC_SERVING, 0, 0), 0, IPC_FROM_WORKER, true},
+    {"sockets, IPv4", SAYS(IPC_MORE_SOCKETS, 4, 1), 0, IPC_FROM_WORKER, true},
+    {"sockets, IPv6", SAYS(IPC_MORE_SOCKETS, 6, IPC_SOCKETS_MAX), 0, IPC_FROM_WORKER, true},
+    {"sockets, IPv5", SAYS(IPC_MORE_SOCKETS, 5, 1), 0, IPC_FROM_WORKER, false},
+    {"sockets, IPv7", SAYS(IPC_MORE_SOCKETS, 7, 1), 0, IPC_FROM_WORKER, false},
+    {"no sockets", SAYS(IPC_MORE_SOCKETS, 4, 0), 0, IPC_FROM_WORKER, false},
+    {"too many sockets", SAYS(IPC_MORE_SOCKETS, 4, IPC_SOCKETS_MAX + 1), 0, IPC_FROM_WORKER, false},
+    {"a worker commands", SAYS(IPC_SERVE, 0, 0), 0, IPC_FROM_WORKER, false},
+    {"a worker hands over", SAYS(IPC_SOCKETS, 4, 0), 3, IPC_FROM_WORKER, false},
+    {"type 0", SAYS(0, 0, 0), 0, IPC_FROM_WORKER, false},
+    {"a type behind the last", SAYS(IPC_TYPE_COUNT, 0, 0), 0, IPC_FROM_WORKER, false},
+    {"a huge type", SAYS(UINT32_MAX, 0, 0), 0, IPC_FROM_WORKER, false},
+    {"listener", SAYS(IPC_LISTENER, IPC_LISTEN_FORWARD, 255), 1, IPC_FROM_SUPERVISOR_TO_WORKER,
+	true},
+    {"listener without one", SAYS(IPC_LISTENER, 0, 0), 0, IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"two listeners", SAYS(IPC_LISTENER, 0, 0), 2, IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"listener of no kind", SAYS(IPC_LISTENER, IPC_LISTEN_COUNT, 0), 1,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"sockets", SAYS(IPC_SOCKETS, 6, 0), IPC_FDS_MAX, IPC_FROM_SUPERVISOR_TO_WORKER, true},
+    {"sockets of IPv5", SAYS(IPC_SOCKETS, 5, 0), 1, IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"retire", SAYS(IPC_RETIRE, UINT32_MAX, 0), 0, IPC_FROM_SUPERVISOR_TO_WORKER, true},
+    {"a logger's file to a worker", SAYS(IPC_LOG_FILE, 0, 0), 1, IPC_FROM_SUPERVISOR_TO_WORKER,
 	false},
-    {"sockets", {IPC_SOCKETS, 6, 0}, IPC_FDS_MAX, IPC_FROM_SUPERVISOR_TO_WORKER, true},
-    {"sockets of IPv5", {IPC_SOCKETS, 5, 0}, 1, IPC_FROM_SUPERVISOR_TO_WORKER, false},
-    {"retire", {IPC_RETIRE, UINT32_MAX, 0}, 0, IPC_FROM_SUPERVISOR_TO_WORKER, true},
-    {"a logger's file to a worker", {IPC_LOG_FILE, 0, 0}, 1, IPC_FROM_SUPERVISOR_TO_WORKER, false},
-    {"file", {IPC_LOG_FILE, 0, 0}, 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
-    {"pipe", {IPC_LOG_PIPE, 255, 0}, 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
-    {"pipe of the supervisor", {IPC_LOG_PIPE, IPC_SLOT_SUPERVISOR, 0}, 1,
+    {"file", SAYS(IPC_LOG_FILE, 0, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
+    {"xferlog", SAYS(IPC_LOG_FILE, 1, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
+    {"file of no kind", SAYS(IPC_LOG_FILE, 2, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, false},
+    {"pipe", SAYS(IPC_LOG_PIPE, 255, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, true},
+    {"pipe of the supervisor", SAYS(IPC_LOG_PIPE, IPC_SLOT_SUPERVISOR, 0), 1,
 	IPC_FROM_SUPERVISOR_TO_LOGGER, true},
-    {"pipe of no slot", {IPC_LOG_PIPE, 256, 0}, 1, IPC_FROM_SUPERVISOR_TO_LOGGER, false},
-    {"rotate", {IPC_LOG_ROTATE, IPC_ROTATE_AGE, 0}, 0, IPC_FROM_LOGGER, true},
-    {"rotate for no reason", {IPC_LOG_ROTATE, IPC_ROTATE_COUNT, 0}, 0, IPC_FROM_LOGGER, false},
+    {"pipe of no slot", SAYS(IPC_LOG_PIPE, 256, 0), 1, IPC_FROM_SUPERVISOR_TO_LOGGER, false},
+    {"rotate", SAYS(IPC_LOG_ROTATE, IPC_ROTATE_AGE, 0), 0, IPC_FROM_LOGGER, true},
+    {"rotate for no reason", SAYS(IPC_LOG_ROTATE, IPC_ROTATE_COUNT, 0), 0, IPC_FROM_LOGGER, false},
+    {"ready with a connection", ABOUT(IPC_READY, 0, 0, CLIENT, SERVER, 2000), 0, IPC_FROM_WORKER,
+	false},
+    {"ready with octets", COUNTS(IPC_READY, 0, 0, 1, 0), 0, IPC_FROM_WORKER, false},
+    {"data listener", SAYS(IPC_LISTENER, IPC_LISTEN_DATA4, 30016), 1, IPC_FROM_SUPERVISOR_TO_WORKER,
+	true},
+    {"data listener on no port", SAYS(IPC_LISTENER, IPC_LISTEN_DATA6, 0), 1,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+
+    {"expect", ABOUT(IPC_DATA_EXPECT, 7, 30, CLIENT, SERVER, 2000), 0, IPC_FROM_WORKER, true},
+    {"expect, IPv6", ABOUT(IPC_DATA_EXPECT, UINT32_MAX, 1, V6(1), V6(2), 65535), 0, IPC_FROM_WORKER,
+	true},
+    {"expect of the longest", ABOUT(IPC_DATA_EXPECT, 7, IPC_DATA_SECONDS_MAX, CLIENT, SERVER, 1024),
+	0, IPC_FROM_WORKER, true},
+    {"expect for ever", ABOUT(IPC_DATA_EXPECT, 7, IPC_DATA_SECONDS_MAX + 1, CLIENT, SERVER, 2000),
+	0, IPC_FROM_WORKER, false},
+    {"expect for no time", ABOUT(IPC_DATA_EXPECT, 7, 0, CLIENT, SERVER, 2000), 0, IPC_FROM_WORKER,
+	false},
+    {"expect with a descriptor", ABOUT(IPC_DATA_EXPECT, 7, 30, CLIENT, SERVER, 2000), 1,
+	IPC_FROM_WORKER, false},
+    {"expect of the supervisor", ABOUT(IPC_DATA_EXPECT, 7, 30, CLIENT, SERVER, 2000), 0,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"F_002 F10 expect below 1024", ABOUT(IPC_DATA_EXPECT, 7, 30, CLIENT, SERVER, 1023), 0,
+	IPC_FROM_WORKER, false},
+    {"expect on no port", ABOUT(IPC_DATA_EXPECT, 7, 30, CLIENT, SERVER, 0), 0, IPC_FROM_WORKER,
+	false},
+    {"F_014 expect from anybody", ABOUT(IPC_DATA_EXPECT, 7, 30, NOBODY, SERVER, 2000), 0,
+	IPC_FROM_WORKER, false},
+    {"expect to nobody", ABOUT(IPC_DATA_EXPECT, 7, 30, CLIENT, NOBODY, 2000), 0, IPC_FROM_WORKER,
+	false},
+    {"expect from 0.0.0.0", ABOUT(IPC_DATA_EXPECT, 7, 30, V4(0, 0, 0, 0), SERVER, 2000), 0,
+	IPC_FROM_WORKER, false},
+    {"expect to ::", ABOUT(IPC_DATA_EXPECT, 7, 30, V6(1), {IP_V6, {0}}, 2000), 0, IPC_FROM_WORKER,
+	false},
+    {"expect of two families", ABOUT(IPC_DATA_EXPECT, 7, 30, CLIENT, V6(2), 2000), 0,
+	IPC_FROM_WORKER, false},
+    {"expect of family 5", ABOUT(IPC_DATA_EXPECT, 7, 30, {(enum ip_family)5, {10}}, SERVER, 2000),
+	0, IPC_FROM_WORKER, false},
+    {"expect of a huge family",
+	ABOUT(IPC_DATA_EXPECT, 7, 30, {(enum ip_family)0x80000004u, {10}}, SERVER, 2000), 0,
+	IPC_FROM_WORKER, false},
+    {"expect with more than an IPv4 address",
+	ABOUT(IPC_DATA_EXPECT, 7, 30, {IP_V4, {10, 0, 0, 1, [15] = 1}}, SERVER, 2000), 0,
+	IPC_FROM_WORKER, false},
+    {"expect of a mapped address",
+	ABOUT(IPC_DATA_EXPECT, 7, 30, {IP_V6, {[10] = 0xff, 0xff, 10, 0, 0, 1}}, V6(2), 2000), 0,
+	IPC_FROM_WORKER, false},
+    {"expect with octets",
+	{.type = IPC_DATA_EXPECT,
+	    .a = 7,
+	    .b = 30,
+	    .flow = {CLIENT, SERVER, 2000},
+	    .octets = {0, 1}},
+	0, IPC_FROM_WORKER, false},
+    {"pass", ABOUT(IPC_DATA_PASS, 7, 30, CLIENT, SERVER, 2000), 0, IPC_FROM_WORKER, true},
+    {"F_002 pass below 1024", ABOUT(IPC_DATA_PASS, 7, 30, CLIENT, SERVER, 25), 0, IPC_FROM_WORKER,
+	false},
+    {"pass for no time", ABOUT(IPC_DATA_PASS, 7, 0, CLIENT, SERVER, 2000), 0, IPC_FROM_WORKER,
+	false},
+    {"forget", SAYS(IPC_DATA_FORGET, 7, 0), 0, IPC_FROM_WORKER, true},
+    {"forget with a connection", ABOUT(IPC_DATA_FORGET, 7, 0, CLIENT, SERVER, 2000), 0,
+	IPC_FROM_WORKER, false},
+    {"forget with a value", SAYS(IPC_DATA_FORGET, 7, 1), 0, IPC_FROM_WORKER, false},
+    {"count", SAYS(IPC_DATA_COUNT, 7, 0), 0, IPC_FROM_WORKER, true},
+    {"count of a logger", SAYS(IPC_DATA_COUNT, 7, 0), 0, IPC_FROM_LOGGER, false},
+    {"listen", ABOUT(IPC_DATA_LISTEN, 7, 0, NOBODY, SERVER, 0), 0, IPC_FROM_WORKER, true},
+    {"listen on a port", ABOUT(IPC_DATA_LISTEN, 7, 0, NOBODY, SERVER, 2000), 0, IPC_FROM_WORKER,
+	false},
+    {"listen everywhere", ABOUT(IPC_DATA_LISTEN, 7, 0, NOBODY, V4(0, 0, 0, 0), 0), 0,
+	IPC_FROM_WORKER, false},
+    {"listen nowhere", SAYS(IPC_DATA_LISTEN, 7, 0), 0, IPC_FROM_WORKER, false},
+    {"listen for somebody", ABOUT(IPC_DATA_LISTEN, 7, 0, CLIENT, SERVER, 0), 0, IPC_FROM_WORKER,
+	false},
+    {"F_044 bind to 20", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, SERVER, 20), 0, IPC_FROM_WORKER, true},
+    {"bind to any port", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, V6(2), 0), 0, IPC_FROM_WORKER, true},
+    {"bind to 22", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, SERVER, 22), 0, IPC_FROM_WORKER, false},
+    {"bind to 2000", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, SERVER, 2000), 0, IPC_FROM_WORKER, false},
+    {"bind to ::", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, {IP_V6, {0}}, 20), 0, IPC_FROM_WORKER, false},
+
+    {"done", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_DONE), 0, IPC_FROM_SUPERVISOR_TO_WORKER, true},
+    {"done, with a socket", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_DONE), 1,
+	IPC_FROM_SUPERVISOR_TO_WORKER, true},
+    {"done, counted", COUNTS(IPC_DATA_ANSWER, 7, IPC_DATA_DONE, 1, 2), 0,
+	IPC_FROM_SUPERVISOR_TO_WORKER, true},
+    {"done, with a socket and counted", COUNTS(IPC_DATA_ANSWER, 7, IPC_DATA_DONE, 1, 2), 1,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"done, with two sockets", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_DONE), 2,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"failed", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_FAILED), 0, IPC_FROM_SUPERVISOR_TO_WORKER, true},
+    {"failed, with a socket", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_FAILED), 1,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"too many, counted", COUNTS(IPC_DATA_ANSWER, 7, IPC_DATA_TOO_MANY, 1, 0), 0,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"an answer of no kind", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_RESULTS), 0,
+	IPC_FROM_SUPERVISOR_TO_WORKER, false},
+    {"an answer of a worker", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_DONE), 0, IPC_FROM_WORKER, false},
 };
 
 static void
@@ -177,16 +313,17 @@ test_random(void **state)
 	unsigned seed = 1;
 
 	for (int i = 0; i < 100000; i++) {
-		uint8_t octets[20];
+		uint8_t octets[sizeof(struct ipc_message)] = {0};
 		struct ipc_message m;
 		size_t n, size;
 
 		for (size_t k = 0; k < sizeof(octets); k++)
 			octets[k] = (uint8_t)(rand_r(&seed) % 8 == 0 ? rand_r(&seed) : 0);
-		octets[0] = (uint8_t)(rand_r(&seed) % 16);
-		size = rand_r(&seed) % 2 == 0 ? sizeof(m) : 1 + (size_t)rand_r(&seed) % 20;
+		octets[0] = (uint8_t)(rand_r(&seed) % (IPC_TYPE_COUNT + 2));
+		size = rand_r(&seed) % 2 == 0 ? sizeof(m) : 1 + (size_t)rand_r(&seed) % sizeof(m);
 		send_raw(ends[0], octets, size, (size_t)rand_r(&seed) % 3);
-		if (receive(ends[1], (enum ipc_peer)(rand_r(&seed) % 4), &m, &n) == IPC_OK)
+		if (receive(ends[1], (enum ipc_peer)(rand_r(&seed) % (IPC_FROM_LOGGER + 1)), &m,
+			&n) == IPC_OK)
 			assert_true(m.type > 0 && m.type < IPC_TYPE_COUNT);
 	}
 }
@@ -195,7 +332,7 @@ static void
 test_send(void **state)
 {
 	const int *ends = *state;
-	const struct ipc_message m = {IPC_SOCKETS, 4, 0};
+	const struct ipc_message m = SAYS(IPC_SOCKETS, 4, 0);
 	struct ipc_message got;
 	int fds[IPC_FDS_MAX];
 	enum ipc_result result;
@@ -222,7 +359,7 @@ test_room_for_all_listeners(void **state)
 	const int *ends = *state;
 
 	for (uint32_t i = 0; i < 256 + 8; i++) {
-		const struct ipc_message m = {IPC_LISTENER, IPC_LISTEN_FORWARD, i};
+		const struct ipc_message m = SAYS(IPC_LISTENER, IPC_LISTEN_FORWARD, i);
 
 		assert_int_equal(ipc_send(ends[0], &m, &ends[1], 1), IPC_OK);
 	}
@@ -232,7 +369,7 @@ static void
 test_closed(void **state)
 {
 	int *ends = *state;
-	const struct ipc_message m = {IPC_READY, 0, 0};
+	const struct ipc_message m = SAYS(IPC_READY, 0, 0);
 	struct ipc_message got;
 	size_t n;
 

@@ -145,15 +145,21 @@ give(struct bench *b, enum ipc_type type, uint32_t a, int fd)
 }
 
 static void
-give_file(struct bench *b, const char *path)
+give_file_of(struct bench *b, enum log_kind kind, const char *path)
 {
 	char why[LOG_FILE_WHY_MAX];
 	int fd = log_file_open(path, why);
 
 	if (fd < 0)
 		fail_msg("%s: %s", path, why);
-	give(b, IPC_LOG_FILE, 0, fd);
+	give(b, IPC_LOG_FILE, kind, fd);
 	close(fd);
+}
+
+static void
+give_file(struct bench *b, const char *path)
+{
+	give_file_of(b, LOG_EVE, path);
 }
 
 /* Pipe i for a worker of this slot. */
@@ -1297,6 +1303,131 @@ test_l14_output_is_not_rotated(void **state)
 	close(ends[0]);
 }
 
+/* ---- L13: an xferlog beside the log ---- */
+
+#define XFER(text) RECORD_XFERLOG_START text "\n"
+
+static void
+start_xferlog(struct bench *b, const char *path)
+{
+	start_with(b, "0", "0");
+	give_file(b, "log");
+	give_file_of(b, LOG_XFERLOG, path);
+	give_pipe(b, 0, 3);
+}
+
+/* Each kind of line goes to its file, in its order; a pipe may begin with either. */
+static void
+test_l13_two_files(void **state)
+{
+	struct bench *b = *state;
+
+	start_xferlog(b, "xferlog");
+	put(b, 0, XFER("a") LINE("one") XFER("b") XFER("c") LINE("two") LINE("three"));
+	put(b, 0, LINE("four") XFER("d"));
+	assert_int_equal(stop(b), 0);
+	assert_contents("log", LINE("one") LINE("two") LINE("three") LINE("four"));
+	assert_contents("xferlog", "a\nb\nc\nd\n");
+	assert_int_equal(atomic_load(&b->state->lines), 8);
+	assert_int_equal(log_state_lost(b->state), 0);
+}
+
+/* Wherever a read ends. */
+static void
+test_l13_octet_by_octet(void **state)
+{
+	static const char text[] = XFER("a b") LINE("one") XFER("c") LINE("two");
+	struct bench *b = *state;
+
+	start_xferlog(b, "xferlog");
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		put_octets(b, 0, text + i, 1);
+		WAIT_FOR(poll(&(struct pollfd){.fd = b->out[0], .events = POLLIN}, 1, 0) == 0);
+	}
+	assert_int_equal(stop(b), 0);
+	assert_contents("log", LINE("one") LINE("two"));
+	assert_contents("xferlog", "a b\nc\n");
+}
+
+/* A line of a peer's that looks like one is a text within a record: no octet of it is a control. */
+static void
+test_l13_only_at_the_beginning_of_a_line(void **state)
+{
+	struct bench *b = *state;
+
+	start_xferlog(b, "xferlog");
+	put(b, 0, LINE("x") "{\"timestamp\":\"" RECORD_XFERLOG_START "\"}\n");
+	assert_int_equal(stop(b), 0);
+	assert_int_equal(size_of("xferlog"), 0);
+}
+
+/* Nobody wants them: they are no losses. */
+static void
+test_l13_none_wanted(void **state)
+{
+	struct bench *b = *state;
+
+	start(b, "log");
+	put(b, 0, XFER("a") LINE("one") XFER("b"));
+	assert_int_equal(stop(b), 0);
+	assert_contents("log", LINE("one"));
+	assert_int_equal(log_state_lost(b->state), 0);
+}
+
+/* What its disk does not take is counted, and said in the log, which goes on. */
+static void
+test_l13_lost(void **state)
+{
+	struct bench *b = *state;
+	json_t *stats, *worker;
+	char *text;
+
+	start_xferlog(b, "/dev/full");
+	put(b, 0, XFER("a") LINE("one") XFER("b"));
+	WAIT_FOR(log_state_lost(b->state) == 2);
+	WAIT_FOR(!log_state_trouble(b->state)); /* it was said, and can be of the next */
+	give_file_of(b, LOG_XFERLOG, "xferlog");
+	give_file(b, "log");
+	WAIT_FOR(atomic_load(&b->state->rotations) == 1);
+	put(b, 0, XFER("c") LINE("two"));
+	assert_int_equal(stop(b), 0);
+	assert_contents("xferlog", "c\n");
+	text = contents("log");
+	assert_int_equal(lines_of(text, LINE("one")) + lines_of(text, LINE("two")), 2);
+	stats = stats_of(text, "log_lines_lost");
+	assert_int_equal(number_of(stats, "log_lines_lost"), 2);
+	worker = json_array_get(json_object_get(stats, "workers"), 0);
+	assert_int_equal(number_of(worker, "slot"), 3);
+	json_decref(stats);
+	free(text);
+}
+
+/* Moved away and opened again, with the log or alone; half a line has its end put behind it. */
+static void
+test_l13_reopened(void **state)
+{
+	struct bench *b = *state;
+
+	start_xferlog(b, "xferlog");
+	put(b, 0, XFER("a"));
+	WAIT_FOR(size_of("xferlog") == 2);
+	assert_int_equal(rename("xferlog", "xferlog.1"), 0);
+	put(b, 0, XFER("b"));
+	WAIT_FOR(size_of("xferlog.1") == 4);
+	give_file_of(b, LOG_XFERLOG, "xferlog");
+	give_file(b, "log");
+	WAIT_FOR(atomic_load(&b->state->rotations) == 1); /* it counts logs */
+	put(b, 0, XFER("c"));
+	WAIT_FOR(size_of("xferlog") == 2);
+	assert_int_equal(truncate("xferlog", 1), 0);
+	assert_int_equal(stop(b), 0);
+	assert_contents("xferlog.1", "a\nb\n");
+	start_xferlog(b, "xferlog");
+	put(b, 0, XFER("d"));
+	assert_int_equal(stop(b), 0);
+	assert_contents("xferlog", "c\nd\n");
+}
+
 int
 main(void)
 {
@@ -1333,6 +1464,12 @@ main(void)
 	    TEST(test_l14_size_from_before),
 	    TEST(test_l14_by_age),
 	    TEST(test_l14_output_is_not_rotated),
+	    TEST(test_l13_two_files),
+	    TEST(test_l13_octet_by_octet),
+	    TEST(test_l13_only_at_the_beginning_of_a_line),
+	    TEST(test_l13_none_wanted),
+	    TEST(test_l13_lost),
+	    TEST(test_l13_reopened),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

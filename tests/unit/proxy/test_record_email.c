@@ -291,7 +291,7 @@ test_nothing_is_known_M_040(void **state)
 	assert_string_equal(text_at(email, "status"), "PARSE_ERROR");
 	assert_int_equal(json_object_size(email), 1);
 	json_decref(email);
-	record_files(NULL, &session, 0, count_line, &counted);
+	record_files(NULL, &(struct record_about){.session = &session}, count_line, &counted);
 	assert_int_equal(counted.lines, 0);
 }
 
@@ -318,7 +318,7 @@ test_fileinfo_M5_M6(void **state)
 	json_t *record, *info;
 
 	(void)state;
-	record_files(m, &session, 3, keep_line, NULL);
+	record_files(m, &(struct record_about){.session = &session, .tx_id = 3}, keep_line, NULL);
 	record = json_loads(last_line, 0, NULL);
 	assert_non_null(record);
 	assert_string_equal(text_at(record, "event_type"), "fileinfo");

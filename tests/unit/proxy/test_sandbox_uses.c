@@ -214,6 +214,46 @@ splice_through(const void *arg)
 	MUST(read(b[1], in, sizeof(in)) == 4 && memcmp(in, "file", 4) == 0);
 }
 
+/* What comes to a data listener, asked as proxy/data_*.c and arrival.c do. */
+static int
+take_data(int listener)
+{
+	struct sockaddr_in peer;
+	socklen_t n = sizeof(peer);
+	int on = 1, fd = accept4(listener, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC);
+
+	MUST(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0);
+	MUST(getpeername(fd, (struct sockaddr *)&peer, &n) == 0);
+	MUST(getsockopt(fd, IPPROTO_IP, 80 /* SO_ORIGINAL_DST */, &peer, &n) == 0 ||
+	     errno == ENOPROTOOPT || errno == ENOENT);
+	return fd;
+}
+
+/* Both ends of a transfer: urgent octets, what nobody reads, resets and ends. */
+static void
+serve_data(const void *arg)
+{
+	struct sockaddr_in at;
+	const struct linger reset = {1, 0}, end = {0, 0};
+	struct msghdr urgent = {
+	    .msg_iov = &(struct iovec){(void *)(uintptr_t) "\xf2", 1}, .msg_iovlen = 1};
+	int listener = tcp_listener(&at), a, b, error = -1;
+	char in[8];
+
+	(void)arg;
+	close_sandbox(SANDBOX_WORKER);
+	a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	MUST(setsockopt(a, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0);
+	MUST(connect(a, (struct sockaddr *)&at, sizeof(at)) == 0);
+	MUST(getsockopt(a, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) == 0);
+	b = take_data(listener);
+	MUST(error == 0 && sendmsg(a, &urgent, MSG_OOB | MSG_NOSIGNAL) == 1);
+	MUST(recv(b, in, sizeof(in), 0) == 1 && in[0] == '\xf2');
+	MUST(send(a, "stray", 5, MSG_NOSIGNAL) == 5 && recv(b, NULL, 1u << 20, MSG_TRUNC) == 5);
+	MUST(setsockopt(a, SOL_SOCKET, SO_LINGER, &end, sizeof(end)) == 0);
+	MUST(shutdown(a, SHUT_WR) == 0 && recv(b, in, sizeof(in), 0) == 0);
+}
+
 static void
 take_sockets(const void *arg)
 {
@@ -239,6 +279,7 @@ test_worker_works(void **state)
 	assert_int_equal(in_child(send_datagrams, NULL), 0);
 	assert_int_equal(in_child(ask_device, NULL), 0);
 	assert_int_equal(in_child(splice_through, NULL), 0);
+	assert_int_equal(in_child(serve_data, NULL), 0);
 	assert_int_equal(in_child(take_sockets, NULL), 0);
 }
 

@@ -16,8 +16,14 @@ struct mail {
 	struct mail_part parts[8];
 	size_t n;
 	uint64_t left_out, anomalies_left_out;
-	bool broken, facts_left_out;
+	bool broken, facts_left_out, file;
 };
+
+bool
+mail_is_file(const struct mail *m)
+{
+	return m->file;
+}
 
 size_t
 mail_parts(const struct mail *m)
@@ -60,7 +66,7 @@ add(struct mail *m, const char *path, const char *type, const char *name)
 {
 	struct mail_part *p = &m->parts[m->n++];
 
-	*p = (struct mail_part){.shape = MIME_LEAF};
+	*p = (struct mail_part){.shape = MIME_LEAF, .number = (unsigned)m->n - 1};
 	memcpy(p->path, path, strlen(path) + 1);
 	p->type = span_str(type);
 	if (name != NULL) {
@@ -414,6 +420,30 @@ test_replies_are_bounded(void **state)
 	assert_true(strlen(judged(&p, &m).reply) <= VERDICT_REPLY_MAX);
 }
 
+/* A file that FTP carries: no enhanced code, and no path where it is the file itself. */
+static void
+test_files(void **state)
+{
+	struct content_policy p = all_of(CHECK_ENFORCE);
+	struct mail m = {.file = true};
+	struct mail_part *file = add(&m, "1", "", "a"), *below = add(&m, "1.1", "a/b", "c");
+
+	(void)state;
+	passes(&p, &m);
+	below->mismatch = "x";
+	refused_for(
+	    &p, &m, "mismatch", "550 File refused: part 1.1: it is not what its name or type says");
+	file->mismatch = "x";
+	refused_for(&p, &m, "mismatch", "550 File refused: it is not what its name or type says");
+	file->mismatch = below->mismatch = NULL;
+	file->partial = true;
+	refused_for(&p, &m, "partial", "550 File refused: pieces of a whole are not accepted");
+	p.rules[CONTENT_PARTIAL] = CHECK_OFF;
+	passes(&p, &m);
+	m.broken = true;
+	refused_for(&p, &m, "incomplete", "550 File refused: it has more than can be looked at");
+}
+
 static void
 test_armed(void **state)
 {
@@ -446,6 +476,7 @@ main(void)
 	    cmocka_unit_test(test_nothing_is_held_back_where_nothing_can_be),
 	    cmocka_unit_test(test_the_strictest_counts),
 	    cmocka_unit_test(test_replies_are_bounded),
+	    cmocka_unit_test(test_files),
 	    cmocka_unit_test(test_armed),
 	};
 

@@ -194,8 +194,11 @@ test_text_tproxy(void **state)
 	    "tcp flags & (syn | ack) != syn socket transparent 1 meta mark set meta mark",
 	    " & 0xfcffffff ^ 0x01000000 accept",
 	    "meta l4proto icmp socket transparent 1",
-	    "map @data4 meta mark set",
-	    "map @data6",
+	    "ip saddr . ip daddr . tcp dport map @data4 meta mark set",
+	    "ct status & dnat == dnat tproxy ip to ",
+	    "ip saddr . ct original ip daddr . ct original proto-dst map @data4 meta mark set",
+	    "ip6 saddr . ip6 daddr . tcp dport map @data6 meta mark set",
+	    "ip6 saddr . ct original ip6 daddr . ct original proto-dst map @data6 meta mark set",
 	    "iifname \"lo\" return",
 	    "iifname != @interfaces return",
 	    "ip saddr @bypass4 return",
@@ -204,7 +207,10 @@ test_text_tproxy(void **state)
 	    "127.0.0.1:30001 meta mark set",
 	    "tproxy ip6 to [::1]:30001",
 	    "hook forward priority -150",
-	    "@passed4 meta mark set",
+	    "ip saddr . ip daddr . tcp dport @passed4 meta mark set",
+	    "ip6 saddr . ip6 daddr . tcp dport @passed6 meta mark set",
+	    "ip daddr . ip saddr . tcp sport @replies4 meta mark set",
+	    "ip6 daddr . ip6 saddr . tcp sport @replies6 meta mark set",
 	    "table inet postern_guard {",
 	    "priority -50",
 	    "meta mark & 0x03000000 != 0x01000000 meta l4proto tcp tcp dport @intercepted reject",
@@ -334,8 +340,8 @@ test_messages(void **state)
 	}
 	assert_int_equal(seq - 100, firewall_messages(&b));
 	assert_int_equal(at(&b, 0)->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
-	/* 3 + 2 + lo + bypass + loop + 2, 2 passed; unmark, lo + bypass + the guard */
-	assert_int_equal(rules, 12 + 4);
+	/* 3 + 4 + lo + bypass + loop + 2, 2 passed, 2 replies; unmark, lo + bypass + the guard */
+	assert_int_equal(rules, 16 + 4);
 	assert_true(expressions > 8 * rules);
 	/* in both: 25, 587; 0.0.0.0, 1.0.0.0 end, 192.0.2.1, .2 end, 255.255.255.0; once more the
 	 * ports
@@ -385,6 +391,91 @@ ip(const char *text)
 	return out;
 }
 
+/* A flow that passes has an element in two sets; one that begins anew takes their places. */
+static void
+test_flow_both_ways(void **state)
+{
+	static const unsigned types[] = {
+	    NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM};
+	const struct firewall_flow flow = {ip("10.0.0.1"), ip("192.0.2.1"), 2000};
+	struct buf b;
+	size_t k = 0;
+
+	(void)state;
+	buf_init(&b, FIREWALL_BATCH_MAX);
+	assert_true(firewall_flow_add_batch(FIREWALL_PASSED, &flow, 0, 30, false, &b));
+	assert_int_equal(firewall_messages(&b), 4);
+	buf_clear(&b);
+	assert_true(firewall_flow_add_batch(FIREWALL_PASSED, &flow, 0, 30, true, &b));
+	assert_int_equal(firewall_messages(&b), 6);
+	for (size_t i = 0; i < b.n; i += NLMSG_ALIGN(at(&b, i)->nlmsg_len))
+		if (NFNL_SUBSYS_ID(at(&b, i)->nlmsg_type) == NFNL_SUBSYS_NFTABLES)
+			assert_int_equal(NFNL_MSG_TYPE(at(&b, i)->nlmsg_type), types[k++]);
+	assert_int_equal(k, 4);
+	buf_free(&b);
+}
+
+/* The kernel's message about an element that has counted. */
+static size_t
+counted_element(uint8_t message[1024], uint64_t octets)
+{
+	const uint8_t key[] = {10, 0, 0, 1, 192, 0, 2, 1, 7, 208, 0, 0};
+	struct nlmsghdr *h =
+	    nftnl_nlmsg_build_hdr((char *)message, NFT_MSG_NEWSETELEM, NFPROTO_INET, 0, 0);
+	struct nftnl_expr *counter = nftnl_expr_alloc("counter");
+	struct nftnl_set_elem *element = nftnl_set_elem_alloc();
+	struct nftnl_set *s = nftnl_set_alloc();
+
+	nftnl_set_set_str(s, NFTNL_SET_TABLE, FIREWALL_TABLE);
+	nftnl_set_set_str(s, NFTNL_SET_NAME, "replies4");
+	nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key, sizeof(key));
+	nftnl_set_elem_set_u64(element, NFTNL_SET_ELEM_EXPIRATION, 5000);
+	if (octets > 0) {
+		nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_BYTES, octets);
+		nftnl_expr_set_u64(counter, NFTNL_EXPR_CTR_PACKETS, 3);
+		nftnl_set_elem_add_expr(element, counter);
+	} else {
+		nftnl_expr_free(counter);
+	}
+	nftnl_set_elem_add(s, element);
+	nftnl_set_elems_nlmsg_build_payload(h, s);
+	nftnl_set_free(s);
+	return h->nlmsg_len;
+}
+
+/* What was counted is read, and goes on where the tables are made anew. */
+static void
+test_flow_counted(void **state)
+{
+	const struct firewall_flow flow = {ip("10.0.0.1"), ip("192.0.2.1"), 2000};
+	struct firewall_config c = config(FIREWALL_TPROXY);
+	uint8_t message[1024] __attribute__((aligned(4)));
+	uint8_t request[FIREWALL_REQUEST_MAX] __attribute__((aligned(4)));
+	struct firewall *f = firewall(&c);
+	uint64_t octets = 1;
+	struct buf b;
+
+	(void)state;
+	assert_true(firewall_flow_request(FIREWALL_REPLIES, &flow, request) == (void *)request);
+	assert_false(firewall_flow_counted((void *)request, &octets));
+	counted_element(message, 0);
+	assert_false(firewall_flow_counted((void *)message, &octets));
+	assert_int_equal(octets, 0);
+	size_t n = counted_element(message, UINT64_C(5) << 32);
+	assert_true(firewall_flow_counted((void *)message, &octets));
+	assert_true(octets == UINT64_C(5) << 32);
+	buf_init(&b, FIREWALL_BATCH_MAX);
+	assert_true(firewall_batch(f, (struct span){message, n}, &b));
+	octets = 0;
+	for (size_t i = 0; i < b.n; i += NLMSG_ALIGN(at(&b, i)->nlmsg_len))
+		if (at(&b, i)->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM) &&
+		    firewall_flow_counted(at(&b, i), &octets))
+			break;
+	assert_true(octets == UINT64_C(5) << 32);
+	buf_free(&b);
+	firewall_free(f);
+}
+
 static void
 test_flows(void **state)
 {
@@ -396,7 +487,7 @@ test_flows(void **state)
 	(void)state;
 	buf_init(&one, FIREWALL_BATCH_MAX);
 	buf_init(&all, FIREWALL_BATCH_MAX);
-	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, &one));
+	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, false, &one));
 	assert_int_equal(firewall_messages(&one), 3);
 	/* what the kernel says of it has the same form, and is taken over into another batch */
 	struct nlmsghdr *h = at(&one, 20);
@@ -410,7 +501,7 @@ test_flows(void **state)
 	assert_true(firewall_flow_delete_batch(FIREWALL_PASSED, &flow, &one));
 	assert_int_equal(NFNL_MSG_TYPE(at(&one, 20)->nlmsg_type), NFT_MSG_DELSETELEM);
 	flow.source = ip("2001:db8::1");
-	assert_false(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, &one));
+	assert_false(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 30, false, &one));
 	assert_false(firewall_flow_delete_batch(FIREWALL_DATA, &flow, &one));
 	buf_free(&one);
 	buf_free(&all);
@@ -507,9 +598,9 @@ test_missing_and_more(void **state)
 	    {NFT_MSG_NEWCHAIN, 1, WITHOUT, FIREWALL_DIFFERS, "chain passed is missing"},
 	    {NFT_MSG_NEWCHAIN, 3, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard was put there by"},
 	    {NFT_MSG_NEWRULE, 0, WITHOUT, FIREWALL_DIFFERS, "chain intercept, rule 1, expression"},
-	    {NFT_MSG_NEWRULE, 9, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
-	    {NFT_MSG_NEWRULE, 12, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
-	    {NFT_MSG_NEWRULE, 13, TWICE, FIREWALL_GUARD_DIFFERS,
+	    {NFT_MSG_NEWRULE, 11, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
+	    {NFT_MSG_NEWRULE, 16, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
+	    {NFT_MSG_NEWRULE, 17, TWICE, FIREWALL_GUARD_DIFFERS,
 		"chain guard, rule 3 was put there by somebody else"},
 	};
 	struct firewall_config c = config(FIREWALL_TPROXY);
@@ -530,7 +621,7 @@ static void
 test_changed(void **state)
 {
 	struct firewall_config c = config(FIREWALL_TPROXY), d[4];
-	static const char *const words[] = {"rule 8, expression 8 (immediate) was changed",
+	static const char *const words[] = {"rule 10, expression 8 (immediate) was changed",
 	    "rule 1, expression 9 (bitwise) was changed", "set interfaces was put there",
 	    "chain intercept was changed"};
 	struct buf b = batch(&c);
@@ -608,6 +699,9 @@ test_everything_counts(void **state)
 				t->sets[k].expires = !t->sets[k].expires;
 				assert_differs(&b, f);
 				t->sets[k].expires = !t->sets[k].expires;
+				t->sets[k].counts = !t->sets[k].counts;
+				assert_differs(&b, f);
+				t->sets[k].counts = !t->sets[k].counts;
 			}
 		}
 		buf_free(&b);
@@ -683,6 +777,36 @@ test_guard_alone(void **state)
 	buf_free(&both);
 	buf_free(&alone);
 	buf_free(&dump);
+	firewall_free(f);
+}
+
+/* Tables do not fail for flows that whoever likes can open: what does not fit is left out. */
+static void
+test_more_flows_than_fit(void **state)
+{
+	struct firewall_config c = config(FIREWALL_TPROXY);
+	struct firewall *f = firewall(&c);
+	struct firewall_flow flow = {.port = 40000};
+	struct buf tables = batch(&c), one, flows, out;
+	const size_t n = 100000;
+
+	(void)state;
+	assert_true(ip_parse(span_str("2001:db8::1"), &flow.source));
+	assert_true(ip_parse(span_str("2001:db8::2"), &flow.destination));
+	buf_init(&one, FIREWALL_BATCH_MAX);
+	assert_true(firewall_flow_add_batch(FIREWALL_DATA, &flow, 30016, 60, false, &one));
+	const struct nlmsghdr *element = at(&one, at(&one, 0)->nlmsg_len);
+	buf_init(&flows, n * element->nlmsg_len);
+	for (size_t i = 0; i < n; i++)
+		assert_true(buf_add(&flows, span_of(element, element->nlmsg_len)));
+	buf_init(&out, FIREWALL_BATCH_MAX);
+	assert_true(firewall_batch(f, buf_span(&flows), &out));
+	assert_true(firewall_messages(&out) > firewall_messages(&tables) + 10000);
+	assert_true(out.n <= FIREWALL_BATCH_MAX);
+	buf_free(&tables);
+	buf_free(&one);
+	buf_free(&flows);
+	buf_free(&out);
 	firewall_free(f);
 }
 
@@ -764,6 +888,84 @@ test_refusals(void **state)
 	}
 }
 
+/* ---- memory that runs out ---- */
+
+static unsigned left; /* objects of the library until one is refused; 0: none will be */
+static bool refused;
+
+static bool
+refuse(void)
+{
+	if (left == 0 || --left > 0)
+		return false;
+	refused = true;
+	return true;
+}
+
+#define WRAP(object)                                                                               \
+	struct nftnl_##object *__real_nftnl_##object##_alloc(void);                                \
+	struct nftnl_##object *__wrap_nftnl_##object##_alloc(void);                                \
+	struct nftnl_##object *__wrap_nftnl_##object##_alloc(void)                                 \
+	{                                                                                          \
+		return refuse() ? NULL : __real_nftnl_##object##_alloc();                          \
+	}
+
+WRAP(table)
+WRAP(chain)
+WRAP(rule)
+WRAP(set)
+
+static void
+refuse_at(unsigned n)
+{
+	refused = false;
+	left = n;
+}
+
+/* The library's own functions take no NULL. */
+static void
+test_no_memory(void **state)
+{
+	static const unsigned types[] = {NFT_MSG_NEWTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE};
+	struct firewall_config c = config(FIREWALL_TPROXY);
+	struct firewall *f = firewall(&c);
+	struct buf b = batch(&c), out;
+	char text[FIREWALL_TEXT_MAX];
+	unsigned n;
+
+	(void)state;
+	for (n = 1;; n++) {
+		refuse_at(n);
+		enum firewall_difference found = firewall_compare(buf_span(&b), buf_span(&b), text);
+
+		if (!refused)
+			break;
+		assert_int_equal(found, FIREWALL_DIFFERS);
+		assert_non_null(strstr(text, "no memory"));
+	}
+	assert_true(n > firewall_messages(&b));
+	for (n = 1;; n++) {
+		refuse_at(n);
+		buf_init(&out, FIREWALL_BATCH_MAX);
+		bool made = firewall_batch(f, (struct span){0}, &out);
+		buf_free(&out);
+		assert_int_equal(made, !refused);
+		if (!refused)
+			break;
+	}
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		uint32_t seq = number_of(&b, types[i], NULL);
+
+		refuse_at(1);
+		firewall_refusal(&b, seq, ENOENT, text);
+		assert_true(refused);
+		assert_non_null(strstr(text, "the kernel lacks"));
+	}
+	left = 0;
+	buf_free(&b);
+	firewall_free(f);
+}
+
 int
 main(void)
 {
@@ -776,6 +978,8 @@ main(void)
 	    cmocka_unit_test(test_messages),
 	    cmocka_unit_test(test_many_elements),
 	    cmocka_unit_test(test_flows),
+	    cmocka_unit_test(test_flow_both_ways),
+	    cmocka_unit_test(test_flow_counted),
 	    cmocka_unit_test(test_same),
 	    cmocka_unit_test(test_missing_and_more),
 	    cmocka_unit_test(test_changed),
@@ -783,6 +987,8 @@ main(void)
 	    cmocka_unit_test(test_no_messages),
 	    cmocka_unit_test(test_unwanted_guard),
 	    cmocka_unit_test(test_guard_alone),
+	    cmocka_unit_test(test_more_flows_than_fit),
+	    cmocka_unit_test(test_no_memory),
 	    cmocka_unit_test(test_refusals),
 	};
 

@@ -169,7 +169,7 @@ write_reply(struct watcher *w, const struct an_event *ev)
 static void
 write_event(struct watcher *w, const struct an_event *ev)
 {
-	switch (ev->kind) {
+	switch ((int)ev->kind) {
 	case EV_COMMAND:
 		write_command(w, ev);
 		break;

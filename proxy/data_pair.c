@@ -1,0 +1,350 @@
+#include "data_pair.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "data_passed.h"
+#include "data_pump.h"
+
+#define NEWS_MAX     12
+#define INTRUDERS_AT (NEWS_MAX - 8) /* with so many waiting, another intruder is not told */
+
+struct data_pair {
+	struct data_shared *shared;
+	struct data_owner owner;
+	struct leg legs[DATA_LEGS];
+	struct data_pump *pump;
+	struct data_flow flow;
+	bool flows, released; /* flow() and release() were called */
+	bool over;	      /* reset, or done: nothing flows any more */
+	struct data_count count;
+	/* let by: */
+	struct endpoint server;
+	struct data_passed passed;
+
+	struct data_news news[NEWS_MAX]; /* not told yet */
+	size_t n_news;
+	struct event turn;
+	bool busy, closed; /* the owner is being called; it closed the pair meanwhile */
+};
+
+static enum data_leg
+source_of(const struct data_pair *p)
+{
+	return p->flow.dir == AN_C2S ? DATA_CLIENT : DATA_SERVER;
+}
+
+/* ---- news ---- */
+
+static void
+tell(struct data_pair *p, const struct data_news *news)
+{
+	if (p->n_news == NEWS_MAX || (news->what == DATA_INTRUDER && p->n_news >= INTRUDERS_AT))
+		return;
+	p->news[p->n_news++] = *news;
+	event_active(&p->turn, EV_TIMEOUT, 0);
+}
+
+/* The owner was called; true: it closed the pair, which is gone now. */
+static bool
+came_back(struct data_pair *p)
+{
+	bool closed = p->closed;
+
+	p->busy = false;
+	if (closed)
+		free(p);
+	return closed;
+}
+
+static void
+stop_pump(struct data_pair *p)
+{
+	data_pump_free(p->pump);
+	p->pump = NULL;
+}
+
+static void
+reset_both(struct data_pair *p)
+{
+	stop_pump(p);
+	leg_close(&p->legs[DATA_CLIENT], true);
+	leg_close(&p->legs[DATA_SERVER], true);
+	p->over = true;
+}
+
+static void
+end_well(struct data_pair *p)
+{
+	stop_pump(p);
+	leg_close(&p->legs[source_of(p)], false);
+	leg_part(&p->legs[source_of(p) == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT]);
+	p->over = true;
+}
+
+/* ---- octets ---- */
+
+static bool
+on_octets(void *arg, struct span octets)
+{
+	struct data_pair *p = arg;
+	bool go_on;
+
+	p->busy = true;
+	p->owner.octets(p->owner.relay, p, octets);
+	go_on = p->pump != NULL;
+	return !came_back(p) && go_on;
+}
+
+static void
+on_pump(void *arg, enum pump_what what, enum data_leg leg, const char *why)
+{
+	static const enum data_what told[] = {
+	    [PUMP_SOURCE_END] = DATA_SOURCE_END, [PUMP_DONE] = DATA_DONE, [PUMP_CUT] = DATA_CUT};
+	struct data_pair *p = arg;
+	const struct data_news news = {.what = told[what], .leg = leg, .why = why};
+
+	tell(p, &news);
+}
+
+static void
+start_pump(struct data_pair *p)
+{
+	struct pump_plan plan = {.source = source_of(p),
+	    .fds = {p->legs[DATA_CLIENT].fd, p->legs[DATA_SERVER].fd},
+	    .count = &p->count,
+	    .look = p->flow.look,
+	    .hold = p->flow.look && !p->released ? p->flow.hold : 0,
+	    .stall = p->flow.stall,
+	    .octets = on_octets,
+	    .told = on_pump,
+	    .arg = p};
+	const struct data_news cut = {.what = DATA_CUT, .leg = source_of(p), .why = "no_memory"};
+
+	if (!p->flows || p->over || p->pump != NULL || p->legs[DATA_CLIENT].state != LEG_OPEN ||
+	    p->legs[DATA_SERVER].state != LEG_OPEN)
+		return;
+	p->pump = data_pump_new(p->shared->base, p->shared->pipes, &plan);
+	if (p->pump == NULL)
+		tell(p, &cut);
+}
+
+/* Legs are closed ahead of the news that they are. */
+static void
+act_on(struct data_pair *p, const struct data_news *news)
+{
+	if (news->what == DATA_DONE)
+		end_well(p);
+	else if (news->what == DATA_CUT)
+		reset_both(p);
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct data_pair *p = arg;
+
+	(void)fd;
+	(void)what;
+	while (p->n_news > 0) {
+		struct data_news news = p->news[0];
+
+		p->n_news--;
+		for (size_t i = 0; i < p->n_news; i++)
+			p->news[i] = p->news[i + 1];
+		act_on(p, &news);
+		p->busy = true;
+		p->owner.news(p->owner.relay, p, &news);
+		if (came_back(p))
+			return;
+	}
+}
+
+static void
+on_leg(void *arg, const struct data_news *news)
+{
+	struct data_pair *p = arg;
+
+	tell(p, news);
+	start_pump(p);
+}
+
+/* ---- let by ---- */
+
+static void
+on_let_by(void *arg, bool done)
+{
+	struct data_pair *p = arg;
+	const struct data_news news = {.what = done ? DATA_LISTENING : DATA_UNREACHABLE,
+	    .leg = DATA_CLIENT,
+	    .at = p->server,
+	    .why = done ? NULL : "no_hole"};
+
+	if (!done) /* two legs may take its place */
+		data_passed_close(&p->passed);
+	tell(p, &news);
+}
+
+static void
+on_passed_gone(void *arg, bool used)
+{
+	const struct data_news news = {
+	    .what = DATA_UNREACHABLE, .leg = DATA_CLIENT, .why = used ? "stalled" : "timeout"};
+
+	tell(arg, &news);
+}
+
+static void
+passed_is_done(struct data_pair *p)
+{
+	const struct data_news done = {.what = DATA_DONE, .leg = source_of(p)};
+
+	tell(p, &done);
+}
+
+/* What the kernel counted, headers too, stands for both legs. */
+static void
+on_counted(void *arg, const uint64_t octets[2])
+{
+	struct data_pair *p = arg;
+
+	if (octets != NULL)
+		p->count.octets[DATA_CLIENT] = p->count.octets[DATA_SERVER] =
+		    octets[p->flow.dir == AN_C2S ? 0 : 1];
+	passed_is_done(p);
+}
+
+static bool
+let_by(struct data_pair *p, const struct endpoint *client, const struct endpoint *server,
+    unsigned seconds)
+{
+	const struct ipc_flow f = {client->ip, server->ip, server->port};
+
+	if (p->owner.arrival->forward != NULL || p->owner.arrival->mode != INTERCEPT_TPROXY ||
+	    client->ip.family != server->ip.family || server->port < IPC_DATA_PORT_MIN)
+		return false;
+	p->passed.opened = on_let_by;
+	p->passed.counted = on_counted;
+	p->passed.gone = on_passed_gone;
+	p->passed.arg = p;
+	p->server = *server;
+	return data_passed_open(
+	    &p->passed, p->shared->base, p->shared->requests, &f, IPC_DATA_SECONDS_MAX, seconds);
+}
+
+/* ---- what the gate asks for ---- */
+
+struct data_pair *
+data_pair_open(struct data_shared *shared, const struct data_owner *owner)
+{
+	struct data_pair *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->shared = shared;
+	p->owner = *owner;
+	for (enum data_leg i = DATA_CLIENT; i < DATA_LEGS; i++) {
+		p->legs[i] = (struct leg){.shared = shared,
+		    .arrival = owner->arrival,
+		    .client = owner->client,
+		    .which = i,
+		    .told = on_leg,
+		    .arg = p};
+		leg_init(&p->legs[i]);
+	}
+	event_assign(&p->turn, shared->base, -1, 0, on_turn, p);
+	return p;
+}
+
+static void
+listen_for(struct data_pair *p, const struct data_hole *hole, unsigned seconds)
+{
+	leg_close(&p->legs[hole->leg], true);
+	leg_listen(&p->legs[hole->leg], hole, seconds);
+}
+
+static void
+dial(struct data_pair *p, const struct data_dial *d, unsigned seconds)
+{
+	leg_close(&p->legs[d->leg], true);
+	leg_dial(&p->legs[d->leg], d, seconds);
+}
+
+static void
+flow(struct data_pair *p, const struct data_flow *f)
+{
+	p->flow = *f;
+	if (p->flow.hold > DATA_HOLD_MAX)
+		p->flow.hold = DATA_HOLD_MAX;
+	p->flows = true;
+	start_pump(p);
+}
+
+static void
+release(struct data_pair *p)
+{
+	p->released = true;
+	if (p->passed.number != 0 && !data_passed_count(&p->passed))
+		passed_is_done(p);
+	else if (p->passed.number == 0 && p->pump != NULL)
+		data_pump_release(p->pump);
+}
+
+/* What is waiting to be told of a leg that is no more. */
+static void
+forget_news(struct data_pair *p, enum data_leg which)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->n_news; i++)
+		if (p->news[i].leg != which)
+			p->news[kept++] = p->news[i];
+	p->n_news = kept;
+}
+
+static void
+reset(struct data_pair *p)
+{
+	data_passed_close(&p->passed);
+	reset_both(p);
+	p->n_news = 0;
+}
+
+static void
+drop(struct data_pair *p, enum data_leg which, bool with_reset)
+{
+	stop_pump(p);
+	leg_close(&p->legs[which], with_reset);
+	forget_news(p, which);
+}
+
+static const struct data_count *
+count(const struct data_pair *p)
+{
+	return &p->count;
+}
+
+static void
+close_pair(struct data_pair *p)
+{
+	if (p == NULL)
+		return;
+	reset(p);
+	event_del(&p->turn);
+	if (p->busy)
+		p->closed = true;
+	else
+		free(p);
+}
+
+const struct data_ops data_pair_ops = {
+    .listen = listen_for,
+    .dial = dial,
+    .let_by = let_by,
+    .flow = flow,
+    .release = release,
+    .reset = reset,
+    .drop = drop,
+    .count = count,
+    .close = close_pair,
+};

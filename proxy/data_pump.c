@@ -1,0 +1,365 @@
+#include "data_pump.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+
+#define TURN_OCTETS (1u << 20) /* read before others have their turn */
+#define STRAY_ONCE  (256u << 10)
+
+struct data_pump {
+	struct pump_plan plan;
+	struct data_pipes *pipes;
+	struct event readable, stray, writable, timer, kick;
+	bool reading, straying, writing; /* the events that are added */
+	enum data_leg source, sink;
+	uint64_t in, out; /* octets read, and written */
+	uint64_t moved;	  /* clock_ms() of the last octet in or out */
+	bool ended;	  /* the source's FIN was seen */
+	bool blocked;	  /* the sink takes nothing at the moment */
+	bool over;	  /* PUMP_DONE or PUMP_CUT was told */
+	/* looked at: octets "out" to "in" of the stream are here, modulo cap */
+	uint8_t *ring;
+	size_t cap;
+	/* not looked at */
+	struct data_pipe pipe;
+	bool piped;
+};
+
+enum step {
+	STEP_MOVED,
+	STEP_NOTHING, /* no octets there, no room for them */
+	STEP_OVER,    /* the pump is at its end, or gone */
+};
+
+/* Octets that are here: read and not written. */
+static size_t
+held(const struct data_pump *p)
+{
+	return (size_t)(p->in - p->out);
+}
+
+/* ... and of them, those that may go. */
+static size_t
+sendable(const struct data_pump *p)
+{
+	size_t n = held(p);
+
+	return n > p->plan.hold ? n - p->plan.hold : 0;
+}
+
+static void
+want(struct event *ev, bool *added, bool wanted)
+{
+	if (wanted == *added)
+		return;
+	if (wanted)
+		event_add(ev, NULL);
+	else
+		event_del(ev);
+	*added = wanted;
+}
+
+static void
+give_back(struct data_pump *p)
+{
+	free(p->ring);
+	p->ring = NULL;
+	if (p->piped)
+		data_pipe_give(p->pipes, &p->pipe, held(p) == 0);
+	p->piped = false;
+}
+
+static void
+rest(struct data_pump *p)
+{
+	want(&p->readable, &p->reading, false);
+	want(&p->stray, &p->straying, false);
+	want(&p->writable, &p->writing, false);
+	event_del(&p->timer);
+	event_del(&p->kick);
+}
+
+static enum step
+cut(struct data_pump *p, enum data_leg leg, const char *why)
+{
+	p->over = true;
+	rest(p);
+	give_back(p);
+	p->plan.told(p->plan.arg, PUMP_CUT, leg, why);
+	return STEP_OVER;
+}
+
+/* All octets are out. */
+static enum step
+finish(struct data_pump *p)
+{
+	int sink = p->plan.fds[p->sink], error = 0;
+
+	getsockopt(sink, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
+	if (error != 0)
+		return cut(p, p->sink, "reset");
+	/* in this order: killed in between, the kernel still ends it well */
+	if (setsockopt(sink, SOL_SOCKET, SO_LINGER, &(struct linger){0}, sizeof(struct linger)) !=
+		0 ||
+	    shutdown(sink, SHUT_WR) != 0)
+		return cut(p, p->sink, "reset");
+	p->over = true;
+	rest(p);
+	give_back(p);
+	p->plan.told(p->plan.arg, PUMP_DONE, p->source, NULL);
+	return STEP_OVER;
+}
+
+static void
+moved(struct data_pump *p, enum data_leg leg, size_t n)
+{
+	struct data_count *c = p->plan.count;
+
+	p->moved = clock_ms();
+	c->octets[leg] += n;
+	if (c->began == 0)
+		c->began = p->moved;
+	c->ended = p->moved;
+	if (leg == p->source)
+		p->in += n;
+	else
+		p->out += n;
+}
+
+/* ---- in ---- */
+
+/* n: of the call that read. */
+static enum step
+came(struct data_pump *p, ssize_t n)
+{
+	if (n > 0) {
+		moved(p, p->source, (size_t)n);
+		return STEP_MOVED;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return STEP_NOTHING;
+	if (n < 0)
+		return cut(p, p->source, errno == ENOMEM ? "no_memory" : "reset");
+	p->ended = true;
+	p->plan.told(p->plan.arg, PUMP_SOURCE_END, p->source, NULL);
+	return STEP_NOTHING;
+}
+
+static enum step
+receive(struct data_pump *p)
+{
+	size_t room = p->cap - held(p), at = (size_t)(p->in % p->cap);
+	enum step step;
+	ssize_t n;
+
+	if (p->ring == NULL && (p->ring = malloc(p->cap)) == NULL)
+		return cut(p, p->source, "no_memory");
+	if (room > p->cap - at)
+		room = p->cap - at;
+	n = recv(p->plan.fds[p->source], p->ring + at, room, 0);
+	step = came(p, n);
+	if (step == STEP_MOVED && !p->plan.octets(p->plan.arg, span_of(p->ring + at, (size_t)n)))
+		return STEP_OVER;
+	return step;
+}
+
+static enum step
+splice_in(struct data_pump *p)
+{
+	if (!p->piped && !data_pipe_take(p->pipes, &p->pipe))
+		return cut(p, p->source, "no_memory");
+	p->piped = true;
+	return came(p, splice(p->plan.fds[p->source], NULL, p->pipe.in, NULL,
+			   DATA_PIPE_OCTETS - held(p), SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+static bool
+has_room(const struct data_pump *p)
+{
+	return held(p) < (p->plan.look ? p->cap : DATA_PIPE_OCTETS);
+}
+
+static enum step
+take_in(struct data_pump *p)
+{
+	if (p->ended || !has_room(p))
+		return STEP_NOTHING;
+	return p->plan.look ? receive(p) : splice_in(p);
+}
+
+/* ---- out ---- */
+
+static ssize_t
+send_some(struct data_pump *p)
+{
+	size_t at = (size_t)(p->out % p->cap), n = sendable(p);
+
+	if (n > p->cap - at)
+		n = p->cap - at;
+	return send(p->plan.fds[p->sink], p->ring + at, n, MSG_NOSIGNAL);
+}
+
+static ssize_t
+put_out(struct data_pump *p)
+{
+	if (p->plan.look)
+		return send_some(p);
+	return splice(p->pipe.out, NULL, p->plan.fds[p->sink], NULL, held(p),
+	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+}
+
+static enum step
+write_out(struct data_pump *p)
+{
+	enum step step = STEP_NOTHING;
+
+	p->blocked = false;
+	while (sendable(p) > 0) {
+		ssize_t n = put_out(p);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			p->blocked = true;
+			break;
+		}
+		if (n <= 0)
+			return cut(p, p->sink, "reset");
+		moved(p, p->sink, (size_t)n);
+		step = STEP_MOVED;
+	}
+	return step;
+}
+
+/* ---- what happens ---- */
+
+static void
+settle(struct data_pump *p)
+{
+	if (held(p) == 0)
+		give_back(p);
+	/* a pipe may be full of short pieces long before it has its octets */
+	want(&p->readable, &p->reading, !p->ended && has_room(p) && (p->plan.look || !p->blocked));
+	want(&p->writable, &p->writing, p->blocked);
+}
+
+static void
+turn(struct data_pump *p)
+{
+	uint64_t until = p->in + TURN_OCTETS;
+	enum step in, out;
+
+	do {
+		in = take_in(p);
+		if (in == STEP_OVER)
+			return;
+		out = write_out(p);
+		if (out == STEP_OVER)
+			return;
+	} while (in == STEP_MOVED && !p->blocked && p->in < until);
+	/* the end is held with the window: an empty file must not look whole ahead of its verdict
+	 */
+	if (p->ended && held(p) == 0 && p->plan.hold == 0)
+		finish(p);
+	else
+		settle(p);
+}
+
+static void
+on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	turn(arg);
+}
+
+static void
+on_stray(evutil_socket_t fd, short what, void *arg)
+{
+	struct data_pump *p = arg;
+	ssize_t n = recv(fd, NULL, STRAY_ONCE, MSG_TRUNC); /* TCP: not even copied */
+
+	(void)what;
+	if (n > 0)
+		p->plan.count->stray += (size_t)n;
+	else if (n == 0)
+		want(&p->stray, &p->straying, false);
+	else if (errno != EAGAIN && errno != EINTR)
+		cut(p, p->sink, "reset");
+}
+
+static void
+set_timer(struct data_pump *p, uint64_t ms)
+{
+	struct timeval tv = {(time_t)(ms / 1000u), (suseconds_t)(ms % 1000u * 1000u)};
+
+	event_add(&p->timer, &tv);
+}
+
+/* Not moved with every octet: one that fires too early is set again. */
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct data_pump *p = arg;
+	uint64_t now = clock_ms(), due;
+
+	(void)fd;
+	(void)what;
+	if (p->ended && sendable(p) == 0)
+		p->moved = now; /* it is the verdict that is waited for */
+	due = p->moved + p->plan.stall * UINT64_C(1000);
+	if (due <= now)
+		cut(p, p->blocked ? p->sink : p->source, "stalled");
+	else
+		set_timer(p, due - now);
+}
+
+struct data_pump *
+data_pump_new(struct event_base *base, struct data_pipes *pipes, const struct pump_plan *plan)
+{
+	struct data_pump *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->plan = *plan;
+	p->pipes = pipes;
+	p->source = plan->source;
+	p->sink = plan->source == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT;
+	p->cap = DATA_RING + plan->hold;
+	p->moved = clock_ms();
+	event_assign(&p->readable, base, plan->fds[p->source], EV_READ | EV_PERSIST, on_ready, p);
+	event_assign(&p->stray, base, plan->fds[p->sink], EV_READ | EV_PERSIST, on_stray, p);
+	event_assign(&p->writable, base, plan->fds[p->sink], EV_WRITE | EV_PERSIST, on_ready, p);
+	event_assign(&p->timer, base, -1, 0, on_timer, p);
+	event_assign(&p->kick, base, -1, 0, on_ready, p);
+	want(&p->stray, &p->straying, true);
+	want(&p->readable, &p->reading, true);
+	set_timer(p, plan->stall * UINT64_C(1000));
+	return p;
+}
+
+void
+data_pump_release(struct data_pump *p)
+{
+	if (p->over)
+		return;
+	p->plan.hold = 0;
+	p->moved = clock_ms();
+	event_active(&p->kick, EV_TIMEOUT, 0);
+}
+
+void
+data_pump_free(struct data_pump *p)
+{
+	if (p == NULL)
+		return;
+	rest(p);
+	give_back(p);
+	free(p);
+}

@@ -1,0 +1,229 @@
+#include <stdlib.h>
+
+#include "content.h"
+#include "ftp/command.h"
+#include "ftp_gate.h"
+
+/* The longest line that can be configured, every octet of it doubled. */
+#define COMMAND_MAX (2u * 65536)
+
+/* TELNET (RFC 854): interrupt process, and the data mark that makes a Synch of urgent data. */
+#define IAC "\377"
+#define IP  IAC "\364"
+#define DM  IAC "\362"
+
+/* ---- to the server ---- */
+
+static void
+put_command(struct ftp_gate *g, struct span word, struct span args)
+{
+	struct channel *c = &g->relay.server;
+	struct buf out;
+
+	buf_init(&out, COMMAND_MAX);
+	if (ftp_command_write(word, args, &out))
+		channel_put(c, buf_span(&out));
+	else
+		c->failed = true;
+	buf_free(&out);
+	g->asked = ftp_now(g);
+}
+
+/* As RFC 959 s4.1.3 has it: a server that is busy with data hears of urgent data at once. */
+static void
+put_synch(struct ftp_gate *g)
+{
+	channel_put(&g->relay.server, span_str(IP DM));
+	channel_urgent(&g->relay.server);
+}
+
+static struct span
+text_of(const char *s)
+{
+	return s == NULL ? SPAN_NONE : span_str(s);
+}
+
+static void
+forward(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	if (x->taken)
+		x->slot = ftp_sent(g->dialogue, x->verb->verb);
+	x->at_server = true;
+	if (ev == NULL) {
+		put_command(g, text_of(x->word), text_of(x->args));
+		return;
+	}
+	if (ev->ftp->synch && x->verb->anytime)
+		put_synch(g);
+	put_command(g, ev->ftp->word, ev->ftp->args);
+}
+
+void
+ftp_forward(struct ftp_gate *g, const struct an_event *ev)
+{
+	forward(g, &g->exchange, ev);
+}
+
+void
+ftp_ask(struct ftp_gate *g, enum ftp_verb verb, const char *args)
+{
+	struct ftp_exchange *x = &g->exchange;
+
+	/* what comes next from the server is not the reply to the client's command */
+	if (x->verb != NULL && !x->at_server && !x->taken) {
+		ftp_answered(g->dialogue, 200);
+		x->taken = true;
+	}
+	ftp_sent(g->dialogue, verb);
+	put_command(g, span_str(ftp_verb_row(verb)->name), text_of(args));
+}
+
+/* ---- refusals ---- */
+
+/* What an honest client may well try, and the configuration does not want: no error of its. */
+static bool
+is_choice(const char *reason)
+{
+	static const char *const reasons[] = {"denied", "read_only", "mode", "resume", "tls"};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (strcmp(reasons[i], reason) == 0)
+			return true;
+	return false;
+}
+
+static void
+refuse(
+    struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev, const struct verdict *v)
+{
+	struct relay *r = &g->relay;
+
+	ftp_record_verdict(g, x, v);
+	if (!is_choice(v->reason))
+		ftp_count_error(g);
+	if (strcmp(v->reason, "bounce") == 0 || strcmp(v->reason, "low_port") == 0) {
+		ftp_anomaly(g, AN_FTP_BOUNCE, AN_C2S, ev->off, x->verb->name);
+		r->env->refused(r->env->arg, r);
+	}
+	if (ftp_fault_ends(ev->ftp->fault)) {
+		ftp_say_to(g, x, v->reply);
+		relay_end(r, "client_protocol", WISH_CLOSE, WISH_RESET);
+		ftp_transfer_finish(g);
+		return;
+	}
+	ftp_say_to(g, x, v->reply);
+}
+
+/* ---- it passes ---- */
+
+/* A password is counted as a failed login until the server has taken it. */
+static void
+pass_login(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	struct verdict v = {.action = VERDICT_REFUSE,
+	    .rule = "limits",
+	    .reason = "auth_failures",
+	    .reply = "530 Too many failed logins, try again later."};
+
+	if (r->env->allow(r->env->arg, r, CLIENT_LOGIN)) {
+		forward(g, x, ev);
+		return;
+	}
+	ftp_record_verdict(g, x, &v);
+	ftp_count_error(g);
+	ftp_say_to(g, x, v.reply);
+}
+
+/* A file may get its true name only once it is there. */
+static void
+pass_name(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	struct verdict v = {.action = VERDICT_PASS};
+
+	if (ftp_config_of(g)->inspect)
+		content_judge_name(&r->env->config->content, ev->ftp->args, &v);
+	if (v.action == VERDICT_REFUSE || v.would_refuse)
+		ftp_record_verdict(g, x, &v);
+	if (v.action == VERDICT_REFUSE)
+		ftp_say_to(g, x, v.reply);
+	else
+		forward(g, x, ev);
+}
+
+static void
+let_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	if (x->verb->carries != FTP_NO_TRANSFER) {
+		ftp_transfer_begin(g, ev);
+		return;
+	}
+	switch ((int)x->verb->verb) {
+	case FTP_PORT:
+	case FTP_EPRT:
+	case FTP_PASV:
+	case FTP_EPSV:
+		ftp_channel_command(g, ev);
+		break;
+	case FTP_PASS:
+		pass_login(g, x, ev);
+		break;
+	case FTP_RNTO:
+		pass_name(g, x, ev);
+		break;
+	case FTP_ABOR:
+		forward(g, x, ev);
+		ftp_transfer_abort(g);
+		break;
+	case FTP_QUIT:
+		g->quit = true;
+		forward(g, x, ev);
+		break;
+	default:
+		forward(g, x, ev);
+		break;
+	}
+}
+
+/* ---- a command comes in ---- */
+
+static bool
+is_busy(const struct ftp_gate *g)
+{
+	return g->exchange.verb != NULL || ftp_waiting(g->dialogue) > 1;
+}
+
+static struct ftp_exchange *
+place_for(struct ftp_gate *g)
+{
+	return is_busy(g) ? &g->meanwhile[g->n_meanwhile++] : &g->exchange;
+}
+
+void
+ftp_command(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	struct ftp_facts facts = {
+	    .client = r->facts.client, .server = r->facts.server, .epsv_all = g->epsv_all};
+	struct ftp_exchange *x = place_for(g);
+	struct verdict v;
+
+	if (!ftp_exchange_begin(g, x, ev)) {
+		r->client.failed = true;
+		return;
+	}
+	if (ev->anomaly != AN_NONE)
+		ftp_anomaly(g, ev->anomaly, AN_C2S, ev->off, NULL);
+	if (g->errors >= ftp_config_of(g)->errors) {
+		ftp_give_up(g, "421 Too many errors.", "too_many_errors");
+		return;
+	}
+	ftp_judge(&r->env->config->policy->ftp, &facts, ev, &v);
+	if (v.action == VERDICT_REFUSE) {
+		refuse(g, x, ev, &v);
+		return;
+	}
+	board_verdict(&r->seat, &v);
+	let_pass(g, x, ev);
+}

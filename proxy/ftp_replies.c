@@ -1,0 +1,469 @@
+#include <stdlib.h>
+
+#include "core/reply.h"
+#include "ftp/features.h"
+#include "ftp_gate.h"
+
+void
+ftp_count_error(struct ftp_gate *g)
+{
+	g->errors++;
+}
+
+/* ---- to the client ---- */
+
+static void
+put_lines(struct ftp_gate *g, struct span lines)
+{
+	struct channel *c = &g->relay.client;
+	struct buf out;
+
+	buf_init(&out, 2 * lines.n + ftp_config_of(g)->dialogue.reply_lines);
+	if (ftp_reply_write(lines, &out))
+		channel_put(c, buf_span(&out));
+	else
+		c->failed = true;
+	buf_free(&out);
+}
+
+static void
+drop_held(struct ftp_gate *g)
+{
+	g->held_code = 0;
+	buf_free(&g->held);
+}
+
+void
+ftp_say_to(struct ftp_gate *g, struct ftp_exchange *x, const char *reply)
+{
+	unsigned code = reply_code_ftp(span_str(reply));
+
+	if (x->verb == NULL)
+		return;
+	if (!x->at_server && !x->taken) {
+		ftp_answered(g->dialogue, code);
+		x->taken = true;
+	}
+	ftp_record_reply(x, code, span_str(reply), RECORD_GATEWAY);
+	channel_put(&g->relay.client, span_str(reply));
+	channel_put(&g->relay.client, span_str("\r\n"));
+	if (code >= 200)
+		ftp_record_exchange(g, x);
+}
+
+void
+ftp_say(struct ftp_gate *g, const char *reply)
+{
+	if (reply_code_ftp(span_str(reply)) >= 200)
+		drop_held(g);
+	ftp_say_to(g, &g->exchange, reply);
+}
+
+void
+ftp_give_up(struct ftp_gate *g, const char *reply, const char *reason)
+{
+	struct relay *r = &g->relay;
+	bool over = r->reason != NULL;
+
+	relay_end(r, reason, WISH_CLOSE, WISH_RESET);
+	ftp_transfer_finish(g);
+	ftp_channel_forget(g);
+	if (over)
+		return;
+	ftp_record_reply(
+	    &g->exchange, reply_code_ftp(span_str(reply)), span_str(reply), RECORD_GATEWAY);
+	channel_put(&r->client, span_str(reply));
+	channel_put(&r->client, span_str("\r\n"));
+	ftp_record_exchange(g, &g->exchange);
+}
+
+/* ---- from the server ---- */
+
+static struct ftp_exchange *
+exchange_of(struct ftp_gate *g, uint64_t slot)
+{
+	if (g->exchange.verb != NULL && g->exchange.at_server && g->exchange.slot == slot)
+		return &g->exchange;
+	for (unsigned i = 0; i < g->n_meanwhile; i++)
+		if (g->meanwhile[i].at_server && g->meanwhile[i].slot == slot)
+			return &g->meanwhile[i];
+	return NULL;
+}
+
+/* These lines are the client's; the server said "lines". */
+static void
+pass_as(struct ftp_gate *g, const struct an_event *ev, struct span instead)
+{
+	struct ftp_exchange *x = exchange_of(g, ev->slot);
+
+	if (x == NULL)
+		return;
+	ftp_record_reply(
+	    x, ev->ftp->code, ev->octets, g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
+	if (!span_eq(instead, ev->octets))
+		ftp_record_reply(x, ev->ftp->code, instead, RECORD_GATEWAY);
+	put_lines(g, instead);
+	if (!ev->ftp->preliminary)
+		ftp_record_exchange(g, x);
+}
+
+void
+ftp_pass_reply(struct ftp_gate *g, const struct an_event *ev)
+{
+	pass_as(g, ev, ev->octets);
+}
+
+void
+ftp_hold_reply(struct ftp_gate *g, const struct an_event *ev)
+{
+	buf_clear(&g->held);
+	if (!buf_add(&g->held, ev->octets))
+		g->relay.client.failed = true;
+	g->held_code = ev->ftp->code;
+}
+
+void
+ftp_release_reply(struct ftp_gate *g, const char *reply)
+{
+	struct ftp_exchange *x = &g->exchange;
+	bool final;
+
+	if (g->held_code == 0)
+		return;
+	ftp_record_reply(x, g->held_code, buf_span(&g->held), RECORD_SERVER);
+	if (reply != NULL) {
+		ftp_say(g, reply);
+		return;
+	}
+	put_lines(g, buf_span(&g->held));
+	final = g->held_code >= 200;
+	drop_held(g);
+	if (final)
+		ftp_record_exchange(g, x);
+}
+
+static void
+protocol_error(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct ftp_exchange *x = exchange_of(g, ev->slot);
+
+	ftp_anomaly(
+	    g, ev->anomaly == AN_NONE ? AN_INVALID_REPLY : ev->anomaly, AN_S2C, ev->off, NULL);
+	if (x != NULL)
+		ftp_record_reply(x, ev->ftp->code, ev->octets, RECORD_SERVER);
+	ftp_give_up(g, "421 The server sent an invalid reply.", "server_protocol");
+}
+
+/* ---- what replies change ---- */
+
+static unsigned
+class_of(const struct an_event *ev)
+{
+	return ev->ftp->code / 100;
+}
+
+static void
+new_user(struct ftp_gate *g)
+{
+	ftp_path_forget(&g->directory);
+	ftp_channel_forget(g);
+}
+
+static void
+on_user(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	if (class_of(ev) == 2 || class_of(ev) == 3) {
+		char *name = x->args == NULL ? NULL : strdup(x->args);
+
+		new_user(g);
+		free(g->user);
+		g->user = name;
+	}
+	ftp_pass_reply(g, ev);
+}
+
+/* RFC 959 s5.4: 530 is a password that is wrong; the others say nothing of it. */
+static void
+on_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+
+	if (ev->ftp->code == 530)
+		ftp_count_error(g);
+	else if (x->verb->verb == FTP_PASS)
+		r->env->take_back(r->env->arg, r, CLIENT_LOGIN);
+	ftp_pass_reply(g, ev);
+}
+
+static void
+on_rein(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	(void)x;
+	if (class_of(ev) == 2) {
+		new_user(g);
+		free(g->user);
+		g->user = NULL;
+		g->ascii = true;
+		g->restart = 0;
+	}
+	ftp_pass_reply(g, ev);
+}
+
+static void
+on_directory(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	bool understood, ok = true;
+
+	if (class_of(ev) == 2)
+		switch ((int)x->verb->verb) {
+		case FTP_CWD:
+		case FTP_XCWD:
+			ok = x->args == NULL || ftp_path_enter(&g->directory, span_str(x->args));
+			break;
+		case FTP_CDUP:
+		case FTP_XCUP:
+			ok = ftp_path_up(&g->directory);
+			break;
+		default:
+			ok = ev->ftp->code != 257 ||
+			     ftp_path_told(&g->directory, ev->ftp->text, &understood);
+			break;
+		}
+	if (!ok)
+		g->relay.client.failed = true;
+	ftp_pass_reply(g, ev);
+}
+
+static void
+on_type(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	if (class_of(ev) == 2 && x->args != NULL)
+		g->ascii = octet_lower(span_trim(span_str(x->args)).p[0]) == 'a';
+	ftp_pass_reply(g, ev);
+}
+
+static void
+on_rest(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	uint64_t offset;
+
+	if (ev->ftp->code == 350 && x->args != NULL &&
+	    span_u64(span_trim(span_str(x->args)), UINT64_MAX, &offset))
+		g->restart = offset;
+	ftp_pass_reply(g, ev);
+}
+
+static bool
+keep_feature(void *arg, struct span keyword, struct span params, struct span *instead)
+{
+	return ftp_feature_passes(arg, keyword, params, instead);
+}
+
+static void
+on_feat(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	struct ftp_feature_filter filter = {
+	    .keep = keep_feature, .arg = &g->relay.env->config->policy->ftp};
+	struct buf out;
+
+	(void)x;
+	if (class_of(ev) != 2) {
+		ftp_pass_reply(g, ev);
+		return;
+	}
+	buf_init(&out, 2 * ev->octets.n + 64);
+	if (ftp_features_rewrite(ev->octets, &filter, &out))
+		pass_as(g, ev, buf_span(&out));
+	else
+		g->relay.client.failed = true;
+	buf_free(&out);
+}
+
+/* The words say which software it is, and no client needs them (F29). */
+static void
+on_banner(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	const char *instead =
+	    x->verb->verb == FTP_SYST ? "215 UNIX Type: L8\r\n" : "220 FTP server ready.\r\n";
+
+	if (class_of(ev) == 2 && g->relay.env->config->policy->ftp.hide_banner)
+		pass_as(g, ev, span_str(instead));
+	else
+		ftp_pass_reply(g, ev);
+}
+
+/* Who spoke ahead of the handshake spoke in the clear to somebody who thinks it is inside. */
+static void
+on_auth(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	bool client = channel_input(&g->relay.client).n > 0, server = g->behind > 0;
+
+	(void)x;
+	if (ftp_state(g->dialogue) != FTP_ST_OPAQUE) {
+		if (class_of(ev) >= 4)
+			ftp_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off, NULL);
+		ftp_pass_reply(g, ev);
+	} else if (client || server) {
+		ftp_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, client ? AN_C2S : AN_S2C, ev->off, NULL);
+		ftp_give_up(g, "421 Octets ahead of TLS.",
+		    client ? "client_ahead_of_tls" : "server_ahead_of_tls");
+	} else {
+		ftp_channel_forget(g);
+		g->relay.opaque = true;
+		ftp_pass_reply(g, ev);
+	}
+}
+
+static void
+on_quit(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	(void)x;
+	g->left = class_of(ev) == 2;
+	ftp_pass_reply(g, ev);
+}
+
+static const struct {
+	enum ftp_verb verb;
+	void (*on_reply)(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
+} handlers[] = {
+    {FTP_NONE, on_banner},
+    {FTP_USER, on_user},
+    {FTP_PASS, on_pass},
+    {FTP_ACCT, on_pass},
+    {FTP_REIN, on_rein},
+    {FTP_CWD, on_directory},
+    {FTP_XCWD, on_directory},
+    {FTP_CDUP, on_directory},
+    {FTP_XCUP, on_directory},
+    {FTP_PWD, on_directory},
+    {FTP_XPWD, on_directory},
+    {FTP_TYPE, on_type},
+    {FTP_REST, on_rest},
+    {FTP_FEAT, on_feat},
+    {FTP_SYST, on_banner},
+    {FTP_HOST, on_banner},
+    {FTP_AUTH, on_auth},
+    {FTP_QUIT, on_quit},
+};
+
+static void
+by_verb(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
+		if (handlers[i].verb == x->verb->verb && !ev->ftp->preliminary) {
+			handlers[i].on_reply(g, x, ev);
+			return;
+		}
+	ftp_pass_reply(g, ev);
+}
+
+/* ---- all of them ---- */
+
+/* The server ends the session, at any time (RFC 959 s5.4); what was under way is cut. */
+static void
+goodbye(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	struct ftp_exchange *x = exchange_of(g, ev->slot);
+
+	relay_end(r, "server_421", WISH_CLOSE, WISH_CLOSE);
+	ftp_transfer_finish(g);
+	ftp_channel_forget(g);
+	if (ev->ftp->unasked || x == NULL)
+		x = &g->exchange;
+	ftp_record_reply(x, ev->ftp->code, ev->octets, RECORD_SERVER);
+	put_lines(g, ev->octets);
+	ftp_record_exchange(g, x);
+}
+
+/* 227 and 229 lead somewhere: to who did not ask for them they say nothing (F-009). */
+static bool
+is_out_of_place(const struct an_event *ev)
+{
+	enum ftp_verb verb = ev->ftp->verb->verb;
+
+	return (ev->ftp->code == 227 && verb != FTP_PASV) ||
+	       (ev->ftp->code == 229 && verb != FTP_EPSV);
+}
+
+static bool
+leads_somewhere(enum ftp_verb verb)
+{
+	return verb == FTP_PORT || verb == FTP_EPRT || verb == FTP_PASV || verb == FTP_EPSV;
+}
+
+static void
+dispatch(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct ftp_exchange *x = exchange_of(g, ev->slot);
+
+	if (ev->ftp->verb->carries != FTP_NO_TRANSFER)
+		ftp_transfer_reply(g, ev);
+	else if (x != NULL && !leads_somewhere(ev->ftp->verb->verb))
+		by_verb(g, x, ev);
+	else if (!ev->ftp->preliminary)
+		ftp_channel_reply(g, ev);
+}
+
+/* Another reply in the place of one that must not reach the client. */
+static void
+dispatch_instead(struct ftp_gate *g, const struct an_event *ev, const char *reply)
+{
+	struct ftp_exchange *x = exchange_of(g, ev->slot);
+	struct ftp_detail detail = *ev->ftp;
+	struct an_event other = *ev;
+
+	if (x != NULL)
+		ftp_record_reply(x, ev->ftp->code, ev->octets, RECORD_SERVER);
+	detail.code = reply_code_ftp(span_str(reply));
+	detail.preliminary = false;
+	detail.lines = 1;
+	detail.text = span_from(span_rtrim(span_str(reply)), 4);
+	other.ftp = &detail;
+	other.octets = span_str(reply);
+	g->own_words = true;
+	dispatch(g, &other);
+	g->own_words = false;
+}
+
+static void
+refuse_reply(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct verdict v = {.action = VERDICT_REFUSE,
+	    .rule = "ftp",
+	    .reason = "reply_denied",
+	    .reply = "550 The server's reply is refused."};
+	struct ftp_exchange *x = exchange_of(g, ev->slot);
+
+	if (x != NULL)
+		ftp_record_verdict(g, x, &v);
+	dispatch_instead(g, ev, "550 The server's reply is refused.\r\n");
+}
+
+void
+ftp_reply(struct ftp_gate *g, const struct an_event *ev)
+{
+	const struct ftp_detail *d = ev->ftp;
+
+	g->asked = ftp_now(g);
+	if (d->code == 0 || d->code >= 600) {
+		protocol_error(g, ev);
+		return;
+	}
+	if (ev->anomaly != AN_NONE)
+		ftp_anomaly(g, ev->anomaly, AN_S2C, ev->off, d->verb->name);
+	if (d->code == 421) {
+		goodbye(g, ev);
+	} else if (d->unasked) {
+		if (ev->anomaly == AN_NONE)
+			ftp_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off, NULL);
+	} else if (is_out_of_place(ev)) {
+		ftp_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off, d->verb->name);
+		dispatch_instead(g, ev, "500 The server's reply makes no sense here.\r\n");
+	} else if (exchange_of(g, ev->slot) != NULL &&
+		   !ftp_reply_passes(&g->relay.env->config->policy->ftp, d->verb, d->code)) {
+		refuse_reply(g, ev);
+	} else {
+		dispatch(g, ev);
+	}
+}

@@ -1,0 +1,76 @@
+#include "imap_gate.h"
+#include "retrieval_rules.h"
+
+/* What of a list decides what the gateway does. */
+struct offer {
+	enum imap_plus plus;
+	bool login_disabled;
+};
+
+/* RFC 9051 s4.3: IMAP4rev2 has LITERAL- in it. */
+static void
+note_capability(struct offer *offer, struct span word)
+{
+	static const struct {
+		const char *name;
+		enum imap_plus plus;
+	} rows[] = {
+	    {"LITERAL+", IMAP_PLUS_ANY},
+	    {"LITERAL-", IMAP_PLUS_MINUS},
+	    {"IMAP4REV2", IMAP_PLUS_MINUS},
+	};
+
+	if (span_ieq(word, span_str("LOGINDISABLED")))
+		offer->login_disabled = true;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (span_ieq(word, span_str(rows[i].name)) && offer->plus < rows[i].plus)
+			offer->plus = rows[i].plus;
+}
+
+/* Writes what passes; true: something does not. */
+static bool
+filter(
+    const struct retrieval_policy *policy, struct span list, struct buf *out, struct offer *offer)
+{
+	bool changed = false;
+
+	for (struct span word = span_word(&list); word.n > 0; word = span_word(&list)) {
+		if (!imap_capability_passes(policy, word)) {
+			changed = true;
+			continue;
+		}
+		note_capability(offer, word);
+		if (out->n > 0)
+			buf_str(out, " ");
+		buf_add(out, word);
+	}
+	return changed;
+}
+
+void
+imap_pass_capabilities(struct imap_gate *g, const struct an_event *ev)
+{
+	struct span list = ev->imap->capabilities;
+	struct channel *to = &g->relay.client;
+	struct offer offer = {IMAP_PLUS_NONE, false};
+	struct buf kept;
+
+	if (list.n == 0) {
+		imap_pass(g, ev);
+		return;
+	}
+	buf_init(&kept, list.n + 1);
+	if (filter(&g->relay.env->config->policy->imap, list, &kept, &offer)) {
+		size_t before = (size_t)(list.p - ev->octets.p);
+
+		channel_put(to, span_first(ev->octets, before));
+		channel_put(to, buf_span(&kept));
+		channel_put(to, span_from(ev->octets, before + list.n));
+	} else {
+		imap_pass(g, ev);
+	}
+	to->failed |= kept.failed;
+	buf_free(&kept);
+	imap_offer(g->dialogue, offer.plus);
+	g->login_disabled = offer.login_disabled;
+}

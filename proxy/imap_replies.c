@@ -1,0 +1,291 @@
+#include <stdlib.h>
+
+#include "imap_gate.h"
+
+/* ---- what a command has done, once the server has said OK ---- */
+
+static void
+login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *c)
+{
+	const struct relay_env *env = g->relay.env;
+	const struct imap_detail *d = ev->imap;
+	const char *user = c->sasl != NULL ? c->sasl->user : c->word == NULL ? "" : c->word;
+	bool done = d->status == IMAP_ST_OK;
+
+	memcpy(g->mechanism, "LOGIN", sizeof("LOGIN"));
+	if (c->sasl != NULL)
+		memcpy(g->mechanism, c->sasl->mechanism, sizeof(g->mechanism));
+	/* BAD says nothing of the password: the command was not understood, or given up */
+	if (d->status != IMAP_ST_NO)
+		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
+	imap_record_command(g, ev,
+	    done		      ? "OK"
+	    : d->status == IMAP_ST_NO ? "NO"
+				      : "BAD",
+	    span_str(user), NULL);
+	if (done || !g->was_logged_in)
+		imap_note_text(&g->user, span_str(user));
+	if (!done)
+		return;
+	g->logged_in = g->was_logged_in = true;
+	g->errors = 0;
+	g->relay.facts.authenticated = true;
+}
+
+/* "APPENDUID 38505 3955": where there was one message, it is this one. */
+static uint64_t
+appended_uid(struct span code)
+{
+	uint64_t uid = 0;
+
+	if (!span_ieq(span_word(&code), span_str("APPENDUID")))
+		return 0;
+	span_word(&code);
+	span_u64(span_word(&code), UINT32_MAX, &uid);
+	return uid;
+}
+
+static void
+appended(struct imap_gate *g, struct imap_command *c, struct span code)
+{
+	if (c->stored != NULL && c->stored->next == NULL)
+		c->stored->uid = appended_uid(code);
+	for (const struct imap_message *m = c->stored; m != NULL; m = m->next)
+		g->counts.appended++;
+	imap_stored_record(g, c, "complete");
+}
+
+/* "COPYUID 38505 304,319:320 3956:3958": how many messages went. */
+static void
+note_copyuid(struct imap_command *c, struct span code)
+{
+	if (c == NULL || !span_ieq(span_word(&code), span_str("COPYUID")))
+		return;
+	span_word(&code);
+	c->count = imap_set_count(span_word(&code), 0);
+}
+
+static void
+is_done(struct imap_gate *g, struct imap_command *c, struct span code)
+{
+	struct imap_counts *n = &g->counts;
+
+	switch ((int)c->verb->verb) {
+	case IMAP_SELECT:
+	case IMAP_EXAMINE:
+		imap_note_selected(g, c->word == NULL ? "" : c->word);
+		break;
+	case IMAP_CLOSE:
+	case IMAP_UNSELECT:
+		imap_note_selected(g, NULL);
+		break;
+	case IMAP_UNAUTHENTICATE:
+		imap_note_selected(g, NULL);
+		g->logged_in = false;
+		break;
+	case IMAP_COPY:
+		n->copied += c->count;
+		break;
+	case IMAP_MOVE:
+		n->moved += c->count;
+		break;
+	case IMAP_STORE:
+		n->stored += c->count;
+		break;
+	case IMAP_SEARCH:
+	case IMAP_SORT:
+	case IMAP_THREAD:
+	case IMAP_ESEARCH:
+		n->searched++;
+		break;
+	case IMAP_APPEND:
+	case IMAP_REPLACE:
+		appended(g, c, code);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- STARTTLS ---- */
+
+/* Whoever spoke before the handshake is not to be believed inside. */
+static bool
+spoke_ahead(struct imap_gate *g, const struct an_event *ev)
+{
+	bool client = channel_input(&g->relay.client).n > 0;
+
+	if (!client && g->behind == 0)
+		return false;
+	imap_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, client ? AN_C2S : AN_S2C, ev->off);
+	imap_give_up(g, ev->imap->tag, "BAD Octets ahead of TLS", "This session makes no sense",
+	    client ? "client_ahead" : "server_ahead_of_tls");
+	return true;
+}
+
+/* ---- events ---- */
+
+static void
+finish_command(struct imap_gate *g, const struct an_event *ev, struct imap_command *c)
+{
+	enum imap_status status = ev->imap->status;
+
+	if (c->verb->verb == IMAP_LOGIN || c->verb->verb == IMAP_AUTHENTICATE)
+		login_over(g, ev, c);
+	else if (c->verb->verb == IMAP_IDLE)
+		g->counts.idle_ms += imap_now(g) - c->since;
+	note_copyuid(c, ev->imap->code);
+	if (status == IMAP_ST_OK)
+		is_done(g, c, ev->imap->code);
+	else
+		imap_stored_record(g, c, "rejected");
+	/* RFC 9051 s6.3.2: no mailbox is selected then */
+	if (status == IMAP_ST_NO && (c->verb->verb == IMAP_SELECT || c->verb->verb == IMAP_EXAMINE))
+		imap_note_selected(g, NULL);
+}
+
+void
+imap_on_reply(struct imap_gate *g, const struct an_event *ev)
+{
+	const struct imap_detail *d = ev->imap;
+	struct imap_command *c = imap_command_find(g, ev->slot);
+
+	g->asked = imap_now(g);
+	if (d->unasked) {
+		imap_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off);
+		imap_give_up(g, SPAN_NONE, NULL, "The mail server sent an invalid response",
+		    "server_protocol");
+		return;
+	}
+	if (d->verb->verb == IMAP_STARTTLS && d->status == IMAP_ST_OK) {
+		if (spoke_ahead(g, ev))
+			return;
+		g->relay.opaque = true;
+	}
+	/* its message was not wanted, and will not come */
+	if (g->storing != NULL && g->storing->waits && g->storing->slot == ev->slot)
+		imap_store_abort(g, "rejected");
+	if (c != NULL) {
+		finish_command(g, ev, c);
+		imap_command_drop(g, c);
+	}
+	imap_pass_capabilities(g, ev);
+	if (d->verb->verb == IMAP_LOGOUT)
+		relay_end(&g->relay, "client_logout", WISH_CLOSE, WISH_CLOSE);
+	else if (d->status == IMAP_ST_BAD)
+		imap_count_error(g);
+}
+
+static void
+on_greeting(struct imap_gate *g, const struct imap_detail *d)
+{
+	g->greeted = true;
+	g->preauth = d->status == IMAP_ST_PREAUTH;
+	g->logged_in = g->was_logged_in = g->preauth;
+}
+
+static struct imap_command *
+oldest_of(struct imap_gate *g, enum imap_verb verb)
+{
+	struct imap_command *c = g->commands;
+
+	while (c != NULL && c->verb->verb != verb)
+		c = c->next;
+	return c;
+}
+
+static void
+on_bye(struct imap_gate *g)
+{
+	g->bye = true;
+	if (oldest_of(g, IMAP_LOGOUT) == NULL)
+		relay_end(&g->relay, "server_bye", WISH_CLOSE, WISH_CLOSE);
+}
+
+/* "* VANISHED (EARLIER) 41,43:116", "* VANISHED 42" */
+static uint64_t
+vanished(struct span line)
+{
+	span_word(&line);
+	span_word(&line);
+	line = span_trim(span_first(line, line.n < 2 ? 0 : line.n - 2));
+	return line.n > 0 && line.p[0] == '(' ? 0 : imap_set_count(line, 0);
+}
+
+static void
+on_expunge(struct imap_gate *g, const struct an_event *ev)
+{
+	uint64_t n = ev->imap->kind == IMAP_KIND_VANISHED ? vanished(ev->octets) : 1;
+
+	imap_fetch_expunged(g, ev->imap->kind == IMAP_KIND_VANISHED ? 0 : ev->imap->number);
+	g->exists -= n < g->exists ? n : g->exists;
+	if (oldest_of(g, IMAP_EXPUNGE) != NULL)
+		g->counts.expunged += n;
+}
+
+static void
+note_response(struct imap_gate *g, const struct an_event *ev)
+{
+	const struct imap_detail *d = ev->imap;
+	struct span line = ev->octets;
+
+	switch ((int)d->kind) {
+	case IMAP_KIND_EXISTS:
+		g->exists = d->number;
+		break;
+	case IMAP_KIND_EXPUNGE:
+	case IMAP_KIND_VANISHED:
+		on_expunge(g, ev);
+		break;
+	case IMAP_KIND_ID:
+		span_word(&line);
+		span_word(&line);
+		imap_note_text(&g->server_id, span_trim(span_first(line, line.n - 2)));
+		break;
+	case IMAP_KIND_STATUS:
+		note_copyuid(oldest_of(g, IMAP_MOVE), d->code);
+		if (span_ieq(d->code, span_str("CLOSED"))) /* what follows is of the next one */
+			imap_note_selected(g, NULL);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+imap_on_response(struct imap_gate *g, const struct an_event *ev)
+{
+	const struct imap_detail *d = ev->imap;
+
+	g->asked = imap_now(g);
+	if (!g->greeted)
+		on_greeting(g, d);
+	note_response(g, ev);
+	imap_pass_capabilities(g, ev);
+	if (d->status == IMAP_ST_BYE)
+		on_bye(g);
+}
+
+void
+imap_on_continue(struct imap_gate *g, const struct an_event *ev)
+{
+	g->asked = imap_now(g);
+	if (ev->imap->unasked) {
+		imap_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off);
+		imap_give_up(g, SPAN_NONE, NULL, "The mail server sent an invalid response",
+		    "server_protocol");
+		return;
+	}
+	/* a session that idles holds nothing */
+	if (ev->imap->verb->verb == IMAP_IDLE)
+		imap_fetch_forget(g);
+	imap_pass(g, ev);
+}
+
+void
+imap_on_text(struct imap_gate *g, const struct an_event *ev)
+{
+	if (ev->imap->structure != NULL)
+		imap_fetch_structure(g, ev->imap->structure);
+	imap_pass(g, ev);
+}

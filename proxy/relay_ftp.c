@@ -1,0 +1,516 @@
+#include <stdlib.h>
+
+#include "ftp_gate.h"
+
+static struct relay *
+ftp_create(void)
+{
+	struct ftp_gate *g = calloc(1, sizeof(*g));
+
+	if (g == NULL)
+		return NULL;
+	ftp_path_init(&g->directory);
+	g->ascii = true;
+	/* relay is its first member */
+	return (struct relay *)(void *)g;
+}
+
+static void
+ftp_destroy(struct relay *r)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	ftp_free(g->dialogue);
+	ftp_path_free(&g->directory);
+	buf_free(&g->held);
+	free(g->user);
+	free(g);
+}
+
+/* The greeting is the first exchange: the server's reply to a command that nobody wrote. */
+static bool
+begin(struct ftp_gate *g)
+{
+	struct ftp_detail detail = {.verb = ftp_verb_row(FTP_NONE)};
+	struct an_event ev = {.kind = EV_COMMAND, .ftp = &detail};
+
+	buf_init(&g->held, ftp_config_of(g)->dialogue.reply);
+	g->dialogue = ftp_new(&ftp_config_of(g)->dialogue);
+	g->asked = g->acted = ftp_now(g);
+	if (g->dialogue == NULL || !ftp_exchange_begin(g, &g->exchange, &ev)) {
+		g->relay.client.failed = true;
+		return false;
+	}
+	g->exchange.at_server = true;
+	return true;
+}
+
+/* ---- when the client is heard ---- */
+
+static bool
+is_busy(const struct ftp_gate *g)
+{
+	return g->exchange.verb != NULL || ftp_waiting(g->dialogue) > 0;
+}
+
+static size_t
+count_lines(struct span s)
+{
+	size_t n = 0;
+
+	for (ptrdiff_t at = span_find(s, '\n'); at >= 0; at = span_find(s, '\n')) {
+		n++;
+		s = span_from(s, (size_t)at + 1);
+	}
+	return n;
+}
+
+/* Every octet is counted once, however many steps it waits. */
+static void
+count_waiting_lines(struct ftp_gate *g, struct span in)
+{
+	uint64_t parsed = g->relay.client.parsed;
+
+	if (g->scanned < parsed)
+		g->scanned = parsed;
+	g->lines += count_lines(span_from(in, (size_t)(g->scanned - parsed)));
+	g->scanned = parsed + in.n;
+}
+
+static void
+lines_taken(struct ftp_gate *g, struct span taken)
+{
+	uint64_t parsed = g->relay.client.parsed;
+
+	if (g->scanned > parsed)
+		g->lines -= count_lines(span_first(taken, (size_t)(g->scanned - parsed)));
+}
+
+/* TELNET commands ahead of a verb; a client that sends more of them than this has to wait. */
+#define TELNET_AHEAD_MAX 16
+
+static struct span
+behind_telnet(struct span in)
+{
+	size_t at = 0;
+
+	while (at < TELNET_AHEAD_MAX && at + 1 < in.n && in.p[at] == 0xff && in.p[at + 1] >= 0xf0 &&
+	       in.p[at + 1] != 0xff)
+		at += in.p[at + 1] >= 0xfb ? 3 : 2;
+	return span_from(in, at);
+}
+
+static enum ftp_verb
+verb_ahead(struct span in, bool *anytime)
+{
+	struct span word = behind_telnet(in);
+	const struct ftp_verb_row *row;
+	size_t n = 0;
+
+	while (n < word.n && octet_is_alpha(word.p[n]))
+		n++;
+	row = ftp_verb_find(span_first(word, n));
+	*anytime = row->anytime;
+	return row->verb;
+}
+
+/* A whole line waits that may be given while the server is busy with a transfer. */
+static bool
+may_interrupt(const struct ftp_gate *g, struct span in)
+{
+	const struct ftp_verb_row *running = g->exchange.verb;
+	bool anytime;
+	enum ftp_verb verb;
+
+	if (g->lines == 0 ||
+	    !(ftp_transferring(g->dialogue) ||
+		(running != NULL && running->carries != FTP_NO_TRANSFER && g->exchange.at_server)))
+		return false;
+	verb = verb_ahead(in, &anytime);
+	return anytime && g->n_meanwhile < FTP_MEANWHILE_MAX - (verb == FTP_ABOR ? 0 : 1);
+}
+
+/* The next line of the client may be looked at now. */
+static bool
+hears_client(struct ftp_gate *g, struct span in)
+{
+	if (ftp_state(g->dialogue) == FTP_ST_OPAQUE)
+		return true;
+	if (channel_full(&g->relay.client))
+		return false; /* it reads none of its answers: they would pile up */
+	if (!is_busy(g))
+		return true;
+	count_waiting_lines(g, in);
+	if (may_interrupt(g, in))
+		return true;
+	if (g->lines > ftp_config_of(g)->pending) {
+		ftp_anomaly(g, AN_FTP_TOO_MANY_PENDING, AN_C2S, g->relay.client.parsed, NULL);
+		ftp_give_up(g, "421 Too many commands ahead of their replies.", "too_many_pending");
+	}
+	return false;
+}
+
+/* ---- events ---- */
+
+/* Behind AUTH: nobody looks inside, but what goes by has to begin like TLS. */
+static void
+pass_opaque(struct ftp_gate *g, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	bool server = ev->dir == AN_S2C;
+
+	if (!g->client_spoke_tls && (server || ev->octets.p[0] != 0x16)) {
+		ftp_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off, NULL);
+		relay_end(r, server ? "server_ahead_of_tls" : "client_ahead_of_tls", WISH_RESET,
+		    WISH_RESET);
+		return;
+	}
+	g->client_spoke_tls = true;
+	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
+}
+
+static void
+on_anomaly(struct ftp_gate *g, const struct an_event *ev)
+{
+	ftp_anomaly(g, ev->anomaly, ev->dir, ev->off, NULL);
+}
+
+/* The other kinds are those of other protocols. */
+static void (*const handlers[AN_KINDS])(struct ftp_gate *, const struct an_event *) = {
+    [EV_COMMAND] = ftp_command,
+    [EV_REPLY] = ftp_reply,
+    [EV_OPAQUE] = pass_opaque,
+    [EV_ANOMALY] = on_anomaly,
+};
+
+/* 221 may come ahead of the end of a transfer, which is waited for (RFC 959 s4.1.1, QUIT). */
+static void
+leave_when_done(struct ftp_gate *g)
+{
+	if (g->left && g->exchange.verb == NULL && !ftp_transferring(g->dialogue))
+		relay_end(&g->relay, "client_quit", WISH_CLOSE, WISH_CLOSE);
+}
+
+static bool
+ftp_step(struct relay *r, enum an_dir dir)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+	struct channel *from = relay_from(r, dir);
+	struct span in = channel_input(from);
+	struct an_event ev;
+	size_t used;
+
+	if (g->dialogue == NULL && !begin(g))
+		return false;
+	if (dir == AN_C2S ? !hears_client(g, in) : g->held_code != 0)
+		return false;
+	switch (ftp_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
+	case AN_EVENT:
+		g->behind = in.n - used;
+		g->acted = ftp_now(g);
+		if (dir == AN_C2S)
+			lines_taken(g, span_first(in, used));
+		if (handlers[ev.kind] != NULL)
+			handlers[ev.kind](g, &ev);
+		leave_when_done(g);
+		break;
+	case AN_MORE:
+		if (used == 0)
+			return false;
+		if (dir == AN_C2S)
+			lines_taken(g, span_first(in, used));
+		break;
+	case AN_WAIT:
+		return false;
+	case AN_NOMEM:
+		from->failed = true;
+		return false;
+	}
+	channel_parsed(from, used);
+	return true;
+}
+
+static void
+ftp_answers_in(struct relay *r)
+{
+	(void)r; /* nothing of FTP is looked up */
+}
+
+static void
+ftp_forget(struct relay *r)
+{
+	(void)r; /* no octets of the client are kept */
+}
+
+/* ---- data connections ---- */
+
+static void
+ftp_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	g->acted = ftp_now(g);
+	if (news->what == DATA_INTRUDER)
+		ftp_intruder(g, news);
+	else if (pair == g->pair)
+		ftp_channel_news(g, news);
+	else if (pair == g->transfer.pair)
+		ftp_transfer_news(g, news);
+	leave_when_done(g);
+}
+
+static void
+ftp_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	if (pair == g->transfer.pair)
+		ftp_content(g, octets);
+}
+
+static bool
+has_data(const struct ftp_gate *g)
+{
+	return g->stage == FTP_OPENING || g->stage == FTP_FLOWING;
+}
+
+/* ---- peers that go away ---- */
+
+static void
+server_went(struct ftp_gate *g)
+{
+	struct relay *r = &g->relay;
+
+	if (g->held_code !=
+	    0) /* its last word is known, and the octets of the transfer are on their way */
+		return;
+	if (r->opaque || g->left)
+		relay_end(r, g->left ? "client_quit" : "server_closed", WISH_CLOSE, WISH_CLOSE);
+	else if (g->quit && ftp_waiting(g->dialogue) == 1)
+		ftp_give_up(g, "221 Goodbye.", "client_quit");
+	else
+		ftp_give_up(g, "421 The server closed the session.", "server_closed");
+}
+
+/* A client that sends no more may still wait for its reply, but not for a file. */
+static void
+client_went(struct ftp_gate *g)
+{
+	struct relay *r = &g->relay;
+
+	if (has_data(g) || g->held_code != 0)
+		relay_end(r, "client_aborted", WISH_RESET, WISH_RESET);
+	else if (r->peer[AN_C2S] == PEER_GONE)
+		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
+	else if (r->opaque || !is_busy(g))
+		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
+	else
+		return;
+	ftp_transfer_finish(g);
+	ftp_channel_forget(g);
+}
+
+static void
+ftp_peer_changed(struct relay *r, enum an_dir dir)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	if (g->dialogue == NULL && !begin(g))
+		return;
+	if (dir == AN_S2C && !r->reached)
+		r->ops->turn_away(r, "server_unreachable");
+	else if (dir == AN_S2C)
+		server_went(g);
+	else
+		client_went(g);
+}
+
+/* What a client hears that is not served; limits have one reply, whichever it was. */
+static const char *
+farewell(const char *reason)
+{
+	static const struct {
+		const char *reason, *reply;
+	} replies[] = {
+	    {"server_unreachable", "421 The server cannot be reached."},
+	    {"no_source_address", "421 No transfers at the moment."},
+	    {"audit", "421 This session could not be recorded, try again later."},
+	    {"loop", "421 This is the gateway itself, and no server."},
+	};
+
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
+		if (strcmp(replies[i].reason, reason) == 0)
+			return replies[i].reply;
+	return "421 Too many connections, try again later.";
+}
+
+static void
+ftp_turn_away(struct relay *r, const char *reason)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+	struct verdict v = {.action = VERDICT_REFUSE, .rule = "limits", .reason = reason};
+	struct span reply = span_str(farewell(reason));
+
+	board_session_refused(&r->seat, reason);
+	if (g->dialogue == NULL && !begin(g))
+		return;
+	memcpy(v.reply, reply.p, reply.n);
+	if (strcmp(reason, "server_unreachable") != 0)
+		ftp_record_verdict(g, &g->exchange, &v);
+	ftp_give_up(g, farewell(reason), reason);
+}
+
+/* ---- time ---- */
+
+struct due {
+	uint64_t at;
+	const char *reason;
+};
+
+static void
+sooner(struct due *due, uint64_t at, const char *reason)
+{
+	if (due->at == 0 || at < due->at)
+		*due = (struct due){at, reason};
+}
+
+static uint64_t
+later_of(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void
+server_due(const struct ftp_gate *g, struct due *due)
+{
+	const struct ftp_timeouts *t = &ftp_config_of(g)->timeouts;
+	const struct relay *r = &g->relay;
+	uint64_t since = later_of(later_of(g->asked, g->acted), r->active[AN_S2C]);
+	unsigned seconds = r->server.received == 0 ? t->greeting : t->reply;
+
+	sooner(due, since + seconds * 1000u, "timeout_server");
+}
+
+/* Counted from the last whole command or reply: octets that make none are no activity. */
+static void
+idle_due(const struct ftp_gate *g, struct due *due)
+{
+	const struct relay *r = &g->relay;
+	unsigned seconds = ftp_config_of(g)->timeouts.command;
+
+	if (r->env->pressed(r->env->arg) && r->env->config->limits.pressed_timeout < seconds)
+		seconds = r->env->config->limits.pressed_timeout;
+	sooner(due, g->acted + seconds * 1000u, "timeout_command");
+}
+
+/*
+ * Data flows, or waits for its verdict: whoever moves it watches its time, and ends it (F-039). So
+ * does the kernel's count where it passes unproxied.
+ */
+static bool
+data_moves(const struct ftp_gate *g)
+{
+	return (g->stage == FTP_FLOWING && !g->transfer.quiet) || g->held_code != 0;
+}
+
+static struct due
+next_due(const struct ftp_gate *g)
+{
+	const struct relay *r = &g->relay;
+	struct due due = {0, NULL};
+
+	if (r->client.queued > 0)
+		sooner(&due, r->wrote[AN_C2S] + ftp_config_of(g)->timeouts.command * 1000u,
+		    "timeout_client");
+	if (g->transfer.due != 0)
+		sooner(&due, g->transfer.due, "transfer");
+	if (g->abor_due != 0)
+		sooner(&due, g->abor_due, "abor");
+	if (r->peer[AN_S2C] == PEER_CONNECTING)
+		return due; /* connects have their own end */
+	if (r->opaque)
+		sooner(&due,
+		    later_of(r->active[AN_C2S], r->active[AN_S2C]) +
+			ftp_config_of(g)->timeouts.command * 1000u,
+		    "timeout_opaque");
+	else if (data_moves(g))
+		return due;
+	else if (is_busy(g))
+		server_due(g, &due);
+	else
+		idle_due(g, &due);
+	return due;
+}
+
+static uint64_t
+ftp_deadline(const struct relay *r)
+{
+	/* gates are only made writable by ftp_create() */
+	const struct ftp_gate *g = ftp_gate_of((struct relay *)(uintptr_t)r);
+
+	return g->dialogue == NULL ? 0 : next_due(g).at;
+}
+
+static void
+ftp_expired(struct relay *r)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+	struct due due;
+
+	if (g->dialogue == NULL)
+		return;
+	due = next_due(g);
+	if (due.at == 0 || due.at > ftp_now(g))
+		return;
+	if (strcmp(due.reason, "transfer") == 0) {
+		ftp_transfer_expired(g);
+	} else if (strcmp(due.reason, "abor") == 0) {
+		ftp_abor_expired(g);
+	} else if (strcmp(due.reason, "timeout_client") == 0 || r->opaque) {
+		relay_end(r, due.reason, WISH_RESET, WISH_RESET);
+		ftp_transfer_finish(g);
+		ftp_channel_forget(g);
+	} else if (strcmp(due.reason, "timeout_server") == 0) {
+		ftp_give_up(g, "421 The server does not answer.", due.reason);
+	} else {
+		ftp_give_up(g, "421 Timeout.", due.reason);
+	}
+}
+
+static void
+ftp_finish(struct relay *r)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	ftp_transfer_finish(g);
+	ftp_channel_forget(g);
+	ftp_record_exchange(g, &g->exchange);
+	while (g->n_meanwhile > 0)
+		ftp_record_exchange(g, &g->meanwhile[0]);
+}
+
+static bool
+ftp_transfers(const struct relay *r)
+{
+	/* gates are only made writable by ftp_create() */
+	return has_data(ftp_gate_of((struct relay *)(uintptr_t)r));
+}
+
+const struct relay_ops relay_ftp = {
+    .name = "ftp",
+    .protocol = PROTOCOL_FTP,
+    .server_speaks_first = true,
+    .create = ftp_create,
+    .destroy = ftp_destroy,
+    .step = ftp_step,
+    .peer_changed = ftp_peer_changed,
+    .answered = ftp_answers_in,
+    .forget = ftp_forget,
+    .deadline = ftp_deadline,
+    .expired = ftp_expired,
+    .finish = ftp_finish,
+    .turn_away = ftp_turn_away,
+    .transfers = ftp_transfers,
+    .data_news = ftp_data_news,
+    .data_octets = ftp_data_octets,
+};

@@ -1,0 +1,248 @@
+"""The ways from client to server that are measured: no gateway, what others offer, and Postern.
+
+Each is a context: inside it, the gateway of the lab carries connections that way.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
+
+import lab as L  # noqa: E402
+from gateway import Gateway  # noqa: E402
+
+PORT = 5000
+SERVER = L.MX
+SESSIONS_MAX = 9_000
+FILES = 20_000  # that a process may have open
+
+# Every connection from outside ends at the peer; SYN-ACKs of what servers open do not.
+CATCH_ALL = f"""\
+table ip peer {{
+	chain taken {{
+		type filter hook prerouting priority mangle;
+		tcp flags & (syn|ack) != syn socket transparent 1 meta mark set 1 accept
+		iifname outside tcp flags & (syn|ack) == syn tproxy to 127.0.0.1:{PORT} meta mark set 1 accept
+	}}
+}}
+"""
+# The servers' answers to connections that a program made in a client's name.
+ANSWERS = """\
+table ip peer {
+	chain taken {
+		type filter hook prerouting priority mangle;
+		meta l4proto tcp socket transparent 1 meta mark set 1 accept
+	}
+}
+"""
+# What administrators have today: the kernel looks for PORT and 227, and lets that connection by.
+HELPER = """\
+table ip peer {
+	ct helper ftp { type "ftp" protocol tcp; }
+	chain helped {
+		type filter hook prerouting priority filter;
+		tcp dport 21 ct helper set "ftp"
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+		iifname outside tcp dport 21 accept
+	}
+}
+"""
+HAPROXY = f"""\
+global
+	nbthread 1
+	maxconn {SESSIONS_MAX}
+	{{splice}}
+defaults
+	mode tcp
+	timeout connect 10s
+	timeout client 1h
+	timeout server 1h
+	{{option}}
+listen all
+	bind 127.0.0.1:{PORT} transparent
+	source 0.0.0.0 usesrc clientip
+	server any *
+"""
+
+
+# nginx accepts no connection that is for somebody else: clients call the gateway.
+NGINX = """\
+user root;
+worker_processes 1;
+worker_rlimit_nofile {files};
+daemon off;
+pid {pid};
+error_log stderr warn;
+load_module /usr/lib/nginx/modules/ngx_{module}_module.so;
+events {{ worker_connections {files}; }}
+{body}
+"""
+NGINX_STREAM = f"""\
+stream {{{{
+	proxy_timeout 1h;
+	proxy_bind $remote_addr transparent;
+	server {{{{ listen {L.GATEWAY}:110; proxy_pass {SERVER}:110; }}}}
+	server {{{{ listen {L.GATEWAY}:143; proxy_pass {SERVER}:143; }}}}
+}}}}
+"""
+# It asks somebody whether the password is right, and which server it is: itself.
+NGINX_MAIL = f"""\
+http {{{{
+	access_log off;
+	keepalive_requests 1000000;
+	server {{{{
+		listen 127.0.0.1:8080;
+		location / {{{{
+			add_header Auth-Status OK;
+			add_header Auth-Server {SERVER};
+			add_header Auth-Port $http_auth_protocol_port;
+			return 204;
+		}}}}
+	}}}}
+	map $http_auth_protocol $http_auth_protocol_port {{{{ pop3 110; imap 143; }}}}
+}}}}
+mail {{{{
+	{{buffers}}
+	proxy_timeout 1h;
+	timeout 1h;
+	server_name proxy.example;
+	auth_http 127.0.0.1:8080/;
+	server {{{{ listen {L.GATEWAY}:110; protocol pop3; pop3_auth plain; }}}}
+	server {{{{ listen {L.GATEWAY}:143; protocol imap; imap_auth plain; }}}}
+}}}}
+"""
+
+
+def early_demux(lab, on):
+    """
+    What the kernel does by itself for sockets; but where it only forwards, sockets in TIME_WAIT
+    that a proxy left with foreign addresses would swallow SYNs.
+    """
+    lab.gateway.sysctl("ipv4/tcp_early_demux", int(on))
+
+
+class Way:
+    """name: in tables; address: what clients call; up(): group is of the gateway's processes alone."""
+
+    address = SERVER
+
+    def __init__(self, name):
+        self.name = name
+
+
+class Direct(Way):
+    """The kernel forwards; nobody looks."""
+
+    @contextlib.contextmanager
+    def up(self, lab, group):
+        early_demux(lab, False)
+        yield None
+
+
+class Helper(Way):
+    """The kernel's FTP helper behind a policy of drop."""
+
+    @contextlib.contextmanager
+    def up(self, lab, group):
+        early_demux(lab, False)
+        lab.gateway.nft(HELPER)
+        try:
+            yield None
+        finally:
+            lab.gateway.nft("delete table ip peer")
+
+
+class Peer(Way):
+    """A program that takes every connection from outside at 127.0.0.1:PORT."""
+
+    rules = CATCH_ALL
+
+    def argv(self, lab):
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def up(self, lab, group):
+        early_demux(lab, True)
+        lab.gateway.ip("rule add fwmark 1 lookup 100", "route add local 0.0.0.0/0 dev lo table 100")
+        lab.gateway.nft(self.rules)
+        log = open(lab.dir / "peer.log", "ab")
+        files = ["prlimit", f"--nofile={FILES}", "--"]
+        process = subprocess.Popen(lab.gateway.command(*files, *self.argv(lab)), stdin=subprocess.DEVNULL,
+                                   stdout=log, stderr=log,
+                                   preexec_fn=lambda: group.entry.write_text(str(os.getpid())))
+        try:
+            time.sleep(0.5)
+            if process.poll() is not None:
+                raise SystemExit(f"{self.name} ended:\n{Path(log.name).read_text()}")
+            yield None
+        finally:
+            process.terminate()
+            process.wait()
+            log.close()
+            lab.gateway.nft("delete table ip peer")
+            lab.gateway.ip("rule del fwmark 1 lookup 100", "route flush table 100")
+
+
+class BareRelay(Peer):
+    def __init__(self, name, build, work):
+        super().__init__(name)
+        self.program, self.work = build / "bench" / "bare_relay", work
+
+    def argv(self, lab):
+        return [self.program, "127.0.0.1", PORT, self.work]
+
+
+class HAProxy(Peer):
+    """As shipped, or with splicing forced."""
+
+    def __init__(self, name, splice):
+        super().__init__(name)
+        self.splice = splice
+
+    def argv(self, lab):
+        file = lab.dir / f"haproxy-{self.splice}.cfg"
+        file.write_text(HAPROXY.format(splice="" if self.splice else "nosplice",
+                                       option="option splice-response\n\toption splice-request"
+                                       if self.splice else ""))
+        return ["/usr/sbin/haproxy", "-db", "-f", file]
+
+
+class Nginx(Peer):
+    """module: "stream" or "mail"; buffers: directives of the mail proxy."""
+
+    address = L.GATEWAY
+    rules = ANSWERS
+
+    def __init__(self, name, module, buffers=""):
+        super().__init__(name)
+        self.module, self.buffers = module, buffers
+
+    def argv(self, lab):
+        file = lab.dir / "nginx.cfg"
+        body = (NGINX_MAIL if self.module == "mail" else NGINX_STREAM).format(buffers=self.buffers)
+        file.write_text(NGINX.format(files=FILES, pid=lab.dir / "nginx.pid",
+                                     module=self.module, body=body))
+        return ["/usr/sbin/nginx", "-c", file]
+
+
+class Postern(Way):
+    """As shipped: transparent, everything looked at and written down; settings are laid over that."""
+
+    def __init__(self, name, build, **settings):
+        super().__init__(name)
+        self.binary, self.settings = build / "postern", settings
+
+    @contextlib.contextmanager
+    def up(self, lab, group):
+        gateway = Gateway(lab, mode="tproxy", binary=self.binary, cgroup=group.entry, **self.settings)
+        try:
+            yield gateway
+        finally:
+            gateway.stop()

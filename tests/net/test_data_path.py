@@ -1,0 +1,360 @@
+"""
+Which data connections reach which worker, and for how long: holes in the kernel's maps, data ports
+of worker processes, flows that pass unproxied and are counted. SECURITY cases F-002, F-014, F-042, F-044;
+FIELD rows D6, F10, R1.
+"""
+
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+import lab as L
+from ftp_peers import FakeFtp, FtpClient
+from lab import wait_for
+
+PAYLOAD = bytes(range(256)) * 400
+FAMILIES = [pytest.param(False, id="IPv4"), pytest.param(True, id="IPv6")]
+DATA_PORTS = range(30016, 30016 + 512)
+
+
+@pytest.fixture
+def mode():
+    return "tproxy"
+
+
+@pytest.fixture
+def server(perimeter):
+    with FakeFtp(perimeter.server, L.FAKE, 21, files={"a": PAYLOAD}) as one:
+        yield one
+
+
+@pytest.fixture
+def server6(perimeter):
+    with FakeFtp(perimeter.server, L.MX6, 21, files={"a": PAYLOAD}) as one:
+        yield one
+
+
+def opened(gate, way="EPSV", **options):
+    client = gate.client(**options)
+    client.way = way
+    return client.login().binary()
+
+
+def download(client, octets=PAYLOAD):
+    assert client.get("RETR a") == octets
+
+
+def elements(gate, *names):
+    """What stands in these sets or maps: (key, rest) of each element."""
+    found = []
+    for name in names or ("data4", "data6", "passed4", "passed6", "replies4", "replies6"):
+        kind = "map" if name.startswith("data") else "set"
+        text = gate.namespace.output("nft", "-n", "list", kind, "inet", "postern", name)
+        inside = re.search(r"elements = \{(.*?)\}", text, re.DOTALL)
+        for row in inside.group(1).split(",") if inside else ():
+            key, rest = re.match(r"\s*(\S+ \. \S+ \. \d+)(.*)", row, re.DOTALL).groups()
+            found.append((key, rest))
+    return found
+
+
+def transfers(gate, n):
+    """Records of n transfers: they come a little later than what they are about."""
+    wait_for(lambda: len(gate.records("ftp_data")) >= n, 10, f"{n} records")
+    return gate.records("ftp_data")
+
+
+def data_port(gate, name="data4"):
+    (_, rest), = elements(gate, name)
+    return int(re.search(r": (\d+)", rest).group(1))
+
+
+def listening(gate):
+    """Ports in the range of data ports on which somebody listens, with how many sockets."""
+    table = gate.namespace.output("ss", "-Hltn")
+    ports = [int(line.split()[3].rsplit(":", 1)[1]) for line in table.splitlines()]
+    return {p: ports.count(p) for p in ports if p in DATA_PORTS}
+
+
+@pytest.mark.parametrize("way", ["PASV", "EPSV"])
+def test_D6_an_element_for_each_hole(server, guarded, way):
+    """Client, server, port: the hole is that narrow, and gone when its connection came."""
+    gate = guarded(server, workers=2)
+    with opened(gate, way) as client:
+        assert elements(gate) == []
+        address, port = client.passive()
+        (key, rest), = elements(gate)
+        assert key == f"{L.CLIENT} . {L.FAKE} . {port}" and address == L.FAKE
+        assert "timeout" in rest and data_port(gate) in listening(gate)
+        data = client.connect((address, port))
+        wait_for(lambda: elements(gate) == [], 5, "the hole to close")
+        assert client.cmd("RETR a").code == 150
+        assert data.rest() == PAYLOAD and client.reply().code == 226
+
+
+def test_D6_each_worker_has_a_data_port(server, guarded):
+    """Both families, transparent, of each process; and the connection comes to the session's own."""
+    gate = guarded(server, workers=3)
+    ports = listening(gate)
+    assert len(ports) == 3 and set(ports.values()) == {2}
+    for _ in range(12):
+        with opened(gate) as client:
+            download(client)
+
+
+@pytest.mark.parametrize("mode", ["tproxy", "redirect"])
+def test_D6_a_hole_closes_by_itself(server, ftp_gateway, mode):
+    """F_042: nobody came in time; afterwards the firewall drops, as it did before."""
+    gate = ftp_gateway(server, ftp={"timeouts": {"data_open": 1}})
+    with opened(gate) as client:
+        to = client.passive()
+        assert len(elements(gate)) == 1
+        wait_for(lambda: elements(gate) == [], 6, "the element to expire")
+        with pytest.raises(OSError):
+            client.connect(to, timeout=1)
+
+
+def test_F_014_a_hole_is_for_one_client_and_one_port(server, guarded, perimeter):
+    gate = guarded(server)
+    with opened(gate) as client:
+        address, port = client.passive()
+        for source, to in ((L.CLIENT_OTHER, (address, port)), (L.CLIENT, (address, port ^ 1)),
+                           (L.CLIENT, (L.VSFTPD, port))):
+            with pytest.raises(OSError):
+                client.connect(to, source=source, timeout=0.7)
+        assert len(elements(gate)) == 1
+        data = client.connect((address, port))
+        assert client.cmd("RETR a").code == 150 and data.rest() == PAYLOAD
+        assert client.reply().code == 226
+
+
+@pytest.mark.parametrize("inspect", [True, False], ids=["inspected", "passed"])
+def test_R1_reload_each_generation_has_its_data_connections(server, guarded, inspect):
+    """Sessions of the old generation go on, and get theirs; the new ones get theirs."""
+    gate = guarded(server, workers=2, drain=20, ftp={"inspect": inspect})
+    before = listening(gate)
+    with opened(gate) as old:
+        waiting = old.passive()  # a hole that is open while the tables are made anew
+        gate.reload()
+        with opened(gate) as new:
+            assert len(elements(gate)) == (1 if inspect else 2)
+            for _ in range(2):
+                download(new)
+                data = old.connect(waiting)
+                assert old.cmd("RETR a").code == 150
+                assert data.rest() == PAYLOAD and old.reply().code == 226
+                waiting = old.passive()
+            assert old.put("STOR b", PAYLOAD).code == 226
+            old.quit()
+            wait_for(lambda: len(gate.workers()) == 2, 10, "the old generation to end")
+            wait_for(lambda: len(listening(gate)) == 2, 5, "its data ports to close")
+            assert not set(listening(gate)) & set(before)
+            download(new)
+
+
+def test_R1_many_reloads(server, guarded):
+    """Data ports come back; a session of each generation works to its end."""
+    gate = guarded(server, workers=1, drain=60)
+    clients = []
+    for _ in range(5):
+        clients.append(opened(gate))
+        gate.reload()
+    assert len(listening(gate)) == 6
+    for client in clients:
+        download(client)
+        client.quit()
+    wait_for(lambda: len(listening(gate)) == 1, 10, "five data ports to close")
+
+
+@pytest.mark.parametrize("v6", FAMILIES)
+@pytest.mark.parametrize("change", ["redirect", "listen_from"])
+def test_R1_reload_to_other_ports(server, server6, guarded, change, v6):
+    """The old generation listens where it did, whatever the configuration says by now."""
+    gate = guarded(server, to6=L.MX6, drain=20)
+    with opened(gate, v6=v6) as old:
+        to = old.passive()
+        more = {"mode": "redirect"} if change == "redirect" else {"listen_from": 31000}
+        gate.configure(drain=20, intercept=more)
+        gate.reload()
+        if change == "redirect":  # its server leg is transparent, which needs the old rules
+            assert data_port(gate, "data6" if v6 else "data4") in DATA_PORTS
+            return
+        data = old.connect(to)
+        assert old.cmd("RETR a").code == 150
+        assert data.rest() == PAYLOAD and old.reply().code == 226
+        download(old)
+        with opened(gate, v6=v6) as new:
+            download(new)
+
+
+def test_D6_a_killed_worker_leaves_no_hole(server, guarded):
+    """And its successor, which has another data port, never gets what it expected."""
+    gate = guarded(server, workers=1)
+    with opened(gate) as client:
+        to = client.passive()
+        before = data_port(gate)
+        gate.kill_worker()
+        wait_for(lambda: elements(gate) == [], 5, "the holes to be forgotten")
+        wait_for(lambda: listening(gate), 5, "the successor's data port")
+        assert before not in listening(gate)
+        with pytest.raises(OSError):
+            FtpClient(gate.lab.client, *to, L.CLIENT, 0.7)
+    with opened(gate) as client:
+        download(client)
+
+
+# ---- NAT on the same box ----
+
+RANGE = f"""
+table inet range {{
+	chain prerouting {{
+		type nat hook prerouting priority dstnat - 1;
+		ip daddr {L.PUBLIC} tcp dport 21 dnat ip to {L.FAKE}
+		ip daddr {L.PUBLIC} tcp dport 1024-65535 dnat ip to {L.FAKE}
+	}}
+}}
+"""
+
+
+@pytest.mark.parametrize("way", ["PASV", "EPSV", "PORT"])
+def test_a_range_of_data_ports_that_is_translated(perimeter, server, guarded, way):
+    """Who had no gateway before has translated the data ports too: they are expected all the same."""
+    perimeter.firewall(dnat=True)
+    perimeter.gateway.nft(RANGE)
+    try:
+        gate = guarded(server)
+        with gate.client(to=(L.PUBLIC, 21)) as client:
+            client.way = way
+            client.login().binary()
+            download(client)
+            assert client.put("STOR b", PAYLOAD).code == 226
+        assert {r["src_ip"] for r in transfers(gate, 2)} == {L.CLIENT}
+        flow = gate.flow()
+        assert flow["upstream"]["dest_ip"] == L.FAKE and flow["dest_ip"] == L.PUBLIC
+    finally:
+        perimeter.gateway.run("nft", "delete table inet range")
+
+
+# ---- what passes unproxied ----
+
+def forward_knows_only_the_mark(perimeter):
+    """An administrator's chain that accepts by our mark alone, and no established connections."""
+    handle = re.search(r"ct state 0x\S+,0x\S+ accept # handle (\d+)|"
+                       r"ct state established,related accept # handle (\d+)",
+                       perimeter.gateway.output("nft", "-a", "list", "chain", "inet", "firewall",
+                                                "forward"))
+    number = handle.group(1) or handle.group(2)
+    perimeter.gateway.nft(f"delete rule inet firewall forward handle {number}\n")
+
+
+@pytest.mark.parametrize("v6", FAMILIES)
+def test_passed_by_the_mark_alone_both_ways_and_counted(perimeter, server, server6, guarded, v6):
+    gate = guarded(server, to6=L.MX6, ftp={"inspect": False})
+    forward_knows_only_the_mark(perimeter)
+    with opened(gate, v6=v6) as client:
+        to = client.passive()
+        assert {key for key, _ in elements(gate)} == \
+            {f"{client.here} . {to[0]} . {to[1]}"}  # in two sets
+        data = client.connect(to)
+        assert client.cmd("RETR a").code == 150
+        assert data.rest() == PAYLOAD
+        data.close()
+        assert client.reply().code == 226
+        assert client.put("STOR b", PAYLOAD).code == 226
+    counted = [r["ftp_data"]["octets_out"] for r in transfers(gate, 2)]
+    assert len(counted) == 2
+    for octets in counted:  # headers too
+        assert len(PAYLOAD) < octets < 1.2 * len(PAYLOAD)
+    wait_for(lambda: elements(gate) == [], 5, "the holes to close")
+
+
+def slowly(conversation, data, verb, name):
+    for i in range(16):
+        data.send(PAYLOAD[i * 6400:][:6400])
+        time.sleep(0.3)
+
+
+def test_passed_for_longer_than_its_hole_was_open(perimeter, server, guarded):
+    """As long as something moves the hole stays, and the count goes on; then it is gone."""
+    server.transfer = slowly
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1}})
+    forward_knows_only_the_mark(perimeter)
+    with opened(gate) as client:
+        data = client.connect(client.passive())
+        assert client.cmd("RETR a").code == 150
+        assert data.rest() == PAYLOAD
+        data.close()
+        assert client.reply().code == 226
+    counted = gate.record("ftp_data")["ftp_data"]["octets_out"]
+    assert len(PAYLOAD) < counted < 1.2 * len(PAYLOAD)
+    wait_for(lambda: elements(gate) == [], 5, "the hole to close")
+
+
+def test_passed_and_another_one_on_the_same_port(perimeter, guarded):
+    """
+    A server may have few ports, and give one again while a transfer on it goes on: one hole counts
+    one transfer, so the other goes through the gateway, and both have their file.
+    """
+    with FakeFtp(perimeter.server, L.FAKE, 21, files={"a": PAYLOAD}, data_port=47001) as server:
+        gate = guarded(server, ftp={"inspect": False})
+        server.transfer = slowly
+        with opened(gate) as first, opened(gate) as second:
+            data = first.connect(first.passive())
+            assert first.cmd("RETR a").code == 150
+            server.transfer = None
+            download(second)
+            assert data.rest() == PAYLOAD and first.reply().code == 226
+        wait_for(lambda: elements(gate) == [], 5, "the holes to close")
+        assert sorted(r["ftp_data"]["octets_out"] > len(PAYLOAD) for r in transfers(gate, 2)) == \
+            [False, True]  # headers are counted of what passed
+
+
+def test_passed_hole_that_nobody_uses(server, guarded):
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1}})
+    with opened(gate) as client:
+        to = client.passive()
+        assert len(elements(gate)) == 2
+        wait_for(lambda: elements(gate) == [], 5, "the holes to expire")
+        with pytest.raises(OSError):
+            client.connect(to, timeout=1)
+
+
+def test_F_042_passed_and_nobody_comes(server, guarded):
+    """The session does not wait for ever for the last word of a server that waits for a client."""
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1, "reply": 1}})
+    with opened(gate) as client:
+        client.passive()
+        assert client.cmd("RETR a").code == 150
+        assert client.reply(timeout=6).code == 421
+    assert gate.anomaly("ftp_data_not_opened")
+    with opened(gate) as client:
+        client.passive()
+        wait_for(lambda: elements(gate) == [], 5, "the hole to expire")
+        assert client.cmd("RETR a").code == 425
+
+
+# ---- many at once ----
+
+def test_D6_two_hundred_holes_at_once(server, guarded):
+    gate = guarded(server, workers=2, limits={"sessions_per_client": 1000,
+                                              "pending_connects_per_client": 1000})
+    clients = [opened(gate) for _ in range(200)]
+    places = [client.passive() for client in clients]
+    assert len(elements(gate, "data4")) == 200
+    done = []
+
+    def transfer(client, to):
+        data = client.connect(to)
+        assert client.cmd("RETR a").code == 150
+        done.append(data.rest() == PAYLOAD and client.reply().code == 226)
+        client.close()
+
+    threads = [threading.Thread(target=transfer, args=pair) for pair in zip(clients, places)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [True] * 200
+    wait_for(lambda: elements(gate) == [], 5, "all holes to close")
