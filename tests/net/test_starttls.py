@@ -103,8 +103,12 @@ def test_client_sends_ahead_of_the_handshake_N_001(lab, fake, gateway, injected,
     gate = gateway(server, smtp={"starttls": "pass"})
     with gate.client() as client:
         client.hello()
-        client.send(b"STARTTLS\r\n" + injected, how)
-        got = client.rest(5)
+        got = b""
+        try:
+            client.send(b"STARTTLS\r\n" + injected, how)
+            got = client.rest(5)
+        except ConnectionError:
+            assert how == OCTETS  # the first octet that is no TLS ends it, while others still come
         # In pieces the 220 may have left before the rest arrived; nothing may follow it then.
         assert got.startswith(b"554 5.5.0") or how == OCTETS and got.count(b"\r\n") <= 1, got
     conversation = server.ended()
