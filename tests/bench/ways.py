@@ -57,7 +57,7 @@ table ip peer {
 HAPROXY = f"""\
 global
 	nbthread 1
-	maxconn {SESSIONS_MAX}
+	maxconn {{sessions}}
 	{{splice}}
 defaults
 	mode tcp
@@ -209,6 +209,8 @@ class HAProxy(Peer):
     def argv(self, lab):
         file = lab.dir / f"haproxy-{self.splice}.cfg"
         file.write_text(HAPROXY.format(splice="" if self.splice else "nosplice",
+                                       # pipes are descriptors too
+                                       sessions=SESSIONS_MAX // 2 if self.splice else SESSIONS_MAX,
                                        option="option splice-response\n\toption splice-request"
                                        if self.splice else ""))
         return ["/usr/sbin/haproxy", "-db", "-f", file]
