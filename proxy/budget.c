@@ -25,15 +25,6 @@ workers(const struct config *c)
 	return cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
 }
 
-static bool
-serves_ftp(const struct config *c)
-{
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].protocol == PROTOCOL_FTP)
-			return true;
-	return c->mode != INTERCEPT_OFF && c->ftp.n_ports > 0;
-}
-
 void
 budget_compute(const struct config *c, struct budget *out)
 {
@@ -41,7 +32,7 @@ budget_compute(const struct config *c, struct budget *out)
 
 	*out = (struct budget){
 	    .workers = workers(c), .limit = descriptor_limit(), .reserved = BUDGET_RESERVED};
-	if (serves_ftp(c))
+	if (config_serves(c, PROTOCOL_FTP))
 		out->reserved += BUDGET_DATA;
 	if (c->mode != INTERCEPT_OFF)
 		out->reserved += FAMILIES * BUDGET_STOCK;

@@ -5,31 +5,6 @@
 #include "data.h"
 #include "log_file.h"
 
-static bool
-has_forward(const struct config *c)
-{
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].protocol == PROTOCOL_FTP)
-			return true;
-	return false;
-}
-
-static bool
-is_served(const struct config *c)
-{
-	return has_forward(c) || (c->mode != INTERCEPT_OFF && c->ftp.n_ports > 0);
-}
-
-static bool
-may_refuse(const struct content_policy *p)
-{
-	for (unsigned i = 0; i < CONTENT_RULES; i++)
-		if (content_does(p, (enum content_rule)i) == CHECK_ENFORCE &&
-		    content_armed(p, (enum content_rule)i))
-			return true;
-	return false;
-}
-
 static void
 print_files(const struct config *c, FILE *out)
 {
@@ -40,7 +15,7 @@ print_files(const struct config *c, FILE *out)
 		return;
 	}
 	fputs("#   Files are looked at and recorded, as far as the section mime says.\n", out);
-	if (!may_refuse(&c->content))
+	if (!content_may_refuse(&c->content))
 		return;
 	fprintf(out,
 	    "#   The last %u KiB of each stay here until it may pass; of an upload that may not, "
@@ -104,11 +79,11 @@ print_ports(const struct config *c, FILE *out)
 {
 	const struct ftp_config *f = &c->ftp;
 
-	if (c->mode == INTERCEPT_REDIRECT && !has_forward(c))
+	if (c->mode == INTERCEPT_REDIRECT && !config_forwards(c, PROTOCOL_FTP))
 		fprintf(out,
 		    "#   Servers that connect themselves come to ports %u to %u of the gateway.\n",
 		    f->data_ports_from, f->data_ports_to);
-	if (!has_forward(c))
+	if (!config_forwards(c, PROTOCOL_FTP))
 		return;
 	fprintf(out,
 	    "#   Data connections to the gateway itself come to its ports %u to %u: a firewall "
@@ -128,7 +103,7 @@ print_xferlog(const struct config *c, FILE *out)
 static void
 print_memory(const struct config *c, FILE *out)
 {
-	size_t most = DATA_RING + (may_refuse(&c->content) ? DATA_HOLD_MAX : 0);
+	size_t most = DATA_RING + (content_may_refuse(&c->content) ? DATA_HOLD_MAX : 0);
 
 	if (c->ftp.inspect)
 		fprintf(out,
@@ -178,7 +153,7 @@ warn_of_headers(const struct config *c, FILE *out)
 void
 check_print_ftp(const struct config *c, FILE *out)
 {
-	if (!is_served(c))
+	if (!config_serves(c, PROTOCOL_FTP))
 		return;
 	fprintf(out, "# FTP: data connections to servers are %s.\n",
 	    c->ftp.server_data_same ? "made as the client chose"

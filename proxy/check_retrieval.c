@@ -10,27 +10,7 @@ struct kind {
 	const char *writes;	 /* what the read-only profile refuses */
 	const struct retrieval_policy *policy;
 	const struct retrieval_timeouts *timeouts;
-	size_t n_ports;
 };
-
-static bool
-is_served(const struct config *c, const struct kind *k)
-{
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].protocol == k->protocol)
-			return true;
-	return c->mode != INTERCEPT_OFF && k->n_ports > 0;
-}
-
-static bool
-may_refuse(const struct content_policy *p)
-{
-	for (unsigned i = 0; i < CONTENT_RULES; i++)
-		if (content_does(p, (enum content_rule)i) == CHECK_ENFORCE &&
-		    content_armed(p, (enum content_rule)i))
-			return true;
-	return false;
-}
 
 /* Slices of several messages come in turns, and some wait for their UID or for a server's answer.
  */
@@ -48,7 +28,7 @@ print_messages(const struct config *c, const struct kind *k, FILE *out)
 	fputs("#   Messages are looked at and recorded, as far as the section mime says.\n", out);
 	if (k->protocol == PROTOCOL_IMAP)
 		fprintf(out, "#   Memory: that of up to %d messages in a session.\n", IMAP_AT_ONCE);
-	if (!may_refuse(&c->content))
+	if (!content_may_refuse(&c->content))
 		return;
 	if (k->protocol == PROTOCOL_IMAP)
 		fputs("#   One that a client stores and that may not be there: refused (NO "
@@ -111,7 +91,7 @@ print_waiting(const struct kind *k, FILE *out)
 static void
 print_kind(const struct config *c, const struct kind *k, FILE *out)
 {
-	if (!is_served(c, k))
+	if (!config_serves(c, k->protocol))
 		return;
 	fprintf(out, "# %s: sessions are followed to their end.\n", k->name);
 	print_messages(c, k, out);
@@ -130,8 +110,7 @@ check_print_retrieval(const struct config *c, FILE *out)
 	    .hidden = "-ERR",
 	    .writes = "What deletes (DELE)",
 	    .policy = &c->policy->pop3,
-	    .timeouts = &c->pop3.timeouts,
-	    .n_ports = c->pop3.n_ports};
+	    .timeouts = &c->pop3.timeouts};
 	const struct kind imap = {.protocol = PROTOCOL_IMAP,
 	    .name = "IMAP",
 	    .tls = "STARTTLS",
@@ -139,8 +118,7 @@ check_print_retrieval(const struct config *c, FILE *out)
 	    .hidden = "BAD",
 	    .writes = "Commands that change something at the server",
 	    .policy = &c->policy->imap,
-	    .timeouts = &c->imap.timeouts,
-	    .n_ports = c->imap.n_ports};
+	    .timeouts = &c->imap.timeouts};
 
 	print_kind(c, &pop3, out);
 	print_kind(c, &imap, out);

@@ -124,24 +124,13 @@ names_inside(const struct reading *r)
 		   config_setting_find(SECTION_ROOT, span_str("inside"), &i)) > 0;
 }
 
-/* Somebody sends mail through this gateway. */
-static bool
-serves_mail(const struct config *c)
-{
-	bool any = c->mode != INTERCEPT_OFF;
-
-	for (size_t i = 0; i < c->n_forwards; i++)
-		any = any || c->forwards[i].protocol == PROTOCOL_SMTP;
-	return any;
-}
-
 static void
 check_inside(struct reading *r)
 {
 	unsigned line = setting_line(r, SECTION_ROOT, "inside");
 
 	if (r->config->policy->relay.check == CHECK_OFF || names_inside(r) ||
-	    !serves_mail(r->config))
+	    !config_serves(r->config, PROTOCOL_SMTP))
 		return;
 	if (line == 0)
 		line = setting_line(r, SECTION_RELAY, "check");
@@ -383,10 +372,7 @@ check_data_ports_taken(struct reading *r)
 static bool
 has_data_ports(const struct config *c)
 {
-	for (size_t i = 0; i < c->n_forwards; i++)
-		if (c->forwards[i].protocol == PROTOCOL_FTP)
-			return true;
-	return c->mode == INTERCEPT_REDIRECT;
+	return config_forwards(c, PROTOCOL_FTP) || c->mode == INTERCEPT_REDIRECT;
 }
 
 /* Each of them must be free for a data connection, and nobody else may listen there. */
@@ -487,16 +473,6 @@ settle_mime(struct config *c)
 	o->types = c->mime.types != TYPES_NO;
 }
 
-static bool
-enforces_any(const struct content_policy *p)
-{
-	for (unsigned i = 0; i < CONTENT_RULES; i++)
-		if (content_does(p, (enum content_rule)i) == CHECK_ENFORCE &&
-		    content_armed(p, (enum content_rule)i))
-			return true;
-	return false;
-}
-
 /* Whoever asks for a rule and switches off what it looks at would think that it looks. */
 static void
 check_content(struct reading *r)
@@ -508,7 +484,7 @@ check_content(struct reading *r)
 		     (p->extensions != NULL && p->extensions[0] != NULL) ||
 		     c->content_sha256 != NULL;
 
-	if (!c->mime.inspect && p->check != CHECK_OFF && (lists || enforces_any(p)))
+	if (!c->mime.inspect && p->check != CHECK_OFF && (lists || content_may_refuse(p)))
 		faults_add(&r->faults, line,
 		    "mime.inspect: no, and content.check needs to know what is in a message; set "
 		    "one of them otherwise");

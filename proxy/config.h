@@ -260,6 +260,9 @@ void config_print(const struct config *, FILE *);
 
 /* The ports of a protocol that are taken off the wire; *n of them. */
 const unsigned *config_ports(const struct config *, enum protocol, size_t *n);
+/* Some forward section speaks it; and: or it is taken off the wire. */
+bool config_forwards(const struct config *, enum protocol);
+bool config_serves(const struct config *, enum protocol);
 
 /* "192.0.2.1:25", "[2001:db8::1]:25", port 1 to 65535. False: neither; *out is left alone. */
 bool config_endpoint(const char *text, struct sockaddr_storage *out);

@@ -36,3 +36,21 @@ config_can_run(const struct config *c, FILE *err)
 	}
 	return true;
 }
+
+bool
+config_forwards(const struct config *c, enum protocol p)
+{
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (c->forwards[i].protocol == p)
+			return true;
+	return false;
+}
+
+bool
+config_serves(const struct config *c, enum protocol p)
+{
+	size_t n;
+
+	config_ports(c, p, &n);
+	return config_forwards(c, p) || (c->mode != INTERCEPT_OFF && n > 0);
+}

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "wanted.h"
 
 #define TURN_OCTETS (1u << 20) /* read before others have their turn */
 #define STRAY_ONCE  (256u << 10)
@@ -54,18 +55,6 @@ sendable(const struct data_pump *p)
 }
 
 static void
-want(struct event *ev, bool *added, bool wanted)
-{
-	if (wanted == *added)
-		return;
-	if (wanted)
-		event_add(ev, NULL);
-	else
-		event_del(ev);
-	*added = wanted;
-}
-
-static void
 give_back(struct data_pump *p)
 {
 	free(p->ring);
@@ -78,9 +67,9 @@ give_back(struct data_pump *p)
 static void
 rest(struct data_pump *p)
 {
-	want(&p->readable, &p->reading, false);
-	want(&p->stray, &p->straying, false);
-	want(&p->writable, &p->writing, false);
+	event_wanted(&p->readable, &p->reading, false);
+	event_wanted(&p->stray, &p->straying, false);
+	event_wanted(&p->writable, &p->writing, false);
 	event_del(&p->timer);
 	event_del(&p->kick);
 }
@@ -245,8 +234,9 @@ settle(struct data_pump *p)
 	if (held(p) == 0)
 		give_back(p);
 	/* a pipe may be full of short pieces long before it has its octets */
-	want(&p->readable, &p->reading, !p->ended && has_room(p) && (p->plan.look || !p->blocked));
-	want(&p->writable, &p->writing, p->blocked);
+	event_wanted(
+	    &p->readable, &p->reading, !p->ended && has_room(p) && (p->plan.look || !p->blocked));
+	event_wanted(&p->writable, &p->writing, p->blocked);
 }
 
 static void
@@ -289,7 +279,7 @@ on_stray(evutil_socket_t fd, short what, void *arg)
 	if (n > 0)
 		p->plan.count->stray += (size_t)n;
 	else if (n == 0)
-		want(&p->stray, &p->straying, false);
+		event_wanted(&p->stray, &p->straying, false);
 	else if (errno != EAGAIN && errno != EINTR)
 		cut(p, p->sink, "reset");
 }
@@ -338,8 +328,8 @@ data_pump_new(struct event_base *base, struct data_pipes *pipes, const struct pu
 	event_assign(&p->writable, base, plan->fds[p->sink], EV_WRITE | EV_PERSIST, on_ready, p);
 	event_assign(&p->timer, base, -1, 0, on_timer, p);
 	event_assign(&p->kick, base, -1, 0, on_ready, p);
-	want(&p->stray, &p->straying, true);
-	want(&p->readable, &p->reading, true);
+	event_wanted(&p->stray, &p->straying, true);
+	event_wanted(&p->readable, &p->reading, true);
 	set_timer(p, plan->stall * UINT64_C(1000));
 	return p;
 }

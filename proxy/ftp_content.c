@@ -16,15 +16,7 @@ is_looked_at(const struct ftp_gate *g)
 bool
 ftp_content_may_refuse(const struct ftp_gate *g)
 {
-	const struct content_policy *p = &g->relay.env->config->content;
-
-	if (!is_looked_at(g))
-		return false;
-	for (unsigned rule = 0; rule < CONTENT_RULES; rule++)
-		if (content_does(p, (enum content_rule)rule) == CHECK_ENFORCE &&
-		    content_armed(p, (enum content_rule)rule))
-			return true;
-	return false;
+	return is_looked_at(g) && content_may_refuse(&g->relay.env->config->content);
 }
 
 void

@@ -133,9 +133,8 @@ struct ftp_gate {
 	struct ftp_path directory;
 	char *user; /* of the last USER that the server took; NULL: none */
 	bool epsv_all, ascii;
-	bool quit; /* the client said so */
-	bool left; /* and the server said goodbye */
-	bool client_spoke_tls;
+	bool quit;	   /* the client said so */
+	bool left;	   /* and the server said goodbye */
 	bool own_words;	   /* the reply being handled is ours, in the place of the server's */
 	uint64_t scanned;  /* stream offset up to which whole lines of the client are counted */
 	size_t lines;	   /* of them, those that are not looked at yet */

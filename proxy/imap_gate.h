@@ -103,7 +103,7 @@ struct imap_gate {
 	uint64_t drained;		/* octets of a refused command */
 	unsigned errors, anomalies;
 	bool discards; /* octets of the newest command go nowhere: it was refused */
-	bool greeted, bye, login_disabled, client_spoke_tls, preauth, logged_in, was_logged_in;
+	bool greeted, bye, login_disabled, preauth, logged_in, was_logged_in;
 	/* for the record of the session */
 	char *user, *client_id, *server_id, *mailbox; /* mailbox: the selected one */
 	char mechanism[SASL_MECHANISM_MAX];

@@ -62,7 +62,6 @@ struct pop3_gate {
 	bool trying;	 /* a login is at the server */
 	bool challenged; /* and the server went into it */
 	bool astray; /* AUTH failed, and no known command came since: lines may be its secrets */
-	bool client_spoke_tls;
 	char mechanism[SASL_MECHANISM_MAX]; /* of the login; "": none */
 };
 

@@ -162,6 +162,15 @@ drop_closed(struct relay *r)
 	}
 }
 
+static void
+peer_changed(struct relay *r, enum an_dir dir)
+{
+	if (dir == AN_S2C && !r->reached)
+		r->ops->turn_away(r, "server_unreachable");
+	else
+		r->ops->peer_changed(r, dir);
+}
+
 void
 relay_run(struct relay *r)
 {
@@ -170,7 +179,7 @@ relay_run(struct relay *r)
 		if (r->wish[dir] == WISH_NONE &&
 		    (r->peer[dir] == PEER_GONE ||
 			(r->peer[dir] == PEER_EOF && r->pause[dir] == 0))) {
-			r->ops->peer_changed(r, dir);
+			peer_changed(r, dir);
 			pump(r);
 		}
 	if (r->client.failed || r->server.failed)
@@ -276,4 +285,33 @@ relay_over(const struct relay *r)
 	return r->wish[AN_C2S] != WISH_NONE && r->wish[AN_S2C] != WISH_NONE &&
 	       (r->client.queued == 0 || r->wish[AN_C2S] == WISH_RESET) &&
 	       (r->server.queued == 0 || r->wish[AN_S2C] == WISH_RESET);
+}
+
+const char *
+relay_farewell(const struct relay_farewells *f, const char *reason)
+{
+	const struct {
+		const char *reason, *reply;
+	} rows[] = {{"server_unreachable", f->server_unreachable},
+	    {"no_source_address", f->no_source_address}, {"audit", f->audit}, {"loop", f->loop}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].reason, reason) == 0)
+			return rows[i].reply;
+	return f->limits;
+}
+
+bool
+relay_pass_opaque(struct relay *r, const struct an_event *ev)
+{
+	const bool server = ev->dir == AN_S2C;
+
+	if (!r->client_spoke_tls && (server || ev->octets.p[0] != 0x16)) {
+		relay_end(r, server ? "server_ahead_of_tls" : "client_ahead_of_tls", WISH_RESET,
+		    WISH_RESET);
+		return false;
+	}
+	r->client_spoke_tls = true;
+	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
+	return true;
 }

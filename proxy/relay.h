@@ -85,7 +85,9 @@ struct relay_ops {
 	void (*destroy)(struct relay *);
 	/* Parses and handles one event of a direction; false: nothing was taken. */
 	bool (*step)(struct relay *, enum an_dir);
-	/* peer[dir] has changed, everything that was parseable is parsed. */
+	/*
+	 * peer[dir] has changed, everything that was parseable is parsed; the server was reached.
+	 */
 	void (*peer_changed)(struct relay *, enum an_dir);
 	void (*answered)(struct relay *);
 	/* The client is done with: whatever of its octets is still looked at is looked at no more.
@@ -121,7 +123,7 @@ struct relay {
 	uint64_t wrote[2];  /* when octets last went out to the peer that sends in it */
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;
-	bool opaque;
+	bool opaque, client_spoke_tls;
 	bool reached; /* the server was connected */
 	struct board_seat seat;
 };
@@ -157,6 +159,21 @@ bool relay_over(const struct relay *);
 /* News of data connections, parse on. And: their octets. */
 void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);
 void relay_data_octets(struct relay *, struct data_pair *, struct span);
+
+/*
+ * What a client hears that is not served, one reply without CR LF for each reason of turn_away;
+ * limits have one, whichever it was.
+ */
+struct relay_farewells {
+	const char *server_unreachable, *no_source_address, *audit, *loop, *limits;
+};
+const char *relay_farewell(const struct relay_farewells *, const char *reason);
+
+/*
+ * EV_OPAQUE, behind an upgrade to TLS: nobody looks inside, but what goes by has to begin like TLS,
+ * and with the client. False: it did not, and the session ends (CVE-2011-0411).
+ */
+bool relay_pass_opaque(struct relay *, const struct an_event *);
 
 extern const struct relay_ops relay_ftp, relay_imap, relay_pop3, relay_smtp;
 /* NULL: this version does not speak it. */

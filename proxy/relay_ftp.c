@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "due.h"
 #include "ftp_gate.h"
 
 static struct relay *
@@ -152,21 +153,11 @@ hears_client(struct ftp_gate *g, struct span in)
 
 /* ---- events ---- */
 
-/* Behind AUTH: nobody looks inside, but what goes by has to begin like TLS. */
 static void
 pass_opaque(struct ftp_gate *g, const struct an_event *ev)
 {
-	struct relay *r = &g->relay;
-	bool server = ev->dir == AN_S2C;
-
-	if (!g->client_spoke_tls && (server || ev->octets.p[0] != 0x16)) {
+	if (!relay_pass_opaque(&g->relay, ev))
 		ftp_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off, NULL);
-		relay_end(r, server ? "server_ahead_of_tls" : "client_ahead_of_tls", WISH_RESET,
-		    WISH_RESET);
-		return;
-	}
-	g->client_spoke_tls = true;
-	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
 }
 
 static void
@@ -317,39 +308,26 @@ ftp_peer_changed(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	if (dir == AN_S2C && !r->reached)
-		r->ops->turn_away(r, "server_unreachable");
-	else if (dir == AN_S2C)
+	if (dir == AN_S2C)
 		server_went(g);
 	else
 		client_went(g);
 }
 
-/* What a client hears that is not served; limits have one reply, whichever it was. */
-static const char *
-farewell(const char *reason)
-{
-	static const struct {
-		const char *reason, *reply;
-	} replies[] = {
-	    {"server_unreachable", "421 The server cannot be reached."},
-	    {"no_source_address", "421 No transfers at the moment."},
-	    {"audit", "421 This session could not be recorded, try again later."},
-	    {"loop", "421 This is the gateway itself, and no server."},
-	};
-
-	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
-		if (strcmp(replies[i].reason, reason) == 0)
-			return replies[i].reply;
-	return "421 Too many connections, try again later.";
-}
+static const struct relay_farewells farewells = {
+    .server_unreachable = "421 The server cannot be reached.",
+    .no_source_address = "421 No transfers at the moment.",
+    .audit = "421 This session could not be recorded, try again later.",
+    .loop = "421 This is the gateway itself, and no server.",
+    .limits = "421 Too many connections, try again later.",
+};
 
 static void
 ftp_turn_away(struct relay *r, const char *reason)
 {
 	struct ftp_gate *g = ftp_gate_of(r);
 	struct verdict v = {.action = VERDICT_REFUSE, .rule = "limits", .reason = reason};
-	struct span reply = span_str(farewell(reason));
+	struct span reply = span_str(relay_farewell(&farewells, reason));
 
 	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
@@ -357,28 +335,10 @@ ftp_turn_away(struct relay *r, const char *reason)
 	memcpy(v.reply, reply.p, reply.n);
 	if (strcmp(reason, "server_unreachable") != 0)
 		ftp_record_verdict(g, &g->exchange, &v);
-	ftp_give_up(g, farewell(reason), reason);
+	ftp_give_up(g, relay_farewell(&farewells, reason), reason);
 }
 
 /* ---- time ---- */
-
-struct due {
-	uint64_t at;
-	const char *reason;
-};
-
-static void
-sooner(struct due *due, uint64_t at, const char *reason)
-{
-	if (due->at == 0 || at < due->at)
-		*due = (struct due){at, reason};
-}
-
-static uint64_t
-later_of(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
 
 static void
 server_due(const struct ftp_gate *g, struct due *due)
@@ -388,7 +348,7 @@ server_due(const struct ftp_gate *g, struct due *due)
 	uint64_t since = later_of(later_of(g->asked, g->acted), r->active[AN_S2C]);
 	unsigned seconds = r->server.received == 0 ? t->greeting : t->reply;
 
-	sooner(due, since + seconds * 1000u, "timeout_server");
+	due_sooner(due, since + seconds * 1000u, "timeout_server");
 }
 
 /* Counted from the last whole command or reply: octets that make none are no activity. */
@@ -400,7 +360,7 @@ idle_due(const struct ftp_gate *g, struct due *due)
 
 	if (r->env->pressed(r->env->arg) && r->env->config->limits.pressed_timeout < seconds)
 		seconds = r->env->config->limits.pressed_timeout;
-	sooner(due, g->acted + seconds * 1000u, "timeout_command");
+	due_sooner(due, g->acted + seconds * 1000u, "timeout_command");
 }
 
 /*
@@ -420,16 +380,16 @@ next_due(const struct ftp_gate *g)
 	struct due due = {0, NULL};
 
 	if (r->client.queued > 0)
-		sooner(&due, r->wrote[AN_C2S] + ftp_config_of(g)->timeouts.command * 1000u,
+		due_sooner(&due, r->wrote[AN_C2S] + ftp_config_of(g)->timeouts.command * 1000u,
 		    "timeout_client");
 	if (g->transfer.due != 0)
-		sooner(&due, g->transfer.due, "transfer");
+		due_sooner(&due, g->transfer.due, "transfer");
 	if (g->abor_due != 0)
-		sooner(&due, g->abor_due, "abor");
+		due_sooner(&due, g->abor_due, "abor");
 	if (r->peer[AN_S2C] == PEER_CONNECTING)
 		return due; /* connects have their own end */
 	if (r->opaque)
-		sooner(&due,
+		due_sooner(&due,
 		    later_of(r->active[AN_C2S], r->active[AN_S2C]) +
 			ftp_config_of(g)->timeouts.command * 1000u,
 		    "timeout_opaque");

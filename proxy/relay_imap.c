@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "due.h"
 #include "imap_gate.h"
 
 static struct relay *
@@ -81,21 +82,11 @@ on_nonsense(struct imap_gate *g, const struct an_event *ev)
 	    ev->dir == AN_S2C ? "server_protocol" : "client_protocol");
 }
 
-/* Behind STARTTLS: nobody looks inside, but what goes by has to begin like TLS. */
 static void
 on_opaque(struct imap_gate *g, const struct an_event *ev)
 {
-	bool ahead = !g->client_spoke_tls && (ev->dir == AN_S2C || ev->octets.p[0] != 0x16);
-
-	if (ahead) {
+	if (!relay_pass_opaque(&g->relay, ev))
 		imap_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off);
-		relay_end(&g->relay,
-		    ev->dir == AN_S2C ? "server_ahead_of_tls" : "client_ahead_of_tls", WISH_RESET,
-		    WISH_RESET);
-		return;
-	}
-	g->client_spoke_tls = true;
-	imap_pass(g, ev);
 }
 
 /* The other kinds are those of other protocols. */
@@ -229,32 +220,19 @@ imap_peer_changed(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	if (dir == AN_S2C && !r->reached)
-		r->ops->turn_away(r, "server_unreachable");
-	else if (dir == AN_S2C)
+	if (dir == AN_S2C)
 		server_went(g);
 	else
 		client_went(g);
 }
 
-/* What a client hears that is not served; limits have one reply, whichever it was. */
-static const char *
-farewell(const char *reason)
-{
-	static const struct {
-		const char *reason, *reply;
-	} replies[] = {
-	    {"server_unreachable", "[UNAVAILABLE] The mail server cannot be reached"},
-	    {"no_source_address", "[UNAVAILABLE] Not serving mail at the moment"},
-	    {"audit", "[UNAVAILABLE] This session could not be recorded, try again later"},
-	    {"loop", "This is the gateway itself, and no mail server"},
-	};
-
-	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
-		if (strcmp(replies[i].reason, reason) == 0)
-			return replies[i].reply;
-	return "[UNAVAILABLE] Too many connections, try again later";
-}
+static const struct relay_farewells farewells = {
+    .server_unreachable = "[UNAVAILABLE] The mail server cannot be reached",
+    .no_source_address = "[UNAVAILABLE] Not serving mail at the moment",
+    .audit = "[UNAVAILABLE] This session could not be recorded, try again later",
+    .loop = "This is the gateway itself, and no mail server",
+    .limits = "[UNAVAILABLE] Too many connections, try again later",
+};
 
 static void
 imap_turn_away(struct relay *r, const char *reason)
@@ -264,28 +242,10 @@ imap_turn_away(struct relay *r, const char *reason)
 	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	imap_give_up(g, SPAN_NONE, NULL, farewell(reason), reason);
+	imap_give_up(g, SPAN_NONE, NULL, relay_farewell(&farewells, reason), reason);
 }
 
 /* ---- time ---- */
-
-struct due {
-	uint64_t at;
-	const char *reason;
-};
-
-static void
-sooner(struct due *due, uint64_t at, const char *reason)
-{
-	if (due->at == 0 || at < due->at)
-		*due = (struct due){at, reason};
-}
-
-static uint64_t
-later_of(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
 
 static uint64_t
 last_octet(const struct relay *r)
@@ -302,12 +262,13 @@ server_due(const struct imap_gate *g, struct due *due)
 	uint64_t since = later_of(g->asked, r->active[AN_S2C]);
 
 	if (r->pause[AN_S2C] & PAUSE_FULL)
-		sooner(due, later_of(r->wrote[AN_C2S], r->full[AN_S2C]) + t->reply * 1000u,
+		due_sooner(due, later_of(r->wrote[AN_C2S], r->full[AN_S2C]) + t->reply * 1000u,
 		    "timeout_client");
 	else if (!g->greeted)
-		sooner(due, since + t->greeting * 1000u, "timeout_server");
+		due_sooner(due, since + t->greeting * 1000u, "timeout_server");
 	else
-		sooner(due, later_of(since, r->full[AN_S2C]) + t->reply * 1000u, "timeout_server");
+		due_sooner(
+		    due, later_of(since, r->full[AN_S2C]) + t->reply * 1000u, "timeout_server");
 }
 
 /* The client has begun something, and has to go on with it; and the server to take it. */
@@ -318,10 +279,11 @@ client_due(const struct imap_gate *g, struct due *due)
 	uint64_t patience = imap_config_of(g)->timeouts.reply * 1000u;
 
 	if (r->pause[AN_C2S] & PAUSE_FULL)
-		sooner(
+		due_sooner(
 		    due, later_of(r->wrote[AN_S2C], r->full[AN_C2S]) + patience, "timeout_server");
 	else
-		sooner(due, later_of(last_octet(r), r->full[AN_C2S]) + patience, "timeout_data");
+		due_sooner(
+		    due, later_of(last_octet(r), r->full[AN_C2S]) + patience, "timeout_data");
 }
 
 /* Counted from the last whole command or response: octets that make none are no activity. */
@@ -333,7 +295,7 @@ idle_due(const struct imap_gate *g, struct due *due)
 
 	if (r->env->pressed(r->env->arg) && r->env->config->limits.pressed_timeout < seconds)
 		seconds = r->env->config->limits.pressed_timeout;
-	sooner(due, g->acted + seconds * 1000u, "timeout_command");
+	due_sooner(due, g->acted + seconds * 1000u, "timeout_command");
 }
 
 static struct due
@@ -344,19 +306,19 @@ next_due(const struct imap_gate *g)
 	struct due due = {0, NULL};
 
 	if (r->client.queued > 0)
-		sooner(&due, r->wrote[AN_C2S] + t->command * 1000u, "timeout_client");
+		due_sooner(&due, r->wrote[AN_C2S] + t->command * 1000u, "timeout_client");
 	if (r->peer[AN_S2C] == PEER_CONNECTING)
 		return due; /* connects have their own end */
 	if (r->opaque) {
-		sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_opaque");
+		due_sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_opaque");
 		return due;
 	}
 	if (g->greeted && !g->was_logged_in)
-		sooner(&due, r->began + t->login * 1000u, "timeout_login");
+		due_sooner(&due, r->began + t->login * 1000u, "timeout_login");
 	if (imap_client_owes(g->dialogue))
 		client_due(g, &due);
 	else if (imap_idles(g->dialogue))
-		sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_idle");
+		due_sooner(&due, last_octet(r) + t->idle * 1000u, "timeout_idle");
 	else if (imap_waiting(g->dialogue) > 0)
 		server_due(g, &due);
 	else

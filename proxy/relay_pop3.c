@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "due.h"
 #include "pop3_gate.h"
 
 static struct relay *
@@ -41,21 +42,11 @@ begin(struct pop3_gate *g)
 
 /* ---- events ---- */
 
-/* Behind STLS: nobody looks inside, but what goes by has to begin like TLS. */
 static void
 pass_opaque(struct pop3_gate *g, const struct an_event *ev)
 {
-	struct relay *r = &g->relay;
-	bool server = ev->dir == AN_S2C;
-
-	if (!g->client_spoke_tls && (server || ev->octets.p[0] != 0x16)) {
+	if (!relay_pass_opaque(&g->relay, ev))
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off, NULL);
-		relay_end(r, server ? "server_ahead_of_tls" : "client_ahead_of_tls", WISH_RESET,
-		    WISH_RESET);
-		return;
-	}
-	g->client_spoke_tls = true;
-	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
 }
 
 /* The other kinds are those of other protocols. */
@@ -163,39 +154,26 @@ pop3_peer_changed(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	if (dir == AN_S2C && !r->reached)
-		r->ops->turn_away(r, "server_unreachable");
-	else if (dir == AN_S2C)
+	if (dir == AN_S2C)
 		server_went(g);
 	else
 		client_went(g);
 }
 
-/* What a client hears that is not served; limits have one reply, whichever it was. */
-static const char *
-farewell(const char *reason)
-{
-	static const struct {
-		const char *reason, *reply;
-	} replies[] = {
-	    {"server_unreachable", "-ERR [SYS/TEMP] The server cannot be reached"},
-	    {"no_source_address", "-ERR [SYS/TEMP] No mailboxes at the moment"},
-	    {"audit", "-ERR [SYS/TEMP] This session could not be recorded, try again later"},
-	    {"loop", "-ERR [SYS/PERM] This is the gateway itself, and no server"},
-	};
-
-	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
-		if (strcmp(replies[i].reason, reason) == 0)
-			return replies[i].reply;
-	return "-ERR [SYS/TEMP] Too many connections, try again later";
-}
+static const struct relay_farewells farewells = {
+    .server_unreachable = "-ERR [SYS/TEMP] The server cannot be reached",
+    .no_source_address = "-ERR [SYS/TEMP] No mailboxes at the moment",
+    .audit = "-ERR [SYS/TEMP] This session could not be recorded, try again later",
+    .loop = "-ERR [SYS/PERM] This is the gateway itself, and no server",
+    .limits = "-ERR [SYS/TEMP] Too many connections, try again later",
+};
 
 static void
 pop3_turn_away(struct relay *r, const char *reason)
 {
 	struct pop3_gate *g = pop3_gate_of(r);
 	struct verdict v = {.action = VERDICT_REFUSE, .rule = "limits", .reason = reason};
-	struct span reply = span_str(farewell(reason));
+	struct span reply = span_str(relay_farewell(&farewells, reason));
 
 	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
@@ -203,28 +181,10 @@ pop3_turn_away(struct relay *r, const char *reason)
 	memcpy(v.reply, reply.p, reply.n);
 	if (strcmp(reason, "server_unreachable") != 0)
 		pop3_record_command(g, SPAN_NONE, "ERR", &v);
-	pop3_give_up(g, farewell(reason), reason);
+	pop3_give_up(g, relay_farewell(&farewells, reason), reason);
 }
 
 /* ---- time ---- */
-
-struct due {
-	uint64_t at;
-	const char *reason;
-};
-
-static void
-sooner(struct due *due, uint64_t at, const char *reason)
-{
-	if (due->at == 0 || at < due->at)
-		*due = (struct due){at, reason};
-}
-
-static uint64_t
-later_of(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
 
 /* While the client does not take what it has, the server is not what is waited for. */
 static void
@@ -235,7 +195,7 @@ server_due(const struct pop3_gate *g, struct due *due)
 	uint64_t since = later_of(later_of(g->asked, r->active[AN_S2C]), r->full[AN_S2C]);
 
 	if (!(r->pause[AN_S2C] & PAUSE_FULL))
-		sooner(due, since + (r->server.received == 0 ? t->greeting : t->reply) * 1000u,
+		due_sooner(due, since + (r->server.received == 0 ? t->greeting : t->reply) * 1000u,
 		    "timeout_server");
 }
 
@@ -249,9 +209,9 @@ idle_due(const struct pop3_gate *g, struct due *due)
 
 	if (r->env->pressed(r->env->arg) && r->env->config->limits.pressed_timeout < seconds)
 		seconds = r->env->config->limits.pressed_timeout;
-	sooner(due, g->acted + seconds * 1000u, "timeout_command");
+	due_sooner(due, g->acted + seconds * 1000u, "timeout_command");
 	if (pop3_phase(g->dialogue) == POP3_AUTHORIZATION)
-		sooner(due, g->greeted + t->login * 1000u, "timeout_login");
+		due_sooner(due, g->greeted + t->login * 1000u, "timeout_login");
 }
 
 static struct due
@@ -262,11 +222,11 @@ next_due(const struct pop3_gate *g)
 	struct due due = {0, NULL};
 
 	if (r->client.queued > 0)
-		sooner(&due, r->wrote[AN_C2S] + command, "timeout_client");
+		due_sooner(&due, r->wrote[AN_C2S] + command, "timeout_client");
 	if (r->peer[AN_S2C] == PEER_CONNECTING)
 		return due; /* connects have their own end */
 	if (r->opaque)
-		sooner(&due, later_of(r->active[AN_C2S], r->active[AN_S2C]) + command,
+		due_sooner(&due, later_of(r->active[AN_C2S], r->active[AN_S2C]) + command,
 		    "timeout_opaque");
 	else if (pop3_waiting(g->dialogue) > 0)
 		server_due(g, &due);

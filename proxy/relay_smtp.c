@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "due.h"
 #include "smtp_gate.h"
 
 #define MINUTE		 60000u
@@ -27,24 +28,11 @@ smtp_destroy(struct relay *r)
 
 /* ---- events ---- */
 
-/* Behind STARTTLS: nobody looks inside, but what goes by has to begin like TLS. */
 static void
 pass_opaque(struct smtp_gate *g, const struct an_event *ev)
 {
-	struct relay *r = &g->relay;
-
-	if (ev->dir == AN_C2S && !g->client_spoke_tls && ev->octets.p[0] != 0x16) {
+	if (!relay_pass_opaque(&g->relay, ev))
 		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off, NULL);
-		relay_end(r, "client_ahead_of_tls", WISH_RESET, WISH_RESET);
-		return;
-	}
-	if (ev->dir == AN_S2C && !g->client_spoke_tls) {
-		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, ev->dir, ev->off, NULL);
-		relay_end(r, "server_ahead_of_tls", WISH_RESET, WISH_RESET);
-		return;
-	}
-	g->client_spoke_tls = true;
-	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
 }
 
 /* The other kinds are those of other protocols. */
@@ -213,9 +201,7 @@ smtp_peer_changed(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	if (dir == AN_S2C && !r->reached)
-		r->ops->turn_away(r, "server_unreachable");
-	else if (dir == AN_S2C)
+	if (dir == AN_S2C)
 		server_went(g);
 	else if (r->peer[AN_C2S] == PEER_EOF || in_message(g) || message_on_its_way(g))
 		client_went(g);
@@ -223,30 +209,19 @@ smtp_peer_changed(struct relay *r, enum an_dir dir)
 		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
 }
 
-/* What a client hears that is not served; limits have one reply, whichever it was. */
-static const char *
-farewell(const char *reason)
-{
-	static const struct {
-		const char *reason, *reply;
-	} replies[] = {
-	    {"server_unreachable", "421 4.4.1 Error: the mail server cannot be reached"},
-	    {"no_source_address", "421 4.3.2 Error: not accepting mail at the moment"},
-	    {"audit", "421 4.3.0 Error: this session could not be recorded, try again later"},
-	    {"loop", "421 4.4.6 Error: this is the gateway itself, and no mail server"},
-	};
-
-	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++)
-		if (strcmp(replies[i].reason, reason) == 0)
-			return replies[i].reply;
-	return "421 4.7.0 Error: too many connections, try again later";
-}
+static const struct relay_farewells farewells = {
+    .server_unreachable = "421 4.4.1 Error: the mail server cannot be reached",
+    .no_source_address = "421 4.3.2 Error: not accepting mail at the moment",
+    .audit = "421 4.3.0 Error: this session could not be recorded, try again later",
+    .loop = "421 4.4.6 Error: this is the gateway itself, and no mail server",
+    .limits = "421 4.7.0 Error: too many connections, try again later",
+};
 
 static void
 smtp_turn_away(struct relay *r, const char *reason)
 {
 	struct smtp_gate *g = gate_of(r);
-	const char *reply = farewell(reason);
+	const char *reply = relay_farewell(&farewells, reason);
 
 	board_session_refused(&r->seat, reason);
 	if (g->dialogue == NULL && !begin(g))
@@ -257,24 +232,6 @@ smtp_turn_away(struct relay *r, const char *reason)
 }
 
 /* ---- time ---- */
-
-struct due {
-	uint64_t at;
-	const char *reason;
-};
-
-static void
-sooner(struct due *due, uint64_t at, const char *reason)
-{
-	if (due->at == 0 || at < due->at)
-		*due = (struct due){at, reason};
-}
-
-static uint64_t
-later_of(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
 
 static unsigned
 patience(const struct smtp_gate *g)
@@ -299,7 +256,7 @@ server_due(struct smtp_gate *g, struct due *due)
 			       ? gate_config(g)->timeouts.data_end
 			       : patience(g);
 
-	sooner(due, since + seconds * 1000u, "timeout_server");
+	due_sooner(due, since + seconds * 1000u, "timeout_server");
 }
 
 /* Octets of a message are what the client has to send next. */
@@ -316,12 +273,13 @@ message_due(struct smtp_gate *g, struct due *due)
 	uint64_t block = gate_config(g)->timeouts.data_block * 1000u;
 
 	if (r->pause[AN_C2S] & PAUSE_FULL)
-		sooner(due, r->wrote[AN_S2C] + block, "timeout_server");
+		due_sooner(due, r->wrote[AN_S2C] + block, "timeout_server");
 	else
-		sooner(due, later_of(r->active[AN_C2S], r->full[AN_C2S]) + block, "timeout_data");
+		due_sooner(
+		    due, later_of(r->active[AN_C2S], r->full[AN_C2S]) + block, "timeout_data");
 	if (r->env->config->limits.min_rate > 0)
-		sooner(due, later_of(g->rate_since + MINUTE, g->rate_checked + RATE_CHECK_EVERY),
-		    "rate");
+		due_sooner(due,
+		    later_of(g->rate_since + MINUTE, g->rate_checked + RATE_CHECK_EVERY), "rate");
 }
 
 /* Counted from the last whole command or reply: octets that make none are no activity. */
@@ -333,7 +291,7 @@ idle_due(struct smtp_gate *g, struct due *due)
 
 	if (r->env->pressed(r->env->arg) && r->env->config->limits.pressed_timeout < seconds)
 		seconds = r->env->config->limits.pressed_timeout;
-	sooner(due, g->acted + seconds * 1000u, "timeout_command");
+	due_sooner(due, g->acted + seconds * 1000u, "timeout_command");
 }
 
 static struct due
@@ -343,14 +301,14 @@ next_due(struct smtp_gate *g)
 	struct due due = {0, NULL};
 
 	if (g->tarpit_until != 0)
-		sooner(&due, g->tarpit_until, "tarpit");
+		due_sooner(&due, g->tarpit_until, "tarpit");
 	if (r->client.queued > 0)
-		sooner(&due, r->wrote[AN_C2S] + gate_config(g)->timeouts.command * 1000u,
+		due_sooner(&due, r->wrote[AN_C2S] + gate_config(g)->timeouts.command * 1000u,
 		    "timeout_client");
 	if (r->peer[AN_S2C] == PEER_CONNECTING || (r->pause[AN_C2S] & PAUSE_DNS))
 		return due; /* connects and look-ups have their own ends */
 	if (r->opaque)
-		sooner(&due,
+		due_sooner(&due,
 		    later_of(r->active[AN_C2S], r->active[AN_S2C]) +
 			gate_config(g)->timeouts.data_end * 1000u,
 		    "timeout_opaque");
@@ -359,7 +317,7 @@ next_due(struct smtp_gate *g)
 	else if (smtp_waiting(g->dialogue) > 0)
 		server_due(g, &due);
 	else if (in_message(g)) /* between two chunks */
-		sooner(&due,
+		due_sooner(&due,
 		    later_of(r->active[AN_C2S], r->active[AN_S2C]) +
 			gate_config(g)->timeouts.data_block * 1000u,
 		    "timeout_data");

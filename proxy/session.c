@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "data_pair.h"
 #include "proxy_protocol.h"
+#include "wanted.h"
 
 #define IOV_USED      64
 #define CLOSE_MS      30000 /* a peer takes what is queued for it before its socket is closed */
@@ -58,18 +59,6 @@ static void settle(struct session *);
 /* ---- sockets ---- */
 
 static void
-want(struct event *ev, bool *added, bool wanted)
-{
-	if (wanted == *added)
-		return;
-	if (wanted)
-		event_add(ev, NULL);
-	else
-		event_del(ev);
-	*added = wanted;
-}
-
-static void
 close_side(struct side *side, bool reset)
 {
 	if (side->fd < 0)
@@ -77,8 +66,8 @@ close_side(struct side *side, bool reset)
 	if (reset)
 		setsockopt(
 		    side->fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
-	want(&side->readable, &side->reading, false);
-	want(&side->writable, &side->writing, false);
+	event_wanted(&side->readable, &side->reading, false);
+	event_wanted(&side->writable, &side->writing, false);
 	side->lingering = false;
 	close(side->fd);
 	side->fd = -1;
@@ -318,11 +307,12 @@ update_events(struct side *side)
 	if (side->fd < 0)
 		return;
 	if (is_connecting(side)) {
-		want(&side->writable, &side->writing, true);
+		event_wanted(&side->writable, &side->writing, true);
 		return;
 	}
-	want(&side->readable, &side->reading, side->lingering || relay_wants_read(r, side->dir));
-	want(&side->writable, &side->writing, c->queued > 0);
+	event_wanted(
+	    &side->readable, &side->reading, side->lingering || relay_wants_read(r, side->dir));
+	event_wanted(&side->writable, &side->writing, c->queued > 0);
 }
 
 static uint64_t

@@ -102,7 +102,7 @@ struct smtp_gate {
 	uint64_t last_chunk; /* slot of a last chunk that waits for its reply; 0: none */
 	uint64_t chunk_end;  /* slot of a BDAT 0 LAST that is on its way; 0: none */
 	bool doomed; /* server_lost, but for replies to earlier commands that it still owes */
-	bool client_spoke_tls, quit;
+	bool quit;
 	bool server_left;  /* it said 421: it will close, and need not be told of */
 	struct sasl *sasl; /* of the AUTH exchange that is under way, or the last one */
 	uint64_t asked;	   /* env->now() when the server was last given something to answer */

@@ -99,6 +99,16 @@ content_has_extension(struct span name, const char *extension)
 	return false;
 }
 
+bool
+content_may_refuse(const struct content_policy *p)
+{
+	for (unsigned i = 0; i < CONTENT_RULES; i++)
+		if (content_does(p, (enum content_rule)i) == CHECK_ENFORCE &&
+		    content_armed(p, (enum content_rule)i))
+			return true;
+	return false;
+}
+
 /* ---- the rules, each about one part ---- */
 
 static bool

@@ -48,6 +48,9 @@ enum check content_does(const struct content_policy *, enum content_rule);
 /* The rule is not off, and has something to look for. */
 bool content_armed(const struct content_policy *, enum content_rule);
 
+/* Some rule that is armed may refuse. */
+bool content_may_refuse(const struct content_policy *);
+
 /*
  * mail      after mail_finish(); NULL: nothing is known of it
  * may_hold  the message can still be refused; else a rule that enforces reports

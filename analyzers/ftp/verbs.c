@@ -1,5 +1,7 @@
 #include "ftp/verbs.h"
 
+#include "core/words.h"
+
 /* What a row says beside its name; PLAIN: nothing. */
 #define PLAIN	.secret = false
 #define SECRET	.secret = true
@@ -126,20 +128,6 @@ static const struct ftp_verb_row unknown = {"?", FTP_UNKNOWN, FTP_ARGS_OPTIONAL,
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static int
-compare(struct span word, const char *name)
-{
-	size_t i = 0;
-
-	for (; i < word.n && name[i] != '\0'; i++) {
-		uint8_t a = octet_lower(word.p[i]), b = octet_lower((uint8_t)name[i]);
-
-		if (a != b)
-			return a < b ? -1 : 1;
-	}
-	return i < word.n ? 1 : name[i] != '\0' ? -1 : 0;
-}
-
 /* "227", "211-Features": what only a server says. */
 bool
 ftp_is_reply_word(struct span word)
@@ -151,19 +139,10 @@ ftp_is_reply_word(struct span word)
 const struct ftp_verb_row *
 ftp_verb_find(struct span word)
 {
-	size_t low = 0, high = N_ROWS;
+	const struct ftp_verb_row *row = words_find(word, rows, N_ROWS, sizeof(rows[0]));
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = compare(word, rows[middle].name);
-
-		if (order == 0)
-			return rows[middle].verb == FTP_FOREIGN ? &foreign : &rows[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
+	if (row != NULL)
+		return row->verb == FTP_FOREIGN ? &foreign : row;
 	/* "Host: example" is a header field of HTTP, and a sign of a request that was sent here */
 	if (ftp_is_reply_word(word) || (word.n > 1 && word.p[word.n - 1] == ':'))
 		return &foreign;

@@ -1,5 +1,7 @@
 #include "pop3/verbs.h"
 
+#include "core/words.h"
+
 #define ANY    POP3_ARGS_TEXT
 #define BEFORE POP3_IN(POP3_AUTHORIZATION)
 #define WITHIN POP3_IN(POP3_TRANSACTION)
@@ -65,20 +67,6 @@ static const struct pop3_verb_row unknown = {"?", POP3_UNKNOWN, BOTH, 0, ANY, PO
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static int
-compare(struct span word, const char *name)
-{
-	size_t i = 0;
-
-	for (; i < word.n && name[i] != '\0'; i++) {
-		uint8_t a = octet_lower(word.p[i]), b = octet_lower((uint8_t)name[i]);
-
-		if (a != b)
-			return a < b ? -1 : 1;
-	}
-	return i < word.n ? 1 : name[i] != '\0' ? -1 : 0;
-}
-
 /* "Host:" is a header field of HTTP; "*2" and "$4" are Redis (RESP); "+OK" is a server's. */
 static bool
 is_foreign(struct span word)
@@ -89,19 +77,10 @@ is_foreign(struct span word)
 const struct pop3_verb_row *
 pop3_verb_find(struct span word)
 {
-	size_t low = 0, high = N_ROWS;
+	const struct pop3_verb_row *row = words_find(word, rows, N_ROWS, sizeof(rows[0]));
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = compare(word, rows[middle].name);
-
-		if (order == 0)
-			return rows[middle].verb == POP3_FOREIGN ? &foreign : &rows[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
+	if (row != NULL)
+		return row->verb == POP3_FOREIGN ? &foreign : row;
 	return is_foreign(word) ? &foreign : &unknown;
 }
 

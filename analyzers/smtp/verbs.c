@@ -1,5 +1,7 @@
 #include "smtp/verbs.h"
 
+#include "core/words.h"
+
 #define SECRET true
 #define SYNC   true
 #define JUNK   true
@@ -45,36 +47,13 @@ static const struct smtp_verb_row foreign = {
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static int
-compare(struct span word, const char *name)
-{
-	size_t i = 0;
-
-	for (; i < word.n && name[i] != '\0'; i++) {
-		uint8_t a = octet_lower(word.p[i]), b = octet_lower((uint8_t)name[i]);
-
-		if (a != b)
-			return a < b ? -1 : 1;
-	}
-	return i < word.n ? 1 : name[i] != '\0' ? -1 : 0;
-}
-
 const struct smtp_verb_row *
 smtp_verb_find(struct span word)
 {
-	size_t low = 0, high = N_ROWS;
+	const struct smtp_verb_row *row = words_find(word, rows, N_ROWS, sizeof(rows[0]));
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = compare(word, rows[middle].name);
-
-		if (order == 0)
-			return &rows[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
+	if (row != NULL)
+		return row;
 	/* "Host: example" is a header field of HTTP, and a sign of a request that was sent here */
 	return word.n > 1 && word.p[word.n - 1] == ':' ? &foreign : &unknown;
 }
