@@ -314,14 +314,15 @@ class FakeFtp(FakeServer):
             self.answer(c, "425", line, b"425 no data connection\r\n")
             return
         restart, c.restart = c.restart, 0
+        transfer = self.transfer  # a test may set the next one as soon as it has the 150
         if self.answer(c, verb, line, b"150 here it comes\r\n")[:1] != b"1":
             self._forget(c)
             return
         done = None
         with self._data(c) as data:
             c.data = data
-            if self.transfer:
-                done = self.transfer(c, data, verb, name)
+            if transfer:
+                done = transfer(c, data, verb, name)
             elif octets is not None:
                 data.send(octets[restart:])
             elif self._take(data, name, restart if verb == "STOR" else None, verb):
