@@ -1,13 +1,17 @@
 """Ten thousand sessions that do nothing, over two workers: what each costs, and that it stays so."""
 
+import os
+import time
+
 import lab as L
 import servers
 from gateway import Gateway
-from load import idle_sessions
+from load import Idle, idle_sessions
 from peers import Crowd
 
 SESSIONS = 10_000
 LIMITS = {"sessions_per_client": 20_000, "pending_connects_per_client": 20_000}
+HELD = int(os.environ.get("SOAK_TIME", "1800"))  # seconds in IDLE
 
 
 def test_ten_thousand_idle_sessions():
@@ -20,3 +24,38 @@ def test_ten_thousand_idle_sessions():
             gate.stop()
             assert user < 32 << 10
             assert kernel < 64 << 10
+
+
+def worker_cpu(gate):
+    return sum(worker.cpu() for worker in gate.workers())
+
+
+def hold(gate, idle):
+    """Holds them for HELD seconds; gives what the workers grew by in octets, and their CPU seconds."""
+    pids, cpu, end = [w.pid for w in gate.workers()], worker_cpu(gate), time.monotonic() + HELD
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(60, left))
+        print(f"{left:.0f} s to go: {idle.grew() / 1024:.0f} KiB more, {worker_cpu(gate) - cpu:.2f} s of CPU",
+              flush=True)
+    assert [w.pid for w in gate.workers()] == pids
+    return idle.grew(), worker_cpu(gate) - cpu
+
+
+def test_ten_thousand_in_IDLE_I_019_I9():
+    """Half an hour of it costs memory for the state of each, and nothing else."""
+    limits = {**LIMITS, "auth_failures_per_minute": 0}
+    with L.Lab() as lab, Crowd(lab.server, "serve", L.FAKE, 143) as server:
+        assert server.came == {}
+        gate = Gateway(lab, (L.FAKE, 143), mode="tproxy", protocol="imap", workers=2, nofile=20_000,
+                       limits=limits, imap={"timeouts": {"idle": max(2100, HELD + 300)}})
+        with Idle(gate, L.CLIENT, L.FAKE, SESSIONS) as idle:
+            assert idle.came == {"held": SESSIONS}, idle.came
+            grew, cpu = hold(gate, idle)
+            print(f"{SESSIONS} in IDLE: {idle.user / 1024:.2f} KiB of user memory each and "
+                  f"{(idle.user + grew / SESSIONS) / 1024:.2f} KiB after {HELD} s, {idle.kernel / 1024:.1f} KiB "
+                  f"in the kernel; {cpu:.2f} s of CPU")
+            assert idle.user < 8 << 10
+            assert grew < 1 << 20
+            assert cpu < 1 + HELD / 100
+            assert idle.crowd.ask() == SESSIONS
+        gate.stop()
