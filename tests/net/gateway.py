@@ -98,9 +98,12 @@ class Process:
     def memory(self, what="VmHWM"):
         return int(self.status().get(what, "0 kB").split()[0]) * 1024
 
-    def own_memory(self):
-        """Octets that the process has for itself: what it shares is counted in shares."""
-        found = re.search(r"^Pss:\s+(\d+) kB", self._read("smaps_rollup"), re.MULTILINE)
+    def own_memory(self, what="Pss"):
+        """
+        Octets that the process has for itself: what it shares is counted in shares. "Pss_Anon": without
+        the pages of files, whose shares change with every other process that has the same libraries.
+        """
+        found = re.search(rf"^{what}:\s+(\d+) kB", self._read("smaps_rollup"), re.MULTILINE)
         return int(found.group(1)) * 1024 if found else 0
 
     def cpu(self):

@@ -26,19 +26,35 @@ def test_ten_thousand_idle_sessions():
             assert kernel < 64 << 10
 
 
-def worker_cpu(gate):
-    return sum(worker.cpu() for worker in gate.workers())
+class Hold:
+    """What the workers came to have since the beginning: octets of memory, seconds of CPU."""
 
+    def __init__(self, gate):
+        self.gate = gate
+        self.pids = [worker.pid for worker in gate.workers()]
+        self.begin = self.memory(), self.used()
 
-def hold(gate, idle):
-    """Holds them for HELD seconds; gives what the workers grew by in octets, and their CPU seconds."""
-    pids, cpu, end = [w.pid for w in gate.workers()], worker_cpu(gate), time.monotonic() + HELD
-    while (left := end - time.monotonic()) > 0:
-        time.sleep(min(60, left))
-        print(f"{left:.0f} s to go: {idle.grew() / 1024:.0f} KiB more, {worker_cpu(gate) - cpu:.2f} s of CPU",
-              flush=True)
-    assert [w.pid for w in gate.workers()] == pids
-    return idle.grew(), worker_cpu(gate) - cpu
+    def memory(self):
+        return sum(worker.own_memory("Pss_Anon") for worker in self.gate.workers())
+
+    def used(self):
+        return sum(worker.cpu() for worker in self.gate.workers())
+
+    @property
+    def grew(self):
+        return self.memory() - self.begin[0]
+
+    @property
+    def cpu(self):
+        return self.used() - self.begin[1]
+
+    def run(self):
+        end = time.monotonic() + HELD
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(60, left))
+            print(f"{max(0, end - time.monotonic()):.0f} s to go: {self.grew / 1024:.0f} KiB more, "
+                  f"{self.cpu:.2f} s of CPU", flush=True)
+        assert [worker.pid for worker in self.gate.workers()] == self.pids
 
 
 def test_ten_thousand_in_IDLE_I_019_I9():
@@ -50,7 +66,9 @@ def test_ten_thousand_in_IDLE_I_019_I9():
                        limits=limits, imap={"timeouts": {"idle": max(2100, HELD + 300)}})
         with Idle(gate, L.CLIENT, L.FAKE, SESSIONS) as idle:
             assert idle.came == {"held": SESSIONS}, idle.came
-            grew, cpu = hold(gate, idle)
+            hold = Hold(gate)
+            hold.run()
+            grew, cpu = hold.grew, hold.cpu
             print(f"{SESSIONS} in IDLE: {idle.user / 1024:.2f} KiB of user memory each and "
                   f"{(idle.user + grew / SESSIONS) / 1024:.2f} KiB after {HELD} s, {idle.kernel / 1024:.1f} KiB "
                   f"in the kernel; {cpu:.2f} s of CPU")
