@@ -205,15 +205,29 @@ note_arguments(struct imap_gate *g, struct imap_command *c, const struct imap_de
 
 /* ---- refusals ---- */
 
+/*
+ * Counted and recorded. What made no sense counts against the client; what the configuration does
+ * not want, or a server with LOGINDISABLED, an honest one may well try.
+ */
+static void
+note_refusal(struct imap_gate *g, const struct an_event *ev, const struct verdict *v)
+{
+	struct relay *r = &g->relay;
+
+	g->counts.refused++;
+	board_verdict(&r->seat, v);
+	imap_record_command(g, ev, v->reply[0] == 'N' ? "NO" : "BAD", SPAN_NONE, v);
+	if (strcmp(v->reason, "syntax") == 0 || strcmp(v->reason, "unknown") == 0)
+		r->env->refused(r->env->arg, r);
+}
+
 static void
 refuse(struct imap_gate *g, const struct an_event *ev, const struct verdict *v)
 {
 	const struct imap_detail *d = ev->imap;
 	bool no = v->reply[0] == 'N';
 
-	g->counts.refused++;
-	board_verdict(&g->relay.seat, v);
-	imap_record_command(g, ev, no ? "NO" : "BAD", SPAN_NONE, v);
+	note_refusal(g, ev, v);
 	if (imap_fault_ends(d->fault)) {
 		imap_give_up(g, d->tag, v->reply, "This session makes no sense", "client_protocol");
 		return;
@@ -282,9 +296,7 @@ refuse_rest(struct imap_gate *g, const struct an_event *ev)
 	struct span text = span_first(span_str(reply), VERDICT_REPLY_MAX);
 
 	memcpy(v.reply, text.p, text.n);
-	g->counts.refused++;
-	board_verdict(&g->relay.seat, &v);
-	imap_record_command(g, ev, reply[0] == 'N' ? "NO" : "BAD", SPAN_NONE, &v);
+	note_refusal(g, ev, &v);
 	imap_give_up(g, imap_tag(g->dialogue, ev->slot), reply, "This session makes no sense",
 	    "client_protocol");
 }

@@ -47,8 +47,10 @@ refuse(struct pop3_gate *g, const struct an_event *ev, const struct verdict *v)
 	pop3_record_command(g, name_of(g, d), "ERR", v);
 	if (d->verb->verb == POP3_AUTH)
 		g->astray = true;
-	if (is_bad(v))
+	if (is_bad(v)) {
 		g->bad++;
+		g->relay.env->refused(g->relay.env->arg, &g->relay);
+	}
 	if (ends == NULL && too_many(g))
 		pop3_answer(g, ev->slot, "-ERR Too many bad commands", "too_many_errors");
 	else

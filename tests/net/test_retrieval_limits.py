@@ -6,6 +6,7 @@ FIELD row I9.
 import pytest
 
 import lab as L
+from lab import wait_for
 from load import Idle
 from peers import Crowd
 
@@ -38,6 +39,45 @@ def test_sessions_of_one_client(dovecot, gateway, protocol):
         assert three.rest(5).startswith((b"-ERR", b"* BYE"))
     with gate.client() as four:
         four.login(account.user, account.password)
+
+
+REFUSALS = {"refusals": 3, "refusal_window": 60, "block": 3}
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+@pytest.mark.parametrize("mode", ["tproxy", "forward"])
+def test_a_client_that_is_refused_without_end_R_037(dovecot, gateway, protocol):
+    """It is blocked for a while, and nobody else is."""
+    gate = gateway(dovecot, protocol=protocol, limits=REFUSALS)
+    with gate.client() as client:
+        for _ in range(3):
+            client.send(b"a NONSENSE\r\n")
+        client.rest(5)
+    gate.record("stats", lambda r: "client_blocked" in r["stats"])
+    with gate.client() as client:
+        assert client.rest(5).startswith((b"-ERR [SYS/TEMP] Too many", b"* BYE [UNAVAILABLE] Too many"))
+    account = dovecot.account()
+    with gate.client(L.CLIENT_OTHER) as other:
+        other.login(account.user, account.password)
+
+    def forgiven():
+        with gate.client() as client:
+            return client.line().startswith((b"+OK", b"* OK"))
+
+    wait_for(forgiven, what="the end of the block", interval=0.3)
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+@pytest.mark.parametrize("mode", ["tproxy"])
+def test_what_only_the_configuration_refuses_blocks_nobody(dovecot, gateway, protocol):
+    account = dovecot.account()
+    gate = gateway(dovecot, protocol=protocol, limits=REFUSALS, **{protocol: {"deny": ["NOOP"]}})
+    with gate.client() as client:
+        client.login(account.user, account.password)
+        for _ in range(6):
+            assert not client.cmd("NOOP").ok
+    with gate.client() as client:
+        client.login(account.user, account.password)
 
 
 @pytest.mark.parametrize("protocol", ["pop3", "imap"])
