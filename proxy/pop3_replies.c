@@ -203,13 +203,61 @@ pop3_reply(struct pop3_gate *g, const struct an_event *ev)
 		pop3_flush_late(g);
 }
 
+/* "SASL PLAIN LOGIN": mechanisms that are denied go out of it, and it goes with the last of them.
+ */
+static void
+pass_mechanisms(struct pop3_gate *g, const struct an_event *ev)
+{
+	struct channel *client = &g->relay.client;
+	struct span rest = ev->octets, name = span_word(&rest);
+	bool some = false, all = true;
+	struct buf kept;
+
+	buf_init(&kept, ev->octets.n + 1);
+	buf_add(&kept, name);
+	for (struct span word = span_word(&rest); word.n > 0; word = span_word(&rest)) {
+		if (!pop3_mechanism_passes(pop3_policy_of(g), word)) {
+			all = false;
+			continue;
+		}
+		some = true;
+		buf_str(&kept, " ");
+		buf_add(&kept, word);
+	}
+	client->failed |= kept.failed;
+	if (all) {
+		pass(g, ev);
+	} else if (some) {
+		channel_put(client, buf_span(&kept));
+		channel_put(client, span_str("\r\n"));
+	}
+	buf_free(&kept);
+}
+
+static void
+pass_capability(struct pop3_gate *g, const struct an_event *ev)
+{
+	struct span rest = ev->octets;
+
+	if (!pop3_capability_passes(pop3_policy_of(g), ev->octets))
+		return;
+	if (span_ieq(span_word(&rest), span_str("SASL")))
+		pass_mechanisms(g, ev);
+	else
+		pass(g, ev);
+}
+
 void
 pop3_line(struct pop3_gate *g, const struct an_event *ev)
 {
 	enum pop3_verb verb = ev->pop3->verb->verb;
 	uint64_t number, octets;
 
-	if (verb == POP3_CAPA && !pop3_capability_passes(pop3_policy_of(g), ev->octets))
+	if (verb == POP3_CAPA) {
+		pass_capability(g, ev);
+		return;
+	}
+	if (verb == POP3_AUTH && !pop3_mechanism_passes(pop3_policy_of(g), ev->octets))
 		return;
 	if (verb == POP3_LIST && two_numbers(ev->octets, &number, &octets)) {
 		g->done.listed++;

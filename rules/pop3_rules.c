@@ -104,3 +104,11 @@ pop3_capability_passes(const struct retrieval_policy *policy, struct span capabi
 		return true;
 	return refusal_of(policy, pop3_verb_find(word), word, SPAN_NONE) == NULL;
 }
+
+bool
+pop3_mechanism_passes(const struct retrieval_policy *policy, struct span mechanism)
+{
+	struct span auth = span_str("AUTH");
+
+	return refusal_of(policy, pop3_verb_find(auth), auth, mechanism) == NULL;
+}

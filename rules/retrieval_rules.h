@@ -26,5 +26,8 @@ void imap_judge(const struct retrieval_policy *, const struct an_event *ev, bool
  */
 bool pop3_capability_passes(const struct retrieval_policy *, struct span capability);
 bool imap_capability_passes(const struct retrieval_policy *, struct span capability);
+/* May the client see this mechanism of AUTH, in "SASL PLAIN LOGIN" or in the answer to AUTH alone?
+ */
+bool pop3_mechanism_passes(const struct retrieval_policy *, struct span mechanism);
 
 #endif

@@ -135,6 +135,22 @@ test_P_008_O3_capabilities(void **state)
 	assert_false(pop3_capability_passes(&open, span_str("XTND")));
 }
 
+static void
+test_O3_mechanisms(void **state)
+{
+	char plain[] = "auth plain", *deny[] = {plain, NULL};
+	char auth[] = "AUTH", *deny_all[] = {auth, NULL};
+	const struct retrieval_policy some = {.deny = deny}, none = {.deny = deny_all};
+
+	(void)state;
+	assert_false(pop3_mechanism_passes(&some, span_str("PLAIN")));
+	assert_true(pop3_mechanism_passes(&some, span_str("PLAIN-X")));
+	assert_true(pop3_mechanism_passes(&some, span_str("LOGIN")));
+	assert_false(pop3_mechanism_passes(&none, span_str("LOGIN")));
+	/* the list itself: what is in it is asked about one by one */
+	assert_true(pop3_capability_passes(&some, span_str("SASL PLAIN")));
+}
+
 int
 main(void)
 {
@@ -146,6 +162,7 @@ main(void)
 	    cmocka_unit_test(test_O1_read_only),
 	    cmocka_unit_test(test_tls),
 	    cmocka_unit_test(test_P_008_O3_capabilities),
+	    cmocka_unit_test(test_O3_mechanisms),
 	};
 
 	return cmocka_run_group_tests_name("pop3 rules", tests, NULL, NULL);
