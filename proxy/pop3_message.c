@@ -46,7 +46,7 @@ pop3_body(struct pop3_gate *g, const struct an_event *ev)
 	channel_pass(client, &g->relay.server, d->wire);
 	if (m == NULL)
 		return;
-	m->octets += d->wire.n + d->dot;
+	m->octets += ev->octets.n;
 	/* whatever becomes of the inspection: the message goes on, and its record says so */
 	if (m->mail != NULL)
 		mail_feed(m->mail, ev->octets);

@@ -163,7 +163,7 @@ struct record_fetched {
 	struct span section;
 	bool partial;	     /* not all of it: TOP, slices that leave a gap, one that was cut */
 	const char *outcome; /* "complete", "partial", "cut", "refused", "aborted": constants */
-	uint64_t octets;     /* as they went by */
+	uint64_t octets;     /* that went by; of POP3 without stuffed dots */
 	bool unseen;	     /* nobody looked into it (mime.inspect = no): no "email" */
 	/*
 	 * NULL: it could not be known. mail_finish() only where all of it came: that is what
