@@ -301,6 +301,11 @@ refuse_rest(struct imap_gate *g, const struct an_event *ev)
 	    "client_protocol");
 }
 
+/*
+ * A command that the server has answered ahead of its end goes on, for some servers read on and
+ * some take what follows for commands. One that would wait for "+" now has no more use, and two
+ * readings.
+ */
 void
 imap_on_more(struct imap_gate *g, const struct an_event *ev)
 {
@@ -313,6 +318,12 @@ imap_on_more(struct imap_gate *g, const struct an_event *ev)
 	}
 	if (c != NULL)
 		c->word_comes = false;
+	if (c == NULL && d->literal.announced && !d->literal.plus) {
+		imap_give_up(g, SPAN_NONE, NULL,
+		    "A literal would be waited for that nobody asks for any more",
+		    "client_protocol");
+		return;
+	}
 	imap_store_line(g, c, d);
 	if (!imap_store_goes_on(g, d))
 		return;

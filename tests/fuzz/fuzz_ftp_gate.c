@@ -725,7 +725,7 @@ octets_flow(struct world *w, struct data_pair *p, uint8_t n)
 static void
 source_ends(struct world *w, struct data_pair *p)
 {
-	if (!may_flow(p))
+	if (p->by || !may_flow(p))
 		return;
 	p->ended = true;
 	if (p->flow.look)
@@ -737,9 +737,11 @@ source_ends(struct world *w, struct data_pair *p)
 static void
 all_through(struct world *w, struct data_pair *p)
 {
-	bool known = p->by && p->by_known;
+	/* the kernel is asked by release(), and not before */
+	bool through =
+	    p->by ? p->by_known && p->released : p->ended && (p->released || p->flow.hold == 0);
 
-	if (!known && !(p->ended && (p->released || p->flow.hold == 0)))
+	if (!through)
 		return;
 	p->done = p->over = true;
 	tell(w, p, DATA_DONE, DATA_CLIENT);

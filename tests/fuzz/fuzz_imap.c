@@ -316,13 +316,15 @@ feed(struct run *r, enum an_dir dir, unsigned *stalls)
 	status = imap_feed(r->imap, dir, side->piece, in.n, &used, &ev);
 	fuzz_claim(used <= in.n);
 	take(side, used);
-	*stalls = used > 0 ? 0 : *stalls + 1;
+	if (used > 0)
+		*stalls = 0;
 	if (status != AN_EVENT) {
 		fuzz_claim(status == AN_MORE || status == AN_WAIT);
 		fuzz_claim(used == (status == AN_MORE ? in.n : 0));
 		fuzz_claim(status == AN_MORE || dir == AN_C2S);
 		return status == AN_MORE && in.n > 0;
 	}
+	*stalls += used == 0;
 	fuzz_claim(*stalls <= STALLS_MAX);
 	claim_event(r, &ev, dir);
 	digest_event(side, &ev);
