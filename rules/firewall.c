@@ -320,6 +320,28 @@ expected_data(
 	}
 }
 
+/*
+ * A flow that passes unproxied, and a proxied one left a socket in TIME_WAIT at its very addresses
+ * and ports: the rule for sessions that run here would take its packets to that socket. The
+ * kernel's tproxy ends a socket in TIME_WAIT in favour of a listener. This one SYN is lost with it,
+ * and its client sends it again.
+ */
+static void
+sockets_in_the_way(
+    const struct firewall_table *t, struct firewall_chain *chain, const struct firewall_config *c)
+{
+	for (uint32_t family = 4; c->n_services > 0 && family <= 6; family += 2) {
+		struct firewall_rule *rule =
+		    opening(chain, "sockets in the way of what passes unproxied", family, false);
+
+		term_plain(rule, FIREWALL_IS_TRANSPARENT);
+		term_add(rule, TERM(FIREWALL_IS_FLOW, .a = family,
+				   .set = set_find(t, "passed", family == 4 ? "4" : "6")));
+		term_add(rule, TERM(FIREWALL_TO_SOCKET, .a = family, .b = c->services[0].listen));
+		term_plain(rule, FIREWALL_DROP);
+	}
+}
+
 /* Leaves the chain for what is none of our business. */
 static void
 not_ours(const struct firewall_table *t, struct firewall_chain *chain)
@@ -412,6 +434,7 @@ tproxy_chains(struct firewall_table *t, const struct firewall_config *c)
 
 	running_sessions(chain, c);
 	expected_data(t, chain, c);
+	sockets_in_the_way(t, chain, c);
 	not_ours(t, chain);
 	loop_guard(t, chain);
 	for (size_t i = 0; i < c->n_services; i++)

@@ -112,6 +112,7 @@ enum firewall_term_kind {
 	FIREWALL_REDIRECT_TO,	  /* redirect to port a */
 	FIREWALL_REDIRECT_MAPPED, /* to the port that the map set has for the flow */
 	FIREWALL_RESET,
+	FIREWALL_DROP,
 	FIREWALL_RETURN,
 	FIREWALL_ACCEPT,
 };

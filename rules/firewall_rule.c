@@ -423,6 +423,9 @@ action(struct rule_maker *r, const struct firewall_term *t)
 	case FIREWALL_RESET:
 		reset(r);
 		break;
+	case FIREWALL_DROP:
+		verdict(r, NF_DROP);
+		break;
 	case FIREWALL_RETURN:
 		verdict(r, NFT_RETURN);
 		break;

@@ -250,6 +250,9 @@ action_text(struct buf *out, const struct firewall_term *t)
 	case FIREWALL_RESET:
 		buf_str(out, "reject with tcp reset");
 		break;
+	case FIREWALL_DROP:
+		buf_str(out, "drop");
+		break;
 	case FIREWALL_RETURN:
 		buf_str(out, "return");
 		break;

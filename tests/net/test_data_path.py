@@ -311,6 +311,29 @@ def test_passed_and_another_one_on_the_same_port(perimeter, guarded):
             [False, True]  # headers are counted of what passed
 
 
+@pytest.mark.parametrize("v6", FAMILIES)
+def test_passed_where_a_proxied_one_left_its_socket(perimeter, guarded, v6):
+    """
+    A transfer that was proxied leaves a socket in TIME_WAIT here for a minute. Another one with the
+    same addresses and ports that passes is not taken to it, and has all of its file.
+    """
+    server, server6 = (FakeFtp(perimeter.server, place, 21, files={"a": PAYLOAD}, data_port=47001)
+                       for place in (L.FAKE, L.MX6))
+    with server, server6:
+        gate = guarded(server, to6=L.MX6)
+        for inspect in (True, False, True, False):
+            gate.configure(ftp={"inspect": inspect})
+            gate.reload()
+            with opened(gate, v6=v6) as client:
+                data = client.connect(client.passive(), source_port=41000)
+                assert client.cmd("RETR a").code == 150
+                assert data.rest() == PAYLOAD
+                data.close()
+                assert client.reply().code == 226
+        assert [r["ftp_data"].get("let_by", False) for r in transfers(gate, 4)] == \
+            [False, True, False, True]
+
+
 def test_passed_hole_that_nobody_uses(server, guarded):
     gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1}})
     with opened(gate) as client:

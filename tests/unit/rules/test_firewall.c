@@ -199,6 +199,10 @@ test_text_tproxy(void **state)
 	    "ip saddr . ct original ip daddr . ct original proto-dst map @data4 meta mark set",
 	    "ip6 saddr . ip6 daddr . tcp dport map @data6 meta mark set",
 	    "ip6 saddr . ct original ip6 daddr . ct original proto-dst map @data6 meta mark set",
+	    "== syn socket transparent 1 ip saddr . ip daddr . tcp dport @passed4 tproxy ip to ",
+	    "127.0.0.1:30001 drop",
+	    "socket transparent 1 ip6 saddr . ip6 daddr . tcp dport @passed6 tproxy ip6 to ",
+	    "[::1]:30001 drop",
 	    "iifname \"lo\" return",
 	    "iifname != @interfaces return",
 	    "ip saddr @bypass4 return",
@@ -340,8 +344,9 @@ test_messages(void **state)
 	}
 	assert_int_equal(seq - 100, firewall_messages(&b));
 	assert_int_equal(at(&b, 0)->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
-	/* 3 + 4 + lo + bypass + loop + 2, 2 passed, 2 replies; unmark, lo + bypass + the guard */
-	assert_int_equal(rules, 16 + 4);
+	/* 3 + 4 + 2 + lo + bypass + loop + 2, 2 passed, 2 replies; unmark, lo + bypass + the guard
+	 */
+	assert_int_equal(rules, 18 + 4);
 	assert_true(expressions > 8 * rules);
 	/* in both: 25, 587; 0.0.0.0, 1.0.0.0 end, 192.0.2.1, .2 end, 255.255.255.0; once more the
 	 * ports
@@ -598,9 +603,9 @@ test_missing_and_more(void **state)
 	    {NFT_MSG_NEWCHAIN, 1, WITHOUT, FIREWALL_DIFFERS, "chain passed is missing"},
 	    {NFT_MSG_NEWCHAIN, 3, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard was put there by"},
 	    {NFT_MSG_NEWRULE, 0, WITHOUT, FIREWALL_DIFFERS, "chain intercept, rule 1, expression"},
-	    {NFT_MSG_NEWRULE, 11, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
-	    {NFT_MSG_NEWRULE, 16, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
-	    {NFT_MSG_NEWRULE, 17, TWICE, FIREWALL_GUARD_DIFFERS,
+	    {NFT_MSG_NEWRULE, 13, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
+	    {NFT_MSG_NEWRULE, 18, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
+	    {NFT_MSG_NEWRULE, 19, TWICE, FIREWALL_GUARD_DIFFERS,
 		"chain guard, rule 3 was put there by somebody else"},
 	};
 	struct firewall_config c = config(FIREWALL_TPROXY);
@@ -621,7 +626,7 @@ static void
 test_changed(void **state)
 {
 	struct firewall_config c = config(FIREWALL_TPROXY), d[4];
-	static const char *const words[] = {"rule 10, expression 8 (immediate) was changed",
+	static const char *const words[] = {"rule 8, expression 15 (immediate) was changed",
 	    "rule 1, expression 9 (bitwise) was changed", "set interfaces was put there",
 	    "chain intercept was changed"};
 	struct buf b = batch(&c);
