@@ -325,7 +325,10 @@ class FakeFtp(FakeServer):
             if transfer:
                 done = transfer(c, data, verb, name)
             elif octets is not None:
-                data.send(octets[restart:])
+                try:
+                    data.send(octets[restart:])
+                except (Closed, OSError):  # reset before it came
+                    done = b"426 broken\r\n"
             elif self._take(data, name, restart if verb == "STOR" else None, verb):
                 self.whole.add(name)
             else:
