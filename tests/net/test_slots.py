@@ -178,6 +178,7 @@ def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
     resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (4, before[1]))
     clients = [gate.client() for _ in range(250)]
     gate.record("stats", lambda r: "sockets_missing" in r["stats"])
+    wait_for(lambda: "sockets missing" in gate.stderr, what="that it is said")
     assert gate.stderr.count("sockets missing") == 1
     resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, before)
     for client in clients:
