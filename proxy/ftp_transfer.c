@@ -491,6 +491,8 @@ all_is_through(struct ftp_gate *g)
 
 	/* of what went past us, the server's word is all that is known */
 	t->finished = !g->agreed.let_by || t->server_code < 400;
+	if (t->finished) /* it may have been still for long in between */
+		t->why = NULL;
 	octets_over(g);
 }
 
@@ -499,6 +501,7 @@ static void
 nothing_passes(struct ftp_gate *g, const struct data_news *news)
 {
 	g->transfer.quiet = true;
+	g->transfer.why = news->why;
 	if (strcmp(news->why, "timeout") == 0)
 		ftp_nobody_came(g, news);
 }

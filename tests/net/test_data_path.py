@@ -292,6 +292,38 @@ def test_passed_for_longer_than_its_hole_was_open(perimeter, server, guarded):
     wait_for(lambda: elements(gate) == [], 5, "the hole to close")
 
 
+def test_F_040_passed_and_stalled(perimeter, server, guarded):
+    """
+    Nothing moves for data_idle, half as long again at most: the hole closes, and the record has what
+    went by. One that moves a little within that time goes on.
+    """
+    still = threading.Event()
+
+    def half(conversation, data, verb, name):
+        data.send(PAYLOAD[:50000])
+        still.wait(20)
+
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1, "data_idle": 2, "reply": 3}})
+    server.transfer = slowly
+    with opened(gate) as client:
+        download(client)
+    server.transfer = half
+    with opened(gate) as client:
+        data = client.connect(client.passive())
+        assert client.cmd("RETR a").code == 150
+        assert data.exactly(50000) == PAYLOAD[:50000]
+        since = time.monotonic()
+        wait_for(lambda: elements(gate) == [], 6, "the hole to close")
+        assert 1.9 < time.monotonic() - since < 4
+        assert client.reply(timeout=6).code == 421
+        data.close()
+    still.set()
+    whole, part = (r["ftp_data"] for r in transfers(gate, 2))
+    assert (whole["outcome"], part["outcome"], part["reason"]) == ("complete", "cut", "stalled")
+    assert "reason" not in whole and part["let_by"] is True
+    assert 50000 < part["octets_out"] < 60000
+
+
 def test_passed_and_another_one_on_the_same_port(perimeter, guarded):
     """
     A server may have few ports, and give one again while a transfer on it goes on: one hole counts
