@@ -4,6 +4,7 @@ of worker processes, flows that pass unproxied and are counted. SECURITY cases F
 FIELD rows D6, F10, R1.
 """
 
+import random
 import re
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 import lab as L
 from ftp_peers import FakeFtp, FtpClient
+from ftp_servers import sha256
 from lab import wait_for
 
 PAYLOAD = bytes(range(256)) * 400
@@ -413,3 +415,48 @@ def test_D6_two_hundred_holes_at_once(server, guarded):
         thread.join()
     assert done == [True] * 200
     wait_for(lambda: elements(gate) == [], 5, "all holes to close")
+
+
+AT_ONCE, EACH = 10, 40
+HEADERS = 3000  # octets of the packets that carry one of these files, at most
+
+
+@pytest.mark.parametrize("name", ["vsftpd", "pureftpd", "proftpd"])
+def test_L8_hundreds_pass_unproxied(ftp_server, guarded, name):
+    """Every file is whole and has its own record with its own octets; of no hole anything is left."""
+    server = ftp_server(name)
+    rng = random.Random(7)
+    files = {f"f{i}": rng.randbytes(rng.randrange(1, 20_000)) for i in range(AT_ONCE * EACH)}
+    for file, octets in files.items():
+        server.put(file, octets)
+    gate = guarded(server, ftp={"inspect": False}, workers=2, limits={"sessions_per_client": 100})
+    wrong = []
+
+    def session(number):
+        with opened(gate, ("PASV", "EPSV")[number % 2]) as client:
+            for i in range(number * EACH, (number + 1) * EACH):
+                octets = files[f"f{i}"]
+                if i % 2 == 0:
+                    fine = client.get(f"RETR f{i}") == octets
+                else:
+                    fine = client.put(f"STOR u{i}", octets).code == 226
+                if not fine:
+                    wrong.append(i)
+            client.quit()
+
+    threads = [threading.Thread(target=session, args=(n,)) for n in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    wait_for(lambda: elements(gate) == [], 5, "all holes to close")
+    records = [r["ftp_data"] for r in transfers(gate, len(files))]
+    assert sorted(r["filename"] for r in records) == \
+        sorted(f"{'fu'[i % 2]}{i}" for i in range(len(files)))
+    for i in range(1, len(files), 2):
+        assert sha256(server.read(f"u{i}")) == sha256(files[f"f{i}"])
+    for record in records:
+        size = len(files["f" + record["filename"][1:]])
+        assert (record["outcome"], record["let_by"]) == ("complete", True), record
+        assert size < record["octets_out"] < size + HEADERS, (size, record)
