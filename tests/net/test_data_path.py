@@ -13,7 +13,7 @@ import time
 import pytest
 
 import lab as L
-from ftp_peers import FakeFtp, FtpClient
+from ftp_peers import FakeFtp, FtpClient, data_listener, taken
 from ftp_servers import sha256
 from lab import wait_for
 
@@ -390,6 +390,32 @@ def test_F_042_passed_and_nobody_comes(server, guarded):
         client.passive()
         wait_for(lambda: elements(gate) == [], 5, "the hole to expire")
         assert client.cmd("RETR a").code == 425
+
+
+# ---- third parties ----
+
+
+@pytest.mark.parametrize("inspect", [True, False], ids=["inspected", "not"])
+def test_F_048_fxp_lets_go_but_not_come(perimeter, server, guarded, inspect):
+    """The server's data reach a third party that waits, from its own address; none may come to a hole."""
+    gate = guarded(server, ftp={"inspect": inspect, "fxp": [L.CLIENT_OTHER], "timeouts": {"data_open": 2}})
+    with opened(gate) as client:
+        with data_listener(perimeter.client, L.CLIENT_OTHER) as third:
+            client.way = "PORT"
+            assert client.port(third).code == 200
+            assert client.cmd("RETR a").code == 150
+            with taken(third) as data:
+                assert data.peer == (L.FAKE, 20)
+                assert data.rest() == PAYLOAD
+        assert client.reply().code == 226
+        client.way = "PASV"
+        to = client.passive()
+        with pytest.raises(OSError):
+            client.connect(to, source=L.CLIENT_OTHER, timeout=1)
+        wait_for(lambda: elements(gate) == [], 6, "the hole to close")
+    record, = transfers(gate, 1)
+    ends = record["ftp_data"]["client"]
+    assert (ends["mode"], ends["src_ip"], ends["dest_ip"]) == ("active", L.FAKE, L.CLIENT_OTHER)
 
 
 # ---- many at once ----
