@@ -392,6 +392,43 @@ def test_F_042_passed_and_nobody_comes(server, guarded):
         assert client.cmd("RETR a").code == 425
 
 
+# ---- ports that coincide ----
+
+PORTS = "net.ipv4.ip_local_port_range"
+STRICT = """table inet strict {
+    chain input { type filter hook input priority -10; ct state invalid drop; }
+    chain output { type filter hook output priority -10; ct state invalid drop; }
+}"""
+
+
+@pytest.mark.parametrize("port,strict", [(29101, False), (29102, True)], ids=["usual", "strict"])
+def test_client_and_gateway_on_the_same_port(perimeter, guarded, port, strict):
+    """
+    The gateway calls the server from the very port that the client called from, control and data:
+    one connection to connection tracking, two to everybody else.
+    """
+    octets = PAYLOAD * 20
+    usual = perimeter.gateway.output("sysctl", "-n", PORTS).split()
+    with FakeFtp(perimeter.server, L.FAKE, 21, files={"a": octets}) as server:
+        gate = guarded(server)
+        if strict:
+            perimeter.gateway.nft(STRICT)
+        perimeter.gateway.output("sysctl", "-w", f"{PORTS}={port} {port}")
+        try:
+            with opened(gate, source_port=port) as client:
+                data = client.connect(client.passive(), source_port=port)
+                assert client.cmd("RETR a").code == 150
+                assert data.rest() == octets
+                data.close()
+                assert client.reply().code == 226
+        finally:
+            perimeter.gateway.output("sysctl", "-w", f"{PORTS}={' '.join(usual)}")
+            if strict:
+                perimeter.gateway.nft("delete table inet strict")
+        assert server.conversations[0].peer == (L.CLIENT, port)
+        assert server.data_peers == [(L.CLIENT, port)]
+
+
 # ---- third parties ----
 
 
