@@ -340,9 +340,7 @@ server_waits(struct ftp_gate *g, const struct an_event *ev)
 void
 ftp_channel_reply(struct ftp_gate *g, const struct an_event *ev)
 {
-	enum ftp_verb verb = ev->ftp->verb->verb;
-
-	if (verb == FTP_SIZE || verb == FTP_DELE) {
+	if (way_of(ev->ftp->verb->verb) == FTP_WAY_NONE) {
 		ftp_transfer_own_reply(g, ev);
 		return;
 	}

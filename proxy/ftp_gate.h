@@ -104,7 +104,9 @@ struct ftp_transfer {
 	bool cut, refused, aborted, unreachable;
 	bool quiet;		 /* let by, and nobody came, or nothing moves any more */
 	bool inspected;		 /* it was to be looked at */
-	bool created;		 /* by this session: the name was not there before */
+	unsigned asked;		 /* of the verbs that tell whether the name is there */
+	bool existed;		 /* the name was there before */
+	bool created;		 /* by this session: all agreed that the name was not there */
 	bool deleted;		 /* ... and is not any more: it was refused */
 	const char *why;	 /* of what went wrong, a constant; NULL: nothing did */
 	struct mail *content;	 /* NULL: not looked at */
@@ -133,6 +135,7 @@ struct ftp_gate {
 	struct ftp_path directory;
 	char *user; /* of the last USER that the server took; NULL: none */
 	bool epsv_all, ascii;
+	bool mlst;	   /* the server has it, says its last reply to FEAT */
 	bool quit;	   /* the client said so */
 	bool left;	   /* and the server said goodbye */
 	bool own_words;	   /* the reply being handled is ours, in the place of the server's */
@@ -212,7 +215,8 @@ void ftp_count_error(struct ftp_gate *);
 
 /* PORT, EPRT, PASV, EPSV of the client. */
 void ftp_channel_command(struct ftp_gate *, const struct an_event *);
-/* A final reply to a command of the gateway's own (ev->ftp->verb; SIZE, DELE go where they belong).
+/* A final reply to a command of the gateway's own (ev->ftp->verb; SIZE, MDTM, MLST, DELE go where
+ * they belong).
  */
 void ftp_channel_reply(struct ftp_gate *, const struct an_event *);
 /* News of the pair that waits for its transfer. */
@@ -244,11 +248,16 @@ void ftp_transfer_abort(struct ftp_gate *);
 void ftp_transfer_expired(struct ftp_gate *);
 /* abor_due has come: the server has no answer to ABOR. */
 void ftp_abor_expired(struct ftp_gate *);
-/* A final reply to SIZE or DELE, the gateway's own, on behalf of the transfer. */
+/* A final reply to SIZE, MDTM, MLST or DELE, the gateway's own, on behalf of the transfer. */
 void ftp_transfer_own_reply(struct ftp_gate *, const struct an_event *);
 /* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant.
  */
 const char *ftp_transfer_outcome(const struct ftp_transfer *);
+/*
+ * Why the piece of a refused upload is still at the server where it was to be deleted: "existed",
+ * "no_evidence" (that it did not), "not_deleted", a constant; NULL: it is not, or need not be.
+ */
+const char *ftp_transfer_kept(const struct ftp_gate *);
 /* Every change of stage goes through this. */
 void ftp_enter(struct ftp_gate *, enum ftp_stage);
 /* The session ends: whatever runs is cut and recorded. May be called again. */

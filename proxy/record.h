@@ -126,6 +126,7 @@ struct record_ftp_data {
 	/* A constant: "complete" and nothing else is a whole transfer; "cut", "refused", ... */
 	const char *outcome;
 	bool deleted;	    /* what there was of it at the server: it was refused */
+	const char *kept;   /* why it still is, where it was to be deleted: a constant, or NULL */
 	const char *reason; /* or NULL */
 	unsigned code;	    /* of the last reply that the client heard; 0: none */
 	/*

@@ -216,6 +216,8 @@ whole_transfer(const struct record_ftp_data *d)
 	record_put(data, "outcome", d->outcome);
 	if (d->deleted)
 		record_put_bool(data, "deleted", true);
+	if (d->kept != NULL)
+		record_put(data, "kept", d->kept);
 	if (d->reason != NULL)
 		record_put(data, "reason", d->reason);
 	if (d->code != 0)
