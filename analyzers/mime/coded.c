@@ -1,5 +1,8 @@
 #include "mime/coded.h"
 
+/* How the lines begin that announce a file. */
+static const char YENC[] = "=ybegin ", BINHEX[] = "(This file must be converted with BinHex";
+
 /* ---- yEnc ---- */
 
 static bool
@@ -18,9 +21,9 @@ yenc_begin(struct span line, struct yenc_begin *y)
 	struct span word;
 
 	*y = (struct yenc_begin){0};
-	if (!span_starts(line, span_str("=ybegin ")))
+	if (!span_starts(line, span_str(YENC)))
 		return false;
-	line = span_from(line, 8);
+	line = span_from(line, sizeof(YENC) - 1);
 	for (;;) {
 		struct span rest = span_trim(line);
 
@@ -43,7 +46,7 @@ yenc_begin(struct span line, struct yenc_begin *y)
 bool
 binhex_announced(struct span line)
 {
-	return span_istarts(span_trim(line), span_str("(This file must be converted with BinHex"));
+	return span_istarts(span_trim(line), span_str(BINHEX));
 }
 
 #define BINHEX_HEAD (1 + 63 + 1 + 4 + 4 + 2 + 4 + 4 + 2)
@@ -145,10 +148,8 @@ enum { LINE_BEGINS, IN_LINE, OTHER_LINE, BEHIND_BINHEX };
 static bool
 may_be_coded(struct span line)
 {
-	static const char yenc[] = "=ybegin ", bin[] = "(This file must be converted with BinHex";
-
-	return span_starts(line, span_first(span_str(yenc), line.n)) ||
-	       span_istarts(line, span_first(span_str(bin), line.n));
+	return span_starts(line, span_first(span_str(YENC), line.n)) ||
+	       span_istarts(line, span_first(span_str(BINHEX), line.n));
 }
 
 /* A line is complete, with its LF if it has one. */
@@ -202,6 +203,22 @@ coded_octet(struct coded_scan *s, uint8_t c)
 	return CODED_NONE;
 }
 
+/* Most lines are told by their first octet. Returns where one begins that is not, or in.n. */
+static size_t
+pass_lines(struct coded_scan *s, struct span in, size_t i)
+{
+	while (i < in.n) {
+		const uint8_t *lf;
+
+		if (s->state != OTHER_LINE && (in.p[i] == YENC[0] || in.p[i] == BINHEX[0]))
+			break;
+		lf = memchr(in.p + i, '\n', in.n - i);
+		s->state = lf == NULL ? OTHER_LINE : LINE_BEGINS;
+		i = lf == NULL ? in.n : (size_t)(lf - in.p) + 1;
+	}
+	return i;
+}
+
 enum coded_file
 coded_scan_feed(struct coded_scan *s, struct span in, size_t *used)
 {
@@ -209,14 +226,10 @@ coded_scan_feed(struct coded_scan *s, struct span in, size_t *used)
 	size_t i = 0;
 
 	while (i < in.n && found == CODED_NONE) {
-		if (s->state == OTHER_LINE) {
-			const uint8_t *lf = memchr(in.p + i, '\n', in.n - i);
-
-			s->state = lf == NULL ? OTHER_LINE : LINE_BEGINS;
-			i = lf == NULL ? in.n : (size_t)(lf - in.p) + 1;
-		} else {
+		if (s->state == OTHER_LINE || s->state == LINE_BEGINS)
+			i = pass_lines(s, in, i);
+		if (i < in.n)
 			found = coded_octet(s, in.p[i++]);
-		}
 	}
 	*used = i;
 	return found;
