@@ -1,5 +1,7 @@
 #include "mime/coded.h"
 
+#include "mime/line_begin.h"
+
 /* How the lines begin that announce a file. */
 static const char YENC[] = "=ybegin ", BINHEX[] = "(This file must be converted with BinHex";
 
@@ -203,20 +205,17 @@ coded_octet(struct coded_scan *s, uint8_t c)
 	return CODED_NONE;
 }
 
-/* Most lines are told by their first octet. Returns where one begins that is not, or in.n. */
+/* Most lines are told by their first octet. Returns how many octets are of such ones. */
 static size_t
-pass_lines(struct coded_scan *s, struct span in, size_t i)
+pass_lines(struct coded_scan *s, struct span in)
 {
-	while (i < in.n) {
-		const uint8_t *lf;
+	size_t n;
 
-		if (s->state != OTHER_LINE && (in.p[i] == YENC[0] || in.p[i] == BINHEX[0]))
-			break;
-		lf = memchr(in.p + i, '\n', in.n - i);
-		s->state = lf == NULL ? OTHER_LINE : LINE_BEGINS;
-		i = lf == NULL ? in.n : (size_t)(lf - in.p) + 1;
-	}
-	return i;
+	if (in.n == 0 || (s->state == LINE_BEGINS && (in.p[0] == '=' || in.p[0] == '(')))
+		return 0;
+	n = line_begin(in, '=', '(');
+	s->state = in.p[n - 1] == '\n' ? LINE_BEGINS : OTHER_LINE;
+	return n;
 }
 
 enum coded_file
@@ -227,7 +226,7 @@ coded_scan_feed(struct coded_scan *s, struct span in, size_t *used)
 
 	while (i < in.n && found == CODED_NONE) {
 		if (s->state == OTHER_LINE || s->state == LINE_BEGINS)
-			i = pass_lines(s, in, i);
+			i += pass_lines(s, span_from(in, i));
 		if (i < in.n)
 			found = coded_octet(s, in.p[i++]);
 	}

@@ -1,5 +1,7 @@
 #include "mime/uu.h"
 
+#include "mime/line_begin.h"
+
 #define LENGTH_MAX	 45 /* octets of a line: "M" */
 #define LENGTH_POSSIBLE	 63
 #define CHARACTERS(octs) (((octs) + 2) / 3 * 4)
@@ -118,18 +120,7 @@ line_done(struct mime_uu *d, struct span line)
 static size_t
 sure_text(const struct mime_uu *d, struct span in)
 {
-	bool middle = d->middle;
-	size_t i = 0;
-
-	while (i < in.n && (middle || in.p[i] != 'b')) {
-		ptrdiff_t lf = span_find(span_from(in, i), '\n');
-
-		if (lf < 0)
-			return in.n;
-		i += (size_t)lf + 1;
-		middle = false;
-	}
-	return i;
+	return in.n > 0 && !d->middle && in.p[0] == 'b' ? 0 : line_begin(in, 'b', 'b');
 }
 
 /* Six bits of a character. */
