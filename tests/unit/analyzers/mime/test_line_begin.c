@@ -24,7 +24,7 @@ static void
 test_each_place(void **state)
 {
 	(void)state;
-	for (size_t n = 0; n <= 70; n++) {
+	for (size_t n = 0; n <= 150; n++) {
 		/* of that size, so that a look behind its end is seen */
 		uint8_t *text = malloc(n + (n == 0));
 		struct span s = span_of(text, n);
@@ -48,7 +48,7 @@ static void
 test_random_texts(void **state)
 {
 	static const char of[] = "\n\n=(bx\r\x8a";
-	uint8_t text[100];
+	uint8_t text[300];
 	unsigned random = 1;
 
 	(void)state;
