@@ -6,32 +6,47 @@ json_begin(struct json_writer *w, struct buf *out)
 	*w = (struct json_writer){.out = out, .first = true};
 }
 
+/* buf_add() in place where there is room: what is written are many short pieces. */
+static inline void
+put(struct buf *b, const void *octets, size_t n)
+{
+	if (n == 0)
+		return;
+	if (b->failed || n > b->cap - b->n) {
+		buf_add(b, span_of(octets, n));
+		return;
+	}
+	memcpy(b->p + b->n, octets, n);
+	b->n += n;
+}
+
 /* What stands before a value: a comma, and its key. */
 static void
 before(struct json_writer *w, const char *key)
 {
-	if (!w->first)
-		buf_octet(w->out, ',');
+	static const char comma[] = ",\"";
+	const size_t from = w->first ? 1 : 0, n = key == NULL ? 1 : 2;
+
+	put(w->out, comma + from, n - from);
 	w->first = false;
 	if (key == NULL)
 		return;
-	buf_octet(w->out, '"');
-	buf_str(w->out, key);
-	buf_add(w->out, span_of("\":", 2));
+	put(w->out, key, strlen(key));
+	put(w->out, "\":", 2);
 }
 
 static void
 open(struct json_writer *w, const char *key, uint8_t bracket)
 {
 	before(w, key);
-	buf_octet(w->out, bracket);
+	put(w->out, &bracket, 1);
 	w->first = true;
 }
 
 static void
 close(struct json_writer *w, uint8_t bracket)
 {
-	buf_octet(w->out, bracket);
+	put(w->out, &bracket, 1);
 	w->first = false;
 }
 
@@ -91,16 +106,16 @@ void
 json_text(struct json_writer *w, const char *key, struct span text)
 {
 	before(w, key);
-	buf_octet(w->out, '"');
+	put(w->out, "\"", 1);
 	while (text.n > 0) {
 		size_t n = plain_run(text);
 
-		buf_add(w->out, span_first(text, n));
+		put(w->out, text.p, n);
 		if (n < text.n)
 			escape(w->out, text.p[n++]);
 		text = span_from(text, n);
 	}
-	buf_octet(w->out, '"');
+	put(w->out, "\"", 1);
 }
 
 void

@@ -304,7 +304,8 @@ outside(struct mime_uu *d, struct span in, size_t *used, struct mime_uu_event *e
 		ev->octets = line;
 	}
 	*used += line_done(d, line);
-	mime_base64_init(&d->decoder, d->off);
+	if (d->state == FIRST)
+		mime_base64_init(&d->decoder, d->off);
 }
 
 void
