@@ -40,6 +40,8 @@ leaf_new(struct leaf *l, struct leaf_shared *shared)
 void
 leaf_free(struct leaf *l)
 {
+	if (l->shared == NULL) /* it was never used */
+		return;
 	if (l->busy)
 		leaf_end(l);
 	for (unsigned i = 0; i < LEAF_DIGESTS; i++)

@@ -15,7 +15,9 @@ enum state {
 void
 mime_uu_init(struct mime_uu *d, uint64_t off)
 {
-	*d = (struct mime_uu){.off = off, .line = off, .state = OUTSIDE};
+	memset(d, 0, offsetof(struct mime_uu, held));
+	d->off = d->line = off;
+	d->state = OUTSIDE;
 }
 
 static void
