@@ -178,10 +178,12 @@ void ftp_command(struct ftp_gate *, const struct an_event *);
  */
 void ftp_forward(struct ftp_gate *, const struct an_event *);
 /*
- * A command of the gateway's own; args may be NULL. Its final reply goes to ftp_channel_reply().
- * An exchange that is not at the server is marked as taken by it, and can still be forwarded later
- * (SIZE ahead of STOR).
+ * The client's command is the gateway's to answer: what comes next from the server is not the reply
+ * to it, and it can still be forwarded later (SIZE ahead of STOR).
  */
+void ftp_take(struct ftp_gate *);
+/* A command of the gateway's own, for which the client's is taken; args may be NULL. Its final
+ * reply goes to ftp_channel_reply(). */
 void ftp_ask(struct ftp_gate *, enum ftp_verb, const char *args);
 
 /* ---- ftp_replies.c ---- */
