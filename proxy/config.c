@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "address.h"
+#include "certificate_files.h"
 #include "config_scan.h"
 #include "config_text.h"
 #include "config_tree.h"
@@ -49,11 +51,14 @@ config_ports(const struct config *c, enum protocol p, size_t *n)
 
 /* ---- values ---- */
 
+/* titled: the element of a section with a title. */
 static void
-take_section(struct reading *r, enum config_section section, unsigned nth, void *forward)
+take_section(struct reading *r, enum config_section section, unsigned nth, void *titled)
 {
-	void *bases[] = {
-	    [BASE_CONFIG] = r->config, [BASE_POLICY] = r->config->policy, [BASE_FORWARD] = forward};
+	void *bases[] = {[BASE_CONFIG] = r->config,
+	    [BASE_POLICY] = r->config->policy,
+	    [BASE_FORWARD] = titled,
+	    [BASE_CERTIFICATE] = titled};
 	cfg_t *at = config_tree_section(r->config->tree, section, nth);
 	const struct setting *row;
 
@@ -62,31 +67,72 @@ take_section(struct reading *r, enum config_section section, unsigned nth, void 
 			config_value_take(at, row, bases[row->base], &r->faults);
 }
 
-static void
-take_forwards(struct reading *r)
-{
-	struct config *c = r->config;
-	unsigned n = cfg_size(c->tree, config_section(SECTION_FORWARD)->name);
+/* Of sections with a title: how each becomes an element of a list, whose first member is its name.
+ */
+struct titled {
+	enum config_section section;
+	size_t size;
+	bool (*begin)(void *element); /* makes its sets; NULL: it has none. False: no memory */
+};
 
-	if (n > FORWARDS_MAX) {
-		faults_add(&r->faults, r->scan.forward_line[FORWARDS_MAX - 1],
-		    "forward: %u sections; at most %d may stand here", n, FORWARDS_MAX);
-		n = FORWARDS_MAX;
+static bool
+begin_certificate(void *element)
+{
+	struct certificate *c = element;
+
+	c->servers = networks_new();
+	return c->servers != NULL;
+}
+
+static void
+take_element(struct reading *r, const struct titled *t, unsigned i, char *element)
+{
+	const char *title = cfg_title(config_tree_section(r->config->tree, t->section, i));
+	char **name = (char **)(void *)element;
+
+	*name = strdup(title);
+	if (*name == NULL || (t->begin != NULL && !t->begin(element)))
+		faults_add(&r->faults, r->scan.titled_line[t->section][i], "out of memory");
+	else
+		take_section(r, t->section, i, element);
+}
+
+/* The list, of *n elements; NULL: there is no such section. */
+static void *
+take_titled(struct reading *r, const struct titled *t, size_t *n)
+{
+	const char *name = config_section(t->section)->name;
+	unsigned found = cfg_size(r->config->tree, name);
+	char *list;
+
+	if (found > TITLED_MAX) {
+		faults_add(&r->faults, r->scan.titled_line[t->section][TITLED_MAX - 1],
+		    "%s: %u sections; at most %d may stand here", name, found, TITLED_MAX);
+		found = TITLED_MAX;
 	}
-	if (n == 0)
-		return;
-	if ((c->forwards = calloc(n, sizeof(*c->forwards))) == NULL) {
+	if (found == 0)
+		return NULL;
+	if ((list = calloc(found, t->size)) == NULL) {
 		faults_add(&r->faults, 1, "out of memory");
-		return;
+		return NULL;
 	}
-	for (; c->n_forwards < n; c->n_forwards++) {
-		struct forward *f = &c->forwards[c->n_forwards];
-		unsigned i = (unsigned)c->n_forwards;
-		f->name = strdup(cfg_title(config_tree_section(c->tree, SECTION_FORWARD, i)));
-		if (f->name == NULL)
-			faults_add(&r->faults, r->scan.forward_line[i], "out of memory");
-		take_section(r, SECTION_FORWARD, i, f);
-	}
+	for (; *n < found; ++*n)
+		take_element(r, t, (unsigned)*n, list + *n * t->size);
+	return list;
+}
+
+static void
+take_all_titled(struct reading *r)
+{
+	const struct titled forward = {SECTION_FORWARD, sizeof(struct forward), NULL};
+	const struct titled certificate = {
+	    SECTION_CERTIFICATE, sizeof(struct certificate), begin_certificate};
+	struct config *c = r->config;
+
+	c->forwards = take_titled(r, &forward, &c->n_forwards);
+	c->certificates = take_titled(r, &certificate, &c->n_certificates);
+	for (size_t i = 0; i < c->n_certificates; i++)
+		networks_seal(c->certificates[i].servers);
 }
 
 /* Who writes forward sections and no intercept section wants no interception. */
@@ -95,7 +141,7 @@ settle_mode(struct reading *r)
 {
 	size_t i;
 
-	if (r->scan.section_line[SECTION_INTERCEPT] != 0 || r->scan.n_forwards == 0)
+	if (r->scan.section_line[SECTION_INTERCEPT] != 0 || r->scan.n_titled[SECTION_FORWARD] == 0)
 		return;
 	const struct setting *row = config_setting_find(SECTION_INTERCEPT, span_str("mode"), &i);
 	cfg_t *section = config_tree_section(r->config->tree, SECTION_INTERCEPT, 0);
@@ -237,28 +283,34 @@ check_forward_port(struct reading *r, size_t i)
 	if (c->mode == INTERCEPT_OFF || !is_taken(c, at.port) || ip_is_loopback(&at.ip) ||
 	    (!ip_is_unspecified(&at.ip) && networks_has(c->intercept.bypass_servers, &at.ip)))
 		return;
-	faults_add(&r->faults, r->scan.forward_line[i],
+	faults_add(&r->faults, r->scan.titled_line[SECTION_FORWARD][i],
 	    "forward.listen: port %u is taken off the wire, and who connects to it here is reset; "
 	    "listen on an address that stands in intercept.bypass_servers, or on another port",
 	    at.port);
 }
 
 static void
+check_title(struct reading *r, enum config_section section, const char *name, unsigned line)
+{
+	size_t n = name == NULL ? 0
+				: strspn(name, "abcdefghijklmnopqrstuvwxyz"
+					       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	if (name != NULL && (n == 0 || n > CONFIG_TITLE_MAX || name[n] != '\0'))
+		faults_add(&r->faults, line,
+		    "%s: \"%.100s\" is not a name of 1 to %d letters, digits, \"-\", \"_\", \".\"",
+		    config_section(section)->name, name, CONFIG_TITLE_MAX);
+}
+
+static void
 check_forward(struct reading *r, size_t i)
 {
 	const struct forward *f = r->config->forwards, *me = &f[i];
-	unsigned line = r->scan.forward_line[i];
-	size_t n = me->name != NULL ? strspn(me->name, "abcdefghijklmnopqrstuvwxyz"
-						       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-				    : 0;
+	unsigned line = r->scan.titled_line[SECTION_FORWARD][i];
 	const struct setting *row;
 	cfg_t *section = config_tree_section(r->config->tree, SECTION_FORWARD, (unsigned)i);
 
-	if (me->name != NULL && (n == 0 || n > CONFIG_FORWARD_NAME_MAX || me->name[n] != '\0'))
-		faults_add(&r->faults, line,
-		    "forward: \"%.100s\" is not a name of 1 to %d letters, digits, \"-\", \"_\", "
-		    "\".\"",
-		    me->name, CONFIG_FORWARD_NAME_MAX);
+	check_title(r, SECTION_FORWARD, me->name, line);
 	for (size_t k = 0; (row = config_setting(k)) != NULL; k++)
 		if (row->section == SECTION_FORWARD && config_tree_count(section, row) == 0)
 			faults_add(&r->faults, line,
@@ -272,7 +324,7 @@ check_forward(struct reading *r, size_t i)
 			    "forward.listen: \"%.100s\" on line %u listens there already; one "
 			    "address, "
 			    "one forward",
-			    f[k].name, r->scan.forward_line[k]);
+			    f[k].name, r->scan.titled_line[SECTION_FORWARD][k]);
 }
 
 /* Two packets that the kernel must tell apart may not look alike. */
@@ -513,6 +565,58 @@ read_digests(struct reading *r)
 		    c->content_sha256, &c->content.sha256, "content.deny_sha256", line, &r->faults);
 }
 
+/* ---- TLS ---- */
+
+/* Of a setting in one of several sections; one that is missing stands where they begin. */
+static unsigned
+titled_line(const struct reading *r, enum config_section section, unsigned nth, const char *name)
+{
+	size_t i;
+	const struct setting *row = config_setting_find(section, span_str(name), &i);
+	cfg_t *at = config_tree_section(r->config->tree, section, nth);
+
+	return config_tree_count(at, row) > 0 ? config_tree_line(at, row, 0)
+					      : r->scan.titled_line[section][nth];
+}
+
+static void
+check_certificate(struct reading *r, size_t i, const struct certificate_lines *lines)
+{
+	struct certificate *c = &r->config->certificates[i];
+
+	check_title(r, SECTION_CERTIFICATE, c->name, lines->section);
+	if (c->chain == NULL)
+		faults_add(
+		    &r->faults, lines->section, "certificate.chain: missing; a path must be given");
+	if (c->key == NULL)
+		faults_add(
+		    &r->faults, lines->section, "certificate.key: missing; a path must be given");
+	if (r->files && c->chain != NULL && c->key != NULL)
+		certificate_read(c, lines, &r->faults);
+}
+
+static void
+check_tls(struct reading *r)
+{
+	struct config *c = r->config;
+	struct certificate_lines lines[TITLED_MAX];
+
+	for (unsigned i = 0; i < c->n_certificates; i++) {
+		lines[i] = (struct certificate_lines){r->scan.titled_line[SECTION_CERTIFICATE][i],
+		    titled_line(r, SECTION_CERTIFICATE, i, "chain"),
+		    titled_line(r, SECTION_CERTIFICATE, i, "key")};
+		check_certificate(r, i, &lines[i]);
+	}
+	if (r->files && c->tls.key_log != NULL)
+		faults_warn(&r->faults, setting_line(r, SECTION_TLS, "key_log"),
+		    "tls.key_log: whoever can read %.256s reads all that was said under TLS",
+		    c->tls.key_log);
+	if (r->files)
+		certificates_compare(c->certificates, c->n_certificates, lines, &r->faults);
+	if (r->files && (config_uses_tls(c) || c->tls.trust != NULL))
+		trust_read(&c->tls, setting_line(r, SECTION_TLS, "trust"), &r->faults);
+}
+
 static void
 check_all(struct reading *r)
 {
@@ -529,6 +633,7 @@ check_all(struct reading *r)
 	check_refused_upload(r);
 	check_refused_message(r);
 	check_log_format(r);
+	check_tls(r);
 	for (size_t i = 0; i < r->config->n_forwards; i++)
 		check_forward(r, i);
 }
@@ -554,6 +659,38 @@ config_new(const char *path)
 	return NULL;
 }
 
+/* What was handed over is unmapped as a whole. */
+static void
+free_pem(struct config *c, struct span *pem)
+{
+	if (c->handed.n > 0 || pem->n == 0)
+		return;
+	OPENSSL_cleanse((void *)(uintptr_t)pem->p, pem->n);
+	free((void *)(uintptr_t)pem->p);
+}
+
+static void
+free_tls(struct config *c)
+{
+	for (size_t i = 0; i < c->n_certificates; i++) {
+		struct certificate *one = &c->certificates[i];
+
+		free_pem(c, &one->chain_pem);
+		free_pem(c, &one->key_pem);
+		config_words_free(one->names);
+		networks_free(one->servers);
+		free(one->chain);
+		free(one->key);
+		free(one->name);
+	}
+	free(c->certificates);
+	free_pem(c, &c->tls.trust_pem);
+	free_pem(c, &c->tls.own_ca_pem);
+	free(c->tls.trust);
+	free(c->tls.key_log);
+	OPENSSL_cleanse(c->tls_secret, sizeof(c->tls_secret));
+}
+
 void
 config_free(struct config *c)
 {
@@ -562,6 +699,7 @@ config_free(struct config *c)
 	for (size_t i = 0; i < c->n_forwards; i++)
 		free(c->forwards[i].name);
 	free(c->forwards);
+	free_tls(c);
 	free(c->path);
 	free(c->user);
 	free(c->log);
@@ -605,9 +743,9 @@ read_text(struct reading *r, char *text, size_t n)
 	}
 	settle_mode(r);
 	for (unsigned s = 0; s < SECTION_COUNT; s++)
-		if (s != SECTION_FORWARD)
+		if (!config_section((enum config_section)s)->titled)
 			take_section(r, (enum config_section)s, 0, NULL);
-	take_forwards(r);
+	take_all_titled(r);
 	networks_seal(r->config->intercept.bypass);
 	networks_seal(r->config->intercept.bypass_servers);
 	policy_seal(r->config->policy);
@@ -638,8 +776,8 @@ parse(const char *path, char *text, size_t n, bool files, FILE *err)
 		faults_add(&r.faults, 1, "out of memory");
 	else
 		read_text(&r, text, n);
+	faults_tell(&r.faults, config_text_name(path), err);
 	if (faults_any(&r.faults)) {
-		faults_tell(&r.faults, config_text_name(path), err);
 		config_free(r.config);
 		r.config = NULL;
 	}

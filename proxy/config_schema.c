@@ -21,6 +21,8 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_POP3_TIMEOUTS] = {"timeouts", SECTION_POP3, false},
     [SECTION_IMAP] = {"imap", SECTION_ROOT, false},
     [SECTION_IMAP_TIMEOUTS] = {"timeouts", SECTION_IMAP, false},
+    [SECTION_TLS] = {"tls", SECTION_ROOT, false},
+    [SECTION_CERTIFICATE] = {"certificate", SECTION_ROOT, true},
 };
 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
@@ -43,7 +45,10 @@ static const struct choice protocols[] = {{"smtp", PROTOCOL_SMTP}, {"ftp", PROTO
 static const struct choice newlines[] = {
     {"reject", BARE_NEWLINE_REJECT}, {"normalize", BARE_NEWLINE_NORMALIZE}, {NULL, 0}};
 static const struct choice starttls_words[] = {{"auto", STARTTLS_AUTO}, {"pass", STARTTLS_PASS},
-    {"refuse", STARTTLS_REFUSE}, {"hide", STARTTLS_HIDE}, {NULL, 0}};
+    {"refuse", STARTTLS_REFUSE}, {"hide", STARTTLS_HIDE}, {"intercept", STARTTLS_INTERCEPT},
+    {"require", STARTTLS_REQUIRE}, {NULL, 0}};
+static const struct choice tls_versions[] = {
+    {"1.2", TLS_MINIMUM_1_2}, {"1.3", TLS_MINIMUM_1_3}, {NULL, 0}};
 static const struct choice proxy_words[] = {
     {"no", SEND_PROXY_NO}, {"v1", SEND_PROXY_V1}, {"v2", SEND_PROXY_V2}, {NULL, 0}};
 static const struct choice type_words[] = {
@@ -57,10 +62,11 @@ static const struct choice server_data[] = {{"passive", false}, {"same", true}, 
 /* Where a value goes. */
 #define AT(base_, type_, member)                                                                   \
 	.base = (base_), .offset = offsetof(type_, member), .size = sizeof(((type_ *)NULL)->member)
-#define CONFIG(member)	AT(BASE_CONFIG, struct config, member)
-#define POLICY(member)	AT(BASE_POLICY, struct policy, member)
-#define FORWARD(member) AT(BASE_FORWARD, struct forward, member)
-#define PORTS(section)	CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
+#define CONFIG(member)	    AT(BASE_CONFIG, struct config, member)
+#define POLICY(member)	    AT(BASE_POLICY, struct policy, member)
+#define FORWARD(member)	    AT(BASE_FORWARD, struct forward, member)
+#define CERTIFICATE(member) AT(BASE_CERTIFICATE, struct certificate, member)
+#define PORTS(section)	    CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
 
 /* What a value may be. */
 #define NUMBER(def, min_, max_)                                                                    \
@@ -327,6 +333,18 @@ static const struct setting settings[] = {
     {ROW(SECTION_IMAP_TIMEOUTS, "idle"), NUMBER("2100", 1800, 86400), BY("RFC 9051 s5.4"),
 	CONFIG(imap.timeouts.idle)},
     {ROW(SECTION_IMAP_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(imap.timeouts.reply)},
+
+    {ROW(SECTION_TLS, "minimum"), CHOICE("1.2", tls_versions), CONFIG(tls.minimum)},
+    {ROW(SECTION_TLS, "verify"), CHOICE("enforce", check_words), CONFIG(tls.verify)},
+    {ROW(SECTION_TLS, "verify_inside"), CHOICE("report", check_words), CONFIG(tls.verify_inside)},
+    {ROW(SECTION_TLS, "trust"), TEXT(""), OR_ZERO, CONFIG(tls.trust)},
+    {ROW(SECTION_TLS, "session_tickets"), CHOICE("yes", yes_no), CONFIG(tls.session_tickets)},
+    {ROW(SECTION_TLS, "key_log"), TEXT(""), OR_ZERO, CONFIG(tls.key_log)},
+
+    {ROW(SECTION_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},
+    {ROW(SECTION_CERTIFICATE, "key"), GIVEN(SETTING_TEXT), CERTIFICATE(key)},
+    {ROW(SECTION_CERTIFICATE, "names"), LIST(SETTING_NAMES, ""), CERTIFICATE(names)},
+    {ROW(SECTION_CERTIFICATE, "servers"), LIST(SETTING_NETWORKS, ""), CERTIFICATE(servers)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

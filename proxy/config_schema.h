@@ -28,6 +28,8 @@ enum config_section {
 	SECTION_POP3_TIMEOUTS,
 	SECTION_IMAP,
 	SECTION_IMAP_TIMEOUTS,
+	SECTION_TLS,
+	SECTION_CERTIFICATE,
 	SECTION_COUNT,
 	SECTION_NONE = SECTION_COUNT, /* above the root, or no section of ours */
 };
@@ -55,6 +57,7 @@ enum setting_type {
 	SETTING_EXTENSIONS, /* list of "exe", "tar.gz". Into char **, in lower case */
 	SETTING_COMMANDS,   /* list of FTP commands. Into char **, in capitals, NULL-terminated */
 	SETTING_REPLIES,    /* list of "RETR 226", "* 3": a command and a code. As above */
+	SETTING_NAMES,	    /* list of "mail.example", "*.example". Into char **, canonical */
 	SETTING_RESOLVERS,  /* list, ADDRESS[@PORT] or "recurse" alone. Into char ** */
 	SETTING_NETWORKS,   /* list. Into struct networks * */
 	SETTING_DOMAINS,    /* list. Into struct domains * */
@@ -76,6 +79,7 @@ enum setting_base {
 	BASE_CONFIG,  /* offsets into struct config */
 	BASE_POLICY,  /* into struct policy */
 	BASE_FORWARD, /* into struct forward */
+	BASE_CERTIFICATE,
 };
 
 struct setting {

@@ -73,6 +73,7 @@ struct relay_env {
 	const struct data_ops *data;
 	/* What FTP servers were seen to refuse, for all sessions of a worker; NULL: not kept. */
 	struct ftp_servers *ftp_servers;
+	const struct tls_keys *tls_keys; /* NULL: no TLS ends here */
 	void *arg;
 };
 

@@ -509,6 +509,7 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .pressed = under_pressure,
 	    .data = &all->data_ops,
 	    .ftp_servers = all->ftp_servers,
+	    .tls_keys = all->tls_keys,
 	    .arg = all,
 	};
 }

@@ -22,19 +22,30 @@ struct tls_identity {
 	EVP_PKEY *key;
 };
 
-/* config is borrowed and must outlive it. NULL: *why is one line, good until the next call. */
+/*
+ * config is borrowed and must outlive it: one that config_read() or config_inherit() made. The key
+ * log is opened, by whoever this process is now. NULL: *why is one line, good until the next call.
+ */
 struct tls_keys *tls_keys_new(const struct config *, const char **why);
 void tls_keys_free(struct tls_keys *); /* NULL is fine */
 
 /*
  * The identity of a server inside: that whose names have server_name (SNI; empty: none was said),
- * else that whose networks have its address, else NULL. Borrowed.
+ * exactly, else by a wildcard, which stands for one label (RFC 6125 s6.4.3); else that whose
+ * networks have its address, else the first that is for any server inside, else NULL. Borrowed.
  */
 const struct tls_identity *tls_keys_identity(
     const struct tls_keys *, struct span server_name, const struct ip *server);
 
-/* For tls_leg.c: the contexts of client legs (we are the server) and of server legs. */
+/*
+ * For tls_leg.c: the contexts of client legs (we are the server) and of server legs. Versions,
+ * ciphers, modes and tickets are set; verification never ends a handshake by itself, its result is
+ * kept. A client leg must have a session ID context of its own (SSL_set_session_id_context): the
+ * tickets of one service are no other's (T-018).
+ */
 SSL_CTX *tls_keys_client_legs(const struct tls_keys *);
 SSL_CTX *tls_keys_server_legs(const struct tls_keys *);
+/* Trust anchors that server legs have. */
+size_t tls_keys_anchors(const struct tls_keys *);
 
 #endif

@@ -52,6 +52,10 @@ judge_starttls(struct judgement *j)
 	case STARTTLS_HIDE:
 		judgement_refuse(j, CHECK_ENFORCE, &hidden);
 		break;
+	case STARTTLS_INTERCEPT:
+	case STARTTLS_REQUIRE:
+		judgement_pass(j, "starttls", "intercept");
+		break;
 	}
 }
 

@@ -225,7 +225,7 @@ static const struct ftp_refusal *
 check_tls(
     const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
 {
-	bool passes = policy->starttls == STARTTLS_PASS;
+	bool passes = starttls_passes(policy->starttls);
 
 	(void)facts;
 	if (!d->verb->tls)

@@ -98,7 +98,7 @@ refusal_of(const struct retrieval_policy *policy, const struct asked *a)
 		return &denied;
 	if (policy->read_only && a->verb->writes)
 		return &read_only;
-	if (a->verb->verb != IMAP_STARTTLS || policy->starttls == STARTTLS_PASS)
+	if (a->verb->verb != IMAP_STARTTLS || starttls_passes(policy->starttls))
 		return NULL;
 	return policy->starttls == STARTTLS_HIDE ? &tls_hidden : &no_tls;
 }

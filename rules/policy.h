@@ -26,9 +26,18 @@ const char *check_name(enum check);
 enum starttls {
 	STARTTLS_AUTO, /* passed, but where a check that enforces would go blind: 454 4.7.0 */
 	STARTTLS_PASS,
-	STARTTLS_REFUSE, /* 454 4.7.0 */
-	STARTTLS_HIDE,	 /* taken out of the EHLO reply; the command: 502 5.5.1 */
+	STARTTLS_REFUSE,    /* 454 4.7.0 */
+	STARTTLS_HIDE,	    /* taken out of the EHLO reply; the command: 502 5.5.1 */
+	STARTTLS_INTERCEPT, /* TLS ends here, and begins anew towards the server */
+	STARTTLS_REQUIRE,   /* the same; and in the clear there is no login and no mail */
 };
+
+/* The command goes to the server. */
+static inline bool
+starttls_passes(enum starttls does)
+{
+	return does == STARTTLS_PASS || does == STARTTLS_INTERCEPT || does == STARTTLS_REQUIRE;
+}
 
 /* The rows of "smtp { relay { } }" and "smtp { sender_domain { } }"; sets are never NULL. */
 struct relay_policy {

@@ -57,7 +57,7 @@ refusal_of(const struct retrieval_policy *policy, const struct pop3_verb_row *ve
 		return &denied;
 	if (policy->read_only && verb->writes)
 		return &read_only;
-	if (verb->verb != POP3_STLS || policy->starttls == STARTTLS_PASS)
+	if (verb->verb != POP3_STLS || starttls_passes(policy->starttls))
 		return NULL;
 	return policy->starttls == STARTTLS_HIDE ? &tls_hidden : &no_tls;
 }
