@@ -14,6 +14,7 @@
 #include "config_value.h"
 #include "digest_list.h"
 #include "log_file.h"
+#include "tls_rules.h"
 
 /* A configuration while it is read. */
 struct reading {
@@ -58,7 +59,8 @@ take_section(struct reading *r, enum config_section section, unsigned nth, void 
 	void *bases[] = {[BASE_CONFIG] = r->config,
 	    [BASE_POLICY] = r->config->policy,
 	    [BASE_FORWARD] = titled,
-	    [BASE_CERTIFICATE] = titled};
+	    [BASE_CERTIFICATE] = titled,
+	    [BASE_TLS_RULE] = titled};
 	cfg_t *at = config_tree_section(r->config->tree, section, nth);
 	const struct setting *row;
 
@@ -82,6 +84,12 @@ begin_certificate(void *element)
 
 	c->servers = networks_new();
 	return c->servers != NULL;
+}
+
+static bool
+begin_tls_rule(void *element)
+{
+	return tls_rule_begin(element);
 }
 
 static void
@@ -127,8 +135,10 @@ take_all_titled(struct reading *r)
 	const struct titled forward = {SECTION_FORWARD, sizeof(struct forward), NULL};
 	const struct titled certificate = {
 	    SECTION_CERTIFICATE, sizeof(struct certificate), begin_certificate};
+	const struct titled rule = {SECTION_TLS_RULE, sizeof(struct tls_rule), begin_tls_rule};
 	struct config *c = r->config;
 
+	c->policy->tls_rules = take_titled(r, &rule, &c->policy->n_tls_rules);
 	c->forwards = take_titled(r, &forward, &c->n_forwards);
 	c->certificates = take_titled(r, &certificate, &c->n_certificates);
 	for (size_t i = 0; i < c->n_certificates; i++)
@@ -596,6 +606,18 @@ check_certificate(struct reading *r, size_t i, const struct certificate_lines *l
 }
 
 static void
+check_tls_rule(struct reading *r, unsigned i)
+{
+	const struct tls_rule *rule = &r->config->policy->tls_rules[i];
+
+	check_title(r, SECTION_TLS_RULE, rule->name, r->scan.titled_line[SECTION_TLS_RULE][i]);
+	if (rule->action == TLS_REFUSE && rule->required == REQUIRED_YES)
+		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
+		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
+		    "log in; set one of them otherwise");
+}
+
+static void
 check_tls(struct reading *r)
 {
 	struct config *c = r->config;
@@ -607,6 +629,8 @@ check_tls(struct reading *r)
 		    titled_line(r, SECTION_CERTIFICATE, i, "key")};
 		check_certificate(r, i, &lines[i]);
 	}
+	for (unsigned i = 0; i < c->policy->n_tls_rules; i++)
+		check_tls_rule(r, i);
 	if (r->files && c->tls.key_log != NULL)
 		faults_warn(&r->faults, setting_line(r, SECTION_TLS, "key_log"),
 		    "tls.key_log: whoever can read %.256s reads all that was said under TLS",

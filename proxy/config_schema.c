@@ -23,6 +23,7 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_IMAP_TIMEOUTS] = {"timeouts", SECTION_IMAP, false},
     [SECTION_TLS] = {"tls", SECTION_ROOT, false},
     [SECTION_CERTIFICATE] = {"certificate", SECTION_ROOT, true},
+    [SECTION_TLS_RULE] = {"tls_rule", SECTION_ROOT, true},
 };
 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
@@ -59,6 +60,17 @@ static const struct choice report_cut[] = {{"report", false}, {"cut", true}, {NU
 static const struct choice pass_hide[] = {{"pass", false}, {"hide", true}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
 
+static const struct choice tls_actions[] = {
+    {"intercept", TLS_INTERCEPT}, {"pass", TLS_PASS}, {"refuse", TLS_REFUSE}, {NULL, 0}};
+static const struct choice towards_words[] = {
+    {"anybody", TLS_ANYBODY}, {"inside", TLS_INSIDE}, {"outside", TLS_OUTSIDE}, {NULL, 0}};
+static const struct choice required_words[] = {
+    {"auto", REQUIRED_AUTO}, {"yes", REQUIRED_YES}, {"no", REQUIRED_NO}, {NULL, 0}};
+/* The policy's numbers of protocols are the configuration's. */
+_Static_assert((int)TLS_FTP == (int)PROTOCOL_FTP && (int)TLS_SMTP == (int)PROTOCOL_SMTP &&
+		   (int)TLS_POP3 == (int)PROTOCOL_POP3 && (int)TLS_IMAP == (int)PROTOCOL_IMAP,
+    "protocols are numbered twice");
+
 /* Where a value goes. */
 #define AT(base_, type_, member)                                                                   \
 	.base = (base_), .offset = offsetof(type_, member), .size = sizeof(((type_ *)NULL)->member)
@@ -66,19 +78,21 @@ static const struct choice server_data[] = {{"passive", false}, {"same", true}, 
 #define POLICY(member)	    AT(BASE_POLICY, struct policy, member)
 #define FORWARD(member)	    AT(BASE_FORWARD, struct forward, member)
 #define CERTIFICATE(member) AT(BASE_CERTIFICATE, struct certificate, member)
+#define TLS_RULE(member)    AT(BASE_TLS_RULE, struct tls_rule, member)
 #define PORTS(section)	    CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
 
 /* What a value may be. */
 #define NUMBER(def, min_, max_)                                                                    \
 	.type = SETTING_NUMBER, .fallback = (def), .min = (min_), .max = (max_)
-#define CHOICE(def, words) .type = SETTING_CHOICE, .fallback = (def), .choices = (words)
-#define LIST(type_, def)   .type = (type_), .fallback = (def)
-#define TEXT(def)	   .type = SETTING_TEXT, .fallback = (def)
-#define MARK(def)	   .type = SETTING_MARK, .fallback = (def)
+#define CHOICE(def, words)  .type = SETTING_CHOICE, .fallback = (def), .choices = (words)
+#define CHOICES(def, words) .type = SETTING_CHOICES, .fallback = (def), .choices = (words)
+#define LIST(type_, def)    .type = (type_), .fallback = (def)
+#define TEXT(def)	    .type = SETTING_TEXT, .fallback = (def)
+#define MARK(def)	    .type = SETTING_MARK, .fallback = (def)
 /* Must be given. */
-#define GIVEN(type_)	   .type = (type_), .fallback = NULL
-#define OR_ZERO		   .zero_ok = true
-#define BY(rfc)		   .source = (rfc)
+#define GIVEN(type_)	    .type = (type_), .fallback = NULL
+#define OR_ZERO		    .zero_ok = true
+#define BY(rfc)		    .source = (rfc)
 
 #define ROW(section_, name_) .section = (section_), .name = (name_)
 
@@ -345,6 +359,14 @@ static const struct setting settings[] = {
     {ROW(SECTION_CERTIFICATE, "key"), GIVEN(SETTING_TEXT), CERTIFICATE(key)},
     {ROW(SECTION_CERTIFICATE, "names"), LIST(SETTING_NAMES, ""), CERTIFICATE(names)},
     {ROW(SECTION_CERTIFICATE, "servers"), LIST(SETTING_NETWORKS, ""), CERTIFICATE(servers)},
+
+    {ROW(SECTION_TLS_RULE, "protocols"), CHOICES("", protocols), TLS_RULE(protocols)},
+    {ROW(SECTION_TLS_RULE, "towards"), CHOICE("anybody", towards_words), TLS_RULE(towards)},
+    {ROW(SECTION_TLS_RULE, "clients"), LIST(SETTING_NETWORKS, ""), TLS_RULE(clients)},
+    {ROW(SECTION_TLS_RULE, "servers"), LIST(SETTING_NETWORKS, ""), TLS_RULE(servers)},
+    {ROW(SECTION_TLS_RULE, "server_names"), LIST(SETTING_DOMAINS, ""), TLS_RULE(server_names)},
+    {ROW(SECTION_TLS_RULE, "action"), CHOICE("intercept", tls_actions), TLS_RULE(action)},
+    {ROW(SECTION_TLS_RULE, "required"), CHOICE("auto", required_words), TLS_RULE(required)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -30,6 +30,7 @@ enum config_section {
 	SECTION_IMAP_TIMEOUTS,
 	SECTION_TLS,
 	SECTION_CERTIFICATE,
+	SECTION_TLS_RULE,
 	SECTION_COUNT,
 	SECTION_NONE = SECTION_COUNT, /* above the root, or no section of ours */
 };
@@ -51,6 +52,7 @@ enum setting_type {
 	SETTING_MARK,	  /* "0x01000000": 32 bits of a packet mark. Into uint32_t */
 	SETTING_ENDPOINT, /* ADDRESS:PORT; with zero_ok also "". Into struct sockaddr_storage */
 	SETTING_PORTS,	  /* list. Into unsigned *, their number into "count" */
+	SETTING_CHOICES,  /* list of words of choices. Into unsigned, a bit 1 << value for each */
 	SETTING_DEVICES,  /* list of interface names. Into char **, NULL-terminated */
 	SETTING_DIGESTS,  /* list of sha256, md5, sha1. Into char **, NULL-terminated */
 	SETTING_TYPES,	  /* list of MIME types, "*" for any octets. Into char **, in lower case */
@@ -80,6 +82,7 @@ enum setting_base {
 	BASE_POLICY,  /* into struct policy */
 	BASE_FORWARD, /* into struct forward */
 	BASE_CERTIFICATE,
+	BASE_TLS_RULE,
 };
 
 struct setting {

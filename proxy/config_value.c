@@ -74,21 +74,39 @@ take_mark(const struct taking *t)
 		fault(t, "is not a mark from 0x1 to 0xffffffff");
 }
 
-static void
-take_choice(const struct taking *t)
+/* NULL: it is no word of the setting's, which was told. */
+static const struct choice *
+find_choice(const struct taking *t)
 {
 	char words[128];
 	size_t n = 0;
 
 	for (const struct choice *c = t->row->choices; c->word != NULL; c++)
-		if (strcmp(c->word, t->text) == 0) {
-			store(t, c->value);
-			return;
-		}
+		if (strcmp(c->word, t->text) == 0)
+			return c;
 	for (const struct choice *c = t->row->choices; c->word != NULL && n < sizeof(words); c++)
 		n += (size_t)snprintf(
 		    words + n, sizeof(words) - n, "%s%s", n > 0 ? ", " : "", c->word);
 	fault(t, "is not one of %s", words);
+	return NULL;
+}
+
+static void
+take_choice(const struct taking *t)
+{
+	const struct choice *c = find_choice(t);
+
+	if (c != NULL)
+		store(t, c->value);
+}
+
+static void
+take_choices(const struct taking *t)
+{
+	const struct choice *c = find_choice(t);
+
+	if (c != NULL)
+		*(unsigned *)t->place |= 1u << c->value;
 }
 
 static void
@@ -451,6 +469,9 @@ take_one(const struct taking *t)
 		break;
 	case SETTING_CHOICE:
 		take_choice(t);
+		break;
+	case SETTING_CHOICES:
+		take_choices(t);
 		break;
 	case SETTING_TEXT:
 		take_text(t);

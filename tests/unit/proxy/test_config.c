@@ -83,7 +83,7 @@ must_read(const char *text)
 	"workers, user, log, inside, inside_devices, resolvers, drain, audit, log_format, "        \
 	"status, "                                                                                 \
 	"metrics, intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap, "    \
-	"tls, certificate"
+	"tls, certificate, tls_rule"
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
@@ -895,6 +895,8 @@ another_value(const struct setting *row, char text[64])
 			return "yes"; /* the rules of the content need it, refused_upload does */
 		return strcmp(row->choices[0].word, row->fallback) == 0 ? row->choices[1].word
 									: row->choices[0].word;
+	case SETTING_CHOICES:
+		return "{smtp, imap}";
 	case SETTING_DIGESTS:
 		return "{\"sha256\", \"md5\"}";
 	case SETTING_TYPES:
