@@ -38,13 +38,18 @@ protocol_name(enum protocol p)
 const unsigned *
 config_ports(const struct config *c, enum protocol p, size_t *n)
 {
-	const struct {
-		const unsigned *ports;
-		size_t n;
-	} rows[PROTOCOL_COUNT] = {[PROTOCOL_FTP] = {c->ftp.ports, c->ftp.n_ports},
-	    [PROTOCOL_SMTP] = {c->smtp.ports, c->smtp.n_ports},
-	    [PROTOCOL_POP3] = {c->pop3.ports, c->pop3.n_ports},
-	    [PROTOCOL_IMAP] = {c->imap.ports, c->imap.n_ports}};
+	*n = c->taken[p].n;
+	return c->taken[p].ports;
+}
+
+const unsigned *
+config_tls_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	const struct port_list rows[PROTOCOL_COUNT] = {
+	    [PROTOCOL_FTP] = {c->ftp.tls_ports, c->ftp.n_tls_ports},
+	    [PROTOCOL_SMTP] = {c->smtp.tls_ports, c->smtp.n_tls_ports},
+	    [PROTOCOL_POP3] = {c->pop3.tls_ports, c->pop3.n_tls_ports},
+	    [PROTOCOL_IMAP] = {c->imap.tls_ports, c->imap.n_tls_ports}};
 
 	*n = rows[p].n;
 	return rows[p].ports;
@@ -145,6 +150,43 @@ take_all_titled(struct reading *r)
 		networks_seal(c->certificates[i].servers);
 }
 
+static const unsigned *
+clear_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	const struct port_list rows[PROTOCOL_COUNT] = {
+	    [PROTOCOL_FTP] = {c->ftp.ports, c->ftp.n_ports},
+	    [PROTOCOL_SMTP] = {c->smtp.ports, c->smtp.n_ports},
+	    [PROTOCOL_POP3] = {c->pop3.ports, c->pop3.n_ports},
+	    [PROTOCOL_IMAP] = {c->imap.ports, c->imap.n_ports}};
+
+	*n = rows[p].n;
+	return rows[p].ports;
+}
+
+/* What is taken off the wire, in one list for each protocol. */
+static void
+join_ports(struct reading *r)
+{
+	struct config *c = r->config;
+
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n, n_tls;
+		const unsigned *ports = clear_ports(c, (enum protocol)p, &n);
+		const unsigned *tls = config_tls_ports(c, (enum protocol)p, &n_tls);
+		unsigned *all = calloc(n + n_tls + 1, sizeof(*all));
+
+		if (all == NULL) {
+			faults_add(&r->faults, 1, "out of memory");
+			return;
+		}
+		for (size_t i = 0; i < n; i++)
+			all[i] = ports[i];
+		for (size_t i = 0; i < n_tls; i++)
+			all[n + i] = tls[i];
+		c->taken[p] = (struct port_list){all, n + n_tls};
+	}
+}
+
 /* Who writes forward sections and no intercept section wants no interception. */
 static void
 settle_mode(struct reading *r)
@@ -232,31 +274,36 @@ check_client_name(struct reading *r)
 static void
 check_ports(struct reading *r)
 {
-	const struct config *c = r->config;
-	const struct {
+	static const struct {
 		enum config_section section;
-		const unsigned *ports;
-		size_t n;
-	} all[] = {{SECTION_SMTP, c->smtp.ports, c->smtp.n_ports},
-	    {SECTION_FTP, c->ftp.ports, c->ftp.n_ports},
-	    {SECTION_POP3, c->pop3.ports, c->pop3.n_ports},
-	    {SECTION_IMAP, c->imap.ports, c->imap.n_ports}};
-	uint8_t owner[UINT16_MAX + 1] = {SECTION_ROOT}; /* the root has no ports: nobody */
+		enum protocol protocol;
+		const char *name;
+		const unsigned *(*ports)(const struct config *, enum protocol, size_t *);
+	} lists[] = {
+	    {SECTION_SMTP, PROTOCOL_SMTP, "smtp.ports", clear_ports},
+	    {SECTION_FTP, PROTOCOL_FTP, "ftp.ports", clear_ports},
+	    {SECTION_POP3, PROTOCOL_POP3, "pop3.ports", clear_ports},
+	    {SECTION_IMAP, PROTOCOL_IMAP, "imap.ports", clear_ports},
+	    {SECTION_SMTP, PROTOCOL_SMTP, "smtp.tls_ports", config_tls_ports},
+	    {SECTION_FTP, PROTOCOL_FTP, "ftp.tls_ports", config_tls_ports},
+	    {SECTION_POP3, PROTOCOL_POP3, "pop3.tls_ports", config_tls_ports},
+	    {SECTION_IMAP, PROTOCOL_IMAP, "imap.tls_ports", config_tls_ports},
+	};
+	const char *owner[UINT16_MAX + 1] = {NULL};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		for (size_t j = 0; j < all[i].n; j++) {
-			unsigned port = all[i].ports[j],
-				 line = setting_line(r, all[i].section, "ports");
-			const char *name = config_section(all[i].section)->name;
-			if (owner[port] != SECTION_ROOT)
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		size_t n;
+		const unsigned *ports = lists[i].ports(r->config, lists[i].protocol, &n);
+		unsigned line = setting_line(r, lists[i].section, strchr(lists[i].name, '.') + 1);
+
+		for (size_t k = 0; k < n; k++)
+			if (owner[ports[k]] != NULL)
 				faults_add(&r->faults, line != 0 ? line : 1,
-				    "%s.ports: %u stands in %s.ports already; a port has one "
-				    "protocol",
-				    name, port,
-				    config_section((enum config_section)owner[port])->name);
+				    "%s: %u stands in %s already; a port has one protocol",
+				    lists[i].name, ports[k], owner[ports[k]]);
 			else
-				owner[port] = (uint8_t)all[i].section;
-		}
+				owner[ports[k]] = lists[i].name;
+	}
 }
 
 static bool
@@ -744,6 +791,12 @@ config_free(struct config *c)
 	}
 	free(c->pop3.ports);
 	free(c->imap.ports);
+	free(c->smtp.tls_ports);
+	free(c->ftp.tls_ports);
+	free(c->pop3.tls_ports);
+	free(c->imap.tls_ports);
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++)
+		free(c->taken[p].ports);
 	config_words_free(c->mime.digests);
 	config_words_free(c->content.types);
 	config_words_free(c->content.extensions);
@@ -769,6 +822,7 @@ read_text(struct reading *r, char *text, size_t n)
 	for (unsigned s = 0; s < SECTION_COUNT; s++)
 		if (!config_section((enum config_section)s)->titled)
 			take_section(r, (enum config_section)s, 0, NULL);
+	join_ports(r);
 	take_all_titled(r);
 	networks_seal(r->config->intercept.bypass);
 	networks_seal(r->config->intercept.bypass_servers);

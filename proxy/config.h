@@ -36,12 +36,13 @@ enum send_proxy {
 
 /*
  * forward "name" { listen = ADDR:PORT  to = ADDR:PORT  protocol = smtp  outside = no
- *                  send_proxy = no }
+ *                  send_proxy = no  implicit_tls = no }
  */
 struct forward {
 	char *name;
 	struct sockaddr_storage listen, to; /* a family and a port, never 0 */
 	enum protocol protocol;
+	bool implicit_tls; /* clients and the server speak TLS from the first octet on */
 	bool outside; /* the server is outside; else it counts as inside whatever its address */
 	enum send_proxy send_proxy;
 };
@@ -112,6 +113,8 @@ enum bare_newline {
 struct smtp_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	enum bare_newline bare_newline;
 	struct smtp_limits dialogue;
 	uint64_t message_size;	/* octets; 0: what the server announces */
@@ -138,6 +141,8 @@ struct ftp_timeouts {
 struct ftp_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	bool server_data_same; /* towards the server what the client chose; else always passive */
 	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
 	bool inspect;	     /* files are looked at; else their octets never come to user space */
@@ -161,6 +166,8 @@ struct retrieval_timeouts {
 struct pop3_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	struct pop3_limits dialogue;
 	unsigned errors; /* 10, 3 of them before login; the session ends */
 	struct retrieval_timeouts timeouts;
@@ -169,6 +176,8 @@ struct pop3_config {
 struct imap_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	struct imap_limits dialogue;
 	unsigned errors;
 	struct retrieval_timeouts timeouts;
@@ -244,6 +253,10 @@ struct config {
 	char **inside_devices; /* interfaces behind which "inside" is; empty: by address alone */
 	enum intercept_mode mode;
 	struct intercept_config intercept;
+	struct port_list {
+		unsigned *ports;
+		size_t n;
+	} taken[PROTOCOL_COUNT]; /* ports, then tls_ports, of each protocol */
 	struct forward *forwards;
 	size_t n_forwards;
 	struct tls_config tls;
@@ -292,8 +305,10 @@ void config_free(struct config *); /* NULL is fine */
  */
 void config_print(const struct config *, FILE *);
 
-/* The ports of a protocol that are taken off the wire; *n of them. */
+/* The ports of a protocol that are taken off the wire, with TLS and without; *n of them. */
 const unsigned *config_ports(const struct config *, enum protocol, size_t *n);
+/* Those of them where TLS is spoken from the first octet on. */
+const unsigned *config_tls_ports(const struct config *, enum protocol, size_t *n);
 /* Some forward section speaks it; and: or it is taken off the wire. */
 bool config_forwards(const struct config *, enum protocol);
 bool config_serves(const struct config *, enum protocol);

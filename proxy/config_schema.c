@@ -80,6 +80,8 @@ _Static_assert((int)TLS_FTP == (int)PROTOCOL_FTP && (int)TLS_SMTP == (int)PROTOC
 #define CERTIFICATE(member) AT(BASE_CERTIFICATE, struct certificate, member)
 #define TLS_RULE(member)    AT(BASE_TLS_RULE, struct tls_rule, member)
 #define PORTS(section)	    CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
+#define TLS_PORTS(section)                                                                         \
+	CONFIG(section.tls_ports), .count = offsetof(struct config, section.n_tls_ports)
 
 /* What a value may be. */
 #define NUMBER(def, min_, max_)                                                                    \
@@ -138,6 +140,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_FORWARD, "protocol"), CHOICE("smtp", protocols), FORWARD(protocol)},
     {ROW(SECTION_FORWARD, "outside"), CHOICE("no", yes_no), FORWARD(outside)},
     {ROW(SECTION_FORWARD, "send_proxy"), CHOICE("no", proxy_words), FORWARD(send_proxy)},
+    {ROW(SECTION_FORWARD, "implicit_tls"), CHOICE("no", yes_no), FORWARD(implicit_tls)},
 
     {ROW(SECTION_LIMITS, "sessions"), NUMBER("0", 1, 1000000), OR_ZERO, CONFIG(limits.sessions)},
     {ROW(SECTION_LIMITS, "sessions_per_client"), NUMBER("50", 1, 1000000),
@@ -164,6 +167,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_LIMITS, "block"), NUMBER("300", 1, 86400), CONFIG(limits.block)},
 
     {ROW(SECTION_SMTP, "ports"), LIST(SETTING_PORTS, "25, 587"), PORTS(smtp)},
+    {ROW(SECTION_SMTP, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(smtp)},
     {ROW(SECTION_SMTP, "servers"), LIST(SETTING_NETWORKS, ""), POLICY(smtp_servers)},
     {ROW(SECTION_SMTP, "starttls"), CHOICE("auto", starttls_words), POLICY(starttls)},
     {ROW(SECTION_SMTP, "auth_requires_tls"), CHOICE("no", yes_no), POLICY(auth_requires_tls)},
@@ -277,6 +281,7 @@ static const struct setting settings[] = {
 	CONFIG(content.rules[CONTENT_INCOMPLETE])},
 
     {ROW(SECTION_FTP, "ports"), LIST(SETTING_PORTS, "21"), PORTS(ftp)},
+    {ROW(SECTION_FTP, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(ftp)},
     {ROW(SECTION_FTP, "server_data"), CHOICE("passive", server_data), CONFIG(ftp.server_data_same)},
     {ROW(SECTION_FTP, "starttls"), CHOICE("auto", starttls_words), POLICY(ftp.starttls)},
     {ROW(SECTION_FTP, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(ftp.deny)},
@@ -309,6 +314,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_FTP_TIMEOUTS, "data_idle"), NUMBER("300", 1, 86400),
 	CONFIG(ftp.timeouts.data_idle)},
     {ROW(SECTION_POP3, "ports"), LIST(SETTING_PORTS, "110"), PORTS(pop3)},
+    {ROW(SECTION_POP3, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(pop3)},
     {ROW(SECTION_POP3, "starttls"), CHOICE("auto", starttls_words), POLICY(pop3.starttls)},
     {ROW(SECTION_POP3, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(pop3.deny)},
     {ROW(SECTION_POP3, "read_only"), CHOICE("no", yes_no), POLICY(pop3.read_only)},
@@ -326,6 +332,7 @@ static const struct setting settings[] = {
 	CONFIG(pop3.timeouts.command)},
     {ROW(SECTION_POP3_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(pop3.timeouts.reply)},
     {ROW(SECTION_IMAP, "ports"), LIST(SETTING_PORTS, "143"), PORTS(imap)},
+    {ROW(SECTION_IMAP, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(imap)},
     {ROW(SECTION_IMAP, "starttls"), CHOICE("auto", starttls_words), POLICY(imap.starttls)},
     {ROW(SECTION_IMAP, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(imap.deny)},
     {ROW(SECTION_IMAP, "read_only"), CHOICE("no", yes_no), POLICY(imap.read_only)},

@@ -18,6 +18,7 @@
 #include "config.h"
 #include "data.h"
 #include "record.h"
+#include "tls_rules.h"
 
 /* Why a direction is not parsed at the moment; it goes on when no reason is left. */
 enum relay_pause {
@@ -114,6 +115,8 @@ struct relay {
 	const struct relay_env *env;
 	struct record_session session;
 	struct facts facts;
+	struct tls_judgement
+	    tls_said; /* at the beginning; facts.starttls and tls_required are of it */
 	struct channel client, server; /* each: input from, and output to that peer */
 	enum relay_peer peer[2];       /* by the direction that it sends: AN_C2S is the client */
 	enum relay_wish wish[2];

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "data_pair.h"
 #include "proxy_protocol.h"
+#include "tls_keys.h"
 #include "wanted.h"
 
 #define IOV_USED      64
@@ -667,11 +668,29 @@ place(const struct config *c, int fd, const struct arrival *a, struct facts *fac
 		facts->server_inside = !a->forward->outside;
 }
 
+/* What becomes of TLS, as far as it is known before anybody has said a name. */
+static void
+judge_tls(const struct sessions *all, const struct arrival *a, const struct record_session *rs,
+    struct facts *facts, struct tls_judgement *out)
+{
+	const struct tls_query q = {.protocol = (enum tls_protocol)a->protocol,
+	    .port = (uint16_t)rs->up_server.port,
+	    .implicit = arrival_is_implicit(all->config, a, &rs->up_server),
+	    .identity = all->tls_keys != NULL &&
+			tls_keys_can_show(all->tls_keys, &facts->server, facts->server_inside)};
+
+	tls_judge(all->config->policy, facts, &q, out);
+	facts->starttls = tls_word(out);
+	facts->tls_required = out->required;
+}
+
 static struct relay *
 new_relay(struct sessions *all, int fd, const struct sockaddr *client, const struct arrival *a)
 {
 	struct record_session rs = {.client = address_endpoint(client)};
 	struct facts facts = {0};
+	struct tls_judgement tls;
+	struct relay *relay;
 	uint64_t id;
 
 	identify(fd, a, &rs);
@@ -681,7 +700,11 @@ new_relay(struct sessions *all, int fd, const struct sockaddr *client, const str
 	facts.client = rs.client.ip;
 	facts.server = rs.up_server.ip;
 	place(all->config, fd, a, &facts);
-	return relay_new(relay_ops_of(a->protocol), &all->env, &rs, &facts);
+	judge_tls(all, a, &rs, &facts, &tls);
+	relay = relay_new(relay_ops_of(a->protocol), &all->env, &rs, &facts);
+	if (relay != NULL)
+		relay->tls_said = tls;
+	return relay;
 }
 
 static void

@@ -163,6 +163,13 @@ tls_keys_identity(const struct tls_keys *k, struct span server_name, const struc
 	return found != NULL ? found : identity_of_address(k, server);
 }
 
+/* The name is not known yet, and it need not be: the address has one. */
+bool
+tls_keys_can_show(const struct tls_keys *k, const struct ip *server, bool inside)
+{
+	return inside && identity_of_address(k, server) != NULL;
+}
+
 /* ---- trust anchors ---- */
 
 /* The same name and key: a copy of a CA under another signature is the same CA. */

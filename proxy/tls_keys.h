@@ -37,6 +37,9 @@ void tls_keys_free(struct tls_keys *); /* NULL is fine */
 const struct tls_identity *tls_keys_identity(
     const struct tls_keys *, struct span server_name, const struct ip *server);
 
+/* There is something to be shown of a server, whatever name a client will say. */
+bool tls_keys_can_show(const struct tls_keys *, const struct ip *server, bool inside);
+
 /*
  * For tls_leg.c: the contexts of client legs (we are the server) and of server legs. Versions,
  * ciphers, modes and tickets are set; verification never ends a handshake by itself, its result is
