@@ -128,7 +128,7 @@ pause_full(struct relay *r, enum an_dir dir, bool full)
 static bool
 may_parse(struct relay *r, enum an_dir dir)
 {
-	if (r->wish[dir] != WISH_NONE)
+	if (r->wish[dir] != WISH_NONE || relay_shaking(r))
 		return false;
 	pause_full(r, dir, channel_full(relay_to(r, dir)) && r->wish[an_other(dir)] == WISH_NONE);
 	return r->pause[dir] == 0;
@@ -157,7 +157,8 @@ drop_closed(struct relay *r)
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
 		if (r->wish[dir] != WISH_NONE || r->peer[dir] == PEER_GONE)
 			channel_discard(relay_from(r, dir));
-		if (r->wish[dir] == WISH_RESET || r->peer[dir] == PEER_GONE)
+		if (r->wish[dir] == WISH_RESET || r->peer[dir] == PEER_GONE ||
+		    r->tls[dir] == RELAY_BROKEN)
 			channel_drop(relay_from(r, dir));
 	}
 }
@@ -230,6 +231,29 @@ relay_answered(struct relay *r)
 }
 
 void
+relay_upgrade(struct relay *r, enum an_dir dir)
+{
+	r->tls[dir] = RELAY_SHAKING;
+}
+
+void
+relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
+{
+	r->tls[dir] = why == NULL ? RELAY_SECURE : RELAY_BROKEN;
+	r->active[dir] = r->wrote[dir] = r->env->now(r->env->arg);
+	if (why != NULL)
+		channel_drop(relay_from(r, dir));
+	r->ops->upgraded(r, dir, why);
+	relay_run(r);
+}
+
+bool
+relay_shaking(const struct relay *r)
+{
+	return r->tls[AN_C2S] == RELAY_SHAKING || r->tls[AN_S2C] == RELAY_SHAKING;
+}
+
+void
 relay_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
 {
 	r->ops->data_news(r, pair, news);
@@ -242,10 +266,11 @@ relay_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 	r->ops->data_octets(r, pair, octets);
 }
 
+/* A handshake has a deadline of its own. */
 uint64_t
 relay_deadline(const struct relay *r)
 {
-	return r->reason != NULL ? 0 : r->ops->deadline(r);
+	return r->reason != NULL || relay_shaking(r) ? 0 : r->ops->deadline(r);
 }
 
 void
@@ -271,7 +296,7 @@ relay_wants_read(const struct relay *r, enum an_dir dir)
 {
 	const struct channel *from = dir == AN_C2S ? &r->client : &r->server;
 
-	if (r->peer[dir] != PEER_OPEN || r->wish[dir] != WISH_NONE)
+	if (r->peer[dir] != PEER_OPEN || r->wish[dir] != WISH_NONE || relay_shaking(r))
 		return false;
 	/* one block is read ahead, so that octets sent too early are seen */
 	if (from->in == NULL || from->end < CHANNEL_BLOCK)

@@ -43,6 +43,14 @@ enum relay_wish {
 	WISH_RESET, /* close it now, so that the peer cannot take what it has for whole */
 };
 
+/* How octets go on a leg. */
+enum relay_tls {
+	RELAY_CLEAR,
+	RELAY_SHAKING, /* relay_upgrade() was called, relay_upgraded() was not */
+	RELAY_SECURE,
+	RELAY_BROKEN, /* the handshake failed: no octet may go there any more */
+};
+
 struct relay;
 
 /* Services of the owner; all calls come from within relay_*() functions. */
@@ -104,6 +112,11 @@ struct relay_ops {
 	void (*turn_away)(struct relay *, const char *reason);
 	/* Octets of a message, or of a file, are coming in. */
 	bool (*transfers)(const struct relay *);
+	/*
+	 * relay_upgraded() was called; NULL: it never calls relay_upgrade(). Where it failed, the
+	 * leg has to have a wish afterwards.
+	 */
+	void (*upgraded)(struct relay *, enum an_dir, const char *why);
 	/* Something happened to data connections; and: octets flow through. NULL: it has none. */
 	void (*data_news)(struct relay *, struct data_pair *, const struct data_news *);
 	void (*data_octets)(struct relay *, struct data_pair *, struct span);
@@ -120,6 +133,7 @@ struct relay {
 	struct channel client, server; /* each: input from, and output to that peer */
 	enum relay_peer peer[2];       /* by the direction that it sends: AN_C2S is the client */
 	enum relay_wish wish[2];
+	enum relay_tls tls[2];
 	unsigned pause[2];  /* enum relay_pause bits */
 	uint64_t began;	    /* env->now() */
 	uint64_t active[2]; /* env->now() when octets last came, by direction */
@@ -159,6 +173,18 @@ void relay_end(struct relay *, const char *reason, enum relay_wish client, enum 
 bool relay_wants_read(const struct relay *, enum an_dir);
 /* Nothing is left to do: both peers are done with. */
 bool relay_over(const struct relay *);
+
+/*
+ * The gate asks for TLS on the leg to the peer that sends in this direction: once what is queued
+ * for that peer has gone out, the owner shakes hands. From here to relay_upgraded() nothing is read
+ * from either peer, nothing is parsed, and nothing goes out to that peer but what was queued
+ * before: so octets that a peer sends ahead lie in its socket and are taken for a part of the
+ * handshake, which they break (N-005). Octets that were read before are the gate's to judge.
+ */
+void relay_upgrade(struct relay *, enum an_dir);
+/* The owner: it is done (why NULL), or it failed (a constant, "tls_cut", "tls_verify" ...). */
+void relay_upgraded(struct relay *, enum an_dir, const char *why);
+bool relay_shaking(const struct relay *); /* on some leg */
 
 /* News of data connections, parse on. And: their octets. */
 void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);

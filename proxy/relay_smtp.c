@@ -398,6 +398,12 @@ smtp_finish(struct relay *r)
 	gate_transactions_finish(g);
 }
 
+static void
+smtp_upgraded(struct relay *r, enum an_dir dir, const char *why)
+{
+	gate_upgraded(gate_of(r), dir, why);
+}
+
 static bool
 smtp_transfers(const struct relay *r)
 {
@@ -420,4 +426,5 @@ const struct relay_ops relay_smtp = {
     .finish = smtp_finish,
     .turn_away = smtp_turn_away,
     .transfers = smtp_transfers,
+    .upgraded = smtp_upgraded,
 };
