@@ -278,9 +278,11 @@ static const struct {
 	"2: pop: unknown name; known here: " ROOT_NAMES "\n"
 	"3: workers: \"x\" is not 0 or a number from 1 to 256\n"},
     {"unknown in a section", NETWORK "pop3 { prots = {110} }\nimap { x = 1 }",
-	"2: pop3.prots: unknown name; known here: ports, starttls, deny, read_only, unknown, "
+	"2: pop3.prots: unknown name; known here: ports, tls_ports, starttls, deny, read_only, "
+	"unknown, "
 	"errors, refused_message, command_line, auth_line, timeouts\n"
-	"3: imap.x: unknown name; known here: ports, starttls, deny, read_only, unknown, errors, "
+	"3: imap.x: unknown name; known here: ports, tls_ports, starttls, deny, read_only, "
+	"unknown, errors, "
 	"command_line, login_literal, literal, message_size, timeouts\n"},
     {"known elsewhere", NETWORK "check = off",
 	"2: check: unknown name; known here: " ROOT_NAMES "\n"},
@@ -914,7 +916,8 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_ENDPOINT:
 		return strcmp(row->name, "to") == 0 ? "\"192.0.2.1:25\"" : "\"[::1]:2525\"";
 	case SETTING_PORTS:
-		snprintf(text, 64, "{1%u, 2%u}", (unsigned)row->section, (unsigned)row->section);
+		snprintf(text, 64, strcmp(row->name, "ports") == 0 ? "{1%u, 2%u}" : "{3%u, 4%u}",
+		    (unsigned)row->section, (unsigned)row->section);
 		return text;
 	case SETTING_DEVICES:
 		return "{\"eth0\", \"br-lan\"}";
@@ -1138,11 +1141,12 @@ test_manual(void **state)
 	for (size_t i = 0; (row = config_setting(i)) != NULL; i++) {
 		bool given = row->fallback == NULL;
 		bool quoted =
-		    row->type == SETTING_TEXT || (row->type == SETTING_ENDPOINT && !given);
-		const char *left = setting_is_list(row->type) ? "{"
-				   : given		      ? "Ar address"
-				   : quoted		      ? "\\(dq"
-							      : "";
+		    !given && (row->type == SETTING_TEXT || row->type == SETTING_ENDPOINT);
+		const char *left = setting_is_list(row->type)		? "{"
+				   : given && row->type == SETTING_TEXT ? "Ar path"
+				   : given				? "Ar address"
+				   : quoted				? "\\(dq"
+									: "";
 		const char *right = setting_is_list(row->type) ? "}" : quoted ? "\\(dq" : "";
 		char *section = manual_section(text, row->section);
 		snprintf(want, sizeof(want), "\n.It Ic %s = %s%s%s\n", row->name, left,
