@@ -30,13 +30,16 @@ def pidfd_getfd(pid, fd):
     return copy
 
 
+TITLED = {"forward", "certificate", "tls_rule"}  # sections with a name, of which there may be many
+
+
 def render(settings, indent=""):
     """A nested dict as a configuration: dicts are sections, lists are lists, the rest values."""
     lines = []
     for key, value in settings.items():
-        if key == "forward":
+        if key in TITLED:
             for name, row in value.items():
-                lines += [f'{indent}forward "{name}" {{', render(row, indent + "    "), indent + "}"]
+                lines += [f'{indent}{key} "{name}" {{', render(row, indent + "    "), indent + "}"]
         elif isinstance(value, dict):
             lines += [f"{indent}{key} {{", render(value, indent + "    "), indent + "}"]
         elif isinstance(value, list):

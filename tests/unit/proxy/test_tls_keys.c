@@ -9,6 +9,7 @@
 
 #include "config_handover.h"
 #include "config_value.h"
+#include "sandbox_child.h"
 #include "tls_keys.h"
 #include "tls_made.h"
 #include "tls_ticket.h"
@@ -354,6 +355,7 @@ struct resumption {
 	int version;
 	const char *service;
 	SSL_SESSION *session; /* that the client shows; NULL: none */
+	long verified;	      /* what the client thinks of the certificate */
 };
 
 static bool
@@ -366,10 +368,10 @@ step(SSL *ssl)
 
 /* Shakes hands in memory. Returns the session that the client has then; *resumed: by it. */
 static SSL_SESSION *
-shake(const struct resumption *r, bool *resumed)
+shake(struct resumption *r, bool *resumed)
 {
-	SSL_CTX *clients = SSL_CTX_new(TLS_client_method());
-	SSL *server = SSL_new(tls_keys_client_legs(r->server->keys)), *client = SSL_new(clients);
+	SSL *server = SSL_new(tls_keys_client_legs(r->server->keys));
+	SSL *client = SSL_new(tls_keys_server_legs(r->server->keys));
 	struct ip ip = {.family = IP_NONE};
 	const struct tls_identity *id = tls_keys_identity(r->server->keys, SPAN_NONE, &ip);
 	BIO *one, *other;
@@ -396,10 +398,10 @@ shake(const struct resumption *r, bool *resumed)
 	*resumed = SSL_session_reused(server) == 1;
 	assert_int_equal(SSL_session_reused(client), *resumed);
 	after = SSL_get1_session(client);
+	r->verified = SSL_get_verify_result(client);
 	SSL_shutdown(client); /* of a session that was cut OpenSSL thinks the worst */
 	SSL_free(client);
 	SSL_free(server);
-	SSL_CTX_free(clients);
 	return after;
 }
 
@@ -407,8 +409,8 @@ shake(const struct resumption *r, bool *resumed)
 static bool
 resumes(const struct world *first, const struct world *then, int version, const char *service)
 {
-	const struct resumption full = {first, version, "service a", NULL};
-	struct resumption again = {then, version, service, NULL};
+	struct resumption full = {first, version, "service a", NULL, 0};
+	struct resumption again = {then, version, service, NULL, 0};
 	bool resumed;
 
 	again.session = shake(&full, &resumed);
@@ -461,6 +463,51 @@ test_no_tickets_where_none_are_wanted(void **state)
 	made_free(&m);
 }
 
+/* ---- in the sandbox ---- */
+
+/* What a certificate must be verified with is there, and no file is opened for it. */
+static void
+shake_in_sandbox(const void *arg)
+{
+	const struct world *w = arg;
+
+	close_sandbox(SANDBOX_WORKER);
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		struct resumption r = {w, version, "service", NULL, 0};
+		SSL_SESSION *session;
+		bool resumed;
+
+		r.session = shake(&r, &resumed);
+		MUST(!resumed && r.verified == X509_V_OK);
+		session = shake(&r, &resumed);
+		MUST(resumed);
+		SSL_SESSION_free(session);
+		SSL_SESSION_free(r.session);
+	}
+}
+
+static void
+test_worker_shakes_hands_in_the_sandbox(void **state)
+{
+	const struct make root = {.cn = "root", .is_ca = true};
+	struct made r = made_new(&root);
+	const struct make leaf = {.cn = "a.example", .issuer = &r};
+	struct made l = made_new(&leaf);
+	struct world w = {.n_pem = 0};
+	struct buf *trust = text_of(&w);
+
+	(void)state;
+	add(&w, "a", &l, NULL, NULL);
+	made_certificate(&r, trust);
+	w.c.tls.trust_pem = buf_span(trust);
+	w.c.tls.session_tickets = true;
+	begin(&w);
+	assert_int_equal(in_child(shake_in_sandbox, &w), 0);
+	end(&w);
+	made_free(&l);
+	made_free(&r);
+}
+
 int
 main(void)
 {
@@ -476,6 +523,7 @@ main(void)
 	    cmocka_unit_test(test_tickets_of_the_hour_before_are_read_and_renewed),
 	    cmocka_unit_test(test_T_018_workers_resume_each_others_sessions_of_one_service),
 	    cmocka_unit_test(test_no_tickets_where_none_are_wanted),
+	    cmocka_unit_test(test_worker_shakes_hands_in_the_sandbox),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
