@@ -4,6 +4,8 @@ N-005, N-006, N-016 to N-021, T-010, T-018 to T-021; FIELD rows T1, T12, T16, T1
 """
 
 import random
+import ssl
+import subprocess
 import threading
 import time
 
@@ -11,6 +13,7 @@ import pytest
 
 import lab as L
 from peers import EHLO, OCTETS, RawClient
+from test_clients import Smtp
 from tls_peers import Certificate, TlsClient, client_context, starttls_reply
 
 MODES = ["forward", "tproxy"]
@@ -386,3 +389,214 @@ def test_orderly_ends_say_so_T_021(tls_fake, tls_gateway, version):
         client.hello()
         assert client.cmd("QUIT").code == 221
         assert client.closed() and client.heard_end
+
+
+# ---- sessions that are resumed, and what is never done ----
+
+
+def resumable(gate, version, session=None, **options):
+    """A session for the next client, and whether this one resumed one."""
+    with connect(gate, **options) as client:
+        client.context = resumable.contexts[version]
+        client.session = session
+        client.hello()
+        assert client.cmd("NOOP").code == 250  # tickets of TLS 1.3 have come by now
+        return client.sock.session, client.sock.session_reused
+
+
+resumable.contexts = {version: client_context(version) for version in ("1.2", "1.3")}
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_clients_resume_their_own_sessions_alone_T_018_T17(tls_fake, tls_gateway, mode, version):
+    server = tls_fake(port=25)
+    gate = tls_gateway(server, workers=2)
+    session, reused = resumable(gate, version)
+    assert not reused
+    for _ in range(6):  # whichever worker it comes to
+        assert resumable(gate, version, session)[1]
+    assert not resumable(gate, version, session, source=L.CLIENT_OTHER)[1]
+    if mode == "tproxy":  # a ticket of one server is none of another's
+        other = tls_fake(address=L.SINK, port=25)
+        assert not resumable(gate, version, session, to=(other.address, 25))[1]
+
+
+def openssl(lab, *options, said="", timeout=15):
+    """What openssl s_client prints that talks to the gateway, with what it is told to say."""
+    command = ["openssl", "s_client", "-connect", f"{L.GATEWAY}:25", "-starttls", "smtp", "-crlf",
+               *options]
+    return lab.client.run(*command, input=said, timeout=timeout)
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+def test_openssl_T_019_T17(lab, tls_fake, tls_gateway):
+    tls_gateway(tls_fake())
+    done = openssl(lab, "-tls1_3", "-quiet", "-ign_eof",
+                   said="EHLO client.good.example\nNOOP\nQUIT\n")
+    assert done.stdout.count("250 ") >= 2 and "221 " in done.stdout, done.stdout + done.stderr
+    done = openssl(lab, "-tls1_3", said="QUIT\n")
+    assert "Max Early Data: 0" in done.stdout or "Early data was not sent" in done.stdout
+    assert "Max Early Data: 1" not in done.stdout
+    done = openssl(lab, "-tls1_2", said="QUIT\n")
+    assert "Compression: NONE" in done.stdout and "Secure Renegotiation IS supported" in done.stdout
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+@pytest.mark.parametrize("options", [
+    ("-tls1_1",), ("-tls1",), ("-tls1_2", "-cipher", "AES128-SHA"),
+    ("-tls1_2", "-cipher", "AES128-GCM-SHA256"), ("-tls1_2", "-cipher", "ECDHE+SHA1"),
+    ("-tls1_2", "-cipher", "aNULL"), ("-tls1_2", "-cipher", "eNULL")], ids=" ".join)
+def test_nothing_weak_T_007_T10(lab, tls_fake, tls_gateway, options):
+    gate = tls_gateway(tls_fake())
+    weak = [*options[:-1], options[-1] + ":@SECLEVEL=0"] if len(options) > 1 else \
+        [*options, "-cipher", "ALL:@SECLEVEL=0"]
+    done = openssl(lab, *weak, said="QUIT\n")
+    assert "Cipher is (NONE)" in done.stdout, done.stdout
+    reason = gate.flow()["flow"]["reason"]
+    assert reason in ("tls_version", "tls_cipher", "tls_alert"), reason
+
+
+def openssl_in_turn(lab, *options, lines=()):
+    """Line by line: a line that is R or K alone, and read alone, is a command for s_client itself."""
+    argv = lab.client.command("openssl", "s_client", "-connect", f"{L.GATEWAY}:25", "-starttls",
+                              "smtp", "-crlf", *options)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as process:
+        time.sleep(0.5)
+        for line in lines:
+            process.stdin.write(line.encode() + b"\n")
+            process.stdin.flush()
+            time.sleep(0.1)
+        return process.communicate(timeout=10)[0].decode()
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+def test_renegotiation_is_refused_T_020(lab, tls_fake, tls_gateway):
+    tls_gateway(tls_fake())
+    said = openssl_in_turn(lab, "-tls1_2", lines=["EHLO client.good.example", "R"])
+    assert "RENEGOTIATING" in said and "no renegotiation" in said, said
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+def test_key_updates_T_020(lab, tls_fake, tls_gateway):
+    """A few are done; OpenSSL ends a session that does nothing else."""
+    tls_gateway(tls_fake())
+    lines = ["EHLO client.good.example", *["K", "k"] * 4, "NOOP", "quit"]
+    said = openssl_in_turn(lab, "-tls1_3", lines=lines)
+    assert said.count("KEYUPDATE") == 8 and "221 " in said, said
+
+
+@pytest.mark.parametrize("alpn,works", [(("smtp",), True), (("http/1.1", "smtp"), True),
+                                        (("http/1.1",), False), ((), True)])
+def test_alpn_of_another_protocol_T_010(tls_fake, tls_gateway, alpn, works):
+    gate = tls_gateway(tls_fake())
+    with connect(gate) as client:
+        client.context = client_context("1.3", alpn=alpn)
+        RawClient.hello(client)
+        if works:
+            client.upgrade()
+            assert client.cmd("EHLO x.example").code == 250
+        else:
+            with pytest.raises(ssl.SSLError, match="no application protocol"):
+                client.upgrade()
+
+
+# ---- real clients, and a real server ----
+
+
+@pytest.mark.parametrize("version", ["1_2", "1_3"])
+def test_swaks_before_postfix(lab, campus, tls_gateway, mode, version):
+    tls_gateway(campus)
+    to = campus.address if mode == "tproxy" else L.GATEWAY
+    done = lab.client.run("swaks", "--server", to, "--helo", "client.good.example", "--from",
+                          "anna@good.example", "--to", "otto@campus.example", "--tls",
+                          "--tls-protocol", f"tlsv{version}", "--header", "Subject: by swaks",
+                          "--body", "hello\n.\n..dots\n")
+    assert done.returncode == 0, done.stdout
+    assert f"TLSv{version.replace('_', '.')}" in done.stdout
+    assert b"hello\n.\n..dots\n" in campus.box.wait("Subject: by swaks")
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+def test_swaks_is_told_why(lab, campus, tls_gateway):
+    tls_gateway(campus)
+    done = lab.client.run("swaks", "--server", L.GATEWAY, "--from", "anna@good.example", "--to",
+                          "r@evil.example", "--tls")
+    assert done.returncode == 24, done.stdout  # no recipient was taken
+    assert "<~* 550 5.7.1" in done.stdout or "<~** 550 5.7.1" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_smtplib_before_postfix(lab, campus, tls_gateway, ours, version):
+    tls_gateway(campus)
+    body = "".join(f"{i:06d} {'x' * 64}\r\n" for i in range(40_000))  # 2.9 MB
+    client = Smtp(lab, L.GATEWAY)
+    client._host = ours.name  # which is not in any DNS here
+    client.starttls(context=client_context(version, ours))
+    client.sendmail("anna@good.example", ["otto@campus.example"],
+                    f"Subject: by smtplib\r\n\r\n{body}")
+    client.quit()
+    got = campus.box.wait("Subject: by smtplib")
+    assert got.replace(b"\r\n", b"\n").endswith(body.replace("\r\n", "\n").encode())
+
+
+# ---- records ----
+
+
+def without_what_differs(record):
+    differs = ("timestamp", "flow_id", "src_port", "community_id", "upstream")
+    return {key: value for key, value in record.items() if key not in differs}
+
+
+def test_records_say_what_they_say_in_the_clear(tls_fake, tls_gateway):
+    said = {}
+    server = tls_fake()
+    for cls in (RawClient, TlsClient):
+        gate = tls_gateway(server)
+        with gate.client(cls=cls) as client:
+            client.hello()
+            client.envelope("anna@good.example", "otto@campus.example")
+            assert client.cmd("RCPT TO:<r@evil.example>").code == 550
+            assert client.data(b"Subject: x\r\nFrom: anna@good.example\r\n\r\nx\r\n.\r\n").code == 250
+            assert client.cmd("QUIT").code == 221
+        gate.flow()
+        record = gate.record("smtp", lambda r: "mail_from" in r["smtp"])
+        gate.stop()
+        said[cls] = without_what_differs(record)
+    clear, inside = said.values()
+    for one in (clear, inside):  # the greeting, and what came before the mail, is said elsewhere
+        one["smtp"]["replies"] = [r for r in one["smtp"]["replies"]
+                                  if r["command"] in ("MAIL", "RCPT", "DATA", "MESSAGE")]
+        one.pop("tx_id", None)
+    assert inside == clear
+
+
+# ---- memory ----
+
+IDLE = 300  # sessions, with TLS on both legs
+IDLE_MAX = 64 << 10  # octets of a worker's memory for each: two legs, the relay, the dialogue
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_memory_of_an_idle_session(tls_fake, tls_gateway, version):
+    server = tls_fake(version)
+    gate = tls_gateway(server, limits={"sessions_per_client": 1000})
+    context = client_context(version)
+
+    def one():
+        client = connect(gate, timeout=30)
+        client.context = context
+        client.hello()
+        return client
+
+    held = [one() for _ in range(20)]  # what is allocated once is there then
+    worker = gate.workers()[0]
+    before = worker.own_memory("Pss_Anon")
+    held += [one() for _ in range(IDLE)]
+    each = (worker.own_memory("Pss_Anon") - before) / IDLE
+    print(f"TLS {version}: {each / 1024:.1f} KiB a session")
+    for client in held:
+        client.close()
+    assert each < IDLE_MAX

@@ -76,6 +76,11 @@ class Ending:
 class TlsConversation(Ending, Conversation):
     """What a FakeServer hears that goes into TLS."""
 
+    def forget(self):
+        """What was said before TLS is not kept."""
+        self.commands.clear()
+        self._received.clear()
+
 
 def starttls_reply(context, before=b"220 2.0.0 go ahead\r\n"):
     """For FakeServer's replies: STARTTLS is answered, and the dialogue goes on in TLS."""
@@ -92,7 +97,7 @@ def starttls_reply(context, before=b"220 2.0.0 go ahead\r\n"):
 class TlsClient(Ending, RawClient):
     """An SMTP client whose hello() goes through STARTTLS, and says EHLO again inside."""
 
-    context = None
+    context = session = None
 
     def upgrade(self, context=None, name="mx.campus.example"):
         answer = self.cmd("STARTTLS")
@@ -100,7 +105,8 @@ class TlsClient(Ending, RawClient):
         self.wrap(context, name)
 
     def wrap(self, context=None, name="mx.campus.example"):
-        self.wrap_with(context or self.context or client_context(), server_hostname=name)
+        self.wrap_with(context or self.context or client_context(), server_hostname=name,
+                       session=self.session)
 
     def say_end(self):
         """close_notify, and nothing more; what the other side says is not waited for."""
