@@ -202,6 +202,10 @@ tls_leg_free(struct tls_leg *leg)
 {
 	if (leg == NULL)
 		return;
+	/* a session can be resumed, however its connection ended (RFC 5246 s7.2.1); OpenSSL has it
+	 * otherwise */
+	if (leg->state == TLS_LEG_OPEN)
+		SSL_set_shutdown(leg->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(leg->ssl);
 	forget_hello(leg);
 	free(leg);
