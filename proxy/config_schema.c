@@ -153,6 +153,8 @@ static const struct setting settings[] = {
 	CONFIG(limits.recipients_per_minute)},
     {ROW(SECTION_LIMITS, "auth_failures_per_minute"), NUMBER("10", 1, 1000000), OR_ZERO,
 	CONFIG(limits.auth_failures_per_minute)},
+    {ROW(SECTION_LIMITS, "tls_handshakes_per_minute"), NUMBER("600", 1, 1000000), OR_ZERO,
+	CONFIG(limits.tls_handshakes_per_minute)},
     {ROW(SECTION_LIMITS, "client_prefix6"), NUMBER("64", 16, 128), CONFIG(limits.client_prefix6)},
     {ROW(SECTION_LIMITS, "pending_connects"), NUMBER("1000", 1, 1000000),
 	CONFIG(limits.pending_connects)},

@@ -88,6 +88,21 @@ wants_another(const struct upgrade *u, const struct tls_client_hello *hello)
 	return hello->alpn.n > 0;
 }
 
+/*
+ * What becomes of TLS, now that the client has said a name. It is too late to let it by: what the
+ * client has said was read.
+ */
+static bool
+may_intercept(const struct upgrade *u, const struct tls_client_hello *hello)
+{
+	struct relay *r = u->relay;
+	struct tls_query q = r->tls_asked;
+
+	q.name = hello->server_name;
+	tls_judge(r->env->config->policy, &r->facts, &q, &r->tls_said);
+	return r->tls_said.action == TLS_INTERCEPT;
+}
+
 static void
 answer_client(struct upgrade *u)
 {
@@ -99,6 +114,8 @@ answer_client(struct upgrade *u)
 		alert = SSL_AD_DECODE_ERROR;
 	else if (wants_another(u, hello))
 		alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+	else if (!may_intercept(u, hello))
+		alert = SSL_AD_ACCESS_DENIED;
 	else
 		identity = tls_keys_identity(
 		    u->relay->env->tls_keys, hello->server_name, &u->relay->facts.server);
@@ -169,8 +186,14 @@ may_begin(const struct upgrade *u, enum an_dir dir)
 static bool
 begin(struct upgrade *u, enum an_dir dir, int fd)
 {
+	const struct relay_env *env = u->relay->env;
+
 	if (!may_begin(u, dir))
 		return false;
+	if (dir == AN_C2S && !env->allow(env->arg, u->relay, CLIENT_HANDSHAKE)) {
+		failed(u, dir, "tls_client_rate");
+		return true;
+	}
 	u->leg[dir] = dir == AN_C2S ? accept_client(u, fd) : connect_server(u, fd);
 	if (u->leg[dir] == NULL)
 		failed(u, dir, "tls_no_memory");
