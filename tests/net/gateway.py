@@ -314,10 +314,10 @@ class Gateway:
         """Seconds of processor time of all processes so far."""
         return sum(process.cpu() for process in self.processes())
 
-    def client(self, source=None, v6=False, to=None, namespace=None, **options):
+    def client(self, source=None, v6=False, to=None, namespace=None, cls=None, **options):
         """
         A client of the protocol that is connected to the gateway, or through it to the server where it is
-        transparent (to: to another one); outside unless source says otherwise.
+        transparent (to: to another one); outside unless source says otherwise. cls: another kind of client.
         """
         if not self.transparent:
             address, port = (L.GATEWAY6 if v6 else L.GATEWAY), self.port
@@ -325,7 +325,7 @@ class Gateway:
             address, port = self._server(to) or (self.to6 if v6 else self.to)
         if source is None and namespace is None:
             source = L.CLIENT6 if v6 or ":" in address else L.CLIENT
-        return CLIENTS[self.protocol](namespace or self.lab.client, address, port, source, **options)
+        return (cls or CLIENTS[self.protocol])(namespace or self.lab.client, address, port, source, **options)
 
     def records(self, event_type=None):
         """
