@@ -220,7 +220,7 @@ smtp_says(const struct policy *p, const struct facts *facts, enum smtp_verb verb
 }
 
 static void
-test_N_012_no_mail_in_the_clear_where_TLS_is_required(void **state)
+test_N_013_no_mail_in_the_clear_where_TLS_is_required(void **state)
 {
 	static const enum smtp_verb refused[] = {
 	    SMTP_AUTH, SMTP_MAIL, SMTP_RCPT, SMTP_DATA, SMTP_BDAT, SMTP_VRFY, SMTP_UNKNOWN};
@@ -296,7 +296,7 @@ main(void)
 	    cmocka_unit_test(test_auto_without_an_identity),
 	    cmocka_unit_test(test_T_014_mail_between_servers_passes_unless_a_rule_says_otherwise),
 	    cmocka_unit_test(test_T_022_first_rule_that_holds_decides),
-	    cmocka_unit_test(test_N_012_no_mail_in_the_clear_where_TLS_is_required),
+	    cmocka_unit_test(test_N_013_no_mail_in_the_clear_where_TLS_is_required),
 	    cmocka_unit_test(test_facts_say_what_STARTTLS_gets),
 	    cmocka_unit_test(test_no_login_in_the_clear_where_TLS_is_required),
 	};
