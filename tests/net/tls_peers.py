@@ -3,7 +3,7 @@
 import ssl
 import subprocess
 
-from peers import RawClient
+from peers import Closed, Conversation, RawClient
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -53,18 +53,43 @@ def client_context(version=None, trusted=None, alpn=()):
     return context
 
 
+class Ending:
+    """Tells a close_notify from a cut: Python's sockets take both for an end, unless told not to."""
+
+    heard_end = False
+
+    def fill(self, timeout=None):
+        try:
+            super().fill(timeout)
+        except ssl.SSLEOFError:
+            raise Closed(bytes(self.pending)) from None
+        except Closed:
+            self.heard_end = isinstance(self.sock, ssl.SSLSocket)
+            raise
+
+    def wrap_with(self, context, **options):
+        assert not self.pending, self.pending
+        self.sock.settimeout(self.timeout)
+        self.sock = context.wrap_socket(self.sock, suppress_ragged_eofs=False, **options)
+
+
+class TlsConversation(Ending, Conversation):
+    """What a FakeServer hears that goes into TLS."""
+
+
 def starttls_reply(context, before=b"220 2.0.0 go ahead\r\n"):
     """For FakeServer's replies: STARTTLS is answered, and the dialogue goes on in TLS."""
 
     def start(conversation, line):
         conversation.send(before)
-        conversation.sock = context.wrap_socket(conversation.sock, server_side=True)
+        conversation.__class__ = TlsConversation
+        conversation.wrap_with(context, server_side=True)
         return b""
 
     return start
 
 
-class TlsClient(RawClient):
+class TlsClient(Ending, RawClient):
     """An SMTP client whose hello() goes through STARTTLS, and says EHLO again inside."""
 
     context = None
@@ -75,10 +100,15 @@ class TlsClient(RawClient):
         self.wrap(context, name)
 
     def wrap(self, context=None, name="mx.campus.example"):
-        assert not self.pending, self.pending
-        self.sock.settimeout(self.timeout)
-        self.sock = (context or self.context or client_context()).wrap_socket(
-            self.sock, server_hostname=name)
+        self.wrap_with(context or self.context or client_context(), server_hostname=name)
+
+    def say_end(self):
+        """close_notify, and nothing more; what the other side says is not waited for."""
+        self.sock.settimeout(0)
+        try:
+            self.sock.unwrap()
+        except (ssl.SSLError, OSError):
+            pass
 
     def hello(self, name="client.good.example", verb="EHLO"):
         super().hello(name, "EHLO")
