@@ -878,13 +878,25 @@ config_parse(const char *path, const char *text, size_t n, FILE *err)
 	return c;
 }
 
-struct config *
-config_read(const char *path, FILE *err)
+static struct config *
+read_file(const char *path, bool files, FILE *err)
 {
 	size_t n;
 	char *text = config_text_read(path, &n, err);
-	struct config *c = text == NULL ? NULL : parse(path, text, n, true, err);
+	struct config *c = text == NULL ? NULL : parse(path, text, n, files, err);
 
 	free(text);
 	return c;
+}
+
+struct config *
+config_read(const char *path, FILE *err)
+{
+	return read_file(path, true, err);
+}
+
+struct config *
+config_glance(const char *path, FILE *err)
+{
+	return read_file(path, false, err);
 }

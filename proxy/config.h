@@ -287,6 +287,11 @@ struct config {
  */
 struct config *config_read(const char *path, FILE *err);
 /*
+ * The same for who needs no other file than this one, and may not be allowed to read them or must
+ * not fail because of them: content.sha256 and PEM texts stay empty.
+ */
+struct config *config_glance(const char *path, FILE *err);
+/*
  * The same of a text that was read already (n octets, copied); path is what messages call it. No
  * other file is read: content.sha256 and PEM texts stay empty.
  */
