@@ -662,6 +662,10 @@ check_tls_rule(struct reading *r, unsigned i)
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
 		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
 		    "log in; set one of them otherwise");
+	if (rule->action != TLS_INTERCEPT && (rule->old_versions || rule->verify != VERIFY_AUTO))
+		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "action"),
+		    "tls_rule.action: TLS does not end here, and tls_rule.verify and "
+		    "tls_rule.old_versions are for where it does; take them out");
 }
 
 static void

@@ -5,6 +5,7 @@ SECURITY cases T-009, T-018, T-022; FIELD rows T1, T17.
 
 import socket
 import ssl
+import warnings
 
 import pytest
 
@@ -18,7 +19,7 @@ TLS = (*EHLO, "STARTTLS")
 @pytest.fixture(scope="session")
 def certificates(lab):
     return {name: Certificate(lab, name) for name in
-            ("mx.campus.example", "other.campus.example", "new.campus.example")}
+            ("one.campus.example", "other.campus.example", "new.campus.example")}
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def server(fake, certificates):
 @pytest.fixture
 def gate(gateway, server, certificates):
     def start(**settings):
-        sections = {"mx": certificates["mx.campus.example"].section,
+        sections = {"mx": certificates["one.campus.example"].section,
                     "other": {**certificates["other.campus.example"].section,
                               "servers": ["192.0.2.0/24"]}}
         return gateway(server, **{"certificate": sections, **settings})
@@ -49,15 +50,15 @@ def shown(gate, name):
 def test_a_certificate_for_each_name_T_009(gate, certificates):
     """By the name that is asked for; whoever asks for none, or a strange one: by the address."""
     mine = gate()
-    assert shown(mine, "mx.campus.example") == certificates["mx.campus.example"].fingerprint
+    assert shown(mine, "one.campus.example") == certificates["one.campus.example"].fingerprint
     assert shown(mine, "other.campus.example") == certificates["other.campus.example"].fingerprint
     assert shown(mine, "OTHER.campus.example") == certificates["other.campus.example"].fingerprint
-    assert shown(mine, "strange.example") == certificates["mx.campus.example"].fingerprint
-    assert shown(mine, None) == certificates["mx.campus.example"].fingerprint
+    assert shown(mine, "strange.example") == certificates["one.campus.example"].fingerprint
+    assert shown(mine, None) == certificates["one.campus.example"].fingerprint
 
 
 def test_a_reload_shows_the_new_one_and_ends_nothing_R1(gate, certificates, tmp_path):
-    old, new = certificates["mx.campus.example"], certificates["new.campus.example"]
+    old, new = certificates["one.campus.example"], certificates["new.campus.example"]
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     chain.write_bytes(old.chain.read_bytes())
     key.write_bytes(old.key.read_bytes())
@@ -81,7 +82,7 @@ def session_of(gate, context, session=None, **options):
         super(TlsClient, client).hello("client.good.example", "EHLO")
         assert client.cmd("STARTTLS").code == 220
         worker = gate.owner(client)
-        client.sock = context.wrap_socket(client.sock, server_hostname="mx.campus.example",
+        client.sock = context.wrap_socket(client.sock, server_hostname="one.campus.example",
                                           session=session)
         assert client.cmd("NOOP").code in (250, 503)  # TLS 1.3: the tickets have come
         return client.sock.session_reused, client.sock.session, worker
@@ -139,7 +140,7 @@ def test_a_rule_refuses_a_name(gate, certificates):
     mine = gate(tls_rule={"none": {"server_names": ["other.campus.example"], "action": "refuse"}})
     with pytest.raises((ssl.SSLError, ConnectionError)):
         shown(mine, "other.campus.example")
-    assert shown(mine, "mx.campus.example") == certificates["mx.campus.example"].fingerprint
+    assert shown(mine, "one.campus.example") == certificates["one.campus.example"].fingerprint
 
 
 def test_no_mail_in_the_clear_where_TLS_is_required(gate, server):
@@ -162,3 +163,43 @@ def test_handshakes_of_a_client_are_limited_T_020(gate):
     with pytest.raises((ssl.SSLError, ConnectionError, EOFError, socket.timeout)):
         shown(mine, None)
     mine.record("flow", lambda r: r["flow"]["reason"] == "tls_client_rate")
+
+
+def old_context(certificate, version):
+    """A server of long ago."""
+    context = certificate.server_context()
+    context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_a_server_of_long_ago_needs_a_rule_T_006(gateway, fake, certificates, version):
+    context = old_context(certificates["other.campus.example"], version)
+    old = fake(ehlo=TLS, replies={"STARTTLS": starttls_reply(context)})
+    sections = {"mx": certificates["one.campus.example"].section}
+    mine = gateway(old, certificate=sections)
+    with mine.client() as client:
+        client.hello()
+        assert client.cmd("STARTTLS").code == 454
+    mine.configure(certificate=sections,
+                   tls_rule={"old": {"servers": [old.address], "old_versions": True}})
+    mine.reload()
+    with mine.client(cls=TlsClient) as client:
+        client.hello()
+        assert client.sock.version() == "TLSv1.3"  # whatever the server speaks
+        client.envelope()
+
+
+def test_what_a_certificate_must_be_is_a_rules_matter_too_T_001(gate, server, certificates):
+    mine = gate(tls_rule={"strict": {"servers": [server.address], "verify": "enforce"}})
+    with mine.client() as client:
+        client.hello()
+        assert client.cmd("STARTTLS").code == 454
+    mine.configure(certificate={"mx": certificates["one.campus.example"].section},
+                   tls={"verify_inside": "enforce"},
+                   tls_rule={"lax": {"servers": [server.address], "verify": "report"}})
+    mine.reload()
+    shown(mine, None)

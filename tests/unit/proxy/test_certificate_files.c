@@ -296,6 +296,12 @@ static const struct {
 	C "4: tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever log in; "
 	  "set one of them otherwise\n",
 	true},
+    {"a rule that weakens what it lets by",
+	NETWORK "tls_rule a {\naction = pass\nold_versions = yes }",
+	C
+	"3: tls_rule.action: TLS does not end here, and tls_rule.verify and tls_rule.old_versions "
+	"are for where it does; take them out\n",
+	true},
 };
 
 static void
