@@ -662,6 +662,10 @@ check_tls_rule(struct reading *r, unsigned i)
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
 		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
 		    "log in; set one of them otherwise");
+	if (rule->action != TLS_INTERCEPT && (rule->old_versions || rule->verify != VERIFY_AUTO))
+		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "action"),
+		    "tls_rule.action: TLS does not end here, and tls_rule.verify and "
+		    "tls_rule.old_versions are for where it does; take them out");
 }
 
 static void
@@ -878,13 +882,25 @@ config_parse(const char *path, const char *text, size_t n, FILE *err)
 	return c;
 }
 
-struct config *
-config_read(const char *path, FILE *err)
+static struct config *
+read_file(const char *path, bool files, FILE *err)
 {
 	size_t n;
 	char *text = config_text_read(path, &n, err);
-	struct config *c = text == NULL ? NULL : parse(path, text, n, true, err);
+	struct config *c = text == NULL ? NULL : parse(path, text, n, files, err);
 
 	free(text);
 	return c;
+}
+
+struct config *
+config_read(const char *path, FILE *err)
+{
+	return read_file(path, true, err);
+}
+
+struct config *
+config_glance(const char *path, FILE *err)
+{
+	return read_file(path, false, err);
 }

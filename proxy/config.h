@@ -93,6 +93,7 @@ struct limits {
 	unsigned messages_per_minute;	      /* 0: any; 451 4.7.1 */
 	unsigned recipients_per_minute;	      /* 0: any; 451 4.7.1 */
 	unsigned auth_failures_per_minute;    /* 10; 0: any; 454 4.7.0 */
+	unsigned tls_handshakes_per_minute;   /* 600; 0: any; the session ends */
 	unsigned client_prefix6;	      /* bits of an IPv6 address that make one client: 64 */
 	unsigned pending_connects;	      /* to servers that do not answer yet, in all: 1000 */
 	unsigned pending_connects_per_client; /* 50 */
@@ -285,6 +286,11 @@ struct config {
  * NULL: there was a fault, or no memory. Else to be freed with config_free().
  */
 struct config *config_read(const char *path, FILE *err);
+/*
+ * The same for who needs no other file than this one, and may not be allowed to read them or must
+ * not fail because of them: content.sha256 and PEM texts stay empty.
+ */
+struct config *config_glance(const char *path, FILE *err);
 /*
  * The same of a text that was read already (n octets, copied); path is what messages call it. No
  * other file is read: content.sha256 and PEM texts stay empty.

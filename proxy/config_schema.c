@@ -66,6 +66,8 @@ static const struct choice towards_words[] = {
     {"anybody", TLS_ANYBODY}, {"inside", TLS_INSIDE}, {"outside", TLS_OUTSIDE}, {NULL, 0}};
 static const struct choice required_words[] = {
     {"auto", REQUIRED_AUTO}, {"yes", REQUIRED_YES}, {"no", REQUIRED_NO}, {NULL, 0}};
+static const struct choice verify_words[] = {{"auto", VERIFY_AUTO}, {"enforce", VERIFY_ENFORCE},
+    {"report", VERIFY_REPORT}, {"off", VERIFY_OFF}, {NULL, 0}};
 /* The policy's numbers of protocols are the configuration's. */
 _Static_assert((int)TLS_FTP == (int)PROTOCOL_FTP && (int)TLS_SMTP == (int)PROTOCOL_SMTP &&
 		   (int)TLS_POP3 == (int)PROTOCOL_POP3 && (int)TLS_IMAP == (int)PROTOCOL_IMAP,
@@ -153,6 +155,8 @@ static const struct setting settings[] = {
 	CONFIG(limits.recipients_per_minute)},
     {ROW(SECTION_LIMITS, "auth_failures_per_minute"), NUMBER("10", 1, 1000000), OR_ZERO,
 	CONFIG(limits.auth_failures_per_minute)},
+    {ROW(SECTION_LIMITS, "tls_handshakes_per_minute"), NUMBER("600", 1, 1000000), OR_ZERO,
+	CONFIG(limits.tls_handshakes_per_minute)},
     {ROW(SECTION_LIMITS, "client_prefix6"), NUMBER("64", 16, 128), CONFIG(limits.client_prefix6)},
     {ROW(SECTION_LIMITS, "pending_connects"), NUMBER("1000", 1, 1000000),
 	CONFIG(limits.pending_connects)},
@@ -374,6 +378,8 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS_RULE, "server_names"), LIST(SETTING_DOMAINS, ""), TLS_RULE(server_names)},
     {ROW(SECTION_TLS_RULE, "action"), CHOICE("intercept", tls_actions), TLS_RULE(action)},
     {ROW(SECTION_TLS_RULE, "required"), CHOICE("auto", required_words), TLS_RULE(required)},
+    {ROW(SECTION_TLS_RULE, "verify"), CHOICE("auto", verify_words), TLS_RULE(verify)},
+    {ROW(SECTION_TLS_RULE, "old_versions"), CHOICE("no", yes_no), TLS_RULE(old_versions)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -99,7 +99,7 @@ struct setting {
 	size_t count;	     /* offset of the member that takes the number of ports */
 };
 
-#define SETTINGS_MAX 200 /* rows at most; the tables of those who walk it are made for that */
+#define SETTINGS_MAX 260 /* rows at most; the tables of those who walk it are made for that */
 
 /* The row i, those of a section side by side; NULL: behind the last. */
 const struct setting *config_setting(size_t i);

@@ -128,8 +128,9 @@ struct relay {
 	const struct relay_env *env;
 	struct record_session session;
 	struct facts facts;
-	struct tls_judgement
-	    tls_said; /* at the beginning; facts.starttls and tls_required are of it */
+	struct tls_query
+	    tls_asked; /* ahead of any name; facts.starttls and tls_required are of it */
+	struct tls_judgement tls_said; /* of the name that the client said, once it has */
 	struct channel client, server; /* each: input from, and output to that peer */
 	enum relay_peer peer[2];       /* by the direction that it sends: AN_C2S is the client */
 	enum relay_wish wish[2];

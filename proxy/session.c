@@ -739,15 +739,15 @@ place(const struct config *c, int fd, const struct arrival *a, struct facts *fac
 /* What becomes of TLS, as far as it is known before anybody has said a name. */
 static void
 judge_tls(const struct sessions *all, const struct arrival *a, const struct record_session *rs,
-    struct facts *facts, struct tls_judgement *out)
+    struct facts *facts, struct tls_query *q, struct tls_judgement *out)
 {
-	const struct tls_query q = {.protocol = (enum tls_protocol)a->protocol,
+	*q = (struct tls_query){.protocol = (enum tls_protocol)a->protocol,
 	    .port = (uint16_t)rs->up_server.port,
 	    .implicit = arrival_is_implicit(all->config, a, &rs->up_server),
 	    .identity = all->tls_keys != NULL &&
 			tls_keys_can_show(all->tls_keys, &facts->server, facts->server_inside)};
 
-	tls_judge(all->config->policy, facts, &q, out);
+	tls_judge(all->config->policy, facts, q, out);
 	facts->starttls = tls_word(out);
 	facts->tls_required = out->required;
 }
@@ -757,7 +757,8 @@ new_relay(struct sessions *all, int fd, const struct sockaddr *client, const str
 {
 	struct record_session rs = {.client = address_endpoint(client)};
 	struct facts facts = {0};
-	struct tls_judgement tls;
+	struct tls_query asked;
+	struct tls_judgement said;
 	struct relay *relay;
 	uint64_t id;
 
@@ -768,10 +769,12 @@ new_relay(struct sessions *all, int fd, const struct sockaddr *client, const str
 	facts.client = rs.client.ip;
 	facts.server = rs.up_server.ip;
 	place(all->config, fd, a, &facts);
-	judge_tls(all, a, &rs, &facts, &tls);
+	judge_tls(all, a, &rs, &facts, &asked, &said);
 	relay = relay_new(relay_ops_of(a->protocol), &all->env, &rs, &facts);
-	if (relay != NULL)
-		relay->tls_said = tls;
+	if (relay != NULL) {
+		relay->tls_asked = asked;
+		relay->tls_said = said;
+	}
 	return relay;
 }
 

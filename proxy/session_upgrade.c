@@ -40,14 +40,32 @@ hello_of_client(const struct upgrade *u)
 									: NULL;
 }
 
+/*
+ * What becomes of TLS, now that the client has said a name. It is too late to let it by: what the
+ * client has said was read.
+ */
+static bool
+may_intercept(const struct upgrade *u, const struct tls_client_hello *hello)
+{
+	struct relay *r = u->relay;
+	struct tls_query q = r->tls_asked;
+
+	q.name = hello->server_name;
+	tls_judge(r->env->config->policy, &r->facts, &q, &r->tls_said);
+	return r->tls_said.action == TLS_INTERCEPT;
+}
+
 /* The protocols that a client offers go to the server as they are, if they are not too many. */
 static struct tls_leg *
 connect_server(struct upgrade *u, int fd)
 {
 	const struct tls_client_hello *hello = hello_of_client(u);
-	struct tls_wanted w = {.server = u->relay->facts.server};
+	struct tls_wanted w = {
+	    .server = u->relay->facts.server, .old = u->relay->tls_said.old_versions};
 	char name[DOMAIN_TEXT_MAX];
 
+	if (hello != NULL)
+		w.old = may_intercept(u, hello) && u->relay->tls_said.old_versions;
 	if (hello != NULL && hello->alpn.n <= TLS_LEG_ALPN_MAX)
 		w.alpn = hello->alpn;
 	if (hello != NULL && hello->server_name.n > 0 && domain_canonical(hello->server_name, name))
@@ -99,6 +117,8 @@ answer_client(struct upgrade *u)
 		alert = SSL_AD_DECODE_ERROR;
 	else if (wants_another(u, hello))
 		alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+	else if (!may_intercept(u, hello))
+		alert = SSL_AD_ACCESS_DENIED;
 	else
 		identity = tls_keys_identity(
 		    u->relay->env->tls_keys, hello->server_name, &u->relay->facts.server);
@@ -145,9 +165,14 @@ failed(struct upgrade *u, enum an_dir dir, const char *why)
 static const char *
 verdict_of_server(const struct upgrade *u)
 {
+	static const enum check checks[] = {[VERIFY_OFF] = CHECK_OFF,
+	    [VERIFY_REPORT] = CHECK_REPORT,
+	    [VERIFY_ENFORCE] = CHECK_ENFORCE};
 	const struct tls_config *tls = &u->relay->env->config->tls;
 	enum check check = u->relay->facts.server_inside ? tls->verify_inside : tls->verify;
 
+	if (u->relay->tls_said.verify != VERIFY_AUTO)
+		check = checks[u->relay->tls_said.verify];
 	return check == CHECK_ENFORCE && tls_leg_verified(u->leg[AN_S2C]) != X509_V_OK
 		   ? "tls_verify"
 		   : NULL;
@@ -169,8 +194,14 @@ may_begin(const struct upgrade *u, enum an_dir dir)
 static bool
 begin(struct upgrade *u, enum an_dir dir, int fd)
 {
+	const struct relay_env *env = u->relay->env;
+
 	if (!may_begin(u, dir))
 		return false;
+	if (dir == AN_C2S && !env->allow(env->arg, u->relay, CLIENT_HANDSHAKE)) {
+		failed(u, dir, "tls_client_rate");
+		return true;
+	}
 	u->leg[dir] = dir == AN_C2S ? accept_client(u, fd) : connect_server(u, fd);
 	if (u->leg[dir] == NULL)
 		failed(u, dir, "tls_no_memory");

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#define OLD_CIPHERS	 "ALL:!aNULL:!eNULL"
 #define RECORD_MAX	 16384 /* octets of a record (RFC 8446 s5.1) */
 #define HANDSHAKE_HEADER 4     /* type and length of a handshake message (RFC 8446 s4) */
 
@@ -173,6 +174,21 @@ expect_server(SSL *ssl, const struct tls_wanted *w)
 	       1;
 }
 
+/*
+ * One that somebody has named: what OpenSSL still has. What its certificate must be stays as it is.
+ */
+static bool
+take_old_versions(SSL *ssl)
+{
+	int level = SSL_get_security_level(ssl);
+
+	X509_VERIFY_PARAM_set_auth_level(SSL_get0_param(ssl), level);
+	SSL_set_security_level(ssl, 0);
+	SSL_set_options(ssl, SSL_OP_LEGACY_SERVER_CONNECT);
+	return SSL_set_min_proto_version(ssl, TLS1_VERSION) == 1 &&
+	       SSL_set_cipher_list(ssl, OLD_CIPHERS) == 1;
+}
+
 struct tls_leg *
 tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 {
@@ -181,7 +197,7 @@ tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 	if (leg == NULL)
 		return NULL;
 	SSL_set_connect_state(leg->ssl);
-	if (expect_server(leg->ssl, w) &&
+	if (expect_server(leg->ssl, w) && (!w->old || take_old_versions(leg->ssl)) &&
 	    (w->alpn.n == 0 ||
 		SSL_set_alpn_protos(leg->ssl, w->alpn.p, (unsigned)w->alpn.n) == 0) &&
 	    (w->resume == NULL || SSL_set_session(leg->ssl, w->resume) == 1))

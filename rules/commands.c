@@ -85,6 +85,7 @@ commands_need_tls(struct judgement *j, enum smtp_verb verb)
 	for (size_t i = 0; i < sizeof(free_ones) / sizeof(free_ones[0]); i++)
 		if (free_ones[i] == verb)
 			return false;
+	j->subject = SPAN_NONE;
 	judgement_refuse(j, CHECK_ENFORCE, &clear);
 	return true;
 }

@@ -50,6 +50,9 @@ enum tls_protocol { TLS_FTP, TLS_SMTP, TLS_POP3, TLS_IMAP };
 
 enum tls_towards { TLS_ANYBODY, TLS_INSIDE, TLS_OUTSIDE };
 
+/* What is done where a server's certificate cannot be verified; auto: as "tls { }" has it. */
+enum tls_verify { VERIFY_AUTO, VERIFY_OFF, VERIFY_REPORT, VERIFY_ENFORCE };
+
 /* tls_rule "name" { }: what stands in it must all hold; an empty set holds for all. */
 struct tls_rule {
 	char *name;
@@ -59,6 +62,8 @@ struct tls_rule {
 	struct domains *server_names;	    /* SNI; such a rule holds for none that is not known */
 	enum tls_action action;
 	enum { REQUIRED_AUTO, REQUIRED_NO, REQUIRED_YES } required; /* auto: as starttls has it */
+	enum tls_verify verify;
+	bool old_versions; /* the server may speak what is no good any more */
 };
 
 /* The rows of "smtp { relay { } }" and "smtp { sender_domain { } }"; sets are never NULL. */

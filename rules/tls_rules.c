@@ -139,8 +139,11 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 
 	*out = judge_word(policy, facts, q);
 	if (rule != NULL)
-		*out = (struct tls_judgement){
-		    .action = rule->action, .rule = rule->name, .reason = "rule"};
+		*out = (struct tls_judgement){.action = rule->action,
+		    .old_versions = rule->old_versions,
+		    .verify = rule->verify,
+		    .rule = rule->name,
+		    .reason = "rule"};
 	if (rule != NULL && rule->required != REQUIRED_AUTO)
 		required = rule->required == REQUIRED_YES;
 	out->required = required;

@@ -296,6 +296,12 @@ static const struct {
 	C "4: tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever log in; "
 	  "set one of them otherwise\n",
 	true},
+    {"a rule that weakens what it lets by",
+	NETWORK "tls_rule a {\naction = pass\nold_versions = yes }",
+	C
+	"3: tls_rule.action: TLS does not end here, and tls_rule.verify and tls_rule.old_versions "
+	"are for where it does; take them out\n",
+	true},
 };
 
 static void
@@ -417,6 +423,24 @@ test_files_are_handed_over_and_read_again(void **state)
 	config_free(c);
 }
 
+/* Who needs none of these files need not be able to read them. */
+static void
+test_glance_reads_no_other_file(void **state)
+{
+	static const char text[] = TRUSTING SECTION("a", "none.pem", "none.key", "");
+	char path[128], *told;
+	struct config *c;
+
+	(void)state;
+	assert_null(read_text(text, &told));
+	free(told);
+	c = config_glance(path_of("postern.conf", path), stderr);
+	assert_non_null(c);
+	assert_int_equal(c->n_certificates, 1);
+	assert_int_equal(c->certificates[0].key_pem.n, 0);
+	config_free(c);
+}
+
 /* A handover that was cut anywhere is none. */
 static void
 test_handover_that_is_cut(void **state)
@@ -451,6 +475,7 @@ main(void)
 	    cmocka_unit_test(test_T_016_what_is_wrong_has_its_line),
 	    cmocka_unit_test(test_T_016_a_key_that_others_may_read_is_told),
 	    cmocka_unit_test(test_files_are_handed_over_and_read_again),
+	    cmocka_unit_test(test_glance_reads_no_other_file),
 	    cmocka_unit_test(test_handover_that_is_cut),
 	};
 

@@ -1011,6 +1011,8 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_CHOICE:
 		if (strcmp(row->name, "inspect") == 0)
 			return "yes"; /* the rules of the content need it, refused_upload does */
+		if (strcmp(row->name, "action") == 0)
+			return "intercept"; /* other settings of the rule need it */
 		return strcmp(row->choices[0].word, row->fallback) == 0 ? row->choices[1].word
 									: row->choices[0].word;
 	case SETTING_CHOICES:

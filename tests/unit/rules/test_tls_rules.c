@@ -205,6 +205,32 @@ test_T_022_first_rule_that_holds_decides(void **state)
 	policy_free(p);
 }
 
+/* A weaker leg is for the servers of its rule alone. */
+static void
+test_T_006_exceptions_are_of_their_rule(void **state)
+{
+	struct policy *p = policy_of(STARTTLS_AUTO);
+	const struct tls_query q = {.protocol = TLS_IMAP, .identity = true};
+	struct facts facts = {.server = address("10.0.0.25"), .server_inside = true};
+	struct tls_rule *rule = add_rule(p, "old", TLS_INTERCEPT);
+	struct tls_judgement j;
+	const char *why;
+
+	(void)state;
+	rule->old_versions = true;
+	rule->verify = VERIFY_REPORT;
+	assert_true(networks_add(rule->servers, "10.0.0.25", &why));
+	policy_seal(p);
+	tls_judge(p, &facts, &q, &j);
+	assert_true(j.old_versions);
+	assert_int_equal(j.verify, VERIFY_REPORT);
+	facts.server = address("10.0.0.26");
+	tls_judge(p, &facts, &q, &j);
+	assert_false(j.old_versions);
+	assert_int_equal(j.verify, VERIFY_AUTO);
+	policy_free(p);
+}
+
 /* ---- in the clear, where TLS is required ---- */
 
 static const char *
@@ -220,7 +246,7 @@ smtp_says(const struct policy *p, const struct facts *facts, enum smtp_verb verb
 }
 
 static void
-test_N_012_no_mail_in_the_clear_where_TLS_is_required(void **state)
+test_N_013_no_mail_in_the_clear_where_TLS_is_required(void **state)
 {
 	static const enum smtp_verb refused[] = {
 	    SMTP_AUTH, SMTP_MAIL, SMTP_RCPT, SMTP_DATA, SMTP_BDAT, SMTP_VRFY, SMTP_UNKNOWN};
@@ -296,7 +322,8 @@ main(void)
 	    cmocka_unit_test(test_auto_without_an_identity),
 	    cmocka_unit_test(test_T_014_mail_between_servers_passes_unless_a_rule_says_otherwise),
 	    cmocka_unit_test(test_T_022_first_rule_that_holds_decides),
-	    cmocka_unit_test(test_N_012_no_mail_in_the_clear_where_TLS_is_required),
+	    cmocka_unit_test(test_T_006_exceptions_are_of_their_rule),
+	    cmocka_unit_test(test_N_013_no_mail_in_the_clear_where_TLS_is_required),
 	    cmocka_unit_test(test_facts_say_what_STARTTLS_gets),
 	    cmocka_unit_test(test_no_login_in_the_clear_where_TLS_is_required),
 	};
