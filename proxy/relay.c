@@ -134,6 +134,21 @@ may_parse(struct relay *r, enum an_dir dir)
 	return r->pause[dir] == 0;
 }
 
+static bool
+step(struct relay *r, enum an_dir dir)
+{
+	struct channel *from = relay_from(r, dir);
+	struct an_event all = {.kind = EV_OPAQUE, .dir = dir, .octets = channel_input(from)};
+
+	if (!r->unread)
+		return r->ops->step(r, dir);
+	if (all.octets.n == 0)
+		return false;
+	relay_pass_opaque(r, &all);
+	channel_parsed(from, all.octets.n);
+	return true;
+}
+
 /* Both directions in turn, as long as one of them gets anywhere. */
 static void
 pump(struct relay *r)
@@ -143,7 +158,7 @@ pump(struct relay *r)
 	while (progress) {
 		progress = false;
 		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
-			while (may_parse(r, dir) && r->ops->step(r, dir))
+			while (may_parse(r, dir) && step(r, dir))
 				progress = true;
 	}
 }
@@ -167,7 +182,7 @@ static void
 peer_changed(struct relay *r, enum an_dir dir)
 {
 	if (dir == AN_S2C && !r->reached)
-		r->ops->turn_away(r, "server_unreachable");
+		relay_turn_away(r, "server_unreachable");
 	else
 		r->ops->peer_changed(r, dir);
 }
@@ -236,6 +251,49 @@ relay_upgrade(struct relay *r, enum an_dir dir)
 	r->tls[dir] = RELAY_SHAKING;
 }
 
+/* RFC 8446 s6: fatal, access_denied; of a record that says TLS 1.0, as the first ones do. */
+static const uint8_t access_denied[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x31};
+
+void
+relay_begin_tls(struct relay *r)
+{
+	if (!r->tls_asked.implicit)
+		return;
+	switch (r->tls_said.action) {
+	case TLS_INTERCEPT:
+		relay_upgrade(r, AN_C2S);
+		relay_upgrade(r, AN_S2C);
+		break;
+	case TLS_PASS:
+		r->opaque = r->unread = true;
+		break;
+	case TLS_REFUSE:
+		board_session_refused(&r->seat, "tls_refused");
+		channel_put(&r->client, span_of(access_denied, sizeof(access_denied)));
+		relay_end(r, "tls_refused", WISH_CLOSE, WISH_CLOSE);
+		break;
+	}
+}
+
+void
+relay_turn_away(struct relay *r, const char *reason)
+{
+	r->ops->turn_away(r, reason);
+	if (r->tls_asked.implicit && r->tls[AN_C2S] != RELAY_SECURE)
+		channel_drop(&r->client);
+}
+
+static void
+tell_gate(struct relay *r, enum an_dir dir, const char *why)
+{
+	if (!r->tls_asked.implicit)
+		r->ops->upgraded(r, dir, why);
+	else if (why != NULL)
+		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+	else if (dir == AN_C2S)
+		r->facts.tls = true;
+}
+
 void
 relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
 {
@@ -243,7 +301,7 @@ relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
 	r->active[dir] = r->wrote[dir] = r->env->now(r->env->arg);
 	if (why != NULL)
 		channel_drop(relay_from(r, dir));
-	r->ops->upgraded(r, dir, why);
+	tell_gate(r, dir, why);
 	relay_run(r);
 }
 

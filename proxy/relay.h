@@ -143,6 +143,7 @@ struct relay {
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;
 	bool opaque, client_spoke_tls;
+	bool unread;  /* opaque from the first octet on: no gate sees any */
 	bool reached; /* the server was connected */
 	struct board_seat seat;
 };
@@ -186,6 +187,14 @@ void relay_upgrade(struct relay *, enum an_dir);
 /* The owner: it is done (why NULL), or it failed (a constant, "tls_cut", "tls_verify" ...). */
 void relay_upgraded(struct relay *, enum an_dir, const char *why);
 bool relay_shaking(const struct relay *); /* on some leg */
+/*
+ * TLS from the first octet on, where tls_asked and tls_said have it: both legs are asked for, or
+ * what comes is passed unread, or the client hears an alert. To be called before all else. Gates
+ * are not told of such an upgrade (ops->upgraded): their dialogue begins inside.
+ */
+void relay_begin_tls(struct relay *);
+/* In place of a dialogue, as ops->turn_away; who speaks TLS already hears nothing in the clear. */
+void relay_turn_away(struct relay *, const char *reason);
 
 /* News of data connections, parse on. And: their octets. */
 void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);

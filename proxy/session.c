@@ -635,7 +635,7 @@ turn_away(struct session *s, const char *reason)
 {
 	close_side(&s->side[AN_S2C], false);
 	connect_over(s);
-	s->relay->ops->turn_away(s->relay, reason);
+	relay_turn_away(s->relay, reason);
 }
 
 /*
@@ -841,7 +841,9 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 	all->count++;
 	all->taken += cost_of(a->protocol);
 	how = clients_enter(all->clients, &from.ip, session_now(NULL), &s->client);
-	welcome(s, how);
+	relay_begin_tls(s->relay);
+	if (s->relay->reason == NULL)
+		welcome(s, how);
 	settle(s);
 	press(all);
 }

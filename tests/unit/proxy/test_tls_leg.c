@@ -197,7 +197,7 @@ answer(struct pair *p)
 	const struct tls_client_hello *h = tls_leg_hello(p->client);
 
 	p->hellos++;
-	if (h != NULL && h->server_name.n < sizeof(p->server_name)) {
+	if (h != NULL && h->server_name.n > 0 && h->server_name.n < sizeof(p->server_name)) {
 		memcpy(p->server_name, h->server_name.p, h->server_name.n);
 		p->version = h->version;
 	}
