@@ -13,6 +13,7 @@
 struct kept_hello {
 	struct tls_client_hello parsed;
 	bool well_formed;
+	size_t n;
 	uint8_t p[];
 };
 
@@ -53,6 +54,7 @@ keep_hello(struct tls_leg *leg, struct span body)
 		leg->why = "tls_no_memory";
 		return;
 	}
+	leg->hello->n = body.n;
 	if (body.n > 0)
 		memcpy(leg->hello->p, body.p, body.n);
 	leg->hello->well_formed =
@@ -303,6 +305,12 @@ int
 tls_leg_alert(const struct tls_leg *leg)
 {
 	return leg->alert;
+}
+
+struct span
+tls_leg_hello_body(const struct tls_leg *leg)
+{
+	return leg->hello == NULL ? SPAN_NONE : span_of(leg->hello->p, leg->hello->n);
 }
 
 const struct tls_client_hello *
