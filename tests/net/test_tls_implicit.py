@@ -177,7 +177,8 @@ def test_verified_by_the_name_that_the_client_said_T_001(tls_fake, tls_gateway, 
 
 
 @pytest.mark.parametrize("octets", [b"EHLO client.good.example\r\n", b"\x16\x03\x01\x00\x05hello",
-                                    b"GET / HTTP/1.1\r\n\r\n", b"\0" * 300])
+                                    b"GET / HTTP/1.1\r\n\r\n", b"\0" * 300],
+                         ids=["SMTP", "a-record-of-nonsense", "HTTP", "NUL"])
 def test_a_client_that_speaks_no_TLS(tls_fake, tls_gateway, octets):
     server = tls_fake()
     gate = tls_gateway(server)

@@ -2,6 +2,8 @@
 
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 
 from peers import Closed, Conversation, RawClient
 
@@ -13,7 +15,7 @@ class Certificate:
 
     def __init__(self, lab, name, rsa=False, days=2, issuer=None):
         self.name = name
-        folder = lab.folder(f"certificate-{name}-{'rsa' if rsa else 'ec'}")
+        folder = Path(tempfile.mkdtemp(dir=lab.dir, prefix=f"certificate-{name}-"))
         self.key, self.chain = folder / "key.pem", folder / "chain.pem"
         kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         signer = ["-CA", issuer.chain, "-CAkey", issuer.key] if issuer else []
