@@ -54,6 +54,20 @@ arrival_asked(int fd, const struct arrival *a)
 }
 
 bool
+arrival_is_implicit(const struct config *c, const struct arrival *a, const struct endpoint *wanted)
+{
+	size_t n;
+	const unsigned *ports = config_tls_ports(c, a->protocol, &n);
+
+	if (a->forward != NULL)
+		return a->forward->implicit_tls;
+	for (size_t i = 0; i < n; i++)
+		if (ports[i] == wanted->port)
+			return true;
+	return false;
+}
+
+bool
 arrival_is_loop(const struct config *c, const struct endpoint *wanted)
 {
 	return wanted->port >= c->intercept.listen_from &&

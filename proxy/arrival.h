@@ -28,6 +28,10 @@ struct endpoint arrival_destination(int fd, const struct arrival *);
  */
 struct endpoint arrival_asked(int fd, const struct arrival *);
 
+/* TLS is spoken from the first octet on by who wanted to go there, and by the server. */
+bool arrival_is_implicit(
+    const struct config *, const struct arrival *, const struct endpoint *wanted);
+
 /*
  * The client wanted to go to a port that the gateway itself listens on, and that is never taken
  * off the wire (config checks that): it connected to the listener, and the connect to its

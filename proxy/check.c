@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "check_ftp.h"
 #include "check_retrieval.h"
+#include "check_tls.h"
 #include "cli.h"
 #include "config_text.h"
 #include "interception.h"
@@ -107,6 +108,12 @@ print_caught(const struct config *c)
 		printf("#   %s, port%s ", protocol_name((enum protocol)p), n == 1 ? "" : "s");
 		print_ports(ports, n);
 		puts(": taken off the wire.");
+		ports = config_tls_ports(c, (enum protocol)p, &n);
+		if (n == 0)
+			continue;
+		fputs("#     of them with TLS from the first octet on: ", stdout);
+		print_ports(ports, n);
+		puts(".");
 	}
 	puts("#   Every other port passes by untouched.");
 }
@@ -261,6 +268,8 @@ print_checks(const struct config *c)
 	    does[p->relay.check], does[p->sender.check]);
 	print_client_name(&p->client_name);
 	print_lists(p);
+	if (config_serves(c, PROTOCOL_SMTP))
+		check_print_tls_of(c, PROTOCOL_SMTP, stdout);
 	print_content(c);
 }
 
@@ -325,6 +334,7 @@ print_all(const struct config *c)
 	print_checks(c);
 	check_print_ftp(c, stdout);
 	check_print_retrieval(c, stdout);
+	check_print_tls(c, stdout);
 	print_processes(c);
 	print_sessions(c);
 	putchar('\n');

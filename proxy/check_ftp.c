@@ -2,6 +2,7 @@
 
 #include <limits.h>
 
+#include "check_tls.h"
 #include "data.h"
 #include "log_file.h"
 
@@ -59,18 +60,6 @@ print_refused(const struct ftp_policy *p, FILE *out)
 			fprintf(out, "#   %s.\n", rows[i].what);
 	print_words("Commands refused (502)", p->deny, out);
 	print_words("Replies that no client hears (550)", p->deny_replies, out);
-}
-
-static void
-print_tls(const struct ftp_policy *p, FILE *out)
-{
-	static const char *const words[] = {[STARTTLS_AUTO] = "refused (534)",
-	    [STARTTLS_REFUSE] = "refused (534)",
-	    [STARTTLS_HIDE] = "hidden (502)",
-	    [STARTTLS_PASS] =
-		"let by; what follows is not looked at, and data connections are not opened"};
-
-	fprintf(out, "#   TLS (AUTH): %s.\n", words[p->starttls]);
 }
 
 /* Where the gateway has an address of its own in the dialogue. */
@@ -160,7 +149,7 @@ check_print_ftp(const struct config *c, FILE *out)
 				    : "passive (EPSV, PASV), whatever the client chose");
 	print_files(c, out);
 	print_refused(&c->policy->ftp, out);
-	print_tls(&c->policy->ftp, out);
+	check_print_tls_of(c, PROTOCOL_FTP, out);
 	print_ports(c, out);
 	print_xferlog(c, out);
 	print_memory(c, out);

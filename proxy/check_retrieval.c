@@ -1,13 +1,14 @@
 #include "check_retrieval.h"
 
+#include "check_tls.h"
 #include "imap_gate.h"
 
 /* What differs between the two. */
 struct kind {
 	enum protocol protocol;
-	const char *name, *tls;	 /* the command that begins it */
-	const char *no, *hidden; /* what a client is told */
-	const char *writes;	 /* what the read-only profile refuses */
+	const char *name;
+	const char *no;	    /* what a client is told */
+	const char *writes; /* what the read-only profile refuses */
 	const struct retrieval_policy *policy;
 	const struct retrieval_timeouts *timeouts;
 };
@@ -63,21 +64,6 @@ print_commands(const struct kind *k, FILE *out)
 }
 
 static void
-print_tls(const struct kind *k, FILE *out)
-{
-	static const char *const words[] = {[STARTTLS_AUTO] = "refused",
-	    [STARTTLS_REFUSE] = "refused",
-	    [STARTTLS_HIDE] = "hidden",
-	    [STARTTLS_PASS] = "let by; what follows is not looked at"};
-	const enum starttls does = k->policy->starttls;
-
-	fprintf(out, "#   TLS (%s): %s", k->tls, words[does]);
-	if (does != STARTTLS_PASS)
-		fprintf(out, " (%s)", does == STARTTLS_HIDE ? k->hidden : k->no);
-	fputs(".\n", out);
-}
-
-static void
 print_waiting(const struct kind *k, FILE *out)
 {
 	fprintf(out,
@@ -96,7 +82,7 @@ print_kind(const struct config *c, const struct kind *k, FILE *out)
 	fprintf(out, "# %s: sessions are followed to their end.\n", k->name);
 	print_messages(c, k, out);
 	print_commands(k, out);
-	print_tls(k, out);
+	check_print_tls_of(c, k->protocol, out);
 	print_waiting(k, out);
 }
 
@@ -105,17 +91,13 @@ check_print_retrieval(const struct config *c, FILE *out)
 {
 	const struct kind pop3 = {.protocol = PROTOCOL_POP3,
 	    .name = "POP3",
-	    .tls = "STLS",
 	    .no = "-ERR",
-	    .hidden = "-ERR",
 	    .writes = "What deletes (DELE)",
 	    .policy = &c->policy->pop3,
 	    .timeouts = &c->pop3.timeouts};
 	const struct kind imap = {.protocol = PROTOCOL_IMAP,
 	    .name = "IMAP",
-	    .tls = "STARTTLS",
 	    .no = "NO",
-	    .hidden = "BAD",
 	    .writes = "Commands that change something at the server",
 	    .policy = &c->policy->imap,
 	    .timeouts = &c->imap.timeouts};

@@ -46,7 +46,7 @@ commands_usage(FILE *out)
 }
 
 struct config *
-command_config(int argc, char **argv)
+command_config(int argc, char **argv, struct config *(*read)(const char *path, FILE *err))
 {
 	const char *path = CONFIG_DEFAULT_PATH;
 	int opt;
@@ -67,13 +67,13 @@ command_config(int argc, char **argv)
 		commands_usage(stderr);
 		return NULL;
 	}
-	return config_read(path, stderr);
+	return read(path, stderr);
 }
 
 static int
 run(int argc, char **argv)
 {
-	struct config *c = command_config(argc, argv);
+	struct config *c = command_config(argc, argv, config_read);
 
 	if (c == NULL || !config_can_run(c, stderr)) {
 		config_free(c);

@@ -22,8 +22,12 @@ struct command {
 
 struct config;
 
-/* Reads what "-c FILE" names. NULL: usage or configuration is wrong, and that was told. */
-struct config *command_config(int argc, char **argv);
+/*
+ * Reads what "-c FILE" names, by config_read() or config_glance(). NULL: usage or configuration is
+ * wrong, and that was told.
+ */
+struct config *command_config(
+    int argc, char **argv, struct config *(*read)(const char *path, FILE *err));
 
 /* NULL: there is none of that name. */
 const struct command *command_find(const char *name);

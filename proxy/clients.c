@@ -144,6 +144,7 @@ most_per_minute(const struct limits *l, enum client_act act)
 	    [CLIENT_MESSAGE] = l->messages_per_minute,
 	    [CLIENT_RECIPIENT] = l->recipients_per_minute,
 	    [CLIENT_LOGIN] = l->auth_failures_per_minute,
+	    [CLIENT_HANDSHAKE] = l->tls_handshakes_per_minute,
 	};
 
 	return most[act];

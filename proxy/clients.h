@@ -40,6 +40,7 @@ enum client_act {
 	 * try more than one could.
 	 */
 	CLIENT_LOGIN,
+	CLIENT_HANDSHAKE, /* of TLS, full or resumed */
 	CLIENT_ACTS
 };
 

@@ -2,16 +2,19 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "address.h"
+#include "certificate_files.h"
 #include "config_scan.h"
 #include "config_text.h"
 #include "config_tree.h"
 #include "config_value.h"
 #include "digest_list.h"
 #include "log_file.h"
+#include "tls_rules.h"
 
 /* A configuration while it is read. */
 struct reading {
@@ -35,13 +38,18 @@ protocol_name(enum protocol p)
 const unsigned *
 config_ports(const struct config *c, enum protocol p, size_t *n)
 {
-	const struct {
-		const unsigned *ports;
-		size_t n;
-	} rows[PROTOCOL_COUNT] = {[PROTOCOL_FTP] = {c->ftp.ports, c->ftp.n_ports},
-	    [PROTOCOL_SMTP] = {c->smtp.ports, c->smtp.n_ports},
-	    [PROTOCOL_POP3] = {c->pop3.ports, c->pop3.n_ports},
-	    [PROTOCOL_IMAP] = {c->imap.ports, c->imap.n_ports}};
+	*n = c->taken[p].n;
+	return c->taken[p].ports;
+}
+
+const unsigned *
+config_tls_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	const struct port_list rows[PROTOCOL_COUNT] = {
+	    [PROTOCOL_FTP] = {c->ftp.tls_ports, c->ftp.n_tls_ports},
+	    [PROTOCOL_SMTP] = {c->smtp.tls_ports, c->smtp.n_tls_ports},
+	    [PROTOCOL_POP3] = {c->pop3.tls_ports, c->pop3.n_tls_ports},
+	    [PROTOCOL_IMAP] = {c->imap.tls_ports, c->imap.n_tls_ports}};
 
 	*n = rows[p].n;
 	return rows[p].ports;
@@ -49,11 +57,15 @@ config_ports(const struct config *c, enum protocol p, size_t *n)
 
 /* ---- values ---- */
 
+/* titled: the element of a section with a title. */
 static void
-take_section(struct reading *r, enum config_section section, unsigned nth, void *forward)
+take_section(struct reading *r, enum config_section section, unsigned nth, void *titled)
 {
-	void *bases[] = {
-	    [BASE_CONFIG] = r->config, [BASE_POLICY] = r->config->policy, [BASE_FORWARD] = forward};
+	void *bases[] = {[BASE_CONFIG] = r->config,
+	    [BASE_POLICY] = r->config->policy,
+	    [BASE_FORWARD] = titled,
+	    [BASE_CERTIFICATE] = titled,
+	    [BASE_TLS_RULE] = titled};
 	cfg_t *at = config_tree_section(r->config->tree, section, nth);
 	const struct setting *row;
 
@@ -62,30 +74,116 @@ take_section(struct reading *r, enum config_section section, unsigned nth, void 
 			config_value_take(at, row, bases[row->base], &r->faults);
 }
 
+/* Of sections with a title: how each becomes an element of a list, whose first member is its name.
+ */
+struct titled {
+	enum config_section section;
+	size_t size;
+	bool (*begin)(void *element); /* makes its sets; NULL: it has none. False: no memory */
+};
+
+static bool
+begin_certificate(void *element)
+{
+	struct certificate *c = element;
+
+	c->servers = networks_new();
+	return c->servers != NULL;
+}
+
+static bool
+begin_tls_rule(void *element)
+{
+	return tls_rule_begin(element);
+}
+
 static void
-take_forwards(struct reading *r)
+take_element(struct reading *r, const struct titled *t, unsigned i, char *element)
+{
+	const char *title = cfg_title(config_tree_section(r->config->tree, t->section, i));
+	char **name = (char **)(void *)element;
+
+	*name = strdup(title);
+	if (*name == NULL || (t->begin != NULL && !t->begin(element)))
+		faults_add(&r->faults, r->scan.titled_line[t->section][i], "out of memory");
+	else
+		take_section(r, t->section, i, element);
+}
+
+/* The list, of *n elements; NULL: there is no such section. */
+static void *
+take_titled(struct reading *r, const struct titled *t, size_t *n)
+{
+	const char *name = config_section(t->section)->name;
+	unsigned found = cfg_size(r->config->tree, name);
+	char *list;
+
+	if (found > TITLED_MAX) {
+		faults_add(&r->faults, r->scan.titled_line[t->section][TITLED_MAX - 1],
+		    "%s: %u sections; at most %d may stand here", name, found, TITLED_MAX);
+		found = TITLED_MAX;
+	}
+	if (found == 0)
+		return NULL;
+	if ((list = calloc(found, t->size)) == NULL) {
+		faults_add(&r->faults, 1, "out of memory");
+		return NULL;
+	}
+	for (; *n < found; ++*n)
+		take_element(r, t, (unsigned)*n, list + *n * t->size);
+	return list;
+}
+
+static void
+take_all_titled(struct reading *r)
+{
+	const struct titled forward = {SECTION_FORWARD, sizeof(struct forward), NULL};
+	const struct titled certificate = {
+	    SECTION_CERTIFICATE, sizeof(struct certificate), begin_certificate};
+	const struct titled rule = {SECTION_TLS_RULE, sizeof(struct tls_rule), begin_tls_rule};
+	struct config *c = r->config;
+
+	c->policy->tls_rules = take_titled(r, &rule, &c->policy->n_tls_rules);
+	c->forwards = take_titled(r, &forward, &c->n_forwards);
+	c->certificates = take_titled(r, &certificate, &c->n_certificates);
+	for (size_t i = 0; i < c->n_certificates; i++)
+		networks_seal(c->certificates[i].servers);
+}
+
+static const unsigned *
+clear_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	const struct port_list rows[PROTOCOL_COUNT] = {
+	    [PROTOCOL_FTP] = {c->ftp.ports, c->ftp.n_ports},
+	    [PROTOCOL_SMTP] = {c->smtp.ports, c->smtp.n_ports},
+	    [PROTOCOL_POP3] = {c->pop3.ports, c->pop3.n_ports},
+	    [PROTOCOL_IMAP] = {c->imap.ports, c->imap.n_ports}};
+
+	*n = rows[p].n;
+	return rows[p].ports;
+}
+
+/* What is taken off the wire, in one list for each protocol. */
+static void
+join_ports(struct reading *r)
 {
 	struct config *c = r->config;
-	unsigned n = cfg_size(c->tree, config_section(SECTION_FORWARD)->name);
 
-	if (n > FORWARDS_MAX) {
-		faults_add(&r->faults, r->scan.forward_line[FORWARDS_MAX - 1],
-		    "forward: %u sections; at most %d may stand here", n, FORWARDS_MAX);
-		n = FORWARDS_MAX;
-	}
-	if (n == 0)
-		return;
-	if ((c->forwards = calloc(n, sizeof(*c->forwards))) == NULL) {
-		faults_add(&r->faults, 1, "out of memory");
-		return;
-	}
-	for (; c->n_forwards < n; c->n_forwards++) {
-		struct forward *f = &c->forwards[c->n_forwards];
-		unsigned i = (unsigned)c->n_forwards;
-		f->name = strdup(cfg_title(config_tree_section(c->tree, SECTION_FORWARD, i)));
-		if (f->name == NULL)
-			faults_add(&r->faults, r->scan.forward_line[i], "out of memory");
-		take_section(r, SECTION_FORWARD, i, f);
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n, n_tls;
+		const unsigned *ports = clear_ports(c, (enum protocol)p, &n);
+		const unsigned *tls = config_tls_ports(c, (enum protocol)p, &n_tls);
+		unsigned *all = calloc(n + n_tls + 1, sizeof(*all));
+
+		if (all == NULL) {
+			faults_add(&r->faults, 1, "out of memory");
+			return;
+		}
+		for (size_t i = 0; i < n; i++)
+			all[i] = ports[i];
+		for (size_t i = 0; i < n_tls; i++)
+			all[n + i] = tls[i];
+		c->taken[p] = (struct port_list){all, n + n_tls};
 	}
 }
 
@@ -95,7 +193,7 @@ settle_mode(struct reading *r)
 {
 	size_t i;
 
-	if (r->scan.section_line[SECTION_INTERCEPT] != 0 || r->scan.n_forwards == 0)
+	if (r->scan.section_line[SECTION_INTERCEPT] != 0 || r->scan.n_titled[SECTION_FORWARD] == 0)
 		return;
 	const struct setting *row = config_setting_find(SECTION_INTERCEPT, span_str("mode"), &i);
 	cfg_t *section = config_tree_section(r->config->tree, SECTION_INTERCEPT, 0);
@@ -176,31 +274,36 @@ check_client_name(struct reading *r)
 static void
 check_ports(struct reading *r)
 {
-	const struct config *c = r->config;
-	const struct {
+	static const struct {
 		enum config_section section;
-		const unsigned *ports;
-		size_t n;
-	} all[] = {{SECTION_SMTP, c->smtp.ports, c->smtp.n_ports},
-	    {SECTION_FTP, c->ftp.ports, c->ftp.n_ports},
-	    {SECTION_POP3, c->pop3.ports, c->pop3.n_ports},
-	    {SECTION_IMAP, c->imap.ports, c->imap.n_ports}};
-	uint8_t owner[UINT16_MAX + 1] = {SECTION_ROOT}; /* the root has no ports: nobody */
+		enum protocol protocol;
+		const char *name;
+		const unsigned *(*ports)(const struct config *, enum protocol, size_t *);
+	} lists[] = {
+	    {SECTION_SMTP, PROTOCOL_SMTP, "smtp.ports", clear_ports},
+	    {SECTION_FTP, PROTOCOL_FTP, "ftp.ports", clear_ports},
+	    {SECTION_POP3, PROTOCOL_POP3, "pop3.ports", clear_ports},
+	    {SECTION_IMAP, PROTOCOL_IMAP, "imap.ports", clear_ports},
+	    {SECTION_SMTP, PROTOCOL_SMTP, "smtp.tls_ports", config_tls_ports},
+	    {SECTION_FTP, PROTOCOL_FTP, "ftp.tls_ports", config_tls_ports},
+	    {SECTION_POP3, PROTOCOL_POP3, "pop3.tls_ports", config_tls_ports},
+	    {SECTION_IMAP, PROTOCOL_IMAP, "imap.tls_ports", config_tls_ports},
+	};
+	const char *owner[UINT16_MAX + 1] = {NULL};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		for (size_t j = 0; j < all[i].n; j++) {
-			unsigned port = all[i].ports[j],
-				 line = setting_line(r, all[i].section, "ports");
-			const char *name = config_section(all[i].section)->name;
-			if (owner[port] != SECTION_ROOT)
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		size_t n;
+		const unsigned *ports = lists[i].ports(r->config, lists[i].protocol, &n);
+		unsigned line = setting_line(r, lists[i].section, strchr(lists[i].name, '.') + 1);
+
+		for (size_t k = 0; k < n; k++)
+			if (owner[ports[k]] != NULL)
 				faults_add(&r->faults, line != 0 ? line : 1,
-				    "%s.ports: %u stands in %s.ports already; a port has one "
-				    "protocol",
-				    name, port,
-				    config_section((enum config_section)owner[port])->name);
+				    "%s: %u stands in %s already; a port has one protocol",
+				    lists[i].name, ports[k], owner[ports[k]]);
 			else
-				owner[port] = (uint8_t)all[i].section;
-		}
+				owner[ports[k]] = lists[i].name;
+	}
 }
 
 static bool
@@ -237,28 +340,34 @@ check_forward_port(struct reading *r, size_t i)
 	if (c->mode == INTERCEPT_OFF || !is_taken(c, at.port) || ip_is_loopback(&at.ip) ||
 	    (!ip_is_unspecified(&at.ip) && networks_has(c->intercept.bypass_servers, &at.ip)))
 		return;
-	faults_add(&r->faults, r->scan.forward_line[i],
+	faults_add(&r->faults, r->scan.titled_line[SECTION_FORWARD][i],
 	    "forward.listen: port %u is taken off the wire, and who connects to it here is reset; "
 	    "listen on an address that stands in intercept.bypass_servers, or on another port",
 	    at.port);
 }
 
 static void
+check_title(struct reading *r, enum config_section section, const char *name, unsigned line)
+{
+	size_t n = name == NULL ? 0
+				: strspn(name, "abcdefghijklmnopqrstuvwxyz"
+					       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	if (name != NULL && (n == 0 || n > CONFIG_TITLE_MAX || name[n] != '\0'))
+		faults_add(&r->faults, line,
+		    "%s: \"%.100s\" is not a name of 1 to %d letters, digits, \"-\", \"_\", \".\"",
+		    config_section(section)->name, name, CONFIG_TITLE_MAX);
+}
+
+static void
 check_forward(struct reading *r, size_t i)
 {
 	const struct forward *f = r->config->forwards, *me = &f[i];
-	unsigned line = r->scan.forward_line[i];
-	size_t n = me->name != NULL ? strspn(me->name, "abcdefghijklmnopqrstuvwxyz"
-						       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-				    : 0;
+	unsigned line = r->scan.titled_line[SECTION_FORWARD][i];
 	const struct setting *row;
 	cfg_t *section = config_tree_section(r->config->tree, SECTION_FORWARD, (unsigned)i);
 
-	if (me->name != NULL && (n == 0 || n > CONFIG_FORWARD_NAME_MAX || me->name[n] != '\0'))
-		faults_add(&r->faults, line,
-		    "forward: \"%.100s\" is not a name of 1 to %d letters, digits, \"-\", \"_\", "
-		    "\".\"",
-		    me->name, CONFIG_FORWARD_NAME_MAX);
+	check_title(r, SECTION_FORWARD, me->name, line);
 	for (size_t k = 0; (row = config_setting(k)) != NULL; k++)
 		if (row->section == SECTION_FORWARD && config_tree_count(section, row) == 0)
 			faults_add(&r->faults, line,
@@ -272,7 +381,7 @@ check_forward(struct reading *r, size_t i)
 			    "forward.listen: \"%.100s\" on line %u listens there already; one "
 			    "address, "
 			    "one forward",
-			    f[k].name, r->scan.forward_line[k]);
+			    f[k].name, r->scan.titled_line[SECTION_FORWARD][k]);
 }
 
 /* Two packets that the kernel must tell apart may not look alike. */
@@ -513,6 +622,76 @@ read_digests(struct reading *r)
 		    c->content_sha256, &c->content.sha256, "content.deny_sha256", line, &r->faults);
 }
 
+/* ---- TLS ---- */
+
+/* Of a setting in one of several sections; one that is missing stands where they begin. */
+static unsigned
+titled_line(const struct reading *r, enum config_section section, unsigned nth, const char *name)
+{
+	size_t i;
+	const struct setting *row = config_setting_find(section, span_str(name), &i);
+	cfg_t *at = config_tree_section(r->config->tree, section, nth);
+
+	return config_tree_count(at, row) > 0 ? config_tree_line(at, row, 0)
+					      : r->scan.titled_line[section][nth];
+}
+
+static void
+check_certificate(struct reading *r, size_t i, const struct certificate_lines *lines)
+{
+	struct certificate *c = &r->config->certificates[i];
+
+	check_title(r, SECTION_CERTIFICATE, c->name, lines->section);
+	if (c->chain == NULL)
+		faults_add(
+		    &r->faults, lines->section, "certificate.chain: missing; a path must be given");
+	if (c->key == NULL)
+		faults_add(
+		    &r->faults, lines->section, "certificate.key: missing; a path must be given");
+	if (r->files && c->chain != NULL && c->key != NULL)
+		certificate_read(c, lines, &r->faults);
+}
+
+static void
+check_tls_rule(struct reading *r, unsigned i)
+{
+	const struct tls_rule *rule = &r->config->policy->tls_rules[i];
+
+	check_title(r, SECTION_TLS_RULE, rule->name, r->scan.titled_line[SECTION_TLS_RULE][i]);
+	if (rule->action == TLS_REFUSE && rule->required == REQUIRED_YES)
+		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
+		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
+		    "log in; set one of them otherwise");
+	if (rule->action != TLS_INTERCEPT && (rule->old_versions || rule->verify != VERIFY_AUTO))
+		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "action"),
+		    "tls_rule.action: TLS does not end here, and tls_rule.verify and "
+		    "tls_rule.old_versions are for where it does; take them out");
+}
+
+static void
+check_tls(struct reading *r)
+{
+	struct config *c = r->config;
+	struct certificate_lines lines[TITLED_MAX];
+
+	for (unsigned i = 0; i < c->n_certificates; i++) {
+		lines[i] = (struct certificate_lines){r->scan.titled_line[SECTION_CERTIFICATE][i],
+		    titled_line(r, SECTION_CERTIFICATE, i, "chain"),
+		    titled_line(r, SECTION_CERTIFICATE, i, "key")};
+		check_certificate(r, i, &lines[i]);
+	}
+	for (unsigned i = 0; i < c->policy->n_tls_rules; i++)
+		check_tls_rule(r, i);
+	if (r->files && c->tls.key_log != NULL)
+		faults_warn(&r->faults, setting_line(r, SECTION_TLS, "key_log"),
+		    "tls.key_log: whoever can read %.256s reads all that was said under TLS",
+		    c->tls.key_log);
+	if (r->files)
+		certificates_compare(c->certificates, c->n_certificates, lines, &r->faults);
+	if (r->files && (config_uses_tls(c) || c->tls.trust != NULL))
+		trust_read(&c->tls, setting_line(r, SECTION_TLS, "trust"), &r->faults);
+}
+
 static void
 check_all(struct reading *r)
 {
@@ -529,6 +708,7 @@ check_all(struct reading *r)
 	check_refused_upload(r);
 	check_refused_message(r);
 	check_log_format(r);
+	check_tls(r);
 	for (size_t i = 0; i < r->config->n_forwards; i++)
 		check_forward(r, i);
 }
@@ -554,6 +734,38 @@ config_new(const char *path)
 	return NULL;
 }
 
+/* What was handed over is unmapped as a whole. */
+static void
+free_pem(struct config *c, struct span *pem)
+{
+	if (c->handed.n > 0 || pem->n == 0)
+		return;
+	OPENSSL_cleanse((void *)(uintptr_t)pem->p, pem->n);
+	free((void *)(uintptr_t)pem->p);
+}
+
+static void
+free_tls(struct config *c)
+{
+	for (size_t i = 0; i < c->n_certificates; i++) {
+		struct certificate *one = &c->certificates[i];
+
+		free_pem(c, &one->chain_pem);
+		free_pem(c, &one->key_pem);
+		config_words_free(one->names);
+		networks_free(one->servers);
+		free(one->chain);
+		free(one->key);
+		free(one->name);
+	}
+	free(c->certificates);
+	free_pem(c, &c->tls.trust_pem);
+	free_pem(c, &c->tls.own_ca_pem);
+	free(c->tls.trust);
+	free(c->tls.key_log);
+	OPENSSL_cleanse(c->tls_secret, sizeof(c->tls_secret));
+}
+
 void
 config_free(struct config *c)
 {
@@ -562,6 +774,7 @@ config_free(struct config *c)
 	for (size_t i = 0; i < c->n_forwards; i++)
 		free(c->forwards[i].name);
 	free(c->forwards);
+	free_tls(c);
 	free(c->path);
 	free(c->user);
 	free(c->log);
@@ -582,6 +795,12 @@ config_free(struct config *c)
 	}
 	free(c->pop3.ports);
 	free(c->imap.ports);
+	free(c->smtp.tls_ports);
+	free(c->ftp.tls_ports);
+	free(c->pop3.tls_ports);
+	free(c->imap.tls_ports);
+	for (unsigned p = 0; p < PROTOCOL_COUNT; p++)
+		free(c->taken[p].ports);
 	config_words_free(c->mime.digests);
 	config_words_free(c->content.types);
 	config_words_free(c->content.extensions);
@@ -605,9 +824,10 @@ read_text(struct reading *r, char *text, size_t n)
 	}
 	settle_mode(r);
 	for (unsigned s = 0; s < SECTION_COUNT; s++)
-		if (s != SECTION_FORWARD)
+		if (!config_section((enum config_section)s)->titled)
 			take_section(r, (enum config_section)s, 0, NULL);
-	take_forwards(r);
+	join_ports(r);
+	take_all_titled(r);
 	networks_seal(r->config->intercept.bypass);
 	networks_seal(r->config->intercept.bypass_servers);
 	policy_seal(r->config->policy);
@@ -638,8 +858,8 @@ parse(const char *path, char *text, size_t n, bool files, FILE *err)
 		faults_add(&r.faults, 1, "out of memory");
 	else
 		read_text(&r, text, n);
+	faults_tell(&r.faults, config_text_name(path), err);
 	if (faults_any(&r.faults)) {
-		faults_tell(&r.faults, config_text_name(path), err);
 		config_free(r.config);
 		r.config = NULL;
 	}
@@ -662,13 +882,25 @@ config_parse(const char *path, const char *text, size_t n, FILE *err)
 	return c;
 }
 
-struct config *
-config_read(const char *path, FILE *err)
+static struct config *
+read_file(const char *path, bool files, FILE *err)
 {
 	size_t n;
 	char *text = config_text_read(path, &n, err);
-	struct config *c = text == NULL ? NULL : parse(path, text, n, true, err);
+	struct config *c = text == NULL ? NULL : parse(path, text, n, files, err);
 
 	free(text);
 	return c;
+}
+
+struct config *
+config_read(const char *path, FILE *err)
+{
+	return read_file(path, true, err);
+}
+
+struct config *
+config_glance(const char *path, FILE *err)
+{
+	return read_file(path, false, err);
 }

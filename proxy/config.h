@@ -18,9 +18,11 @@
 #include "pop3/pop3.h"
 #include "smtp/smtp.h"
 
-#define CONFIG_DEFAULT_PATH	"/etc/postern/postern.conf"
-#define CONFIG_FILE_MAX		(16u << 20) /* octets of a configuration file */
-#define CONFIG_FORWARD_NAME_MAX 64	    /* octets: letters, digits, "-", "_", "." */
+#define CONFIG_DEFAULT_PATH "/etc/postern/postern.conf"
+#define CONFIG_FILE_MAX	    (16u << 20)		  /* octets of a configuration file */
+#define CONFIG_TITLE_MAX    64			  /* octets: letters, digits, "-", "_", "." */
+#define TLS_NAME_TEXT	    (2 + DOMAIN_TEXT_MAX) /* "*.example.edu" */
+#define TLS_SECRET	    32			  /* octets that ticket keys are derived from */
 
 enum protocol { PROTOCOL_FTP, PROTOCOL_SMTP, PROTOCOL_POP3, PROTOCOL_IMAP, PROTOCOL_COUNT };
 const char *protocol_name(enum protocol);
@@ -34,14 +36,43 @@ enum send_proxy {
 
 /*
  * forward "name" { listen = ADDR:PORT  to = ADDR:PORT  protocol = smtp  outside = no
- *                  send_proxy = no }
+ *                  send_proxy = no  implicit_tls = no }
  */
 struct forward {
 	char *name;
 	struct sockaddr_storage listen, to; /* a family and a port, never 0 */
 	enum protocol protocol;
+	bool implicit_tls; /* clients and the server speak TLS from the first octet on */
 	bool outside; /* the server is outside; else it counts as inside whatever its address */
 	enum send_proxy send_proxy;
+};
+
+/*
+ * certificate "name" { chain = PATH  key = PATH  names = {}  servers = {} }: what a client is shown
+ * of servers inside.
+ *
+ * The PEM texts are there where config_read() read the files, or config_inherit() got them.
+ */
+struct certificate {
+	char *name;
+	char *chain, *key;	  /* paths */
+	char **names;		  /* NULL-terminated, canonical; empty: what the certificate says */
+	struct networks *servers; /* whose it is where a client says no name; empty: any inside */
+	struct span chain_pem, key_pem;
+};
+
+enum tls_minimum { TLS_MINIMUM_1_2, TLS_MINIMUM_1_3 };
+
+/* "tls { }". */
+struct tls_config {
+	enum tls_minimum minimum;
+	enum check verify, verify_inside; /* the certificates of servers outside, and inside */
+	char *trust;			  /* path of trust anchors (PEM); NULL: the system's */
+	bool session_tickets;		  /* clients may resume */
+	char *key_log;			  /* path; NULL: none */
+	/* Certificates of CAs of the gateway's own: no anchors, wherever they stand (T-004). */
+	struct span own_ca_pem;
+	struct span trust_pem; /* as the PEM texts of a certificate; empty: there are no anchors */
 };
 
 /* Seconds. RFC 5321 s4.5.3.2 are the defaults; none of them may be configured below it. */
@@ -62,6 +93,7 @@ struct limits {
 	unsigned messages_per_minute;	      /* 0: any; 451 4.7.1 */
 	unsigned recipients_per_minute;	      /* 0: any; 451 4.7.1 */
 	unsigned auth_failures_per_minute;    /* 10; 0: any; 454 4.7.0 */
+	unsigned tls_handshakes_per_minute;   /* 600; 0: any; the session ends */
 	unsigned client_prefix6;	      /* bits of an IPv6 address that make one client: 64 */
 	unsigned pending_connects;	      /* to servers that do not answer yet, in all: 1000 */
 	unsigned pending_connects_per_client; /* 50 */
@@ -82,6 +114,8 @@ enum bare_newline {
 struct smtp_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	enum bare_newline bare_newline;
 	struct smtp_limits dialogue;
 	uint64_t message_size;	/* octets; 0: what the server announces */
@@ -108,6 +142,8 @@ struct ftp_timeouts {
 struct ftp_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	bool server_data_same; /* towards the server what the client chose; else always passive */
 	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
 	bool inspect;	     /* files are looked at; else their octets never come to user space */
@@ -131,6 +167,8 @@ struct retrieval_timeouts {
 struct pop3_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	struct pop3_limits dialogue;
 	unsigned errors; /* 10, 3 of them before login; the session ends */
 	struct retrieval_timeouts timeouts;
@@ -139,6 +177,8 @@ struct pop3_config {
 struct imap_config {
 	unsigned *ports;
 	size_t n_ports;
+	unsigned *tls_ports; /* of servers that speak TLS from the first octet on */
+	size_t n_tls_ports;
 	struct imap_limits dialogue;
 	unsigned errors;
 	struct retrieval_timeouts timeouts;
@@ -214,8 +254,16 @@ struct config {
 	char **inside_devices; /* interfaces behind which "inside" is; empty: by address alone */
 	enum intercept_mode mode;
 	struct intercept_config intercept;
+	struct port_list {
+		unsigned *ports;
+		size_t n;
+	} taken[PROTOCOL_COUNT]; /* ports, then tls_ports, of each protocol */
 	struct forward *forwards;
 	size_t n_forwards;
+	struct tls_config tls;
+	struct certificate *certificates;
+	size_t n_certificates;
+	uint8_t tls_secret[TLS_SECRET]; /* of the supervisor, in config_inherit()'s; else zeros */
 	struct limits limits;
 	struct smtp_config smtp;
 	struct ftp_config ftp;
@@ -224,7 +272,7 @@ struct config {
 	struct mime_config mime;
 	struct content_policy content;
 	char *content_sha256;  /* path of the list in content.sha256; NULL: none */
-	struct span handed;    /* config_inherit(): what content.sha256 lies in */
+	struct span handed;    /* config_inherit(): what content.sha256 and PEM texts lie in */
 	struct policy *policy; /* sealed */
 	struct cfg_t *tree;    /* the values as they were written, for config_print() */
 };
@@ -239,8 +287,13 @@ struct config {
  */
 struct config *config_read(const char *path, FILE *err);
 /*
+ * The same for who needs no other file than this one, and may not be allowed to read them or must
+ * not fail because of them: content.sha256 and PEM texts stay empty.
+ */
+struct config *config_glance(const char *path, FILE *err);
+/*
  * The same of a text that was read already (n octets, copied); path is what messages call it. No
- * other file is read: content.sha256 stays empty.
+ * other file is read: content.sha256 and PEM texts stay empty.
  */
 struct config *config_parse(const char *path, const char *text, size_t n, FILE *err);
 /* There is something to serve, and config_is_roots_own(). False: one line on err. */
@@ -258,11 +311,15 @@ void config_free(struct config *); /* NULL is fine */
  */
 void config_print(const struct config *, FILE *);
 
-/* The ports of a protocol that are taken off the wire; *n of them. */
+/* The ports of a protocol that are taken off the wire, with TLS and without; *n of them. */
 const unsigned *config_ports(const struct config *, enum protocol, size_t *n);
+/* Those of them where TLS is spoken from the first octet on. */
+const unsigned *config_tls_ports(const struct config *, enum protocol, size_t *n);
 /* Some forward section speaks it; and: or it is taken off the wire. */
 bool config_forwards(const struct config *, enum protocol);
 bool config_serves(const struct config *, enum protocol);
+/* Some leg of a session may be under TLS that ends here. */
+bool config_uses_tls(const struct config *);
 
 /* "192.0.2.1:25", "[2001:db8::1]:25", port 1 to 65535. False: neither; *out is left alone. */
 bool config_endpoint(const char *text, struct sockaddr_storage *out);

@@ -20,22 +20,79 @@ write_all(int fd, struct span s)
 	return true;
 }
 
-int
-config_hand_over(const struct config *c)
+/* ---- writing ---- */
+
+static bool
+write_block(int fd, struct span s)
+{
+	uint64_t n = s.n;
+
+	return write_all(fd, span_of(&n, sizeof(n))) && write_all(fd, s);
+}
+
+static bool
+write_blocks(int fd, const struct config *c, const uint8_t secret[TLS_SECRET])
 {
 	const struct digests *d = &c->content.sha256;
+	bool ok = write_block(fd, span_of(d->p, d->n * DIGEST_SIZE)) &&
+		  write_block(fd, span_of(secret, TLS_SECRET)) &&
+		  write_block(fd, c->tls.trust_pem) && write_block(fd, c->tls.own_ca_pem);
+
+	for (size_t i = 0; ok && i < c->n_certificates; i++)
+		ok = write_block(fd, c->certificates[i].chain_pem) &&
+		     write_block(fd, c->certificates[i].key_pem);
+	return ok;
+}
+
+int
+config_hand_over(const struct config *c, const uint8_t secret[TLS_SECRET])
+{
 	int fd = memfd_create("postern.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING), why;
 
 	if (fd < 0)
 		return -1;
 	if (write_all(fd, span_of(c->text, c->text_n)) && write_all(fd, span_of("", 1)) &&
-	    write_all(fd, span_of(d->p, d->n * DIGEST_SIZE)) &&
+	    write_blocks(fd, c, secret) &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
 		return fd;
 	why = errno;
 	close(fd);
 	errno = why;
 	return -1;
+}
+
+/* ---- reading ---- */
+
+static bool
+take_block(struct span *rest, struct span *out)
+{
+	uint64_t n;
+
+	if (rest->n < sizeof(n))
+		return false;
+	memcpy(&n, rest->p, sizeof(n));
+	*rest = span_from(*rest, sizeof(n));
+	if (n > rest->n)
+		return false;
+	*out = span_first(*rest, (size_t)n);
+	*rest = span_from(*rest, (size_t)n);
+	return true;
+}
+
+static bool
+take_blocks(struct span rest, struct config *c)
+{
+	struct span digests, secret;
+	bool ok = take_block(&rest, &digests) && digests_borrow(&c->content.sha256, digests) &&
+		  take_block(&rest, &secret) && secret.n == TLS_SECRET &&
+		  take_block(&rest, &c->tls.trust_pem) && take_block(&rest, &c->tls.own_ca_pem);
+
+	if (ok)
+		memcpy(c->tls_secret, secret.p, TLS_SECRET);
+	for (size_t i = 0; ok && i < c->n_certificates; i++)
+		ok = take_block(&rest, &c->certificates[i].chain_pem) &&
+		     take_block(&rest, &c->certificates[i].key_pem);
+	return ok && rest.n == 0;
 }
 
 struct config *
@@ -57,11 +114,13 @@ config_inherit(const char *path, int fd, FILE *err)
 	text = span_first(all, nul < 0 ? 0 : (size_t)nul);
 	if (nul >= 0 && text.n <= CONFIG_FILE_MAX)
 		c = config_parse(path, (const char *)text.p, text.n, err);
-	if (c != NULL && digests_borrow(&c->content.sha256, span_from(all, text.n + 1))) {
-		c->handed = all;
-		return c;
+	if (c == NULL) {
+		munmap(p, (size_t)st.st_size);
+		return NULL;
 	}
+	c->handed = all; /* config_free() unmaps it */
+	if (take_blocks(span_from(all, text.n + 1), c))
+		return c;
 	config_free(c);
-	munmap(p, (size_t)st.st_size);
 	return NULL;
 }

@@ -4,7 +4,8 @@
 static bool
 is_bare(enum setting_type t)
 {
-	return t == SETTING_NUMBER || t == SETTING_CHOICE || t == SETTING_PORTS;
+	return t == SETTING_NUMBER || t == SETTING_CHOICE || t == SETTING_PORTS ||
+	       t == SETTING_CHOICES;
 }
 
 static void

@@ -334,10 +334,10 @@ section_opens(struct scanner *s)
 		return true;
 	if (s->out->section_line[section] == 0)
 		s->out->section_line[section] = s->name.line;
-	if (section == SECTION_FORWARD) {
-		if (s->out->n_forwards < FORWARDS_MAX)
-			s->out->forward_line[s->out->n_forwards] = s->name.line;
-		s->out->n_forwards++;
+	if (config_section(section)->titled) {
+		if (s->out->n_titled[section] < TITLED_MAX)
+			s->out->titled_line[section][s->out->n_titled[section]] = s->name.line;
+		s->out->n_titled[section]++;
 		forget_lines(s, section);
 	}
 	return true;

@@ -16,13 +16,13 @@
 #include "config_schema.h"
 #include "faults.h"
 
-#define FORWARDS_MAX 256 /* forward sections */
+#define TITLED_MAX 256 /* sections of a kind that has titles: forward, certificate ... */
 
 struct config_scan {
 	unsigned section_line[SECTION_COUNT]; /* where it stands first; 0: nowhere */
 	unsigned setting_line[SETTINGS_MAX];  /* likewise; of a titled section: the last of them */
-	unsigned forward_line[FORWARDS_MAX];  /* of each forward section */
-	size_t n_forwards;		      /* may be more than FORWARDS_MAX */
+	unsigned titled_line[SECTION_COUNT][TITLED_MAX]; /* of each section with a title */
+	size_t n_titled[SECTION_COUNT];			 /* may be more than TITLED_MAX */
 };
 
 /*

@@ -21,6 +21,9 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_POP3_TIMEOUTS] = {"timeouts", SECTION_POP3, false},
     [SECTION_IMAP] = {"imap", SECTION_ROOT, false},
     [SECTION_IMAP_TIMEOUTS] = {"timeouts", SECTION_IMAP, false},
+    [SECTION_TLS] = {"tls", SECTION_ROOT, false},
+    [SECTION_CERTIFICATE] = {"certificate", SECTION_ROOT, true},
+    [SECTION_TLS_RULE] = {"tls_rule", SECTION_ROOT, true},
 };
 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
@@ -43,7 +46,10 @@ static const struct choice protocols[] = {{"smtp", PROTOCOL_SMTP}, {"ftp", PROTO
 static const struct choice newlines[] = {
     {"reject", BARE_NEWLINE_REJECT}, {"normalize", BARE_NEWLINE_NORMALIZE}, {NULL, 0}};
 static const struct choice starttls_words[] = {{"auto", STARTTLS_AUTO}, {"pass", STARTTLS_PASS},
-    {"refuse", STARTTLS_REFUSE}, {"hide", STARTTLS_HIDE}, {NULL, 0}};
+    {"refuse", STARTTLS_REFUSE}, {"hide", STARTTLS_HIDE}, {"intercept", STARTTLS_INTERCEPT},
+    {"require", STARTTLS_REQUIRE}, {NULL, 0}};
+static const struct choice tls_versions[] = {
+    {"1.2", TLS_MINIMUM_1_2}, {"1.3", TLS_MINIMUM_1_3}, {NULL, 0}};
 static const struct choice proxy_words[] = {
     {"no", SEND_PROXY_NO}, {"v1", SEND_PROXY_V1}, {"v2", SEND_PROXY_V2}, {NULL, 0}};
 static const struct choice type_words[] = {
@@ -54,25 +60,43 @@ static const struct choice report_cut[] = {{"report", false}, {"cut", true}, {NU
 static const struct choice pass_hide[] = {{"pass", false}, {"hide", true}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
 
+static const struct choice tls_actions[] = {
+    {"intercept", TLS_INTERCEPT}, {"pass", TLS_PASS}, {"refuse", TLS_REFUSE}, {NULL, 0}};
+static const struct choice towards_words[] = {
+    {"anybody", TLS_ANYBODY}, {"inside", TLS_INSIDE}, {"outside", TLS_OUTSIDE}, {NULL, 0}};
+static const struct choice required_words[] = {
+    {"auto", REQUIRED_AUTO}, {"yes", REQUIRED_YES}, {"no", REQUIRED_NO}, {NULL, 0}};
+static const struct choice verify_words[] = {{"auto", VERIFY_AUTO}, {"enforce", VERIFY_ENFORCE},
+    {"report", VERIFY_REPORT}, {"off", VERIFY_OFF}, {NULL, 0}};
+/* The policy's numbers of protocols are the configuration's. */
+_Static_assert((int)TLS_FTP == (int)PROTOCOL_FTP && (int)TLS_SMTP == (int)PROTOCOL_SMTP &&
+		   (int)TLS_POP3 == (int)PROTOCOL_POP3 && (int)TLS_IMAP == (int)PROTOCOL_IMAP,
+    "protocols are numbered twice");
+
 /* Where a value goes. */
 #define AT(base_, type_, member)                                                                   \
 	.base = (base_), .offset = offsetof(type_, member), .size = sizeof(((type_ *)NULL)->member)
-#define CONFIG(member)	AT(BASE_CONFIG, struct config, member)
-#define POLICY(member)	AT(BASE_POLICY, struct policy, member)
-#define FORWARD(member) AT(BASE_FORWARD, struct forward, member)
-#define PORTS(section)	CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
+#define CONFIG(member)	    AT(BASE_CONFIG, struct config, member)
+#define POLICY(member)	    AT(BASE_POLICY, struct policy, member)
+#define FORWARD(member)	    AT(BASE_FORWARD, struct forward, member)
+#define CERTIFICATE(member) AT(BASE_CERTIFICATE, struct certificate, member)
+#define TLS_RULE(member)    AT(BASE_TLS_RULE, struct tls_rule, member)
+#define PORTS(section)	    CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
+#define TLS_PORTS(section)                                                                         \
+	CONFIG(section.tls_ports), .count = offsetof(struct config, section.n_tls_ports)
 
 /* What a value may be. */
 #define NUMBER(def, min_, max_)                                                                    \
 	.type = SETTING_NUMBER, .fallback = (def), .min = (min_), .max = (max_)
-#define CHOICE(def, words) .type = SETTING_CHOICE, .fallback = (def), .choices = (words)
-#define LIST(type_, def)   .type = (type_), .fallback = (def)
-#define TEXT(def)	   .type = SETTING_TEXT, .fallback = (def)
-#define MARK(def)	   .type = SETTING_MARK, .fallback = (def)
+#define CHOICE(def, words)  .type = SETTING_CHOICE, .fallback = (def), .choices = (words)
+#define CHOICES(def, words) .type = SETTING_CHOICES, .fallback = (def), .choices = (words)
+#define LIST(type_, def)    .type = (type_), .fallback = (def)
+#define TEXT(def)	    .type = SETTING_TEXT, .fallback = (def)
+#define MARK(def)	    .type = SETTING_MARK, .fallback = (def)
 /* Must be given. */
-#define GIVEN(type_)	   .type = (type_), .fallback = NULL
-#define OR_ZERO		   .zero_ok = true
-#define BY(rfc)		   .source = (rfc)
+#define GIVEN(type_)	    .type = (type_), .fallback = NULL
+#define OR_ZERO		    .zero_ok = true
+#define BY(rfc)		    .source = (rfc)
 
 #define ROW(section_, name_) .section = (section_), .name = (name_)
 
@@ -118,6 +142,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_FORWARD, "protocol"), CHOICE("smtp", protocols), FORWARD(protocol)},
     {ROW(SECTION_FORWARD, "outside"), CHOICE("no", yes_no), FORWARD(outside)},
     {ROW(SECTION_FORWARD, "send_proxy"), CHOICE("no", proxy_words), FORWARD(send_proxy)},
+    {ROW(SECTION_FORWARD, "implicit_tls"), CHOICE("no", yes_no), FORWARD(implicit_tls)},
 
     {ROW(SECTION_LIMITS, "sessions"), NUMBER("0", 1, 1000000), OR_ZERO, CONFIG(limits.sessions)},
     {ROW(SECTION_LIMITS, "sessions_per_client"), NUMBER("50", 1, 1000000),
@@ -130,6 +155,8 @@ static const struct setting settings[] = {
 	CONFIG(limits.recipients_per_minute)},
     {ROW(SECTION_LIMITS, "auth_failures_per_minute"), NUMBER("10", 1, 1000000), OR_ZERO,
 	CONFIG(limits.auth_failures_per_minute)},
+    {ROW(SECTION_LIMITS, "tls_handshakes_per_minute"), NUMBER("600", 1, 1000000), OR_ZERO,
+	CONFIG(limits.tls_handshakes_per_minute)},
     {ROW(SECTION_LIMITS, "client_prefix6"), NUMBER("64", 16, 128), CONFIG(limits.client_prefix6)},
     {ROW(SECTION_LIMITS, "pending_connects"), NUMBER("1000", 1, 1000000),
 	CONFIG(limits.pending_connects)},
@@ -144,6 +171,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_LIMITS, "block"), NUMBER("300", 1, 86400), CONFIG(limits.block)},
 
     {ROW(SECTION_SMTP, "ports"), LIST(SETTING_PORTS, "25, 587"), PORTS(smtp)},
+    {ROW(SECTION_SMTP, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(smtp)},
     {ROW(SECTION_SMTP, "servers"), LIST(SETTING_NETWORKS, ""), POLICY(smtp_servers)},
     {ROW(SECTION_SMTP, "starttls"), CHOICE("auto", starttls_words), POLICY(starttls)},
     {ROW(SECTION_SMTP, "auth_requires_tls"), CHOICE("no", yes_no), POLICY(auth_requires_tls)},
@@ -257,6 +285,7 @@ static const struct setting settings[] = {
 	CONFIG(content.rules[CONTENT_INCOMPLETE])},
 
     {ROW(SECTION_FTP, "ports"), LIST(SETTING_PORTS, "21"), PORTS(ftp)},
+    {ROW(SECTION_FTP, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(ftp)},
     {ROW(SECTION_FTP, "server_data"), CHOICE("passive", server_data), CONFIG(ftp.server_data_same)},
     {ROW(SECTION_FTP, "starttls"), CHOICE("auto", starttls_words), POLICY(ftp.starttls)},
     {ROW(SECTION_FTP, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(ftp.deny)},
@@ -289,6 +318,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_FTP_TIMEOUTS, "data_idle"), NUMBER("300", 1, 86400),
 	CONFIG(ftp.timeouts.data_idle)},
     {ROW(SECTION_POP3, "ports"), LIST(SETTING_PORTS, "110"), PORTS(pop3)},
+    {ROW(SECTION_POP3, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(pop3)},
     {ROW(SECTION_POP3, "starttls"), CHOICE("auto", starttls_words), POLICY(pop3.starttls)},
     {ROW(SECTION_POP3, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(pop3.deny)},
     {ROW(SECTION_POP3, "read_only"), CHOICE("no", yes_no), POLICY(pop3.read_only)},
@@ -306,6 +336,7 @@ static const struct setting settings[] = {
 	CONFIG(pop3.timeouts.command)},
     {ROW(SECTION_POP3_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(pop3.timeouts.reply)},
     {ROW(SECTION_IMAP, "ports"), LIST(SETTING_PORTS, "143"), PORTS(imap)},
+    {ROW(SECTION_IMAP, "tls_ports"), LIST(SETTING_PORTS, ""), TLS_PORTS(imap)},
     {ROW(SECTION_IMAP, "starttls"), CHOICE("auto", starttls_words), POLICY(imap.starttls)},
     {ROW(SECTION_IMAP, "deny"), LIST(SETTING_COMMANDS, ""), POLICY(imap.deny)},
     {ROW(SECTION_IMAP, "read_only"), CHOICE("no", yes_no), POLICY(imap.read_only)},
@@ -327,6 +358,28 @@ static const struct setting settings[] = {
     {ROW(SECTION_IMAP_TIMEOUTS, "idle"), NUMBER("2100", 1800, 86400), BY("RFC 9051 s5.4"),
 	CONFIG(imap.timeouts.idle)},
     {ROW(SECTION_IMAP_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(imap.timeouts.reply)},
+
+    {ROW(SECTION_TLS, "minimum"), CHOICE("1.2", tls_versions), CONFIG(tls.minimum)},
+    {ROW(SECTION_TLS, "verify"), CHOICE("enforce", check_words), CONFIG(tls.verify)},
+    {ROW(SECTION_TLS, "verify_inside"), CHOICE("report", check_words), CONFIG(tls.verify_inside)},
+    {ROW(SECTION_TLS, "trust"), TEXT(""), OR_ZERO, CONFIG(tls.trust)},
+    {ROW(SECTION_TLS, "session_tickets"), CHOICE("yes", yes_no), CONFIG(tls.session_tickets)},
+    {ROW(SECTION_TLS, "key_log"), TEXT(""), OR_ZERO, CONFIG(tls.key_log)},
+
+    {ROW(SECTION_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},
+    {ROW(SECTION_CERTIFICATE, "key"), GIVEN(SETTING_TEXT), CERTIFICATE(key)},
+    {ROW(SECTION_CERTIFICATE, "names"), LIST(SETTING_NAMES, ""), CERTIFICATE(names)},
+    {ROW(SECTION_CERTIFICATE, "servers"), LIST(SETTING_NETWORKS, ""), CERTIFICATE(servers)},
+
+    {ROW(SECTION_TLS_RULE, "protocols"), CHOICES("", protocols), TLS_RULE(protocols)},
+    {ROW(SECTION_TLS_RULE, "towards"), CHOICE("anybody", towards_words), TLS_RULE(towards)},
+    {ROW(SECTION_TLS_RULE, "clients"), LIST(SETTING_NETWORKS, ""), TLS_RULE(clients)},
+    {ROW(SECTION_TLS_RULE, "servers"), LIST(SETTING_NETWORKS, ""), TLS_RULE(servers)},
+    {ROW(SECTION_TLS_RULE, "server_names"), LIST(SETTING_DOMAINS, ""), TLS_RULE(server_names)},
+    {ROW(SECTION_TLS_RULE, "action"), CHOICE("intercept", tls_actions), TLS_RULE(action)},
+    {ROW(SECTION_TLS_RULE, "required"), CHOICE("auto", required_words), TLS_RULE(required)},
+    {ROW(SECTION_TLS_RULE, "verify"), CHOICE("auto", verify_words), TLS_RULE(verify)},
+    {ROW(SECTION_TLS_RULE, "old_versions"), CHOICE("no", yes_no), TLS_RULE(old_versions)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -28,6 +28,9 @@ enum config_section {
 	SECTION_POP3_TIMEOUTS,
 	SECTION_IMAP,
 	SECTION_IMAP_TIMEOUTS,
+	SECTION_TLS,
+	SECTION_CERTIFICATE,
+	SECTION_TLS_RULE,
 	SECTION_COUNT,
 	SECTION_NONE = SECTION_COUNT, /* above the root, or no section of ours */
 };
@@ -49,12 +52,14 @@ enum setting_type {
 	SETTING_MARK,	  /* "0x01000000": 32 bits of a packet mark. Into uint32_t */
 	SETTING_ENDPOINT, /* ADDRESS:PORT; with zero_ok also "". Into struct sockaddr_storage */
 	SETTING_PORTS,	  /* list. Into unsigned *, their number into "count" */
+	SETTING_CHOICES,  /* list of words of choices. Into unsigned, a bit 1 << value for each */
 	SETTING_DEVICES,  /* list of interface names. Into char **, NULL-terminated */
 	SETTING_DIGESTS,  /* list of sha256, md5, sha1. Into char **, NULL-terminated */
 	SETTING_TYPES,	  /* list of MIME types, "*" for any octets. Into char **, in lower case */
 	SETTING_EXTENSIONS, /* list of "exe", "tar.gz". Into char **, in lower case */
 	SETTING_COMMANDS,   /* list of FTP commands. Into char **, in capitals, NULL-terminated */
 	SETTING_REPLIES,    /* list of "RETR 226", "* 3": a command and a code. As above */
+	SETTING_NAMES,	    /* list of "mail.example", "*.example". Into char **, canonical */
 	SETTING_RESOLVERS,  /* list, ADDRESS[@PORT] or "recurse" alone. Into char ** */
 	SETTING_NETWORKS,   /* list. Into struct networks * */
 	SETTING_DOMAINS,    /* list. Into struct domains * */
@@ -76,6 +81,8 @@ enum setting_base {
 	BASE_CONFIG,  /* offsets into struct config */
 	BASE_POLICY,  /* into struct policy */
 	BASE_FORWARD, /* into struct forward */
+	BASE_CERTIFICATE,
+	BASE_TLS_RULE,
 };
 
 struct setting {
@@ -92,7 +99,7 @@ struct setting {
 	size_t count;	     /* offset of the member that takes the number of ports */
 };
 
-#define SETTINGS_MAX 200 /* rows at most; the tables of those who walk it are made for that */
+#define SETTINGS_MAX 260 /* rows at most; the tables of those who walk it are made for that */
 
 /* The row i, those of a section side by side; NULL: behind the last. */
 const struct setting *config_setting(size_t i);

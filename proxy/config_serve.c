@@ -54,3 +54,9 @@ config_serves(const struct config *c, enum protocol p)
 	config_ports(c, p, &n);
 	return config_forwards(c, p) || (c->mode != INTERCEPT_OFF && n > 0);
 }
+
+bool
+config_uses_tls(const struct config *c)
+{
+	return c->n_certificates > 0;
+}

@@ -74,21 +74,39 @@ take_mark(const struct taking *t)
 		fault(t, "is not a mark from 0x1 to 0xffffffff");
 }
 
-static void
-take_choice(const struct taking *t)
+/* NULL: it is no word of the setting's, which was told. */
+static const struct choice *
+find_choice(const struct taking *t)
 {
 	char words[128];
 	size_t n = 0;
 
 	for (const struct choice *c = t->row->choices; c->word != NULL; c++)
-		if (strcmp(c->word, t->text) == 0) {
-			store(t, c->value);
-			return;
-		}
+		if (strcmp(c->word, t->text) == 0)
+			return c;
 	for (const struct choice *c = t->row->choices; c->word != NULL && n < sizeof(words); c++)
 		n += (size_t)snprintf(
 		    words + n, sizeof(words) - n, "%s%s", n > 0 ? ", " : "", c->word);
 	fault(t, "is not one of %s", words);
+	return NULL;
+}
+
+static void
+take_choice(const struct taking *t)
+{
+	const struct choice *c = find_choice(t);
+
+	if (c != NULL)
+		store(t, c->value);
+}
+
+static void
+take_choices(const struct taking *t)
+{
+	const struct choice *c = find_choice(t);
+
+	if (c != NULL)
+		*(unsigned *)t->place |= 1u << c->value;
 }
 
 static void
@@ -303,6 +321,26 @@ resolver_fault(const struct taking *t, unsigned n)
 	return "is not ADDRESS, ADDRESS@PORT or \"recurse\"";
 }
 
+/* A name of TLS (RFC 6125 s6.4.3): "*." ahead of it stands for one label. */
+static bool
+tls_name(const char *text, char out[TLS_NAME_TEXT])
+{
+	size_t wild = strncmp(text, "*.", 2) == 0 ? 2 : 0;
+
+	memcpy(out, text, wild);
+	return domain_canonical(span_str(text + wild), out + wild);
+}
+
+static const char *
+name_fault(const struct taking *t)
+{
+	char canonical[TLS_NAME_TEXT];
+
+	return tls_name(t->text, canonical) ? NULL
+					    : "is not a name like \"mail.example.edu\", or \"*.\" "
+					      "and one";
+}
+
 static const char *
 digest_fault(const struct taking *t)
 {
@@ -351,6 +389,8 @@ word_fault(const struct taking *t, unsigned n)
 		return command_fault(t);
 	if (t->row->type == SETTING_REPLIES)
 		return reply_fault(t);
+	if (t->row->type == SETTING_NAMES)
+		return name_fault(t);
 	return resolver_fault(t, n);
 }
 
@@ -377,14 +417,21 @@ lower_case(char *text)
 		*text = (char)octet_lower((uint8_t)*text);
 }
 
-/* As whoever compares with it wants it. */
-static void
-fold_case(enum setting_type type, char *text)
+/* As whoever compares with it wants it; NULL: no memory. Of one that has no fault. */
+static char *
+folded(enum setting_type type, const char *word)
 {
+	char name[TLS_NAME_TEXT], *text;
+
+	if (type == SETTING_NAMES)
+		return tls_name(word, name) ? strdup(name) : NULL;
+	if ((text = strdup(word)) == NULL)
+		return NULL;
 	if (type == SETTING_COMMANDS || type == SETTING_REPLIES)
 		capitals(text);
 	else if (type == SETTING_TYPES || type == SETTING_EXTENSIONS)
 		lower_case(text);
+	return text;
 }
 
 static void
@@ -402,10 +449,10 @@ take_words(cfg_t *section, struct taking *t)
 		const char *why = word_fault(t, n);
 		if (why != NULL)
 			fault(t, "%s", why);
-		else if ((words[kept] = strdup(t->text)) == NULL)
+		else if ((words[kept] = folded(t->row->type, t->text)) == NULL)
 			fault(t, "does not fit into memory");
 		else
-			fold_case(t->row->type, words[kept++]);
+			kept++;
 	}
 	config_words_free(*(char ***)t->place);
 	*(char ***)t->place = words;
@@ -422,6 +469,9 @@ take_one(const struct taking *t)
 		break;
 	case SETTING_CHOICE:
 		take_choice(t);
+		break;
+	case SETTING_CHOICES:
+		take_choices(t);
 		break;
 	case SETTING_TEXT:
 		take_text(t);
@@ -449,6 +499,7 @@ take_one(const struct taking *t)
 	case SETTING_DIGESTS:
 	case SETTING_TYPES:
 	case SETTING_EXTENSIONS:
+	case SETTING_NAMES:
 		break; /* taken as a whole */
 	}
 }
@@ -459,7 +510,7 @@ is_words(enum setting_type t)
 {
 	return t == SETTING_DEVICES || t == SETTING_COMMANDS || t == SETTING_RESOLVERS ||
 	       t == SETTING_DIGESTS || t == SETTING_TYPES || t == SETTING_EXTENSIONS ||
-	       t == SETTING_REPLIES;
+	       t == SETTING_REPLIES || t == SETTING_NAMES;
 }
 
 void

@@ -411,7 +411,7 @@ explain(int argc, char **argv)
 
 	if (result != 0)
 		return result;
-	struct config *config = config_read(q.config, stderr);
+	struct config *config = config_glance(q.config, stderr);
 	if (config == NULL)
 		return EXIT_USAGE;
 	struct step *s = calloc(1, sizeof(*s));

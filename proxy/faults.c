@@ -35,22 +35,37 @@ static char *__attribute__((format(printf, 1, 0))) format_text(const char *forma
 	return (char *)out.p;
 }
 
+static bool __attribute__((format(printf, 4, 0)))
+keep(struct faults *f, unsigned line, bool warning, const char *format, va_list ap)
+{
+	char *text = f->n == FAULTS_MAX ? NULL : format_text(format, ap);
+
+	if (text == NULL)
+		return false;
+	f->fault[f->n++] = (struct fault){line, text, warning};
+	return true;
+}
+
 void
 faults_add(struct faults *f, unsigned line, const char *format, ...)
 {
 	va_list ap;
 
-	if (f->n == FAULTS_MAX) {
-		f->left_out++;
-		return;
-	}
 	va_start(ap, format);
-	char *text = format_text(format, ap);
-	va_end(ap);
-	if (text == NULL)
+	if (!keep(f, line, false, format, ap))
 		f->left_out++;
-	else
-		f->fault[f->n++] = (struct fault){line, text};
+	va_end(ap);
+}
+
+void
+faults_warn(struct faults *f, unsigned line, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	if (keep(f, line, true, format, ap))
+		f->warnings++;
+	va_end(ap);
 }
 
 void
@@ -66,7 +81,7 @@ faults_syntax(struct faults *f, unsigned line, const char *format, va_list ap)
 bool
 faults_any(const struct faults *f)
 {
-	return f->n > 0 || f->left_out > 0 || f->syntax_line != 0;
+	return f->n > f->warnings || f->left_out > 0 || f->syntax_line != 0;
 }
 
 /* By line; on one line in the order in which they were found. */
@@ -88,7 +103,8 @@ faults_tell(struct faults *f, const char *file, FILE *err)
 	sort_by_line(f);
 	for (size_t i = 0; i < f->n; i++)
 		if (f->syntax_line == 0 || f->fault[i].line <= f->syntax_line)
-			fprintf(err, "%s:%u: %s\n", file, f->fault[i].line, f->fault[i].text);
+			fprintf(err, "%s:%u: %s%s\n", file, f->fault[i].line,
+			    f->fault[i].warning ? "warning: " : "", f->fault[i].text);
 	if (f->syntax_line != 0)
 		fprintf(err, "%s:%u: %s\n", file, f->syntax_line,
 		    f->syntax != NULL ? f->syntax : "out of memory");

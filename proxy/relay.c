@@ -128,10 +128,25 @@ pause_full(struct relay *r, enum an_dir dir, bool full)
 static bool
 may_parse(struct relay *r, enum an_dir dir)
 {
-	if (r->wish[dir] != WISH_NONE)
+	if (r->wish[dir] != WISH_NONE || relay_shaking(r))
 		return false;
 	pause_full(r, dir, channel_full(relay_to(r, dir)) && r->wish[an_other(dir)] == WISH_NONE);
 	return r->pause[dir] == 0;
+}
+
+static bool
+step(struct relay *r, enum an_dir dir)
+{
+	struct channel *from = relay_from(r, dir);
+	struct an_event all = {.kind = EV_OPAQUE, .dir = dir, .octets = channel_input(from)};
+
+	if (!r->unread)
+		return r->ops->step(r, dir);
+	if (all.octets.n == 0)
+		return false;
+	relay_pass_opaque(r, &all);
+	channel_parsed(from, all.octets.n);
+	return true;
 }
 
 /* Both directions in turn, as long as one of them gets anywhere. */
@@ -143,7 +158,7 @@ pump(struct relay *r)
 	while (progress) {
 		progress = false;
 		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
-			while (may_parse(r, dir) && r->ops->step(r, dir))
+			while (may_parse(r, dir) && step(r, dir))
 				progress = true;
 	}
 }
@@ -157,7 +172,8 @@ drop_closed(struct relay *r)
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
 		if (r->wish[dir] != WISH_NONE || r->peer[dir] == PEER_GONE)
 			channel_discard(relay_from(r, dir));
-		if (r->wish[dir] == WISH_RESET || r->peer[dir] == PEER_GONE)
+		if (r->wish[dir] == WISH_RESET || r->peer[dir] == PEER_GONE ||
+		    r->tls[dir] == RELAY_BROKEN)
 			channel_drop(relay_from(r, dir));
 	}
 }
@@ -166,7 +182,7 @@ static void
 peer_changed(struct relay *r, enum an_dir dir)
 {
 	if (dir == AN_S2C && !r->reached)
-		r->ops->turn_away(r, "server_unreachable");
+		relay_turn_away(r, "server_unreachable");
 	else
 		r->ops->peer_changed(r, dir);
 }
@@ -230,6 +246,104 @@ relay_answered(struct relay *r)
 }
 
 void
+relay_upgrade(struct relay *r, enum an_dir dir)
+{
+	r->tls[dir] = RELAY_SHAKING;
+}
+
+/* RFC 8446 s6: fatal, access_denied; of a record that says TLS 1.0, as the first ones do. */
+static const uint8_t access_denied[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x31};
+
+void
+relay_begin_tls(struct relay *r)
+{
+	if (!r->tls_asked.implicit)
+		return;
+	switch (r->tls_said.action) {
+	case TLS_INTERCEPT:
+		relay_upgrade(r, AN_C2S);
+		relay_upgrade(r, AN_S2C);
+		break;
+	case TLS_PASS:
+		r->opaque = r->unread = true;
+		break;
+	case TLS_REFUSE:
+		board_session_refused(&r->seat, "tls_refused");
+		channel_put(&r->client, span_of(access_denied, sizeof(access_denied)));
+		relay_end(r, "tls_refused", WISH_CLOSE, WISH_CLOSE);
+		break;
+	}
+}
+
+#define RECORD_MAX 16384 /* octets in a record (RFC 8446 s5.1) */
+
+static void
+put_record(struct channel *to, struct span a, struct span b)
+{
+	size_t n = a.n + b.n;
+	const uint8_t header[] = {0x16, 0x03, 0x01, (uint8_t)(n >> 8), (uint8_t)n};
+
+	channel_put(to, span_of(header, sizeof(header)));
+	channel_put(to, a);
+	channel_put(to, b);
+}
+
+void
+relay_pass_tls(struct relay *r, struct span hello)
+{
+	const uint8_t message[] = {
+	    0x01, (uint8_t)(hello.n >> 16), (uint8_t)(hello.n >> 8), (uint8_t)hello.n};
+	struct span head = span_of(message, sizeof(message));
+
+	r->tls[AN_C2S] = r->tls[AN_S2C] = RELAY_CLEAR;
+	r->opaque = r->unread = r->client_spoke_tls = true;
+	do {
+		struct span piece = span_first(hello, RECORD_MAX - head.n);
+
+		put_record(&r->server, head, piece);
+		hello = span_from(hello, piece.n);
+		head = SPAN_NONE;
+	} while (hello.n > 0);
+	relay_run(r);
+}
+
+void
+relay_turn_away(struct relay *r, const char *reason)
+{
+	r->ops->turn_away(r, reason);
+	if (r->tls_asked.implicit && r->tls[AN_C2S] != RELAY_SECURE)
+		channel_drop(&r->client);
+}
+
+static void
+tell_gate(struct relay *r, enum an_dir dir, const char *why)
+{
+	if (!r->tls_asked.implicit)
+		r->ops->upgraded(r, dir, why);
+	else if (why != NULL)
+		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+	else if (dir == AN_C2S)
+		r->facts.tls = true;
+}
+
+void
+relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
+{
+	r->tls[dir] = why == NULL ? RELAY_SECURE : RELAY_BROKEN;
+	r->active[dir] = r->wrote[dir] = r->env->now(r->env->arg);
+	if (why != NULL)
+		channel_drop(relay_from(r, dir));
+	tell_gate(r, dir, why);
+	relay_run(r);
+}
+
+bool
+relay_shaking(const struct relay *r)
+{
+	return r->tls[AN_C2S] == RELAY_SHAKING || r->tls[AN_S2C] == RELAY_SHAKING;
+}
+
+void
 relay_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
 {
 	r->ops->data_news(r, pair, news);
@@ -242,10 +356,11 @@ relay_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 	r->ops->data_octets(r, pair, octets);
 }
 
+/* A handshake has a deadline of its own. */
 uint64_t
 relay_deadline(const struct relay *r)
 {
-	return r->reason != NULL ? 0 : r->ops->deadline(r);
+	return r->reason != NULL || relay_shaking(r) ? 0 : r->ops->deadline(r);
 }
 
 void
@@ -271,7 +386,7 @@ relay_wants_read(const struct relay *r, enum an_dir dir)
 {
 	const struct channel *from = dir == AN_C2S ? &r->client : &r->server;
 
-	if (r->peer[dir] != PEER_OPEN || r->wish[dir] != WISH_NONE)
+	if (r->peer[dir] != PEER_OPEN || r->wish[dir] != WISH_NONE || relay_shaking(r))
 		return false;
 	/* one block is read ahead, so that octets sent too early are seen */
 	if (from->in == NULL || from->end < CHANNEL_BLOCK)

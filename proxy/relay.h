@@ -18,6 +18,7 @@
 #include "config.h"
 #include "data.h"
 #include "record.h"
+#include "tls_rules.h"
 
 /* Why a direction is not parsed at the moment; it goes on when no reason is left. */
 enum relay_pause {
@@ -40,6 +41,14 @@ enum relay_wish {
 	WISH_NONE,
 	WISH_CLOSE, /* close it when its queue has gone out */
 	WISH_RESET, /* close it now, so that the peer cannot take what it has for whole */
+};
+
+/* How octets go on a leg. */
+enum relay_tls {
+	RELAY_CLEAR,
+	RELAY_SHAKING, /* relay_upgrade() was called, relay_upgraded() was not */
+	RELAY_SECURE,
+	RELAY_BROKEN, /* the handshake failed: no octet may go there any more */
 };
 
 struct relay;
@@ -73,6 +82,7 @@ struct relay_env {
 	const struct data_ops *data;
 	/* What FTP servers were seen to refuse, for all sessions of a worker; NULL: not kept. */
 	struct ftp_servers *ftp_servers;
+	const struct tls_keys *tls_keys; /* NULL: no TLS ends here */
 	void *arg;
 };
 
@@ -102,6 +112,11 @@ struct relay_ops {
 	void (*turn_away)(struct relay *, const char *reason);
 	/* Octets of a message, or of a file, are coming in. */
 	bool (*transfers)(const struct relay *);
+	/*
+	 * relay_upgraded() was called; NULL: it never calls relay_upgrade(). Where it failed, the
+	 * leg has to have a wish afterwards.
+	 */
+	void (*upgraded)(struct relay *, enum an_dir, const char *why);
 	/* Something happened to data connections; and: octets flow through. NULL: it has none. */
 	void (*data_news)(struct relay *, struct data_pair *, const struct data_news *);
 	void (*data_octets)(struct relay *, struct data_pair *, struct span);
@@ -113,9 +128,13 @@ struct relay {
 	const struct relay_env *env;
 	struct record_session session;
 	struct facts facts;
+	struct tls_query
+	    tls_asked; /* ahead of any name; facts.starttls and tls_required are of it */
+	struct tls_judgement tls_said; /* of the name that the client said, once it has */
 	struct channel client, server; /* each: input from, and output to that peer */
 	enum relay_peer peer[2];       /* by the direction that it sends: AN_C2S is the client */
 	enum relay_wish wish[2];
+	enum relay_tls tls[2];
 	unsigned pause[2];  /* enum relay_pause bits */
 	uint64_t began;	    /* env->now() */
 	uint64_t active[2]; /* env->now() when octets last came, by direction */
@@ -124,6 +143,7 @@ struct relay {
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;
 	bool opaque, client_spoke_tls;
+	bool unread;  /* opaque from the first octet on: no gate sees any */
 	bool reached; /* the server was connected */
 	struct board_seat seat;
 };
@@ -155,6 +175,32 @@ void relay_end(struct relay *, const char *reason, enum relay_wish client, enum 
 bool relay_wants_read(const struct relay *, enum an_dir);
 /* Nothing is left to do: both peers are done with. */
 bool relay_over(const struct relay *);
+
+/*
+ * The gate asks for TLS on the leg to the peer that sends in this direction: once what is queued
+ * for that peer has gone out, the owner shakes hands. From here to relay_upgraded() nothing is read
+ * from either peer, nothing is parsed, and nothing goes out to that peer but what was queued
+ * before: so octets that a peer sends ahead lie in its socket and are taken for a part of the
+ * handshake, which they break (N-005). Octets that were read before are the gate's to judge.
+ */
+void relay_upgrade(struct relay *, enum an_dir);
+/* The owner: it is done (why NULL), or it failed (a constant, "tls_cut", "tls_verify" ...). */
+void relay_upgraded(struct relay *, enum an_dir, const char *why);
+bool relay_shaking(const struct relay *); /* on some leg */
+/*
+ * TLS from the first octet on, where tls_asked and tls_said have it: both legs are asked for, or
+ * what comes is passed unread, or the client hears an alert. To be called before all else. Gates
+ * are not told of such an upgrade (ops->upgraded): their dialogue begins inside.
+ */
+void relay_begin_tls(struct relay *);
+/*
+ * In place of such an upgrade, while nothing has been said to either peer: the body of the client's
+ * hello goes to the server in records of our own, and what follows is passed unread. A hello is the
+ * same one in whatever records it comes (RFC 8446 s4.4.1).
+ */
+void relay_pass_tls(struct relay *, struct span hello);
+/* In place of a dialogue, as ops->turn_away; who speaks TLS already hears nothing in the clear. */
+void relay_turn_away(struct relay *, const char *reason);
 
 /* News of data connections, parse on. And: their octets. */
 void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);

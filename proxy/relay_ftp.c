@@ -424,7 +424,7 @@ ftp_deadline(const struct relay *r)
 	/* gates are only made writable by ftp_create() */
 	const struct ftp_gate *g = ftp_gate_of((struct relay *)(uintptr_t)r);
 
-	return g->dialogue == NULL ? 0 : next_due(g).at;
+	return g->dialogue == NULL && !r->opaque ? 0 : next_due(g).at;
 }
 
 static void
@@ -433,7 +433,7 @@ ftp_expired(struct relay *r)
 	struct ftp_gate *g = ftp_gate_of(r);
 	struct due due;
 
-	if (g->dialogue == NULL)
+	if (g->dialogue == NULL && !r->opaque)
 		return;
 	due = next_due(g);
 	if (due.at == 0 || due.at > ftp_now(g))

@@ -332,7 +332,7 @@ imap_deadline(const struct relay *r)
 	/* gates are only made writable by imap_create() */
 	const struct imap_gate *g = imap_gate_of((struct relay *)(uintptr_t)r);
 
-	return g->dialogue == NULL ? 0 : next_due(g).at;
+	return g->dialogue == NULL && !r->opaque ? 0 : next_due(g).at;
 }
 
 static void
@@ -341,7 +341,7 @@ imap_expired(struct relay *r)
 	struct imap_gate *g = imap_gate_of(r);
 	struct due due;
 
-	if (g->dialogue == NULL)
+	if (g->dialogue == NULL && !r->opaque)
 		return;
 	due = next_due(g);
 	if (due.at == 0 || due.at > imap_now(g))

@@ -241,7 +241,7 @@ pop3_deadline(const struct relay *r)
 	/* gates are only made writable by pop3_create() */
 	const struct pop3_gate *g = pop3_gate_of((struct relay *)(uintptr_t)r);
 
-	return g->dialogue == NULL ? 0 : next_due(g).at;
+	return g->dialogue == NULL && !r->opaque ? 0 : next_due(g).at;
 }
 
 static void
@@ -250,7 +250,7 @@ pop3_expired(struct relay *r)
 	struct pop3_gate *g = pop3_gate_of(r);
 	struct due due;
 
-	if (g->dialogue == NULL)
+	if (g->dialogue == NULL && !r->opaque)
 		return;
 	due = next_due(g);
 	if (due.at == 0 || due.at > pop3_now(g))

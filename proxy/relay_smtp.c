@@ -332,7 +332,7 @@ smtp_deadline(const struct relay *r)
 	/* gates are only made writable by smtp_create() */
 	struct smtp_gate *g = gate_of((struct relay *)(uintptr_t)r);
 
-	return g->dialogue == NULL ? 0 : next_due(g).at;
+	return g->dialogue == NULL && !r->opaque ? 0 : next_due(g).at;
 }
 
 /*
@@ -372,7 +372,7 @@ smtp_expired(struct relay *r)
 	struct smtp_gate *g = gate_of(r);
 	struct due due;
 
-	if (g->dialogue == NULL)
+	if (g->dialogue == NULL && !r->opaque)
 		return;
 	due = next_due(g);
 	if (due.at == 0 || due.at > gate_now(g))
@@ -398,6 +398,12 @@ smtp_finish(struct relay *r)
 	gate_transactions_finish(g);
 }
 
+static void
+smtp_upgraded(struct relay *r, enum an_dir dir, const char *why)
+{
+	gate_upgraded(gate_of(r), dir, why);
+}
+
 static bool
 smtp_transfers(const struct relay *r)
 {
@@ -420,4 +426,5 @@ const struct relay_ops relay_smtp = {
     .finish = smtp_finish,
     .turn_away = smtp_turn_away,
     .transfers = smtp_transfers,
+    .upgraded = smtp_upgraded,
 };

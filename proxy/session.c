@@ -13,6 +13,8 @@
 #include "clock.h"
 #include "data_pair.h"
 #include "proxy_protocol.h"
+#include "session_upgrade.h"
+#include "tls_keys.h"
 #include "wanted.h"
 
 #define IOV_USED      64
@@ -37,6 +39,7 @@ struct session {
 	struct sessions *all;
 	struct relay *relay;
 	struct side side[2];
+	struct upgrade upgrade; /* what of it is under TLS */
 	struct event timer;
 	uint64_t timer_at;	/* when it fires; 0: not added */
 	uint64_t close_until;	/* when it is closed, whatever waits to go out; 0: it goes on */
@@ -57,6 +60,20 @@ session_now(void *arg)
 static void settle(struct session *);
 
 /* ---- sockets ---- */
+
+static struct tls_leg *
+leg_of(const struct side *side)
+{
+	return upgrade_leg(&side->session->upgrade, side->dir);
+}
+
+/* An end that the peer may take for one: nothing of what it was to have is missing (T-021). */
+static void
+say_end(struct side *side)
+{
+	if (leg_of(side) != NULL && relay_from(side->session->relay, side->dir)->queued == 0)
+		tls_leg_close(leg_of(side));
+}
 
 static void
 close_side(struct side *side, bool reset)
@@ -113,6 +130,27 @@ mind_urgent(const struct channel *c, struct iovec *iov, size_t n, int *flags)
 	return n;
 }
 
+/* As sendmsg(), of what is at the head of the queue. Nothing is urgent under TLS. */
+static ssize_t
+send_some(struct side *side, struct channel *c)
+{
+	struct iovec iov[IOV_USED];
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = channel_iov(c, iov, IOV_USED)};
+	int flags = MSG_NOSIGNAL;
+
+	if (leg_of(side) != NULL)
+		return tls_leg_write(leg_of(side), iov, m.msg_iovlen);
+	m.msg_iovlen = mind_urgent(c, iov, m.msg_iovlen, &flags);
+	return sendmsg(side->fd, &m, flags);
+}
+
+static bool
+may_write(const struct side *side)
+{
+	return side->fd >= 0 && !is_connecting(side) &&
+	       !upgrade_shakes(&side->session->upgrade, side->dir);
+}
+
 /* As much of the queue as the socket takes; true: something went out. */
 static bool
 write_out(struct side *side)
@@ -121,14 +159,8 @@ write_out(struct side *side)
 	struct channel *c = relay_from(r, side->dir);
 	bool any = false;
 
-	while (side->fd >= 0 && c->queued > 0 && !is_connecting(side)) {
-		struct iovec iov[IOV_USED];
-		struct msghdr m = {.msg_iov = iov, .msg_iovlen = channel_iov(c, iov, IOV_USED)};
-		int flags = MSG_NOSIGNAL;
-		ssize_t n;
-
-		m.msg_iovlen = mind_urgent(c, iov, m.msg_iovlen, &flags);
-		n = sendmsg(side->fd, &m, flags);
+	while (c->queued > 0 && may_write(side)) {
+		ssize_t n = send_some(side, c);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -171,13 +203,27 @@ read_in(struct side *side)
 		relay_run(r);
 		return;
 	}
-	n = recv(side->fd, room.p, room.n, 0);
+	n = leg_of(side) == NULL ? recv(side->fd, room.p, room.n, 0)
+				 : tls_leg_read(leg_of(side), room.p, room.n);
 	if (n > 0)
 		relay_received(r, side->dir, (size_t)n);
 	else if (n == 0)
 		relay_peer(r, side->dir, PEER_EOF);
 	else if (errno != EAGAIN && errno != EINTR)
 		relay_peer(r, side->dir, PEER_GONE);
+}
+
+/* What OpenSSL has taken from the socket, and no event tells of; true: something came. */
+static bool
+read_pending(struct side *side)
+{
+	const struct relay *r = side->session->relay;
+
+	if (side->fd < 0 || side->lingering || r->tls[side->dir] != RELAY_SECURE ||
+	    !tls_leg_pending(leg_of(side)) || !relay_wants_read(r, side->dir))
+		return false;
+	read_in(side);
+	return true;
 }
 
 static void
@@ -190,7 +236,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (side->lingering)
 		discard_input(side);
-	else
+	else if (!upgrade_shakes(&s->upgrade, side->dir)) /* else settle() goes on with it */
 		read_in(side);
 	settle(s);
 }
@@ -263,6 +309,7 @@ end(struct session *s)
 	close_side(&s->side[AN_S2C], false);
 	if (s->timer_at != 0)
 		event_del(&s->timer);
+	upgrade_free(&s->upgrade);
 	relay_free(s->relay);
 	clients_leave(all->clients, s->client);
 	*s->link = s->next;
@@ -284,14 +331,16 @@ grant_wish(struct side *side)
 
 	if (side->fd < 0 || side->lingering || wish == WISH_NONE)
 		return;
-	if (wish == WISH_RESET || gone) {
+	if (wish == WISH_RESET || gone || upgrade_shakes(&s->upgrade, side->dir)) {
 		close_side(side, wish == WISH_RESET);
 	} else if (relay_from(s->relay, side->dir)->queued > 0) {
 		return;
 	} else if (side->dir == AN_S2C || s->relay->peer[AN_C2S] == PEER_EOF) {
+		say_end(side);
 		close_side(side, false);
 	} else {
 		/* closing now would reset a client that still sends, and lose our last words */
+		say_end(side);
 		shutdown(side->fd, SHUT_WR);
 		side->lingering = true;
 		s->close_until = session_now(NULL) + LINGER_MS;
@@ -308,6 +357,13 @@ update_events(struct side *side)
 		return;
 	if (is_connecting(side)) {
 		event_wanted(&side->writable, &side->writing, true);
+		return;
+	}
+	if (upgrade_shakes(&side->session->upgrade, side->dir) && !side->lingering) {
+		event_wanted(&side->readable, &side->reading,
+		    upgrade_wants_read(&side->session->upgrade, side->dir));
+		event_wanted(&side->writable, &side->writing,
+		    upgrade_wants_write(&side->session->upgrade, side->dir));
 		return;
 	}
 	event_wanted(
@@ -330,7 +386,7 @@ update_timer(struct session *s)
 
 	if (s->relay->reason != NULL && s->close_until == 0)
 		s->close_until = session_now(NULL) + CLOSE_MS;
-	due = earlier(due, s->close_until);
+	due = earlier(earlier(due, s->close_until), s->upgrade.until);
 	if (due == 0 || (s->timer_at != 0 && s->timer_at <= due))
 		return;
 	now = session_now(NULL);
@@ -338,6 +394,15 @@ update_timer(struct session *s)
 	due = due > now ? due - now : 0;
 	tv = (struct timeval){(time_t)(due / 1000u), (suseconds_t)(due % 1000u * 1000u)};
 	event_add(&s->timer, &tv);
+}
+
+static bool
+go_on_upgrading(struct session *s)
+{
+	const struct side *server = &s->side[AN_S2C];
+	const int fds[] = {s->side[AN_C2S].fd, is_connecting(server) ? -1 : server->fd};
+
+	return upgrade_run(&s->upgrade, fds);
 }
 
 /* After anything has happened: write, close what is done with, wait for the right things. */
@@ -349,6 +414,9 @@ settle(struct session *s)
 	while (more) {
 		more = write_out(&s->side[AN_C2S]);
 		more = write_out(&s->side[AN_S2C]) || more;
+		more = go_on_upgrading(s) || more;
+		more = read_pending(&s->side[AN_C2S]) || more;
+		more = read_pending(&s->side[AN_S2C]) || more;
 	}
 	grant_wish(&s->side[AN_C2S]);
 	grant_wish(&s->side[AN_S2C]);
@@ -376,6 +444,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		close_side(&s->side[AN_C2S], s->relay->client.queued > 0);
 		close_side(&s->side[AN_S2C], s->relay->server.queued > 0);
 	}
+	upgrade_expired(&s->upgrade, now);
 	if (relay_deadline(s->relay) != 0 && relay_deadline(s->relay) <= now)
 		relay_expired(s->relay);
 	settle(s);
@@ -509,6 +578,7 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .pressed = under_pressure,
 	    .data = &all->data_ops,
 	    .ftp_servers = all->ftp_servers,
+	    .tls_keys = all->tls_keys,
 	    .arg = all,
 	};
 }
@@ -565,7 +635,7 @@ turn_away(struct session *s, const char *reason)
 {
 	close_side(&s->side[AN_S2C], false);
 	connect_over(s);
-	s->relay->ops->turn_away(s->relay, reason);
+	relay_turn_away(s->relay, reason);
 }
 
 /*
@@ -666,11 +736,30 @@ place(const struct config *c, int fd, const struct arrival *a, struct facts *fac
 		facts->server_inside = !a->forward->outside;
 }
 
+/* What becomes of TLS, as far as it is known before anybody has said a name. */
+static void
+judge_tls(const struct sessions *all, const struct arrival *a, const struct record_session *rs,
+    struct facts *facts, struct tls_query *q, struct tls_judgement *out)
+{
+	*q = (struct tls_query){.protocol = (enum tls_protocol)a->protocol,
+	    .port = (uint16_t)rs->up_server.port,
+	    .implicit = arrival_is_implicit(all->config, a, &rs->up_server),
+	    .identity = all->tls_keys != NULL &&
+			tls_keys_can_show(all->tls_keys, &facts->server, facts->server_inside)};
+
+	tls_judge(all->config->policy, facts, q, out);
+	facts->starttls = tls_word(out);
+	facts->tls_required = out->required;
+}
+
 static struct relay *
 new_relay(struct sessions *all, int fd, const struct sockaddr *client, const struct arrival *a)
 {
 	struct record_session rs = {.client = address_endpoint(client)};
 	struct facts facts = {0};
+	struct tls_query asked;
+	struct tls_judgement said;
+	struct relay *relay;
 	uint64_t id;
 
 	identify(fd, a, &rs);
@@ -680,7 +769,13 @@ new_relay(struct sessions *all, int fd, const struct sockaddr *client, const str
 	facts.client = rs.client.ip;
 	facts.server = rs.up_server.ip;
 	place(all->config, fd, a, &facts);
-	return relay_new(relay_ops_of(a->protocol), &all->env, &rs, &facts);
+	judge_tls(all, a, &rs, &facts, &asked, &said);
+	relay = relay_new(relay_ops_of(a->protocol), &all->env, &rs, &facts);
+	if (relay != NULL) {
+		relay->tls_asked = asked;
+		relay->tls_said = said;
+	}
+	return relay;
 }
 
 static void
@@ -734,6 +829,7 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 		return;
 	}
 	s->relay->owner = s;
+	s->upgrade.relay = s->relay;
 	event_assign(&s->timer, all->base, -1, 0, on_timer, s);
 	init_side(s, AN_C2S, fd);
 	init_side(s, AN_S2C, -1);
@@ -745,7 +841,9 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 	all->count++;
 	all->taken += cost_of(a->protocol);
 	how = clients_enter(all->clients, &from.ip, session_now(NULL), &s->client);
-	welcome(s, how);
+	relay_begin_tls(s->relay);
+	if (s->relay->reason == NULL)
+		welcome(s, how);
 	settle(s);
 	press(all);
 }

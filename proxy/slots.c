@@ -1,6 +1,7 @@
 #include "slots.h"
 
 #include <errno.h>
+#include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ struct slots {
 	struct event *later; /* what the caller hears once we are done */
 	bool stopping, said_gone;
 	bool tell_serving;
-	char refusal[256]; /* "": none to be told */
+	uint8_t tls_secret[TLS_SECRET]; /* of ticket keys */
+	char refusal[256];		/* "": none to be told */
 	uint64_t deaths;
 };
 
@@ -224,7 +226,7 @@ slots_begin(struct slots *s, const struct config *c, const char **why)
 {
 	struct budget budget;
 
-	s->next_text = config_hand_over(c);
+	s->next_text = config_hand_over(c, s->tls_secret);
 	if (s->next_text < 0) {
 		*why = strerror(errno);
 		return false;
@@ -457,7 +459,7 @@ struct slots *
 slots_new(struct event_base *base, const struct slots_events *events, struct data_service *data)
 {
 	struct slots *s = calloc(1, sizeof(*s));
-	bool made = s != NULL;
+	bool made = s != NULL && RAND_bytes(s->tls_secret, TLS_SECRET) == 1;
 
 	if (s == NULL)
 		return NULL;

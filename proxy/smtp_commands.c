@@ -145,6 +145,8 @@ outside_chunks(const struct smtp_gate *g)
 static struct refusal
 upgrade_in_order(struct smtp_gate *g)
 {
+	if (g->relay.facts.tls)
+		return (struct refusal){"554 5.5.1 Error: TLS already active", NULL};
 	if (!(g->server_exts & SMTP_EXT_STARTTLS))
 		return (struct refusal){"502 5.5.1 Error: command not implemented", NULL};
 	return outside_chunks(g);

@@ -8,6 +8,7 @@
  *   smtp_message.c      octets of a message: forward them clean, or refuse the message
  *   smtp_content.c      what is in a message, and whether it may pass
  *   smtp_replies.c      replies to the client in the order of its commands, whoever gives them
+ *   smtp_upgrade.c      STARTTLS: passed on, or TLS that ends here
  *   smtp_transaction.c  what is recorded of a mail from MAIL to its end
  */
 #ifndef POSTERN_SMTP_GATE_H
@@ -190,6 +191,20 @@ void gate_count_error(struct smtp_gate *);
 void gate_anomaly(
     struct smtp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
 struct pending *gate_pending(struct smtp_gate *, uint64_t slot);
+
+/* The client sent what it may send only when it has seen this reply (RFC 2920 s3.1). */
+bool gate_sent_ahead(struct smtp_gate *, const struct an_event *);
+/* The reply goes to the client as the server wrote it. */
+void gate_pass_reply(struct smtp_gate *, const struct an_event *);
+
+/* ---- smtp_upgrade.c ---- */
+
+/* The reply to STARTTLS. */
+void gate_starttls(struct smtp_gate *, const struct an_event *);
+/* As ops->upgraded. */
+void gate_upgraded(struct smtp_gate *, enum an_dir, const char *why);
+/* What becomes of STARTTLS here. */
+enum starttls gate_starttls_word(const struct smtp_gate *);
 
 /* ---- smtp_transaction.c ---- */
 

@@ -142,9 +142,8 @@ gate_answer_waiting(struct smtp_gate *g, const char *reply)
 
 /* ---- from the server ---- */
 
-/* The reply goes to the client as the server wrote it. */
-static void
-pass(struct smtp_gate *g, const struct an_event *ev)
+void
+gate_pass_reply(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct pending *p = gate_pending(g, ev->slot);
 
@@ -171,9 +170,8 @@ class_of(const struct an_event *ev)
 	return ev->smtp->code / 100;
 }
 
-/* The client sent what it may send only when it has seen this reply (RFC 2920 s3.1). */
-static bool
-sent_ahead(struct smtp_gate *g, const struct an_event *ev)
+bool
+gate_sent_ahead(struct smtp_gate *g, const struct an_event *ev)
 {
 	if (channel_input(&g->relay.client).n == 0)
 		return false;
@@ -190,8 +188,8 @@ sent_ahead(struct smtp_gate *g, const struct an_event *ev)
 static void
 on_greeting(struct smtp_gate *g, const struct an_event *ev)
 {
-	if (!sent_ahead(g, ev))
-		pass(g, ev);
+	if (!gate_sent_ahead(g, ev))
+		gate_pass_reply(g, ev);
 }
 
 /* ---- EHLO: the intersection of what the server offers and what Postern sees through ---- */
@@ -202,7 +200,7 @@ keep_keyword(struct smtp_gate *g, unsigned ext, unsigned server_exts)
 	if (ext == 0)
 		return false;
 	if (ext == SMTP_EXT_STARTTLS)
-		return g->relay.env->config->policy->starttls != STARTTLS_HIDE;
+		return !g->relay.facts.tls && gate_starttls_word(g) != STARTTLS_HIDE;
 	if (ext == SMTP_EXT_BINARYMIME)
 		return (server_exts & SMTP_EXT_CHUNKING) != 0;
 	return true;
@@ -303,7 +301,7 @@ on_ehlo(struct smtp_gate *g, const struct an_event *ev)
 	struct buf out;
 
 	if (class_of(ev) != 2) {
-		pass(g, ev);
+		gate_pass_reply(g, ev);
 		return;
 	}
 	free(g->helo);
@@ -334,7 +332,7 @@ on_mail(struct smtp_gate *g, const struct an_event *ev)
 
 	if (tx != NULL && class_of(ev) != 2)
 		tx->has_mail = false;
-	pass(g, ev);
+	gate_pass_reply(g, ev);
 }
 
 static void
@@ -349,7 +347,7 @@ on_rcpt(struct smtp_gate *g, const struct an_event *ev)
 		else
 			tx->rcpt_refused++;
 	}
-	pass(g, ev);
+	gate_pass_reply(g, ev);
 }
 
 static void
@@ -360,13 +358,13 @@ on_data(struct smtp_gate *g, const struct an_event *ev)
 		return;
 	}
 	if (ev->smtp->code == 354) {
-		if (sent_ahead(g, ev))
+		if (gate_sent_ahead(g, ev))
 			return;
 		gate_message_begin(g, false);
 	} else {
 		gate_anomaly(g, AN_DATA_REJECTED, AN_S2C, ev->off, NULL);
 	}
-	pass(g, ev);
+	gate_pass_reply(g, ev);
 }
 
 static void
@@ -376,7 +374,7 @@ on_message(struct smtp_gate *g, const struct an_event *ev)
 
 	if (tx != NULL)
 		tx->state = class_of(ev) == 2 ? "accepted" : "rejected";
-	pass(g, ev);
+	gate_pass_reply(g, ev);
 }
 
 /* The last chunk is at the server: now its end mark, whose reply will be the client's. */
@@ -404,7 +402,7 @@ abandon_chunks(struct smtp_gate *g, const struct an_event *ev)
 	smtp_sent(g->dialogue, SMTP_RSET);
 	channel_put(&g->relay.server, span_str("RSET\r\n"));
 	if (class_of(ev) != 2) {
-		pass(g, ev);
+		gate_pass_reply(g, ev);
 		return;
 	}
 	gate_record_reply(
@@ -429,7 +427,7 @@ on_early(struct smtp_gate *g, const struct an_event *ev)
 		return;
 	}
 	g->message.dead = g->message.answered = true;
-	pass(g, ev);
+	gate_pass_reply(g, ev);
 }
 
 /*
@@ -456,7 +454,7 @@ on_chunk(struct smtp_gate *g, const struct an_event *ev)
 		g->message.dead = g->message.dead || (g->message.open && g->tx == tx);
 	}
 	if (ev->slot != g->last_chunk) {
-		pass(g, ev);
+		gate_pass_reply(g, ev);
 		return;
 	}
 	g->last_chunk = 0;
@@ -477,7 +475,7 @@ on_own(struct smtp_gate *g, const struct an_event *ev)
 		flush_behind(g, ev->slot);
 }
 
-/* ---- AUTH and STARTTLS ---- */
+/* ---- AUTH and QUIT ---- */
 
 static void
 on_auth(struct smtp_gate *g, const struct an_event *ev)
@@ -494,39 +492,13 @@ on_auth(struct smtp_gate *g, const struct an_event *ev)
 	}
 	if (done)
 		g->relay.facts.authenticated = true;
-	pass(g, ev);
-}
-
-static void
-on_starttls(struct smtp_gate *g, const struct an_event *ev)
-{
-	struct relay *r = &g->relay;
-
-	if (ev->smtp->code != 220) {
-		gate_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off, NULL);
-		pass(g, ev);
-		return;
-	}
-	if (sent_ahead(g, ev))
-		return;
-	if (g->behind > 0) {
-		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_S2C, ev->off, NULL);
-		gate_release(g, gate_pending(g, ev->slot));
-		gate_give_up(g, "454 4.7.0 Error: the mail server spoke ahead of TLS",
-		    "server_ahead_of_tls");
-		return;
-	}
-	/* whoever was known in the clear is not known inside (RFC 3207 s4.2) */
-	r->facts.authenticated = false;
-	r->opaque = true;
-	pass(g, ev);
-	gate_transaction_close(g);
+	gate_pass_reply(g, ev);
 }
 
 static void
 on_quit(struct smtp_gate *g, const struct an_event *ev)
 {
-	pass(g, ev);
+	gate_pass_reply(g, ev);
 	relay_end(&g->relay, "client_quit", WISH_CLOSE, WISH_CLOSE);
 }
 
@@ -576,13 +548,13 @@ by_verb(struct smtp_gate *g, const struct an_event *ev)
 		on_auth(g, ev);
 		break;
 	case SMTP_STARTTLS:
-		on_starttls(g, ev);
+		gate_starttls(g, ev);
 		break;
 	case SMTP_QUIT:
 		on_quit(g, ev);
 		break;
 	default:
-		pass(g, ev);
+		gate_pass_reply(g, ev);
 		break;
 	}
 }

@@ -60,7 +60,7 @@ socket_path(const struct asked *a)
 {
 	const char *file = a->config == NULL ? CONFIG_DEFAULT_PATH : a->config;
 	FILE *faults = fopen("/dev/null", "w");
-	struct config *c = faults == NULL ? NULL : config_read(file, faults);
+	struct config *c = faults == NULL ? NULL : config_glance(file, faults);
 	char *path = strdup(c == NULL ? STATUS_DEFAULT_PATH : c->status);
 
 	if (c == NULL && a->config != NULL)

@@ -19,10 +19,12 @@
 #include "mime/analyzers_init.h"
 #include "sandbox.h"
 #include "session.h"
+#include "tls_keys.h"
 
 #define LOG_WAIT_MS 1000
 
 struct worker {
+	struct tls_keys *tls_keys; /* NULL: no TLS ends here */
 	struct config *config;
 	struct event_base *base;
 	struct sessions sessions;
@@ -336,6 +338,7 @@ start_sessions(struct worker *w)
 	budget_compute(w->config, &budget);
 	*s = (struct sessions){.base = w->base,
 	    .config = w->config,
+	    .tls_keys = w->tls_keys,
 	    .board = w->board,
 	    .max = budget.sessions,
 	    .descriptors = budget.left,
@@ -400,6 +403,8 @@ start(struct worker *w, char **argv)
 		return "cannot set up records";
 	if (w->config->mime.inspect && !analyzers_init(w->config->mime.types == TYPES_SYSTEM, &why))
 		return why;
+	if (config_uses_tls(w->config) && (w->tls_keys = tls_keys_new(w->config, &why)) == NULL)
+		return why;
 	if (!sandbox_drop(w->config->user, &why))
 		return why;
 	process_follow_parent(); /* the kernel forgot it with the user */
@@ -430,6 +435,7 @@ stop(struct worker *w)
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
 	ftp_servers_free(w->sessions.ftp_servers);
+	tls_keys_free(w->tls_keys);
 	if (w->control != NULL)
 		event_free(w->control);
 	if (w->drain != NULL)

@@ -14,6 +14,9 @@ static const struct refusal expn = {"commands", "expn", "502 5.5.1", "Error: EXP
 static const struct refusal etrn = {"commands", "etrn", "502 5.5.1", "Error: ETRN is disabled"};
 static const struct refusal clear_auth = {
     "auth", "needs_tls", "538 5.7.11", "Encryption required for authentication"};
+/* RFC 3207 s4 */
+static const struct refusal clear = {
+    "starttls", "required", "530 5.7.0", "Must issue a STARTTLS command first"};
 static const struct refusal no_tls = {
     "starttls", "refused", "454 4.7.0", "TLS not available due to local policy"};
 static const struct refusal blind = {
@@ -21,10 +24,8 @@ static const struct refusal blind = {
 static const struct refusal hidden = {
     "starttls", "hidden", "502 5.5.1", "Error: command not implemented"};
 
-/* Behind STARTTLS nobody looks: a check that refuses from outside to inside would refuse no more.
- */
-static bool
-would_go_blind(const struct policy *policy, const struct facts *facts)
+bool
+commands_go_blind(const struct policy *policy, const struct facts *facts)
 {
 	return relay_no_mail_server(policy, facts) ||
 	       (!facts->client_inside && facts->server_inside &&
@@ -36,9 +37,11 @@ would_go_blind(const struct policy *policy, const struct facts *facts)
 static void
 judge_starttls(struct judgement *j)
 {
-	switch (j->policy->starttls) {
+	enum starttls does = j->facts->starttls;
+
+	switch (does != STARTTLS_AUTO ? does : j->policy->starttls) {
 	case STARTTLS_AUTO:
-		if (would_go_blind(j->policy, j->facts))
+		if (commands_go_blind(j->policy, j->facts))
 			judgement_refuse(j, CHECK_ENFORCE, &blind);
 		else
 			judgement_pass(j, "starttls", "auto");
@@ -51,6 +54,10 @@ judge_starttls(struct judgement *j)
 		break;
 	case STARTTLS_HIDE:
 		judgement_refuse(j, CHECK_ENFORCE, &hidden);
+		break;
+	case STARTTLS_INTERCEPT:
+	case STARTTLS_REQUIRE:
+		judgement_pass(j, "starttls", "intercept");
 		break;
 	}
 }
@@ -67,6 +74,22 @@ judge_probe(struct judgement *j, const struct refusal *refusal)
 		judgement_refuse(j, j->policy->relay.check, refusal);
 }
 
+bool
+commands_need_tls(struct judgement *j, enum smtp_verb verb)
+{
+	static const enum smtp_verb free_ones[] = {
+	    SMTP_HELO, SMTP_EHLO, SMTP_NOOP, SMTP_RSET, SMTP_HELP, SMTP_STARTTLS, SMTP_QUIT};
+
+	if (!j->facts->tls_required || j->facts->tls)
+		return false;
+	for (size_t i = 0; i < sizeof(free_ones) / sizeof(free_ones[0]); i++)
+		if (free_ones[i] == verb)
+			return false;
+	j->subject = SPAN_NONE;
+	judgement_refuse(j, CHECK_ENFORCE, &clear);
+	return true;
+}
+
 void
 commands_judge(struct judgement *j, enum smtp_verb verb)
 {
@@ -80,7 +103,7 @@ commands_judge(struct judgement *j, enum smtp_verb verb)
 		judge_probe(j, &etrn);
 	else if (verb == SMTP_STARTTLS)
 		judge_starttls(j);
-	else if (verb == SMTP_AUTH && j->policy->auth_requires_tls)
+	else if (verb == SMTP_AUTH && j->policy->auth_requires_tls && !j->facts->tls)
 		judgement_refuse(j, CHECK_ENFORCE, &clear_auth);
 	else
 		judgement_pass(j, "none", "none");

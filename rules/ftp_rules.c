@@ -26,6 +26,7 @@ static const struct ftp_refusal tls_refused = {"tls", "534 Request denied for po
 static const struct ftp_refusal tls_unknown = {"tls", "504 Security mechanism not supported."};
 static const struct ftp_refusal tls_hidden = {"tls", "502 Command not implemented."};
 static const struct ftp_refusal tls_too_soon = {"tls", "503 Security data exchange first."};
+static const struct ftp_refusal needs_tls = {"needs_tls", "530 Use AUTH TLS first."};
 static const struct ftp_refusal tls_clear = {"tls", "533 Request denied for policy reasons."};
 
 static void
@@ -215,9 +216,12 @@ static const struct ftp_refusal *
 check_tls(
     const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
 {
-	bool passes = policy->starttls == STARTTLS_PASS;
+	bool passes = starttls_passes(policy->starttls);
 
 	(void)facts;
+	if (policy->needs_tls &&
+	    (d->verb->verb == FTP_USER || d->verb->verb == FTP_PASS || d->verb->verb == FTP_ACCT))
+		return &needs_tls;
 	if (!d->verb->tls)
 		return NULL;
 	if (policy->starttls == STARTTLS_HIDE)

@@ -18,9 +18,9 @@ struct ftp_facts {
 
 /*
  * EV_COMMAND of FTP. *out is always filled in; never VERDICT_ASK. rule "ftp"; reasons "syntax",
- * "denied", "read_only", "unknown", "mode", "resume", "tls", "bounce", "low_port", "family",
- * "epsv_all", "too_long", "not_spoken" (LPRT, LPSV, SPSV, RANG, ...). A refusal's reply has three
- * digits and one line; what passes has rule and reason "none".
+ * "denied", "read_only", "unknown", "mode", "resume", "tls", "needs_tls", "bounce", "low_port",
+ * "family", "epsv_all", "too_long", "not_spoken" (LPRT, LPSV, SPSV, RANG, ...). A refusal's reply
+ * has three digits and one line; what passes has rule and reason "none".
  */
 void ftp_judge(const struct ftp_policy *, const struct ftp_facts *, const struct an_event *ev,
     struct verdict *out);

@@ -8,6 +8,7 @@
 #include "relay.h"
 #include "sender.h"
 #include "smtp/command.h"
+#include "tls_rules.h"
 
 static const struct refusal bad_sender = {
     "syntax", "bad_domain", "501 5.1.7", "Bad domain name in sender address"};
@@ -98,12 +99,19 @@ policy_free(struct policy *policy)
 	lists_free(&policy->recipients);
 	networks_free(policy->client_name.exempt);
 	networks_free(policy->ftp.fxp);
+	for (size_t i = 0; i < policy->n_tls_rules; i++)
+		tls_rule_end(&policy->tls_rules[i]);
+	free(policy->tls_rules);
 	free(policy);
 }
 
 void
 policy_seal(struct policy *policy)
 {
+	for (size_t i = 0; i < policy->n_tls_rules; i++) {
+		networks_seal(policy->tls_rules[i].clients);
+		networks_seal(policy->tls_rules[i].servers);
+	}
 	networks_seal(policy->inside);
 	networks_seal(policy->smtp_servers);
 	networks_seal(policy->relay.exempt);
@@ -277,6 +285,8 @@ judge_command(struct judgement *j, const struct smtp_detail *smtp)
 	j->utf8 = is_mail ? smtp->params.smtputf8 : j->facts->smtputf8;
 	if (smtp->fault != SMTP_OK && verb != SMTP_XCLIENT && verb != SMTP_XFORWARD)
 		judge_fault(j, smtp);
+	else if (commands_need_tls(j, verb))
+		return;
 	else if (is_mail)
 		judge_mail(j);
 	else if (is_rcpt)

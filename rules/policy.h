@@ -24,10 +24,46 @@ enum check {
 const char *check_name(enum check);
 
 enum starttls {
-	STARTTLS_AUTO, /* passed, but where a check that enforces would go blind: 454 4.7.0 */
+	STARTTLS_AUTO, /* as tls_judge() finds */
 	STARTTLS_PASS,
-	STARTTLS_REFUSE, /* 454 4.7.0 */
-	STARTTLS_HIDE,	 /* taken out of the EHLO reply; the command: 502 5.5.1 */
+	STARTTLS_REFUSE,    /* 454 4.7.0 */
+	STARTTLS_HIDE,	    /* taken out of the EHLO reply; the command: 502 5.5.1 */
+	STARTTLS_INTERCEPT, /* TLS ends here, and begins anew towards the server */
+	STARTTLS_REQUIRE,   /* the same; and in the clear there is no login and no mail */
+};
+
+/* The command goes to the server. */
+static inline bool
+starttls_passes(enum starttls does)
+{
+	return does == STARTTLS_PASS || does == STARTTLS_INTERCEPT || does == STARTTLS_REQUIRE;
+}
+
+/* What becomes of TLS between a client and a server: tls_rules.h. */
+enum tls_action {
+	TLS_INTERCEPT, /* it ends here, and begins anew towards the server */
+	TLS_PASS,      /* what follows is relayed unread */
+	TLS_REFUSE,
+};
+
+enum tls_protocol { TLS_FTP, TLS_SMTP, TLS_POP3, TLS_IMAP };
+
+enum tls_towards { TLS_ANYBODY, TLS_INSIDE, TLS_OUTSIDE };
+
+/* What is done where a server's certificate cannot be verified; auto: as "tls { }" has it. */
+enum tls_verify { VERIFY_AUTO, VERIFY_OFF, VERIFY_REPORT, VERIFY_ENFORCE };
+
+/* tls_rule "name" { }: what stands in it must all hold; an empty set holds for all. */
+struct tls_rule {
+	char *name;
+	unsigned protocols;		    /* a bit 1 << enum tls_protocol for each; 0: any */
+	enum tls_towards towards;	    /* where the server is */
+	struct networks *clients, *servers; /* sealed */
+	struct domains *server_names;	    /* SNI; such a rule holds for none that is not known */
+	enum tls_action action;
+	enum { REQUIRED_AUTO, REQUIRED_NO, REQUIRED_YES } required; /* auto: as starttls has it */
+	enum tls_verify verify;
+	bool old_versions; /* the server may speak what is no good any more */
 };
 
 /* The rows of "smtp { relay { } }" and "smtp { sender_domain { } }"; sets are never NULL. */
@@ -78,7 +114,8 @@ struct ftp_policy {
 	bool refuse_unknown; /* verbs that are in no table: 502 */
 	bool pass_modes;     /* MODE B, C, Z, STRU R, P, TYPE E, L other than 8; else 504 */
 	bool refuse_resume;  /* REST: 502 */
-	enum starttls starttls; /* AUTH; auto: refused (534), since data could not go through */
+	enum starttls starttls; /* AUTH; auto: refused (534) */
+	bool needs_tls;		/* no login in the clear (530); never of the configuration's */
 	struct networks *fxp;	/* third parties that a data connection may lead to */
 	bool hide_banner;	/* greeting and SYST say nothing of the server's software: F29 */
 	unsigned user_max, password_max, path_max; /* octets of an argument: 501 */
@@ -90,6 +127,7 @@ struct retrieval_policy {
 	bool read_only; /* commands that change something are refused */
 	bool refuse_unknown; /* verbs that are in no table */
 	enum starttls starttls;
+	bool needs_tls; /* no login in the clear; never of the configuration's own */
 	bool cut; /* POP3: a message that the content policy refuses is cut; else only reported */
 };
 
@@ -105,6 +143,8 @@ struct policy {
 	struct client_name_policy client_name;
 	struct ftp_policy ftp;
 	struct retrieval_policy pop3, imap;
+	struct tls_rule *tls_rules; /* the first that holds decides */
+	size_t n_tls_rules;
 };
 
 /* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */
@@ -117,11 +157,14 @@ void policy_seal(struct policy *);
 struct facts {
 	struct ip client, server;
 	bool client_inside, server_inside;
-	bool greeted;	     /* the server has accepted an EHLO or HELO */
-	bool authenticated;  /* this very server has said 235 to this client */
-	bool null_sender;    /* of the transaction that is open */
-	unsigned recipients; /* of it, accepted or waiting for their reply */
-	bool smtputf8;	     /* asked for at MAIL */
+	bool greeted;		/* the server has accepted an EHLO or HELO */
+	bool authenticated;	/* this very server has said 235 to this client */
+	bool null_sender;	/* of the transaction that is open */
+	unsigned recipients;	/* of it, accepted or waiting for their reply */
+	bool smtputf8;		/* asked for at MAIL */
+	bool tls;		/* the client's leg is under TLS */
+	bool tls_required;	/* tls_judge(): no mail and no login in the clear */
+	enum starttls starttls; /* tls_word() of it; STARTTLS_AUTO: as the policy has it */
 };
 
 /*

@@ -9,6 +9,7 @@ static const struct pop3_refusal unknown = {"unknown", "-ERR Unknown command"};
 static const struct pop3_refusal denied = {"denied", "-ERR Command not allowed here"};
 static const struct pop3_refusal read_only = {"read_only", "-ERR This mailbox is read-only"};
 static const struct pop3_refusal no_tls = {"tls", "-ERR TLS is not available"};
+static const struct pop3_refusal clear = {"needs_tls", "-ERR Use STLS first"};
 static const struct pop3_refusal tls_hidden = {"tls", "-ERR Unknown command"};
 
 static void
@@ -46,6 +47,12 @@ is_denied(const struct retrieval_policy *policy, struct span word, struct span a
 	return false;
 }
 
+static bool
+logs_in(enum pop3_verb verb)
+{
+	return verb == POP3_USER || verb == POP3_PASS || verb == POP3_APOP || verb == POP3_AUTH;
+}
+
 static const struct pop3_refusal *
 refusal_of(const struct retrieval_policy *policy, const struct pop3_verb_row *verb,
     struct span word, struct span args)
@@ -57,7 +64,9 @@ refusal_of(const struct retrieval_policy *policy, const struct pop3_verb_row *ve
 		return &denied;
 	if (policy->read_only && verb->writes)
 		return &read_only;
-	if (verb->verb != POP3_STLS || policy->starttls == STARTTLS_PASS)
+	if (policy->needs_tls && logs_in(verb->verb))
+		return &clear;
+	if (verb->verb != POP3_STLS || starttls_passes(policy->starttls))
 		return NULL;
 	return policy->starttls == STARTTLS_HIDE ? &tls_hidden : &no_tls;
 }

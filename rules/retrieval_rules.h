@@ -10,7 +10,8 @@
 
 /*
  * EV_COMMAND. *out is always filled in; never VERDICT_ASK. rule "pop3"; reasons "syntax", "denied",
- * "read_only", "unknown", "tls". A refusal's reply is one line "-ERR ..." without CR LF.
+ * "read_only", "unknown", "tls", "needs_tls". A refusal's reply is one line "-ERR ..." without CR
+ * LF.
  */
 void pop3_judge(const struct retrieval_policy *, const struct an_event *ev, struct verdict *out);
 /*

@@ -111,6 +111,15 @@ smtp_offer(struct smtp *s, unsigned exts)
 	s->offered = exts;
 }
 
+void
+smtp_secured(struct smtp *s)
+{
+	s->state = SMTP_ST_COMMAND;
+	s->offered = ~0u;
+	s->body = s->next_body = SMTP_BODY_UNSAID;
+	s->begins = s->in_message = false;
+}
+
 enum smtp_state
 smtp_state(const struct smtp *s)
 {

@@ -127,6 +127,13 @@ uint64_t smtp_sent(struct smtp *, enum smtp_verb);
  */
 bool smtp_answered_oldest(struct smtp *, unsigned code);
 
+/*
+ * In SMTP_ST_OPAQUE, before anything was fed in it: TLS ends at the caller, who feeds what is
+ * inside. Both directions begin anew, with a command of the client: no greeting comes, and no
+ * keyword, nor envelope, of before counts (RFC 3207 s4.2).
+ */
+void smtp_secured(struct smtp *);
+
 /* Commands (and bodies) that wait for a reply, the greeting included; the oldest one's slot. */
 unsigned smtp_waiting(const struct smtp *);
 uint64_t smtp_oldest(const struct smtp *);

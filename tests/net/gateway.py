@@ -30,13 +30,16 @@ def pidfd_getfd(pid, fd):
     return copy
 
 
+TITLED = {"forward", "certificate", "tls_rule"}  # sections with a name, of which there may be many
+
+
 def render(settings, indent=""):
     """A nested dict as a configuration: dicts are sections, lists are lists, the rest values."""
     lines = []
     for key, value in settings.items():
-        if key == "forward":
+        if key in TITLED:
             for name, row in value.items():
-                lines += [f'{indent}forward "{name}" {{', render(row, indent + "    "), indent + "}"]
+                lines += [f'{indent}{key} "{name}" {{', render(row, indent + "    "), indent + "}"]
         elif isinstance(value, dict):
             lines += [f"{indent}{key} {{", render(value, indent + "    "), indent + "}"]
         elif isinstance(value, list):
@@ -311,10 +314,10 @@ class Gateway:
         """Seconds of processor time of all processes so far."""
         return sum(process.cpu() for process in self.processes())
 
-    def client(self, source=None, v6=False, to=None, namespace=None, **options):
+    def client(self, source=None, v6=False, to=None, namespace=None, cls=None, **options):
         """
         A client of the protocol that is connected to the gateway, or through it to the server where it is
-        transparent (to: to another one); outside unless source says otherwise.
+        transparent (to: to another one); outside unless source says otherwise. cls: another kind of client.
         """
         if not self.transparent:
             address, port = (L.GATEWAY6 if v6 else L.GATEWAY), self.port
@@ -322,7 +325,7 @@ class Gateway:
             address, port = self._server(to) or (self.to6 if v6 else self.to)
         if source is None and namespace is None:
             source = L.CLIENT6 if v6 or ":" in address else L.CLIENT
-        return CLIENTS[self.protocol](namespace or self.lab.client, address, port, source, **options)
+        return (cls or CLIENTS[self.protocol])(namespace or self.lab.client, address, port, source, **options)
 
     def records(self, event_type=None):
         """

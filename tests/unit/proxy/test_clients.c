@@ -16,6 +16,7 @@ static const struct limits few = {
     .messages_per_minute = 2,
     .recipients_per_minute = 4,
     .auth_failures_per_minute = 3,
+    .tls_handshakes_per_minute = 6,
     .client_prefix6 = 64,
     .pending_connects = 3,
     .pending_connects_per_client = 2,
@@ -155,6 +156,7 @@ test_take_back(void **state)
 		clients_take_back(row, CLIENT_LOGIN);
 	}
 	assert_int_equal(allowed(c, row, CLIENT_LOGIN, START + 50), 3);
+	assert_int_equal(allowed(c, row, CLIENT_HANDSHAKE, START + 50), 6);
 	/* the minute is a new one: what is given back late takes nothing below nothing */
 	clients_take_back(row, CLIENT_LOGIN);
 	assert_true(clients_allow(c, row, CLIENT_LOGIN, START + 50));

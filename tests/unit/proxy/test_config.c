@@ -82,7 +82,8 @@ must_read(const char *text)
 #define ROOT_NAMES                                                                                 \
 	"workers, user, log, inside, inside_devices, resolvers, drain, audit, log_format, "        \
 	"status, "                                                                                 \
-	"metrics, intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap"
+	"metrics, intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap, "    \
+	"tls, certificate, tls_rule"
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
@@ -211,6 +212,16 @@ static const struct {
 	"1: ftp.data_ports_from: port 40000 is one of 40000 to 44999, and the gateway itself "
 	"listens "
 	"there (intercept.listen_from)\n"},
+    {"one port, with TLS and without", NETWORK "smtp { ports = {25}\ntls_ports = {465, 25} }",
+	"3: smtp.tls_ports: 25 stands in smtp.ports already; a port has one protocol\n"},
+    {"one port with TLS, two protocols",
+	NETWORK "smtp { tls_ports = {993} }\nimap { tls_ports = {993} }",
+	"3: imap.tls_ports: 993 stands in smtp.tls_ports already; a port has one protocol\n"},
+    {"no such protocol", NETWORK "tls_rule a {\nprotocols = {smtp, http} }",
+	"3: tls_rule.protocols: \"http\" is not one of smtp, ftp, pop3, imap\n"},
+    {"no such action", NETWORK "tls_rule a {\naction = drop }",
+	"3: tls_rule.action: \"drop\" is not one of intercept, pass, refuse\n"},
+    {"a rule twice", NETWORK "tls_rule a { }\ntls_rule a { }", "3: found duplicate title 'a'\n"},
     {"data ports that are taken", NETWORK "intercept { mode = redirect }\nsmtp { ports = {44999} }",
 	"1: ftp.data_ports_from: port 44999 is one of 40000 to 44999, and sessions that begin "
 	"there "
@@ -277,9 +288,11 @@ static const struct {
 	"2: pop: unknown name; known here: " ROOT_NAMES "\n"
 	"3: workers: \"x\" is not 0 or a number from 1 to 256\n"},
     {"unknown in a section", NETWORK "pop3 { prots = {110} }\nimap { x = 1 }",
-	"2: pop3.prots: unknown name; known here: ports, starttls, deny, read_only, unknown, "
+	"2: pop3.prots: unknown name; known here: ports, tls_ports, starttls, deny, read_only, "
+	"unknown, "
 	"errors, refused_message, command_line, auth_line, timeouts\n"
-	"3: imap.x: unknown name; known here: ports, starttls, deny, read_only, unknown, errors, "
+	"3: imap.x: unknown name; known here: ports, tls_ports, starttls, deny, read_only, "
+	"unknown, errors, "
 	"command_line, login_literal, literal, message_size, timeouts\n"},
     {"known elsewhere", NETWORK "check = off",
 	"2: check: unknown name; known here: " ROOT_NAMES "\n"},
@@ -601,6 +614,7 @@ test_digests_are_handed_over_M9(void **state)
 	char path[PATH_MAX_HERE], text[256];
 	struct config *c, *worker;
 	uint8_t digest[DIGEST_SIZE] = {0xab};
+	const uint8_t secret[TLS_SECRET] = {1};
 	int fd, list;
 
 	(void)state;
@@ -614,7 +628,7 @@ test_digests_are_handed_over_M9(void **state)
 	assert_int_equal(c->content.sha256.n, 2);
 	assert_true(digests_has(&c->content.sha256, digest));
 	assert_true(c->mime.options.sha256);
-	fd = config_hand_over(c);
+	fd = config_hand_over(c, secret);
 	assert_true(fd >= 0);
 	config_free(c);
 	worker = config_inherit("postern.conf", fd, stderr);
@@ -878,6 +892,112 @@ test_endpoints(void **state)
 			fail_msg("\"%s\" is taken for an endpoint", bad[i]);
 }
 
+/* ---- TLS ---- */
+
+static void
+test_starttls_words_of_all_protocols(void **state)
+{
+	static const struct {
+		const char *word;
+		enum starttls want;
+	} words[] = {{"auto", STARTTLS_AUTO}, {"intercept", STARTTLS_INTERCEPT},
+	    {"require", STARTTLS_REQUIRE}, {"pass", STARTTLS_PASS}, {"refuse", STARTTLS_REFUSE},
+	    {"hide", STARTTLS_HIDE}};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *w = words[i].word;
+
+		snprintf(text, sizeof(text),
+		    NETWORK "smtp { starttls = %s } ftp { starttls = %s } pop3 { starttls = %s } "
+			    "imap { starttls = %s }",
+		    w, w, w, w);
+		struct config *c = must_read(text);
+		assert_int_equal(c->policy->starttls, words[i].want);
+		assert_int_equal(c->policy->ftp.starttls, words[i].want);
+		assert_int_equal(c->policy->pop3.starttls, words[i].want);
+		assert_int_equal(c->policy->imap.starttls, words[i].want);
+		config_free(c);
+	}
+}
+
+static void
+test_tls_ports_are_taken_too(void **state)
+{
+	struct config *c = must_read(NETWORK "smtp { tls_ports = {465} } imap { tls_ports = {993} }"
+					     "forward a { listen = '127.0.0.1:2465' to = "
+					     "'192.0.2.1:465' implicit_tls = yes }");
+	size_t n;
+	const unsigned *ports = config_ports(c, PROTOCOL_SMTP, &n);
+
+	(void)state;
+	assert_int_equal(n, 3);
+	assert_int_equal(ports[0], 25);
+	assert_int_equal(ports[1], 587);
+	assert_int_equal(ports[2], 465);
+	ports = config_tls_ports(c, PROTOCOL_SMTP, &n);
+	assert_int_equal(n, 1);
+	assert_int_equal(ports[0], 465);
+	ports = config_tls_ports(c, PROTOCOL_IMAP, &n);
+	assert_int_equal(n, 1);
+	assert_int_equal(ports[0], 993);
+	config_tls_ports(c, PROTOCOL_POP3, &n);
+	assert_int_equal(n, 0);
+	assert_true(c->forwards[0].implicit_tls);
+	config_free(c);
+}
+
+static void
+test_tls_rules(void **state)
+{
+	struct config *c = must_read(NETWORK
+	    "tls_rule one { protocols = {pop3, imap} towards = outside clients = {192.0.2.1} "
+	    "server_names = {.bank.example} action = pass required = no }\n"
+	    "tls_rule two { }");
+	const struct policy *p = c->policy;
+	struct ip client;
+
+	(void)state;
+	assert_int_equal(p->n_tls_rules, 2);
+	assert_string_equal(p->tls_rules[0].name, "one");
+	assert_int_equal(p->tls_rules[0].protocols, 1u << TLS_POP3 | 1u << TLS_IMAP);
+	assert_int_equal(p->tls_rules[0].towards, TLS_OUTSIDE);
+	assert_int_equal(p->tls_rules[0].action, TLS_PASS);
+	assert_int_equal(p->tls_rules[0].required, REQUIRED_NO);
+	assert_true(ip_parse(span_str("192.0.2.1"), &client));
+	assert_true(networks_has(p->tls_rules[0].clients, &client));
+	assert_true(networks_empty(p->tls_rules[0].servers));
+	assert_true(domains_has(p->tls_rules[0].server_names, "www.bank.example"));
+	assert_int_equal(p->tls_rules[1].protocols, 0);
+	assert_int_equal(p->tls_rules[1].towards, TLS_ANYBODY);
+	assert_int_equal(p->tls_rules[1].action, TLS_INTERCEPT);
+	assert_int_equal(p->tls_rules[1].required, REQUIRED_AUTO);
+	config_free(c);
+}
+
+static void
+test_tls_settings(void **state)
+{
+	struct config *c = must_read(NETWORK "tls { minimum = 1.3 verify = report verify_inside = "
+					     "enforce session_tickets = no }");
+	struct config *plain = must_read(NETWORK);
+
+	(void)state;
+	assert_int_equal(c->tls.minimum, TLS_MINIMUM_1_3);
+	assert_int_equal(c->tls.verify, CHECK_REPORT);
+	assert_int_equal(c->tls.verify_inside, CHECK_ENFORCE);
+	assert_false(c->tls.session_tickets);
+	assert_int_equal(plain->tls.minimum, TLS_MINIMUM_1_2);
+	assert_int_equal(plain->tls.verify, CHECK_ENFORCE);
+	assert_int_equal(plain->tls.verify_inside, CHECK_REPORT);
+	assert_true(plain->tls.session_tickets);
+	assert_null(plain->tls.key_log);
+	assert_false(config_uses_tls(plain));
+	config_free(c);
+	config_free(plain);
+}
+
 /* ---- what is printed is what was read ---- */
 
 /* A value other than the default. */
@@ -891,8 +1011,12 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_CHOICE:
 		if (strcmp(row->name, "inspect") == 0)
 			return "yes"; /* the rules of the content need it, refused_upload does */
+		if (strcmp(row->name, "action") == 0)
+			return "intercept"; /* other settings of the rule need it */
 		return strcmp(row->choices[0].word, row->fallback) == 0 ? row->choices[1].word
 									: row->choices[0].word;
+	case SETTING_CHOICES:
+		return "{smtp, imap}";
 	case SETTING_DIGESTS:
 		return "{\"sha256\", \"md5\"}";
 	case SETTING_TYPES:
@@ -900,7 +1024,7 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_EXTENSIONS:
 		return "{\"exe\", \"tar.gz\"}";
 	case SETTING_TEXT:
-		if (row->zero_ok) /* a list that is read with it */
+		if (row->zero_ok) /* a path */
 			return "\"/dev/null\"";
 		return "\"a \\\"b\\\" \\\\ \\$c # {d}\"";
 	case SETTING_MARK: /* the three of them must fit together */
@@ -910,7 +1034,8 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_ENDPOINT:
 		return strcmp(row->name, "to") == 0 ? "\"192.0.2.1:25\"" : "\"[::1]:2525\"";
 	case SETTING_PORTS:
-		snprintf(text, 64, "{1%u, 2%u}", (unsigned)row->section, (unsigned)row->section);
+		snprintf(text, 64, strcmp(row->name, "ports") == 0 ? "{1%u, 2%u}" : "{3%u, 4%u}",
+		    (unsigned)row->section, (unsigned)row->section);
 		return text;
 	case SETTING_DEVICES:
 		return "{\"eth0\", \"br-lan\"}";
@@ -918,6 +1043,8 @@ another_value(const struct setting *row, char text[64])
 		return "{\"SITE\", \"SITE EXEC\"}";
 	case SETTING_REPLIES:
 		return "{\"RETR 226\", \"* 3\"}";
+	case SETTING_NAMES:
+		return "{\"mail.example.edu\", \"*.example.edu\"}";
 	case SETTING_RESOLVERS:
 		return "{\"192.0.2.53\", \"2001:db8::53@5353\"}";
 	case SETTING_NETWORKS:
@@ -980,7 +1107,9 @@ test_round_trip_of_everything(void **state)
 
 	(void)state;
 	everything(text, sizeof(text));
-	struct config *c = must_read(text);
+	/* the files that it names are not there */
+	struct config *c = config_parse("postern.conf", text, strlen(text), stderr);
+	assert_non_null(c);
 	char *again = printed(c);
 	assert_string_equal(again, text);
 	assert_string_equal(c->user, "a \"b\" \\ $c # {d}");
@@ -1130,11 +1259,12 @@ test_manual(void **state)
 	for (size_t i = 0; (row = config_setting(i)) != NULL; i++) {
 		bool given = row->fallback == NULL;
 		bool quoted =
-		    row->type == SETTING_TEXT || (row->type == SETTING_ENDPOINT && !given);
-		const char *left = setting_is_list(row->type) ? "{"
-				   : given		      ? "Ar address"
-				   : quoted		      ? "\\(dq"
-							      : "";
+		    !given && (row->type == SETTING_TEXT || row->type == SETTING_ENDPOINT);
+		const char *left = setting_is_list(row->type)		? "{"
+				   : given && row->type == SETTING_TEXT ? "Ar path"
+				   : given				? "Ar address"
+				   : quoted				? "\\(dq"
+									: "";
 		const char *right = setting_is_list(row->type) ? "}" : quoted ? "\\(dq" : "";
 		char *section = manual_section(text, row->section);
 		snprintf(want, sizeof(want), "\n.It Ic %s = %s%s%s\n", row->name, left,
@@ -1169,6 +1299,10 @@ main(void)
 	    cmocka_unit_test(test_forwards_beside_interception),
 	    cmocka_unit_test(test_mode),
 	    cmocka_unit_test(test_endpoints),
+	    cmocka_unit_test(test_starttls_words_of_all_protocols),
+	    cmocka_unit_test(test_tls_ports_are_taken_too),
+	    cmocka_unit_test(test_tls_rules),
+	    cmocka_unit_test(test_tls_settings),
 	    cmocka_unit_test(test_round_trip_of_everything),
 	    cmocka_unit_test(test_round_trip_of_defaults),
 	    cmocka_unit_test(test_appended),

@@ -1,0 +1,168 @@
+#include "tls/certificate.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/ip.h"
+
+#define NAMES_MAX (TLS_CERTIFICATE_NAMES * 256u)
+
+/* One name; what has a NUL in it, or is longer than any name, is left out and counted. */
+static void
+add_name(struct tls_certificate *c, struct span name)
+{
+	if (c->n_names == TLS_CERTIFICATE_NAMES || name.n == 0 || name.n > 255 ||
+	    span_find(name, '\0') >= 0) {
+		c->names_left_out++;
+		return;
+	}
+	buf_add(&c->names, name);
+	buf_octet(&c->names, '\0');
+	c->n_names++;
+}
+
+static void
+add_address(struct tls_certificate *c, struct span octets)
+{
+	char text[IP_TEXT_MAX];
+	struct ip ip = octets.n == 4	? ip_v4(octets.p)
+		       : octets.n == 16 ? ip_v6(octets.p)
+					: (struct ip){.family = IP_NONE};
+
+	if (ip.family == IP_NONE)
+		c->names_left_out++;
+	else
+		add_name(c, span_str(ip_text(&ip, text)));
+}
+
+static void
+read_names(X509 *x, struct tls_certificate *c)
+{
+	GENERAL_NAMES *all = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
+		int type;
+		const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+		struct span octets;
+
+		if (type != GEN_DNS && type != GEN_IPADD)
+			continue;
+		octets = span_of(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
+		type == GEN_DNS ? add_name(c, octets) : add_address(c, octets);
+	}
+	GENERAL_NAMES_free(all);
+}
+
+static void
+read_dn(const X509_NAME *name, struct buf *text)
+{
+	const unsigned long how =
+	    (XN_FLAG_RFC2253 &
+		~(unsigned long)(XN_FLAG_DN_REV | ASN1_STRFLGS_ESC_MSB | XN_FLAG_SEP_MASK)) |
+	    XN_FLAG_SEP_CPLUS_SPC;
+	BIO *out = BIO_new(BIO_s_mem());
+	char *p;
+	long n;
+
+	if (out == NULL)
+		return;
+	if (X509_NAME_print_ex(out, name, 0, how) >= 0 && (n = BIO_get_mem_data(out, &p)) > 0)
+		buf_add(text, span_first(span_of(p, (size_t)n), text->max));
+	BIO_free(out);
+}
+
+/* "AA:BB" of n octets, as far as there is room. */
+static void
+put_hex(char *text, size_t room, struct span octets, const char digits[17])
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < octets.n && at + 3 < room; i++) {
+		if (i > 0)
+			text[at++] = ':';
+		text[at++] = digits[octets.p[i] >> 4];
+		text[at++] = digits[octets.p[i] & 0xf];
+	}
+	text[at] = '\0';
+}
+
+static void
+read_time(const ASN1_TIME *t, char text[TLS_TIME_TEXT])
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1 || tm.tm_year + 1900 > 9999 ||
+	    strftime(text, TLS_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		text[0] = '\0';
+}
+
+static bool
+read_digests(struct span der, struct tls_certificate *c)
+{
+	static const char lower[] = "0123456789abcdef";
+	uint8_t sha1[EVP_MAX_MD_SIZE], sha256[EVP_MAX_MD_SIZE];
+
+	if (EVP_Digest(der.p, der.n, sha1, NULL, EVP_sha1(), NULL) != 1 ||
+	    EVP_Digest(der.p, der.n, sha256, NULL, EVP_sha256(), NULL) != 1)
+		return false;
+	put_hex(c->fingerprint, sizeof(c->fingerprint), span_of(sha1, 20), lower);
+	for (size_t i = 0; i < 32; i++) {
+		c->sha256[2 * i] = lower[sha256[i] >> 4];
+		c->sha256[2 * i + 1] = lower[sha256[i] & 0xf];
+	}
+	return true;
+}
+
+static void
+read_fields(X509 *x, struct tls_certificate *c)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
+
+	read_dn(X509_get_subject_name(x), &c->subject);
+	read_dn(X509_get_issuer_name(x), &c->issuer);
+	put_hex(c->serial, sizeof(c->serial),
+	    span_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)),
+	    "0123456789ABCDEF");
+	read_time(X509_get0_notBefore(x), c->not_before);
+	read_time(X509_get0_notAfter(x), c->not_after);
+	read_names(x, c);
+}
+
+struct tls_certificate *
+tls_certificate_parse(struct span der)
+{
+	struct tls_certificate *c = NULL;
+	const uint8_t *end = der.p;
+	X509 *x = d2i_X509(NULL, &end, (long)der.n);
+
+	if (x != NULL && end == der.p + der.n)
+		c = calloc(1, sizeof(*c));
+	if (c != NULL) {
+		buf_init(&c->subject, TLS_SUBJECT_MAX);
+		buf_init(&c->issuer, TLS_SUBJECT_MAX);
+		buf_init(&c->names, NAMES_MAX);
+		read_fields(x, c);
+	}
+	if (c != NULL &&
+	    (!read_digests(der, c) || c->subject.failed || c->issuer.failed || c->names.failed)) {
+		tls_certificate_free(c);
+		c = NULL;
+	}
+	X509_free(x);
+	return c;
+}
+
+void
+tls_certificate_free(struct tls_certificate *c)
+{
+	if (c == NULL)
+		return;
+	buf_free(&c->subject);
+	buf_free(&c->issuer);
+	buf_free(&c->names);
+	free(c);
+}

@@ -1,0 +1,317 @@
+#include "session_upgrade.h"
+
+#include <openssl/sha.h>
+
+#include "core/buf.h"
+#include "domains.h"
+
+#define SERVICE_TEXT_MAX 128
+
+/* ---- what the two legs have to do with each other ---- */
+
+/*
+ * T-018: a session that a client resumes was made for this protocol and server, and by this client:
+ * a ticket of one service is none of another's.
+ */
+static void
+service_of(const struct relay *r, uint8_t out[SHA256_DIGEST_LENGTH])
+{
+	char server[IP_TEXT_MAX], client[IP_TEXT_MAX];
+	struct buf text;
+
+	buf_init(&text, SERVICE_TEXT_MAX);
+	buf_str(&text, r->ops->name);
+	buf_str(&text, " ");
+	buf_str(&text, ip_text(&r->session.up_server.ip, server));
+	buf_str(&text, " ");
+	buf_u64(&text, r->session.up_server.port);
+	buf_str(&text, " ");
+	buf_str(&text, ip_text(&r->session.client.ip, client));
+	SHA256(text.p, text.n, out);
+	buf_free(&text);
+}
+
+static const struct tls_client_hello *
+hello_of_client(const struct upgrade *u)
+{
+	const struct tls_leg *client = u->leg[AN_C2S];
+
+	return client != NULL && tls_leg_state(client) == TLS_LEG_HELLO ? tls_leg_hello(client)
+									: NULL;
+}
+
+/* What becomes of TLS, now that the client has said a name. */
+static bool
+may_intercept(const struct upgrade *u, const struct tls_client_hello *hello)
+{
+	struct relay *r = u->relay;
+	struct tls_query q = r->tls_asked;
+
+	q.name = hello->server_name;
+	tls_judge(r->env->config->policy, &r->facts, &q, &r->tls_said);
+	return r->tls_said.action == TLS_INTERCEPT;
+}
+
+/* The protocols that a client offers go to the server as they are, if they are not too many. */
+static struct tls_leg *
+connect_server(struct upgrade *u, int fd)
+{
+	const struct tls_client_hello *hello = hello_of_client(u);
+	struct tls_wanted w = {
+	    .server = u->relay->facts.server, .old = u->relay->tls_said.old_versions};
+	char name[DOMAIN_TEXT_MAX];
+
+	if (hello != NULL)
+		w.old = may_intercept(u, hello) && u->relay->tls_said.old_versions;
+	if (hello != NULL && hello->alpn.n <= TLS_LEG_ALPN_MAX)
+		w.alpn = hello->alpn;
+	if (hello != NULL && hello->server_name.n > 0 && domain_canonical(hello->server_name, name))
+		w.server_name = name;
+	return tls_leg_connect(u->relay->env->tls_keys, fd, &w);
+}
+
+static struct tls_leg *
+accept_client(struct upgrade *u, int fd)
+{
+	uint8_t service[SHA256_DIGEST_LENGTH];
+
+	service_of(u->relay, service);
+	return tls_leg_accept(u->relay->env->tls_keys, fd, span_of(service, sizeof(service)));
+}
+
+/* What the server chose; a server that chose none has not (RFC 7301 s3.1). */
+static struct span
+alpn_of_server(const struct upgrade *u)
+{
+	const unsigned char *chosen = NULL;
+	unsigned n = 0;
+
+	if (u->leg[AN_S2C] != NULL)
+		SSL_get0_alpn_selected(tls_leg_ssl(u->leg[AN_S2C]), &chosen, &n);
+	return span_of(chosen, n);
+}
+
+/* T-010: a client that wants only other protocols is in the wrong place. */
+static bool
+wants_another(const struct upgrade *u, const struct tls_client_hello *hello)
+{
+	struct span list = hello->alpn, name;
+
+	for (name = tls_alpn_next(&list); name.n > 0; name = tls_alpn_next(&list))
+		if (span_eq(name, span_str(u->relay->ops->name)))
+			return false;
+	return hello->alpn.n > 0;
+}
+
+static void
+answer_client(struct upgrade *u)
+{
+	const struct tls_client_hello *hello = hello_of_client(u);
+	const struct tls_identity *identity = NULL;
+	int alert = SSL_AD_UNRECOGNIZED_NAME;
+
+	if (hello == NULL)
+		alert = SSL_AD_DECODE_ERROR;
+	else if (wants_another(u, hello))
+		alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+	else if (!may_intercept(u, hello))
+		alert = SSL_AD_ACCESS_DENIED;
+	else
+		identity = tls_keys_identity(
+		    u->relay->env->tls_keys, hello->server_name, &u->relay->facts.server);
+	tls_leg_answer(u->leg[AN_C2S], identity, alpn_of_server(u), alert);
+}
+
+/* ---- how a handshake ends ---- */
+
+/* What begins because of it has its own time. */
+static void
+tell(struct upgrade *u, enum an_dir dir, const char *why)
+{
+	if (u->relay->tls[an_other(dir)] != RELAY_SHAKING)
+		u->until = 0;
+	relay_upgraded(u->relay, dir, why);
+}
+
+/* A client that has said its hello hears that it will not be served, in the words of TLS. */
+static void
+dismiss_client(struct upgrade *u, const char *why)
+{
+	struct tls_leg *client = u->leg[AN_C2S];
+
+	if (u->relay->tls[AN_C2S] != RELAY_SHAKING)
+		return;
+	if (client != NULL && tls_leg_state(client) == TLS_LEG_HELLO) {
+		tls_leg_answer(client, NULL, SPAN_NONE, SSL_AD_HANDSHAKE_FAILURE);
+		tls_leg_shake(client);
+	}
+	tell(u, AN_C2S, why);
+}
+
+static void
+failed(struct upgrade *u, enum an_dir dir, const char *why)
+{
+	bool client_waits = dir == AN_S2C && u->relay->tls[AN_C2S] == RELAY_SHAKING;
+
+	tell(u, dir, why);
+	if (client_waits)
+		dismiss_client(u, why);
+}
+
+/* NULL: the certificate is good, or need not be. */
+static const char *
+verdict_of_server(const struct upgrade *u)
+{
+	static const enum check checks[] = {[VERIFY_OFF] = CHECK_OFF,
+	    [VERIFY_REPORT] = CHECK_REPORT,
+	    [VERIFY_ENFORCE] = CHECK_ENFORCE};
+	const struct tls_config *tls = &u->relay->env->config->tls;
+	enum check check = u->relay->facts.server_inside ? tls->verify_inside : tls->verify;
+
+	if (u->relay->tls_said.verify != VERIFY_AUTO)
+		check = checks[u->relay->tls_said.verify];
+	return check == CHECK_ENFORCE && tls_leg_verified(u->leg[AN_S2C]) != X509_V_OK
+		   ? "tls_verify"
+		   : NULL;
+}
+
+/*
+ * A name that is let by: the server has heard nothing yet, and hears what the client has said.
+ * Behind STARTTLS it is too late for that.
+ */
+static bool
+passes_by_name(struct upgrade *u)
+{
+	const struct tls_client_hello *hello = hello_of_client(u);
+	struct relay *r = u->relay;
+
+	if (hello == NULL || !r->tls_asked.implicit || u->leg[AN_S2C] != NULL ||
+	    may_intercept(u, hello) || r->tls_said.action != TLS_PASS)
+		return false;
+	relay_pass_tls(r, tls_leg_hello_body(u->leg[AN_C2S]));
+	upgrade_free(u);
+	return true;
+}
+
+/* ---- in steps ---- */
+
+static bool
+may_begin(const struct upgrade *u, enum an_dir dir)
+{
+	struct relay *r = u->relay;
+
+	if (u->leg[dir] != NULL || relay_from(r, dir)->queued > 0)
+		return false;
+	return dir == AN_C2S || r->tls[AN_C2S] != RELAY_SHAKING ||
+	       (u->leg[AN_C2S] != NULL && tls_leg_state(u->leg[AN_C2S]) == TLS_LEG_HELLO);
+}
+
+static bool
+begin(struct upgrade *u, enum an_dir dir, int fd)
+{
+	const struct relay_env *env = u->relay->env;
+
+	if (!may_begin(u, dir))
+		return false;
+	if (dir == AN_C2S && !env->allow(env->arg, u->relay, CLIENT_HANDSHAKE)) {
+		failed(u, dir, "tls_client_rate");
+		return true;
+	}
+	u->leg[dir] = dir == AN_C2S ? accept_client(u, fd) : connect_server(u, fd);
+	if (u->leg[dir] == NULL)
+		failed(u, dir, "tls_no_memory");
+	return true;
+}
+
+static bool
+go_on(struct upgrade *u, enum an_dir dir)
+{
+	struct tls_leg *leg = u->leg[dir];
+	enum tls_leg_state was = tls_leg_state(leg), now;
+
+	if (was == TLS_LEG_HELLO) {
+		if (u->relay->tls[AN_S2C] == RELAY_SHAKING)
+			return false;
+		answer_client(u);
+		was = TLS_LEG_SHAKING;
+	}
+	now = tls_leg_shake(leg);
+	if (now == TLS_LEG_HELLO && dir == AN_C2S && passes_by_name(u))
+		return true;
+	if (now == TLS_LEG_FAILED)
+		failed(u, dir, tls_leg_why(leg));
+	else if (now == TLS_LEG_OPEN && dir == AN_S2C && verdict_of_server(u) != NULL)
+		failed(u, dir, verdict_of_server(u));
+	else if (now == TLS_LEG_OPEN)
+		tell(u, dir, NULL);
+	return now != was;
+}
+
+bool
+upgrade_run(struct upgrade *u, const int fds[2])
+{
+	bool any = false;
+
+	if (!relay_shaking(u->relay)) {
+		u->until = 0;
+		return false;
+	}
+	if (u->until == 0 && u->relay->peer[AN_S2C] != PEER_CONNECTING)
+		u->until = u->relay->env->now(u->relay->env->arg) + UPGRADE_MS;
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+		if (u->relay->tls[dir] != RELAY_SHAKING || fds[dir] < 0 ||
+		    u->relay->wish[dir] != WISH_NONE)
+			continue;
+		if (u->leg[dir] == NULL)
+			any = begin(u, dir, fds[dir]) || any;
+		else
+			any = go_on(u, dir) || any;
+	}
+	return any;
+}
+
+void
+upgrade_expired(struct upgrade *u, uint64_t now)
+{
+	if (u->until == 0 || u->until > now)
+		return;
+	u->until = 0;
+	if (u->relay->tls[AN_S2C] == RELAY_SHAKING)
+		failed(u, AN_S2C, "tls_timeout");
+	dismiss_client(u, "tls_timeout");
+}
+
+void
+upgrade_free(struct upgrade *u)
+{
+	tls_leg_free(u->leg[AN_C2S]);
+	tls_leg_free(u->leg[AN_S2C]);
+	u->leg[AN_C2S] = u->leg[AN_S2C] = NULL;
+	u->until = 0;
+}
+
+/* ---- for the owner of the sockets ---- */
+
+bool
+upgrade_shakes(const struct upgrade *u, enum an_dir dir)
+{
+	return u->leg[dir] != NULL && u->relay->tls[dir] == RELAY_SHAKING;
+}
+
+bool
+upgrade_wants_read(const struct upgrade *u, enum an_dir dir)
+{
+	return tls_leg_state(u->leg[dir]) == TLS_LEG_SHAKING && !tls_leg_wants_write(u->leg[dir]);
+}
+
+bool
+upgrade_wants_write(const struct upgrade *u, enum an_dir dir)
+{
+	return tls_leg_state(u->leg[dir]) == TLS_LEG_SHAKING && tls_leg_wants_write(u->leg[dir]);
+}
+
+struct tls_leg *
+upgrade_leg(const struct upgrade *u, enum an_dir dir)
+{
+	return u->leg[dir];
+}

@@ -1,0 +1,108 @@
+/*
+ * tls_leg - one leg of a session under TLS: OpenSSL on the leg's own socket.
+ *
+ * Reads and writes as recv() and sendmsg() do, so that who moves octets does it the same way with
+ * TLS and without. No event loop and no relay in here: who owns the socket calls tls_leg_shake()
+ * whenever the socket is ready, until it has an end, and then reads and writes. SIGPIPE has to be
+ * ignored.
+ *
+ * Memory of a leg that is open and idle: at most TLS_LEG_IDLE octets; OpenSSL's buffers are given
+ * back whenever they are empty.
+ */
+#ifndef POSTERN_TLS_LEG_H
+#define POSTERN_TLS_LEG_H
+
+#include <openssl/ssl.h>
+#include <sys/uio.h>
+
+#include "core/ip.h"
+#include "core/span.h"
+#include "tls/hello.h"
+#include "tls_keys.h"
+
+#define TLS_LEG_IDLE	  (32u << 10)
+#define TLS_LEG_ALPN_MAX  64	      /* octets of a list of ALPN that is carried over */
+#define TLS_LEG_HELLO_MAX (32u << 10) /* octets of a ClientHello; a longer one is malformed */
+
+struct tls_leg;
+
+enum tls_leg_state {
+	TLS_LEG_SHAKING,
+	TLS_LEG_HELLO, /* client leg: the ClientHello is there; tls_leg_answer() has to be called */
+	TLS_LEG_OPEN,  /* read and write */
+	TLS_LEG_FAILED, /* tls_leg_why() */
+};
+
+/* What a server is asked for. */
+struct tls_wanted {
+	const char *server_name; /* SNI, and the name that its certificate must have; NULL: none */
+	struct ip server;	 /* what it must have where there is no name */
+	struct span alpn;	 /* as ClientHello has it, at most TLS_LEG_ALPN_MAX; empty: none */
+	bool old;		 /* it may speak TLS 1.0, 1.1 and ciphers of then (T-006) */
+	SSL_SESSION *resume;	 /* borrowed; NULL: a full handshake */
+};
+
+/*
+ * fd is borrowed: it must outlive the leg. keys too. NULL: no memory.
+ *
+ * accept: we are the server, on a client leg. service: what a session that is resumed must have
+ * been made for, at most 32 octets (T-018). connect: we are the client, on a server leg.
+ */
+struct tls_leg *tls_leg_accept(const struct tls_keys *, int fd, struct span service);
+struct tls_leg *tls_leg_connect(const struct tls_keys *, int fd, const struct tls_wanted *);
+/* Sends nothing: tls_leg_close() does. NULL is fine. */
+void tls_leg_free(struct tls_leg *);
+
+/* Goes on as far as the socket lets it. A handshake that fails has sent its alert. */
+enum tls_leg_state tls_leg_shake(struct tls_leg *);
+enum tls_leg_state tls_leg_state(const struct tls_leg *);
+/* What the socket has to be waited for: true: until it takes octets; else until it has some. */
+bool tls_leg_wants_write(const struct tls_leg *);
+/*
+ * Why it failed, or broke later: a constant, for records. "tls_cut": the peer was gone without a
+ * word; "tls_alert": with one; "tls_plain": it does not speak TLS; "tls_version", "tls_cipher":
+ * it has none that we have; "tls_refused": we did; "tls_no_memory"; "tls_handshake": all else.
+ */
+const char *tls_leg_why(const struct tls_leg *);
+/* The alert that the peer sent (RFC 8446 s6), or -1. */
+int tls_leg_alert(const struct tls_leg *);
+
+/* ---- in TLS_LEG_HELLO ---- */
+
+/* The client's hello; good until the handshake goes on. NULL: it was malformed. */
+const struct tls_client_hello *tls_leg_hello(const struct tls_leg *);
+/* The whole of it, as it came, without type and length. */
+struct span tls_leg_hello_body(const struct tls_leg *);
+/*
+ * The handshake may go on, with this identity, and this protocol of those that the client offered
+ * (ALPN, at most TLS_LEG_ALPN_MAX octets; empty: none). A NULL identity: it fails, with the alert
+ * (SSL_AD_*).
+ */
+void tls_leg_answer(struct tls_leg *, const struct tls_identity *, struct span alpn, int alert);
+
+/* ---- in TLS_LEG_OPEN ---- */
+
+/*
+ * As recv(): 0: the peer has ended with close_notify; -1 and errno: EAGAIN, or ECONNRESET for
+ * everything else, a FIN without close_notify too (T-021).
+ */
+ssize_t tls_leg_read(struct tls_leg *, void *p, size_t n);
+/*
+ * Octets, or the end, are here that no event of the socket will tell of. Reading on from there
+ * ends with the record that they are of, whatever more the peer has sent.
+ */
+bool tls_leg_pending(const struct tls_leg *);
+/*
+ * As writev(), of n iovecs, at most one record of them; -1 and errno: EAGAIN, or EPIPE. Behind
+ * EAGAIN what is given next must begin with the same octets, and may be longer.
+ */
+ssize_t tls_leg_write(struct tls_leg *, const struct iovec *, size_t n);
+/* close_notify, as far as the socket takes it: behind everything that was written. */
+void tls_leg_close(struct tls_leg *);
+
+/* Of a server leg: X509_V_OK, or what is wrong with its certificate, name included. */
+long tls_leg_verified(const struct tls_leg *);
+/* The connection, for records, sessions to resume, certificates. Borrowed. */
+SSL *tls_leg_ssl(const struct tls_leg *);
+
+#endif
