@@ -60,7 +60,7 @@ imap_pass_capabilities(struct imap_gate *g, const struct an_event *ev)
 		return;
 	}
 	buf_init(&kept, list.n + 1);
-	if (filter(&g->relay.env->config->policy->imap, list, &kept, &offer)) {
+	if (filter(&g->policy, list, &kept, &offer)) {
 		size_t before = (size_t)(list.p - ev->octets.p);
 
 		channel_put(to, span_first(ev->octets, before));

@@ -271,7 +271,7 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 
 	g->counts.commands++;
 	g->discards = false;
-	imap_judge(&g->relay.env->config->policy->imap, ev, g->login_disabled, &v);
+	imap_judge(&g->policy, ev, g->login_disabled, &v);
 	if (v.action == VERDICT_REFUSE || login_limited(g, ev, &v)) {
 		refuse(g, ev, &v);
 		return;

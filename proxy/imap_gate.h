@@ -91,6 +91,7 @@ struct imap_fetching {
 struct imap_gate {
 	struct relay relay;
 	struct imap *dialogue;
+	struct retrieval_policy policy; /* of this session, as it is now */
 	struct imap_command *commands;	/* that the server has, the oldest first */
 	struct imap_fetching *fetching; /* or NULL */
 	struct imap_storing *storing;	/* a message of the newest command is coming in, or NULL */
@@ -177,6 +178,8 @@ void imap_on_reply(struct imap_gate *, const struct an_event *);
 void imap_on_response(struct imap_gate *, const struct an_event *);
 void imap_on_continue(struct imap_gate *, const struct an_event *);
 void imap_on_text(struct imap_gate *, const struct an_event *);
+/* As ops->upgraded. */
+void imap_upgraded(struct imap_gate *, enum an_dir, const char *why);
 
 /* ---- imap_capabilities.c ---- */
 

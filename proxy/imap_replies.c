@@ -123,6 +123,38 @@ spoke_ahead(struct imap_gate *g, const struct an_event *ev)
 	return true;
 }
 
+static void
+begin_tls(struct imap_gate *g)
+{
+	struct relay *r = &g->relay;
+
+	if (!relay_intercepts(r, g->policy.starttls)) {
+		r->opaque = true;
+		return;
+	}
+	relay_upgrade(r, AN_C2S);
+	relay_upgrade(r, AN_S2C);
+}
+
+/* Capabilities of before may be anybody's word (RFC 9051 s6.2.1). */
+void
+imap_upgraded(struct imap_gate *g, enum an_dir dir, const char *why)
+{
+	struct relay *r = &g->relay;
+
+	if (why != NULL) {
+		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+		return;
+	}
+	if (dir == AN_S2C) /* the client's leg is the last */
+		return;
+	g->asked = g->acted = imap_now(g);
+	g->login_disabled = false;
+	r->facts.tls = true;
+	g->policy = relay_retrieval_policy(r, &r->env->config->policy->imap);
+	imap_secured(g->dialogue);
+}
+
 /* ---- events ---- */
 
 static void
@@ -160,7 +192,7 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 	if (d->verb->verb == IMAP_STARTTLS && d->status == IMAP_ST_OK) {
 		if (spoke_ahead(g, ev))
 			return;
-		g->relay.opaque = true;
+		begin_tls(g);
 	}
 	/* its message was not wanted, and will not come */
 	if (g->storing != NULL && g->storing->waits && g->storing->slot == ev->slot)
@@ -260,6 +292,10 @@ imap_on_response(struct imap_gate *g, const struct an_event *ev)
 	g->asked = imap_now(g);
 	if (!g->greeted)
 		on_greeting(g, d);
+	if (g->preauth && g->policy.needs_tls) { /* nobody may be talked out of TLS (N-012) */
+		imap_give_up(g, SPAN_NONE, NULL, "TLS is required here", "preauth_in_clear");
+		return;
+	}
 	note_response(g, ev);
 	imap_pass_capabilities(g, ev);
 	if (d->status == IMAP_ST_BYE)

@@ -45,11 +45,12 @@ struct pop3_message {
 
 struct pop3_gate {
 	struct relay relay;
-	struct pop3 *dialogue;	      /* NULL: nothing happened yet */
-	struct pop3_late *late;	      /* in the order of their slots */
-	struct pop3_message *message; /* NULL: none is coming in */
-	struct sasl *sasl;	      /* while AUTH goes on */
-	char *user;		      /* as the client named it; NULL: it did not */
+	struct pop3 *dialogue;		/* NULL: nothing happened yet */
+	struct retrieval_policy policy; /* of this session, as it is now */
+	struct pop3_late *late;		/* in the order of their slots */
+	struct pop3_message *message;	/* NULL: none is coming in */
+	struct sasl *sasl;		/* while AUTH goes on */
+	char *user;			/* as the client named it; NULL: it did not */
 	char *before; /* while USER, APOP or AUTH is at the server: whom an earlier USER named */
 	struct record_pop3 done; /* its texts are filled in at the end */
 	uint64_t asked, acted;	 /* env->now(): the server's turn began; the last whole event */
@@ -86,7 +87,7 @@ pop3_config_of(const struct pop3_gate *g)
 static inline const struct retrieval_policy *
 pop3_policy_of(const struct pop3_gate *g)
 {
-	return &g->relay.env->config->policy->pop3;
+	return &g->policy;
 }
 
 /* ---- pop3_commands.c ---- */
@@ -113,6 +114,9 @@ void pop3_flush_late(struct pop3_gate *);
  * reset instead, so that it takes nothing for whole. The server sees a reset, and no QUIT.
  */
 void pop3_give_up(struct pop3_gate *, const char *reply, const char *reason);
+
+/* As ops->upgraded. */
+void pop3_upgraded(struct pop3_gate *, enum an_dir, const char *why);
 
 /* ---- pop3_message.c ---- */
 

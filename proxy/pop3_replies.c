@@ -125,9 +125,34 @@ on_starttls(struct pop3_gate *g, const struct an_event *ev)
 	} else if (channel_input(&r->client).n > 0) {
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_C2S, r->client.parsed, NULL);
 		relay_end(r, "client_ahead", WISH_RESET, WISH_RESET);
+	} else if (relay_intercepts(r, g->policy.starttls)) {
+		relay_upgrade(r, AN_C2S);
+		relay_upgrade(r, AN_S2C);
 	} else {
 		r->opaque = true;
 	}
+}
+
+/* Whom a USER in the clear named may be anybody's word (RFC 2595 s4). */
+void
+pop3_upgraded(struct pop3_gate *g, enum an_dir dir, const char *why)
+{
+	struct relay *r = &g->relay;
+
+	if (why != NULL) {
+		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+		return;
+	}
+	if (dir == AN_S2C) /* the client's leg is the last */
+		return;
+	g->asked = g->acted = pop3_now(g);
+	free(g->user);
+	g->user = NULL;
+	g->mechanism[0] = '\0';
+	g->astray = false;
+	r->facts.tls = true;
+	g->policy = relay_retrieval_policy(r, &r->env->config->policy->pop3);
+	pop3_secured(g->dialogue);
 }
 
 /* What a reply to this command means to the gateway; it is the client's already. */

@@ -307,6 +307,26 @@ relay_pass_tls(struct relay *r, struct span hello)
 	relay_run(r);
 }
 
+bool
+relay_intercepts(const struct relay *r, enum starttls word)
+{
+	return r->env->tls_keys != NULL && !r->facts.tls &&
+	       (word == STARTTLS_INTERCEPT || word == STARTTLS_REQUIRE);
+}
+
+struct retrieval_policy
+relay_retrieval_policy(const struct relay *r, const struct retrieval_policy *configured)
+{
+	struct retrieval_policy p = *configured;
+
+	if (r->facts.starttls != STARTTLS_AUTO)
+		p.starttls = r->facts.starttls;
+	if (r->facts.tls) /* once is enough */
+		p.starttls = STARTTLS_REFUSE;
+	p.needs_tls = r->facts.tls_required && !r->facts.tls;
+	return p;
+}
+
 void
 relay_turn_away(struct relay *r, const char *reason)
 {

@@ -199,6 +199,11 @@ void relay_begin_tls(struct relay *);
  * same one in whatever records it comes (RFC 8446 s4.4.1).
  */
 void relay_pass_tls(struct relay *, struct span hello);
+/* What the policy of POP3 or IMAP is for this session now: starttls and needs_tls are its own. */
+struct retrieval_policy relay_retrieval_policy(
+    const struct relay *, const struct retrieval_policy *);
+/* TLS that the client asks for ends here. */
+bool relay_intercepts(const struct relay *, enum starttls);
 /* In place of a dialogue, as ops->turn_away; who speaks TLS already hears nothing in the clear. */
 void relay_turn_away(struct relay *, const char *reason);
 

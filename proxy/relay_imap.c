@@ -38,6 +38,7 @@ begin(struct imap_gate *g)
 {
 	buf_init(&g->own, OWN_MAX);
 	g->dialogue = imap_new(&imap_config_of(g)->dialogue);
+	g->policy = relay_retrieval_policy(&g->relay, &g->relay.env->config->policy->imap);
 	g->asked = g->acted = imap_now(g);
 	if (g->dialogue == NULL)
 		g->relay.client.failed = true;
@@ -373,6 +374,12 @@ imap_transfers(const struct relay *r)
 	return in_message(imap_gate_of((struct relay *)(uintptr_t)r));
 }
 
+static void
+imap_tls_over(struct relay *r, enum an_dir dir, const char *why)
+{
+	imap_upgraded(imap_gate_of(r), dir, why);
+}
+
 const struct relay_ops relay_imap = {
     .name = "imap",
     .protocol = PROTOCOL_IMAP,
@@ -387,5 +394,6 @@ const struct relay_ops relay_imap = {
     .expired = imap_expired,
     .finish = imap_finish,
     .turn_away = imap_turn_away,
+    .upgraded = imap_tls_over,
     .transfers = imap_transfers,
 };

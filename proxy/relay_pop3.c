@@ -34,6 +34,7 @@ static bool
 begin(struct pop3_gate *g)
 {
 	g->dialogue = pop3_new(&pop3_config_of(g)->dialogue);
+	g->policy = relay_retrieval_policy(&g->relay, &g->relay.env->config->policy->pop3);
 	g->asked = g->acted = g->greeted = pop3_now(g);
 	if (g->dialogue == NULL)
 		g->relay.client.failed = true;
@@ -282,6 +283,12 @@ pop3_transfers(const struct relay *r)
 	return pop3_gate_of((struct relay *)(uintptr_t)r)->message != NULL;
 }
 
+static void
+pop3_tls_over(struct relay *r, enum an_dir dir, const char *why)
+{
+	pop3_upgraded(pop3_gate_of(r), dir, why);
+}
+
 const struct relay_ops relay_pop3 = {
     .name = "pop3",
     .protocol = PROTOCOL_POP3,
@@ -296,5 +303,6 @@ const struct relay_ops relay_pop3 = {
     .expired = pop3_expired,
     .finish = pop3_finish,
     .turn_away = pop3_turn_away,
+    .upgraded = pop3_tls_over,
     .transfers = pop3_transfers,
 };

@@ -14,16 +14,6 @@ gate_starttls_word(const struct smtp_gate *g)
 						  : r->env->config->policy->starttls;
 }
 
-/* TLS ends here: with the client, and again with the server. */
-static bool
-intercepts(const struct smtp_gate *g)
-{
-	enum starttls word = gate_starttls_word(g);
-
-	return g->relay.env->tls_keys != NULL &&
-	       (word == STARTTLS_INTERCEPT || word == STARTTLS_REQUIRE);
-}
-
 /* The server's 220: the client hears ours, when the server's leg is secure (N-016). */
 static void
 begin(struct smtp_gate *g, const struct an_event *ev)
@@ -55,7 +45,7 @@ gate_starttls(struct smtp_gate *g, const struct an_event *ev)
 		    "server_ahead_of_tls");
 		return;
 	}
-	if (intercepts(g)) {
+	if (relay_intercepts(r, gate_starttls_word(g))) {
 		begin(g, ev);
 		return;
 	}

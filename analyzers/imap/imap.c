@@ -202,6 +202,12 @@ imap_answered_oldest(struct imap *s, enum imap_status status)
 
 /* ---- what the caller may ask ---- */
 
+void
+imap_secured(struct imap *s)
+{
+	s->phase = IMAP_NOT_AUTHENTICATED;
+}
+
 unsigned
 imap_waiting(const struct imap *s)
 {

@@ -187,6 +187,13 @@ bool imap_in_response(const struct imap *);
 /* No reply of the server will come any more: the oldest command is answered by the caller. */
 bool imap_answered_oldest(struct imap *, enum imap_status);
 
+/*
+ * In IMAP_OPAQUE behind STARTTLS, before anything was fed in it: TLS ends at the caller, who feeds
+ * what is inside. Both directions begin anew with a command of the client, for no greeting comes
+ * (RFC 9051 s6.2.1).
+ */
+void imap_secured(struct imap *);
+
 /* Commands that wait for their tagged reply, the greeting included. */
 unsigned imap_waiting(const struct imap *);
 /* Tag and verb of a slot that waits. */

@@ -128,6 +128,12 @@ pop3_free(struct pop3 *s)
 	free(s);
 }
 
+void
+pop3_secured(struct pop3 *s)
+{
+	s->phase = POP3_AUTHORIZATION;
+}
+
 unsigned
 pop3_waiting(const struct pop3 *s)
 {

@@ -105,6 +105,12 @@ void pop3_answered(struct pop3 *, bool ok);
 /* No reply of the server will come any more: the oldest command is answered by the caller. */
 bool pop3_answered_oldest(struct pop3 *, bool ok);
 
+/*
+ * In POP3_OPAQUE, before anything was fed in it: TLS ends at the caller, who feeds what is inside.
+ * Both directions begin anew with a command of the client, for no greeting comes (RFC 2595 s4).
+ */
+void pop3_secured(struct pop3 *);
+
 /* Commands that wait for a reply or its lines, the greeting included; the oldest one's slot. */
 unsigned pop3_waiting(const struct pop3 *);
 uint64_t pop3_oldest(const struct pop3 *);

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from peers import Closed, Conversation, RawClient
+from retrieval_peers import ImapClient, Pop3Client
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -85,10 +86,13 @@ class TlsConversation(Ending, Conversation):
 
 
 def starttls_reply(context, before=b"220 2.0.0 go ahead\r\n"):
-    """For FakeServer's replies: STARTTLS is answered, and the dialogue goes on in TLS."""
+    """
+    For the replies of fake servers: STARTTLS is answered, and the dialogue goes on in TLS. <tag> in before
+    is the command's.
+    """
 
     def start(conversation, line):
-        conversation.send(before)
+        conversation.send(before.replace(b"<tag>", line.split(b" ", 1)[0]))
         conversation.__class__ = TlsConversation
         conversation.wrap_with(context, server_side=True)
         return b""
@@ -96,15 +100,10 @@ def starttls_reply(context, before=b"220 2.0.0 go ahead\r\n"):
     return start
 
 
-class TlsClient(Ending, RawClient):
-    """An SMTP client whose hello() goes through STARTTLS, and says EHLO again inside."""
+class Upgrading(Ending):
+    """What clients of all protocols do: from here on in TLS."""
 
     context = session = None
-
-    def upgrade(self, context=None, name="mx.campus.example"):
-        answer = self.cmd("STARTTLS")
-        assert answer.code == 220, answer
-        self.wrap(context, name)
 
     def wrap(self, context=None, name="mx.campus.example"):
         self.wrap_with(context or self.context or client_context(), server_hostname=name,
@@ -117,6 +116,23 @@ class TlsClient(Ending, RawClient):
             self.sock.unwrap()
         except (ssl.SSLError, OSError):
             pass
+
+
+class TlsPop3(Upgrading, Pop3Client):
+    """A POP3 client that can go into TLS."""
+
+
+class TlsImap(Upgrading, ImapClient):
+    """An IMAP client that can go into TLS."""
+
+
+class TlsClient(Upgrading, RawClient):
+    """An SMTP client whose hello() goes through STARTTLS, and says EHLO again inside."""
+
+    def upgrade(self, context=None, name="mx.campus.example"):
+        answer = self.cmd("STARTTLS")
+        assert answer.code == 220, answer
+        self.wrap(context, name)
 
     def hello(self, name="client.good.example", verb="EHLO"):
         super().hello(name, "EHLO")
