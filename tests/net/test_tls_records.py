@@ -110,6 +110,7 @@ def test_a_client_that_does_not_trust_it_says_so_T_013(tls_fake, tls_gateway, th
 def test_a_server_that_is_not_what_it_should_be_T_001(tls_fake, tls_gateway, theirs):
     gate = tls_gateway(tls_fake(), tls={"verify_inside": "enforce"})
     with gate.client(cls=TlsClient) as client:
+        assert client.reply().code == 220
         assert client.cmd("EHLO client.example").code == 250
         assert client.cmd("STARTTLS").code == 454
     tls = gate.record("tls")["tls"]
