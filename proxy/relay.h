@@ -193,6 +193,12 @@ bool relay_shaking(const struct relay *); /* on some leg */
  * are not told of such an upgrade (ops->upgraded): their dialogue begins inside.
  */
 void relay_begin_tls(struct relay *);
+/*
+ * In place of such an upgrade, while nothing has been said to either peer: the body of the client's
+ * hello goes to the server in records of our own, and what follows is passed unread. A hello is the
+ * same one in whatever records it comes (RFC 8446 s4.4.1).
+ */
+void relay_pass_tls(struct relay *, struct span hello);
 /* What the policy of POP3 or IMAP is for this session now: starttls and needs_tls are its own. */
 struct retrieval_policy relay_retrieval_policy(
     const struct relay *, const struct retrieval_policy *);

@@ -40,10 +40,7 @@ hello_of_client(const struct upgrade *u)
 									: NULL;
 }
 
-/*
- * What becomes of TLS, now that the client has said a name. It is too late to let it by: what the
- * client has said was read.
- */
+/* What becomes of TLS, now that the client has said a name. */
 static bool
 may_intercept(const struct upgrade *u, const struct tls_client_hello *hello)
 {
@@ -178,6 +175,24 @@ verdict_of_server(const struct upgrade *u)
 		   : NULL;
 }
 
+/*
+ * A name that is let by: the server has heard nothing yet, and hears what the client has said.
+ * Behind STARTTLS it is too late for that.
+ */
+static bool
+passes_by_name(struct upgrade *u)
+{
+	const struct tls_client_hello *hello = hello_of_client(u);
+	struct relay *r = u->relay;
+
+	if (hello == NULL || !r->tls_asked.implicit || u->leg[AN_S2C] != NULL ||
+	    may_intercept(u, hello) || r->tls_said.action != TLS_PASS)
+		return false;
+	relay_pass_tls(r, tls_leg_hello_body(u->leg[AN_C2S]));
+	upgrade_free(u);
+	return true;
+}
+
 /* ---- in steps ---- */
 
 static bool
@@ -221,6 +236,8 @@ go_on(struct upgrade *u, enum an_dir dir)
 		was = TLS_LEG_SHAKING;
 	}
 	now = tls_leg_shake(leg);
+	if (now == TLS_LEG_HELLO && dir == AN_C2S && passes_by_name(u))
+		return true;
 	if (now == TLS_LEG_FAILED)
 		failed(u, dir, tls_leg_why(leg));
 	else if (now == TLS_LEG_OPEN && dir == AN_S2C && verdict_of_server(u) != NULL)

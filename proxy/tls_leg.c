@@ -13,6 +13,7 @@
 struct kept_hello {
 	struct tls_client_hello parsed;
 	bool well_formed;
+	size_t n;
 	uint8_t p[];
 };
 
@@ -53,6 +54,7 @@ keep_hello(struct tls_leg *leg, struct span body)
 		leg->why = "tls_no_memory";
 		return;
 	}
+	leg->hello->n = body.n;
 	if (body.n > 0)
 		memcpy(leg->hello->p, body.p, body.n);
 	leg->hello->well_formed =
@@ -159,6 +161,14 @@ tls_leg_accept(const struct tls_keys *keys, int fd, struct span service)
 	return NULL;
 }
 
+/* SSL_set_tlsext_host_name(), which is a macro that casts const away. */
+static bool
+set_server_name(SSL *ssl, const char *name)
+{
+	return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+		   (void *)(uintptr_t)name) == 1;
+}
+
 /* A name in the subject alone counts for nothing (RFC 6125 s6.4.4; T-001). */
 static bool
 expect_server(SSL *ssl, const struct tls_wanted *w)
@@ -168,7 +178,7 @@ expect_server(SSL *ssl, const struct tls_wanted *w)
 	SSL_set_hostflags(
 	    ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	if (w->server_name != NULL)
-		return SSL_set_tlsext_host_name(ssl, w->server_name) == 1 &&
+		return set_server_name(ssl, w->server_name) &&
 		       SSL_set1_host(ssl, w->server_name) == 1;
 	return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), ip_text(&w->server, address)) ==
 	       1;
@@ -303,6 +313,12 @@ int
 tls_leg_alert(const struct tls_leg *leg)
 {
 	return leg->alert;
+}
+
+struct span
+tls_leg_hello_body(const struct tls_leg *leg)
+{
+	return leg->hello == NULL ? SPAN_NONE : span_of(leg->hello->p, leg->hello->n);
 }
 
 const struct tls_client_hello *

@@ -71,6 +71,8 @@ int tls_leg_alert(const struct tls_leg *);
 
 /* The client's hello; good until the handshake goes on. NULL: it was malformed. */
 const struct tls_client_hello *tls_leg_hello(const struct tls_leg *);
+/* The whole of it, as it came, without type and length. */
+struct span tls_leg_hello_body(const struct tls_leg *);
 /*
  * The handshake may go on, with this identity, and this protocol of those that the client offered
  * (ALPN, at most TLS_LEG_ALPN_MAX octets; empty: none). A NULL identity: it fails, with the alert

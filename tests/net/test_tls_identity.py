@@ -10,8 +10,8 @@ import warnings
 import pytest
 
 from lab import wait_for
-from peers import EHLO
-from tls_peers import Certificate, TlsClient, client_context, starttls_reply
+from peers import EHLO, RawClient
+from tls_peers import Certificate, TlsClient, TlsConversation, client_context, starttls_reply
 
 TLS = (*EHLO, "STARTTLS")
 
@@ -203,3 +203,60 @@ def test_what_a_certificate_must_be_is_a_rules_matter_too_T_001(gate, server, ce
                    tls_rule={"lax": {"servers": [server.address], "verify": "report"}})
     mine.reload()
     shown(mine, None)
+
+
+# ---- a name that is let by ----
+
+
+def implicit(fake, gateway, certificates, **settings):
+    """A gateway before a server that speaks TLS from the first octet on; and that server."""
+    context = certificates["other.campus.example"].server_context()
+
+    def script(conversation):
+        conversation.__class__ = TlsConversation
+        conversation.wrap_with(context, server_side=True)
+        server.serve(conversation)
+
+    server = fake(script=script)
+    sections = {"one": certificates["one.campus.example"].section}
+    return gateway(server, certificate=sections, forward={"mx": {"implicit_tls": True}}, **settings)
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_name_that_is_let_by_T_022(fake, gateway, certificates, version):
+    """Its client shakes hands with the server itself; every other one with the gateway."""
+    mine = implicit(fake, gateway, certificates, tls_rule={
+        "own": {"server_names": [".campus.example"], "action": "pass"}})
+    context = client_context(version)
+    for name, seen in (("other.campus.example", "other.campus.example"),
+                       ("strange.example", "one.campus.example")):
+        with mine.client(cls=TlsClient) as client:
+            client.wrap(context, name)
+            assert client.sock.getpeercert(True) == certificates[seen].fingerprint
+            RawClient.hello(client)
+            client.envelope()
+            assert client.data(b"Subject: x\r\n\r\nx\r\n.\r\n").code == 250
+
+
+def test_a_long_hello_that_is_let_by_T_020(fake, gateway, certificates):
+    """Many names of ALPN: more than a segment has; and it comes in pieces."""
+    mine = implicit(fake, gateway, certificates, tls_rule={
+        "own": {"server_names": [".campus.example"], "action": "pass"}})
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = client_context(alpn=[f"protocol-{i:04}" for i in range(1000)])
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="other.campus.example")
+    with mine.client() as client:
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        hello = outgoing.read()
+        assert len(hello) > 10_000
+        for at in range(0, len(hello), 997):
+            client.sock.sendall(hello[at:at + 997])
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.sock.sendall(outgoing.read())
+                incoming.write(client.sock.recv(65536))
+        assert tls.getpeercert(True) == certificates["other.campus.example"].fingerprint
