@@ -63,18 +63,47 @@ sha1_of(const uint8_t *p, size_t n, uint8_t out[EVP_MAX_MD_SIZE])
 	       EVP_DigestUpdate(context, p, n) == 1 && EVP_DigestFinal_ex(context, out, NULL) == 1;
 }
 
+static bool
+make_id(const struct endpoint *a, const struct endpoint *b, char out[COMMUNITY_ID_MAX])
+{
+	uint8_t in[2 + 32 + 2 + 4], digest[EVP_MAX_MD_SIZE];
+	size_t n = flow_octets(a, b, in);
+
+	if (!sha1_of(in, n, digest))
+		return false;
+	out[0] = '1';
+	out[1] = ':';
+	EVP_EncodeBlock((unsigned char *)out + 2, digest, SHA1_OCTETS);
+	return true;
+}
+
+static bool
+same_end(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && ip_eq(&a->ip, &b->ip);
+}
+
+#define KNOWN 64
+
 void
 community_id(const struct endpoint *a, const struct endpoint *b, char out[COMMUNITY_ID_MAX])
 {
-	uint8_t in[2 + 32 + 2 + 4], digest[EVP_MAX_MD_SIZE];
-	size_t n;
+	/* a session writes several records in a row, each with the ids of the same connections */
+	static struct known {
+		struct endpoint a, b;
+		char id[COMMUNITY_ID_MAX];
+	} known[KNOWN];
+	struct known *k = &known[(a->port ^ b->port) % KNOWN];
 
 	out[0] = '\0';
 	if (a->ip.family != b->ip.family || a->ip.family == IP_NONE)
 		return;
-	n = flow_octets(a, b, in);
-	if (!sha1_of(in, n, digest))
-		return;
-	memcpy(out, "1:", 2);
-	EVP_EncodeBlock((unsigned char *)out + 2, digest, SHA1_OCTETS);
+	if (!same_end(&k->a, a) || !same_end(&k->b, b)) {
+		*k = (struct known){.a.ip.family = IP_NONE};
+		if (!make_id(a, b, k->id))
+			return;
+		k->a = *a;
+		k->b = *b;
+	}
+	memcpy(out, k->id, COMMUNITY_ID_MAX);
 }

@@ -92,7 +92,8 @@ struct data_ops {
 	 * here (no interception, other families). release() then asks the kernel how much went, and
 	 * DATA_DONE comes when count() knows: octets of the direction of flow(), with their
 	 * headers. DATA_UNREACHABLE, "timeout" or "stalled", when nobody came in time, or nothing
-	 * moved for half an hour: the hole is closed, and what went by can still be asked for.
+	 * moved for as long as flow() allows (half as long again at most): the hole is closed, and
+	 * what went by can still be asked for.
 	 */
 	bool (*let_by)(struct data_pair *, const struct endpoint *client,
 	    const struct endpoint *server, unsigned seconds);

@@ -185,13 +185,23 @@ on_let_by(void *arg, bool done)
 	tell(p, &news);
 }
 
+/* What the kernel counted, headers too, stands for both legs. */
+static void
+take_count(struct data_pair *p, const uint64_t octets[2])
+{
+	p->count.octets[DATA_CLIENT] = p->count.octets[DATA_SERVER] =
+	    octets[p->flow.dir == AN_C2S ? 0 : 1];
+}
+
 static void
 on_passed_gone(void *arg, bool used)
 {
 	const struct data_news news = {
 	    .what = DATA_UNREACHABLE, .leg = DATA_CLIENT, .why = used ? "stalled" : "timeout"};
+	struct data_pair *p = arg;
 
-	tell(arg, &news);
+	take_count(p, p->passed.octets);
+	tell(p, &news);
 }
 
 static void
@@ -202,15 +212,13 @@ passed_is_done(struct data_pair *p)
 	tell(p, &done);
 }
 
-/* What the kernel counted, headers too, stands for both legs. */
 static void
 on_counted(void *arg, const uint64_t octets[2])
 {
 	struct data_pair *p = arg;
 
 	if (octets != NULL)
-		p->count.octets[DATA_CLIENT] = p->count.octets[DATA_SERVER] =
-		    octets[p->flow.dir == AN_C2S ? 0 : 1];
+		take_count(p, octets);
 	passed_is_done(p);
 }
 
@@ -277,7 +285,10 @@ flow(struct data_pair *p, const struct data_flow *f)
 	if (p->flow.hold > DATA_HOLD_MAX)
 		p->flow.hold = DATA_HOLD_MAX;
 	p->flows = true;
-	start_pump(p);
+	if (p->passed.number != 0)
+		data_passed_flows(&p->passed, f->stall);
+	else
+		start_pump(p);
 }
 
 static void

@@ -1,6 +1,7 @@
 #include "data_passed.h"
 
 #include <event2/event.h>
+#include <string.h>
 
 static bool
 ask(struct data_passed *p, const struct ipc_message *m,
@@ -15,11 +16,36 @@ ask(struct data_passed *p, const struct ipc_message *m,
 /* ---- as long as it lasts ---- */
 
 static void
-look_in(struct data_passed *p, unsigned seconds)
+look_in(struct data_passed *p, unsigned ms)
 {
-	struct timeval tv = {(time_t)seconds, 0};
+	struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
 
+	p->waits = ms;
 	event_add(&p->renewal, &tv);
+}
+
+/* Milliseconds: half of the kernel's time, and half of what may pass without an octet. */
+static unsigned
+period(const struct data_passed *p)
+{
+	unsigned seconds = p->pass.b;
+
+	if (p->idle != 0 && p->idle < seconds)
+		seconds = p->idle;
+	return seconds * 500;
+}
+
+static bool
+has_come(const struct data_passed *p)
+{
+	return p->octets[0] + p->octets[1] > 0;
+}
+
+static void
+over(struct data_passed *p, bool used)
+{
+	p->over = true;
+	p->gone(p->arg, used);
 }
 
 static void
@@ -28,10 +54,19 @@ on_renewed(void *arg, const struct data_answer *a)
 	struct data_passed *p = arg;
 
 	p->request = NULL;
+	p->age = 0;
 	if (a->result == IPC_DATA_DONE)
-		look_in(p, p->pass.b / 2);
+		look_in(p, period(p));
 	else
-		p->gone(p->arg, true);
+		over(p, true);
+}
+
+/* What cannot be asked now is asked the next time. */
+static void
+renew(struct data_passed *p)
+{
+	if (!ask(p, &p->pass, on_renewed))
+		look_in(p, period(p));
 }
 
 /* Nobody came, or nothing moves any more: the number stays ours, and stands for nothing. */
@@ -41,27 +76,29 @@ give_up(struct data_passed *p)
 	const struct ipc_message forget = {.type = IPC_DATA_FORGET, .a = p->number};
 
 	data_requests_post(p->requests, &forget);
-	p->gone(p->arg, p->octets > 0);
+	over(p, has_come(p));
 }
 
 static void
 on_looked(void *arg, const struct data_answer *a)
 {
 	struct data_passed *p = arg;
-	uint64_t octets = a->octets[0] + a->octets[1], before = p->octets;
+	bool same = memcmp(a->octets, p->octets, sizeof(p->octets)) == 0;
 
 	p->request = NULL;
 	if (a->result != IPC_DATA_DONE) { /* its time is over */
-		p->gone(p->arg, before > 0);
+		over(p, has_come(p));
 		return;
 	}
-	p->octets = octets;
-	if (octets == before)
+	p->age += p->waits;
+	p->quiet = same ? p->quiet + p->waits : 0;
+	memcpy(p->octets, a->octets, sizeof(p->octets));
+	if (!has_come(p) || (p->idle != 0 && p->quiet / 1000 >= p->idle))
 		give_up(p);
-	else if (before == 0)
-		look_in(p, p->pass.b / 2);
+	else if (p->age / 500 >= p->pass.b)
+		renew(p);
 	else
-		ask(p, &p->pass, on_renewed);
+		look_in(p, period(p));
 }
 
 static void
@@ -72,8 +109,20 @@ on_renewal(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (p->request == NULL)
-		ask(p, &m, on_looked);
+	if (p->request == NULL && !ask(p, &m, on_looked))
+		look_in(p, period(p));
+}
+
+void
+data_passed_flows(struct data_passed *p, unsigned idle)
+{
+	p->idle = idle;
+	p->quiet = 0;
+	/* who came looks in too seldom by now; of who did not, the time to come goes on */
+	if (has_come(p) && p->request == NULL && !p->over) {
+		event_del(&p->renewal);
+		renew(p);
+	}
 }
 
 /* ---- from the first to the last ---- */
@@ -86,7 +135,7 @@ on_opened(void *arg, const struct data_answer *a)
 
 	p->request = NULL;
 	if (done)
-		look_in(p, p->seconds);
+		look_in(p, p->seconds * 1000);
 	p->opened(p->arg, done);
 }
 
@@ -96,7 +145,9 @@ data_passed_open(struct data_passed *p, struct event_base *base, struct data_req
 {
 	p->requests = requests;
 	p->number = data_requests_number(requests);
-	p->octets = 0;
+	p->octets[0] = p->octets[1] = 0;
+	p->idle = p->quiet = p->age = 0;
+	p->over = false;
 	p->seconds = seconds;
 	p->pass =
 	    (struct ipc_message){.type = IPC_DATA_PASS, .a = p->number, .b = lasts, .flow = *flow};

@@ -2,9 +2,11 @@
  * data_passed - a data connection that passes unproxied: the kernel lets it by and counts it.
  *
  * The hole stays as long as the transfer, or a firewall that knows connections only by our mark
- * would cut it; where nobody came in time it is closed. The kernel's element has a time of its own,
- * for a gateway that forgets: it begins anew while something moves, seldom, because what is
- * counted in that very moment may be lost.
+ * would cut it; where nobody came in time, or nothing moves any more, it is closed. The count is
+ * looked at twice in the time that may pass without an octet: a transfer that stands still is given
+ * up after that time, and no later than half as long again. The kernel's element has a time of its
+ * own, for a gateway that forgets: it begins anew seldom, because what is counted in that very
+ * moment may be lost.
  */
 #ifndef POSTERN_DATA_PASSED_H
 #define POSTERN_DATA_PASSED_H
@@ -18,8 +20,12 @@ struct data_passed {
 	uint32_t number; /* of the hole; 0: none */
 	struct data_requests *requests;
 	struct ipc_message pass;
-	unsigned seconds; /* in which somebody has to come */
-	uint64_t octets;  /* both ways, when that was looked at last */
+	unsigned seconds;   /* in which somebody has to come */
+	uint64_t octets[2]; /* as counted has them, when that was looked at last */
+	unsigned idle;	    /* seconds without an octet after which it is given up; 0: never */
+	unsigned waits, quiet, age; /* milliseconds until the next look; since something moved,
+				     * since the element's time began, when that was looked at */
+	bool over;		    /* gone was called */
 	struct data_request *request;
 	struct event renewal;
 	void (*opened)(void *arg, bool done);
@@ -41,6 +47,11 @@ struct data_passed {
  */
 bool data_passed_open(struct data_passed *, struct event_base *, struct data_requests *,
     const struct ipc_flow *, unsigned lasts, unsigned seconds);
+/*
+ * The transfer has begun: gone is called when nothing moves for "idle" seconds (1 and more). What
+ * is not there yet keeps its time to come.
+ */
+void data_passed_flows(struct data_passed *, unsigned idle);
 /* counted is called by the loop. False: no memory. */
 bool data_passed_count(struct data_passed *);
 /* Nobody is called any more. What is not open may be closed. */

@@ -136,6 +136,7 @@ wait_for_server(struct ftp_gate *g)
 	struct data_hole hole = {
 	    .leg = DATA_SERVER, .from = s->up_server.ip, .at = {.ip = s->up_client.ip}};
 
+	ftp_take(g); /* the server is told of the hole, and not of the command, once it is open */
 	if (have_pair(g))
 		g->relay.env->data->listen(g->pair, &hole, ftp_config_of(g)->timeouts.data_open);
 	else
@@ -340,9 +341,7 @@ server_waits(struct ftp_gate *g, const struct an_event *ev)
 void
 ftp_channel_reply(struct ftp_gate *g, const struct an_event *ev)
 {
-	enum ftp_verb verb = ev->ftp->verb->verb;
-
-	if (verb == FTP_SIZE || verb == FTP_DELE) {
+	if (way_of(ev->ftp->verb->verb) == FTP_WAY_NONE) {
 		ftp_transfer_own_reply(g, ev);
 		return;
 	}

@@ -65,15 +65,20 @@ ftp_forward(struct ftp_gate *g, const struct an_event *ev)
 }
 
 void
-ftp_ask(struct ftp_gate *g, enum ftp_verb verb, const char *args)
+ftp_take(struct ftp_gate *g)
 {
 	struct ftp_exchange *x = &g->exchange;
 
-	/* what comes next from the server is not the reply to the client's command */
 	if (x->verb != NULL && !x->at_server && !x->taken) {
 		ftp_answered(g->dialogue, 200);
 		x->taken = true;
 	}
+}
+
+void
+ftp_ask(struct ftp_gate *g, enum ftp_verb verb, const char *args)
+{
+	ftp_take(g);
 	ftp_sent(g->dialogue, verb);
 	put_command(g, span_str(ftp_verb_row(verb)->name), text_of(args));
 }

@@ -104,7 +104,9 @@ struct ftp_transfer {
 	bool cut, refused, aborted, unreachable;
 	bool quiet;		 /* let by, and nobody came, or nothing moves any more */
 	bool inspected;		 /* it was to be looked at */
-	bool created;		 /* by this session: the name was not there before */
+	unsigned asked;		 /* of the verbs that tell whether the name is there */
+	bool existed;		 /* the name was there before */
+	bool created;		 /* by this session: all agreed that the name was not there */
 	bool deleted;		 /* ... and is not any more: it was refused */
 	const char *why;	 /* of what went wrong, a constant; NULL: nothing did */
 	struct mail *content;	 /* NULL: not looked at */
@@ -134,6 +136,7 @@ struct ftp_gate {
 	struct ftp_path directory;
 	char *user; /* of the last USER that the server took; NULL: none */
 	bool epsv_all, ascii;
+	bool mlst;	   /* the server has it, says its last reply to FEAT */
 	bool quit;	   /* the client said so */
 	bool left;	   /* and the server said goodbye */
 	bool own_words;	   /* the reply being handled is ours, in the place of the server's */
@@ -176,10 +179,12 @@ void ftp_command(struct ftp_gate *, const struct an_event *);
  */
 void ftp_forward(struct ftp_gate *, const struct an_event *);
 /*
- * A command of the gateway's own; args may be NULL. Its final reply goes to ftp_channel_reply().
- * An exchange that is not at the server is marked as taken by it, and can still be forwarded later
- * (SIZE ahead of STOR).
+ * The client's command is the gateway's to answer: what comes next from the server is not the reply
+ * to it, and it can still be forwarded later (SIZE ahead of STOR).
  */
+void ftp_take(struct ftp_gate *);
+/* A command of the gateway's own, for which the client's is taken; args may be NULL. Its final
+ * reply goes to ftp_channel_reply(). */
 void ftp_ask(struct ftp_gate *, enum ftp_verb, const char *args);
 
 /* ---- ftp_replies.c ---- */
@@ -213,7 +218,8 @@ void ftp_count_error(struct ftp_gate *);
 
 /* PORT, EPRT, PASV, EPSV of the client. */
 void ftp_channel_command(struct ftp_gate *, const struct an_event *);
-/* A final reply to a command of the gateway's own (ev->ftp->verb; SIZE, DELE go where they belong).
+/* A final reply to a command of the gateway's own (ev->ftp->verb; SIZE, MDTM, MLST, DELE go where
+ * they belong).
  */
 void ftp_channel_reply(struct ftp_gate *, const struct an_event *);
 /* News of the pair that waits for its transfer. */
@@ -245,11 +251,16 @@ void ftp_transfer_abort(struct ftp_gate *);
 void ftp_transfer_expired(struct ftp_gate *);
 /* abor_due has come: the server has no answer to ABOR. */
 void ftp_abor_expired(struct ftp_gate *);
-/* A final reply to SIZE or DELE, the gateway's own, on behalf of the transfer. */
+/* A final reply to SIZE, MDTM, MLST or DELE, the gateway's own, on behalf of the transfer. */
 void ftp_transfer_own_reply(struct ftp_gate *, const struct an_event *);
 /* "complete", "cut", "refused", "unreachable", "aborted", "rejected" (by the server), a constant.
  */
 const char *ftp_transfer_outcome(const struct ftp_transfer *);
+/*
+ * Why the piece of a refused upload is still at the server where it was to be deleted: "existed",
+ * "no_evidence" (that it did not), "not_deleted", a constant; NULL: it is not, or need not be.
+ */
+const char *ftp_transfer_kept(const struct ftp_gate *);
 /* Every change of stage goes through this. */
 void ftp_enter(struct ftp_gate *, enum ftp_stage);
 /* The session ends: whatever runs is cut and recorded. May be called again. */

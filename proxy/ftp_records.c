@@ -203,6 +203,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .duration_ms = ftp_now(g) - t->began,
 	    .outcome = ftp_transfer_outcome(t),
 	    .deleted = t->deleted,
+	    .kept = ftp_transfer_kept(g),
 	    .reason = t->why,
 	    .code = t->told,
 	    .content = t->content,

@@ -182,13 +182,22 @@ on_user(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	ftp_pass_reply(g, ev);
 }
 
-/* RFC 959 s5.4: 530 is a password that is wrong; the others say nothing of it. */
+/*
+ * A password that is wrong: 530 (RFC 959 s5.4), or 430 of servers that say so for the time being
+ * (s4.2.1: x3z is of authentication); the others say nothing of it.
+ */
+static bool
+is_failed_login(unsigned code)
+{
+	return code == 530 || code == 430;
+}
+
 static void
 on_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
 	struct relay *r = &g->relay;
 
-	if (ev->ftp->code == 530)
+	if (is_failed_login(ev->ftp->code))
 		ftp_count_error(g);
 	else if (x->verb->verb == FTP_PASS)
 		r->env->take_back(r->env->arg, r, CLIENT_LOGIN);
@@ -270,6 +279,7 @@ on_feat(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		ftp_pass_reply(g, ev);
 		return;
 	}
+	g->mlst = ftp_features_has(ev->octets, "MLST");
 	buf_init(&out, 2 * ev->octets.n + 64);
 	if (ftp_features_rewrite(ev->octets, &filter, &out))
 		pass_as(g, ev, buf_span(&out));
@@ -358,7 +368,11 @@ by_verb(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 
 /* ---- all of them ---- */
 
-/* The server ends the session, at any time (RFC 959 s5.4); what was under way is cut. */
+/*
+ * The server ends the session, at any time (RFC 959 s5.4); what was under way is cut. A password
+ * that it says this to stays counted as a failed login: some servers end a session with the last
+ * one that they put up with.
+ */
 static void
 goodbye(struct ftp_gate *g, const struct an_event *ev)
 {

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ftp/command.h"
+
 #define NO_CONNECTION "425 Can't open data connection."
 #define REFUSED	      "550 File refused."
 #define BROKEN	      "426 Data connection closed; transfer aborted."
@@ -147,6 +149,18 @@ transfer_over(struct ftp_gate *g)
 	forget_transfer(g);
 }
 
+const char *
+ftp_transfer_kept(const struct ftp_gate *g)
+{
+	const struct ftp_transfer *t = &g->transfer;
+
+	if (!t->refused || !is_upload(t) || !ftp_config_of(g)->delete_refused || t->deleted)
+		return NULL;
+	if (t->existed)
+		return "existed";
+	return t->created ? "not_deleted" : "no_evidence";
+}
+
 /* An upload that was refused leaves a piece at the server; what was there before is never touched.
  */
 static bool
@@ -232,7 +246,8 @@ take_over(struct ftp_gate *g)
 
 /*
  * Would the name be this session's? Only then may a refused upload be deleted. In ASCII mode many
- * servers refuse SIZE of every file (RFC 3659 s4), which says nothing.
+ * servers refuse SIZE of every file (RFC 3659 s4), which says nothing; and of some names MDTM would
+ * set the time of another file.
  */
 static bool
 wants_to_know(const struct ftp_gate *g)
@@ -240,7 +255,39 @@ wants_to_know(const struct ftp_gate *g)
 	const struct ftp_transfer *t = &g->transfer;
 
 	return ftp_config_of(g)->delete_refused && t->verb->verb == FTP_STOR && t->name != NULL &&
-	       t->restart == 0 && !g->ascii && ftp_content_may_refuse(g);
+	       t->restart == 0 && !g->ascii && ftp_content_may_refuse(g) &&
+	       !ftp_mdtm_sets_time(span_str(t->name));
+}
+
+/*
+ * 550 to one of these alone proves nothing: a server may say it for want of a right, or of the
+ * verb (RFC 3659 s2.3). False: all that can be asked were.
+ */
+static const enum ftp_verb witnesses[] = {FTP_SIZE, FTP_MDTM, FTP_MLST};
+
+static bool
+ask_whether_it_is_there(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+	size_t n = sizeof(witnesses) / sizeof(witnesses[0]) - (g->mlst ? 0 : 1);
+
+	if (t->asked == n)
+		return false;
+	ftp_ask(g, witnesses[t->asked++], t->name);
+	return true;
+}
+
+/* One that does not know, or knows the name, decides; else all of them have to be heard. */
+static void
+witness_spoke(struct ftp_gate *g, unsigned code)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	t->existed = code / 100 == 2;
+	if (code == 550 && ask_whether_it_is_there(g))
+		return;
+	t->created = code == 550;
+	ftp_forward(g, NULL);
 }
 
 void
@@ -260,9 +307,7 @@ ftp_transfer_begin(struct ftp_gate *g, const struct an_event *ev)
 	ftp_enter(g, FTP_OPENING);
 	if (ftp_way_is_passive(g->agreed.server) && !g->agreed.let_by)
 		ftp_dial_server(g);
-	if (wants_to_know(g))
-		ftp_ask(g, FTP_SIZE, g->transfer.name);
-	else
+	if (!wants_to_know(g) || !ask_whether_it_is_there(g))
 		ftp_forward(g, ev);
 }
 
@@ -271,12 +316,13 @@ ftp_transfer_own_reply(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct ftp_transfer *t = &g->transfer;
 
-	if (ev->ftp->verb->verb == FTP_DELE && g->stage == FTP_ENDING) {
+	enum ftp_verb verb = ev->ftp->verb->verb;
+
+	if (verb == FTP_DELE && g->stage == FTP_ENDING) {
 		t->deleted = ev->ftp->code / 100 == 2;
 		transfer_over(g);
-	} else if (ev->ftp->verb->verb == FTP_SIZE && g->stage == FTP_OPENING) {
-		t->created = ev->ftp->code == 550;
-		ftp_forward(g, NULL);
+	} else if (t->asked > 0 && verb == witnesses[t->asked - 1] && g->stage == FTP_OPENING) {
+		witness_spoke(g, ev->ftp->code);
 	}
 }
 
@@ -491,6 +537,8 @@ all_is_through(struct ftp_gate *g)
 
 	/* of what went past us, the server's word is all that is known */
 	t->finished = !g->agreed.let_by || t->server_code < 400;
+	if (t->finished) /* it may have been still for long in between */
+		t->why = NULL;
 	octets_over(g);
 }
 
@@ -499,6 +547,7 @@ static void
 nothing_passes(struct ftp_gate *g, const struct data_news *news)
 {
 	g->transfer.quiet = true;
+	g->transfer.why = news->why;
 	if (strcmp(news->why, "timeout") == 0)
 		ftp_nobody_came(g, news);
 }

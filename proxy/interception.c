@@ -253,7 +253,7 @@ send_with_flows(struct interception *i, char why[INTERCEPTION_TEXT_MAX])
 	bool sent = false;
 
 	buf_init(&flows, NETLINK_DUMP_MAX);
-	buf_init(&batch, FIREWALL_BATCH_MAX);
+	buf_init(&batch, FIREWALL_FLOWS_BATCH_MAX);
 	if (!kernel_tables_flows(i->tables, &flows, line))
 		fail(why, line);
 	else if (!firewall_batch(i->plan.firewall, buf_span(&flows), &batch))

@@ -5,6 +5,10 @@
  * stands behind it; what overflows is counted, and said in one "stats" record ("log_lines_dropped")
  * once half of the queue is free again.
  *
+ * What is written in one turn of the event loop goes with one write at the end of that turn (or
+ * when there is 64 KiB of it): a worker that crashes takes the records of that turn with it. Where
+ * that may not be, each line is written at once.
+ *
  * A logger that dies is no more than a pause: the supervisor holds the reading end too, and gives
  * it to the next one. A pipe that nobody can read any more says that the supervisor is gone.
  */
@@ -28,9 +32,12 @@ bool log_pipe_pair(int ends[2]);
 /* All writing ends are closed, and a logger has read everything: no other one needs it. */
 bool log_pipe_drained(int reading_end);
 
-/* Owns fd, also when it fails. NULL: no memory. The process must ignore SIGPIPE. */
-struct log_pipe *log_pipe_new(struct event_base *, int fd);
-/* Writes what still waits (at most wait_ms), closes the pipe. NULL is fine. */
+/*
+ * Owns fd, also when it fails. at_once: no line waits for the end of the turn. NULL: no memory. The
+ * process must ignore SIGPIPE.
+ */
+struct log_pipe *log_pipe_new(struct event_base *, int fd, bool at_once);
+/* Writes what still waits (at most wait_ms for room), closes the pipe. NULL is fine. */
 void log_pipe_free(struct log_pipe *, int wait_ms);
 /* One whole line with its newline. Never blocks. Of the type record_sink. */
 void log_pipe_write(void *log_pipe, const char *line, size_t n);

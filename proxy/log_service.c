@@ -453,7 +453,7 @@ set_up(struct log_service *l, const struct config *c)
 		return explain(l->paths[LOG_EVE], strerror(errno));
 	start_logger(l);
 	own = add_pipe(l, OWN_SLOT);
-	l->own = own < 0 ? NULL : log_pipe_new(l->base, own);
+	l->own = own < 0 ? NULL : log_pipe_new(l->base, own, true);
 	if (l->own == NULL || event_add(l->sweep, &tv) != 0)
 		return "cannot make a pipe to the logger";
 	return NULL;

@@ -21,6 +21,7 @@
 #define ASK_AGAIN_MS 60000	     /* for a new file, when none came */
 #define ORPHAN_MS    1000	     /* for what is left to do without a supervisor ... */
 #define HALF_MS	     1000	     /* ... and for the ends of lines that have begun */
+#define GATHER_MS    5		     /* between turns: what comes meanwhile is read at once */
 #define SOURCES_MAX  4096	     /* pipes; 256 workers in many generations */
 #define FDS_AHEAD    (1 + LOG_FILES) /* of those of pipes: control, files */
 
@@ -573,17 +574,24 @@ patience(const struct logger *l)
 											 : -1;
 }
 
-static void
+/* True: pipes had something, and none of them has much more. */
+static bool
 read_pipes(struct logger *l)
 {
+	bool some = false, more = false;
+
 	for (size_t i = 0; i < l->n; i++) {
 		struct log_source *s = l->sources[i];
+		size_t before = s->n;
 
 		if (l->fds[FDS_AHEAD + i].revents == 0 || holding(l))
 			continue;
 		count_lost(l, s, log_source_read(s));
+		some = some || s->fd >= 0;
+		more = more || s->n - before >= LOG_TURN;
 		write_source(l, s);
 	}
+	return some && !more;
 }
 
 /* False: the supervisor sends garbage. */
@@ -591,12 +599,13 @@ static bool
 turn(struct logger *l)
 {
 	int ready = poll(l->fds, watch(l), patience(l));
+	bool all = false;
 
 	if (ready == 0 ||
 	    (ready > 0 && (l->fds[1 + LOG_EVE].revents | l->fds[1 + LOG_XFERLOG].revents) != 0))
 		write_all(l);
 	if (ready > 0)
-		read_pipes(l);
+		all = read_pipes(l);
 	if (ready > 0 && l->fds[0].revents != 0 && !receive(l))
 		return false;
 	say_lost(l);
@@ -606,6 +615,9 @@ turn(struct logger *l)
 		set_trouble(l, false);
 	remove_ended(l);
 	ask_for_file(l);
+	/* whoever writes meanwhile need not wake this process for each line */
+	if (all && l->control >= 0)
+		poll(NULL, 0, GATHER_MS);
 	return true;
 }
 

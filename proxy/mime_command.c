@@ -78,15 +78,23 @@ heading(struct source *b)
 static void
 print_json(const struct source *b)
 {
-	json_t *line = json_object();
+	struct json_writer w;
+	struct buf line;
 
-	record_put_text(line, "file", span_str(b->path));
+	buf_init(&line, EMAIL_MAX);
+	json_begin(&w, &line);
+	json_open_object(&w, NULL);
+	record_put_text(&w, "file", span_str(b->path));
 	if (b->mbox)
-		record_put_int(line, "message", b->number);
-	json_object_set_new_nocheck(line, "email", record_email(b->mail, EMAIL_MAX));
-	json_dumpf(line, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(line);
+		record_put_int(&w, "message", b->number);
+	record_email(&w, b->mail, EMAIL_MAX, false);
+	json_close_object(&w);
+	buf_octet(&line, '\n');
+	if (line.failed)
+		complain(b->reading, b->path, "out of memory");
+	else
+		fwrite(line.p, 1, line.n, stdout);
+	buf_free(&line);
 }
 
 static void

@@ -36,8 +36,8 @@ set_options(int fd, int protocol)
 {
 	if (!set(fd, SOL_SOCKET, SO_RCVBUFFORCE, NETLINK_BUFFER))
 		set(fd, SOL_SOCKET, SO_RCVBUF, NETLINK_BUFFER);
-	if (!set(fd, SOL_SOCKET, SO_SNDBUFFORCE, NETLINK_BUFFER))
-		set(fd, SOL_SOCKET, SO_SNDBUF, NETLINK_BUFFER);
+	if (!set(fd, SOL_SOCKET, SO_SNDBUFFORCE, NETLINK_BATCH_MAX))
+		set(fd, SOL_SOCKET, SO_SNDBUF, NETLINK_BATCH_MAX);
 	set(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
 	set(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
 	/* a dump of one table of routes, not of a million routes that somebody else has */
@@ -271,7 +271,8 @@ batch_scan(const void *octets, size_t n, struct batch *b)
 	int left = (int)n;
 	uint16_t type = 0;
 
-	if (n > NETLINK_BUFFER || !mnl_nlmsg_ok(m, left) || m->nlmsg_type != NFNL_MSG_BATCH_BEGIN)
+	if (n > NETLINK_BATCH_MAX || !mnl_nlmsg_ok(m, left) ||
+	    m->nlmsg_type != NFNL_MSG_BATCH_BEGIN)
 		return false;
 	b->first = m->nlmsg_seq;
 	for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {

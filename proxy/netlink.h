@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 #define NETLINK_WAIT_MS	    5000	/* for an answer */
-#define NETLINK_BUFFER	    (4u << 20)	/* octets that a socket holds in each direction */
+#define NETLINK_BUFFER	    (4u << 20)	/* octets of answers and news that a socket holds */
+#define NETLINK_BATCH_MAX   (64u << 20) /* octets of one transaction */
 #define NETLINK_MESSAGE_MAX (64u << 10) /* octets in one datagram of the kernel */
 #define NETLINK_DUMP_MAX    (64u << 20) /* octets of one dump; a longer one fails with EMSGSIZE */
 #define NETLINK_TRIES	    10		/* of a dump while what is dumped changes */

@@ -6,86 +6,90 @@ void
 record_anomaly(const struct record_session *s, const char *event, enum an_dir dir, uint64_t off,
     const char *detail, record_sink *sink, void *arg)
 {
-	json_t *record = record_open(s, "anomaly", RECORD_NO_TX);
-	json_t *anomaly;
+	struct json_writer *w = record_open(s, "anomaly", RECORD_NO_TX);
 
-	record_put(record, "direction", dir == AN_C2S ? "to_server" : "to_client");
-	anomaly = record_put_object(record, "anomaly");
-	record_put(anomaly, "type", "applayer");
-	record_put(anomaly, "event", event);
-	record_put(anomaly, "layer", "proto_parser");
-	record_put_int(anomaly, "offset", off);
+	record_put(w, "direction", dir == AN_C2S ? "to_server" : "to_client");
+	json_open_object(w, "anomaly");
+	record_put(w, "type", "applayer");
+	record_put(w, "event", event);
+	record_put(w, "layer", "proto_parser");
+	record_put_int(w, "offset", off);
 	if (detail != NULL)
-		record_put_text(anomaly, "detail", span_str(detail));
-	record_upstream(record, s);
-	record_close(record, sink, arg);
+		record_put_text(w, "detail", span_str(detail));
+	json_close_object(w);
+	record_upstream(w, s);
+	record_close(w, sink, arg);
 }
 
 void
 record_flow(
     const struct record_session *s, const struct record_flow *f, record_sink *sink, void *arg)
 {
-	json_t *record = record_open(s, "flow", RECORD_NO_TX);
-	json_t *flow = record_put_object(record, "flow"), *upstream;
+	struct json_writer *w = record_open(s, "flow", RECORD_NO_TX);
 	struct timeval end;
 
 	gettimeofday(&end, NULL);
-	record_put_int(flow, "bytes_toserver", f->bytes_toserver);
-	record_put_int(flow, "bytes_toclient", f->bytes_toclient);
-	record_put_time(flow, "start", &s->started);
-	record_put_time(flow, "end", &end);
-	record_put_int(flow, "age", f->duration_ms / 1000);
-	record_put_int(flow, "duration_ms", f->duration_ms);
-	record_put(flow, "state", f->state);
-	record_put(flow, "reason", f->reason);
-	record_put_int(flow, "tx_cnt", f->tx_count);
-	record_put_bool(flow, "opaque", f->opaque);
-	upstream = record_upstream(record, s);
-	if (upstream != NULL) {
-		record_put_int(upstream, "bytes_toserver", f->up_bytes_toserver);
-		record_put_int(upstream, "bytes_toclient", f->up_bytes_toclient);
+	json_open_object(w, "flow");
+	record_put_int(w, "bytes_toserver", f->bytes_toserver);
+	record_put_int(w, "bytes_toclient", f->bytes_toclient);
+	record_put_time(w, "start", &s->started);
+	record_put_time(w, "end", &end);
+	record_put_int(w, "age", f->duration_ms / 1000);
+	record_put_int(w, "duration_ms", f->duration_ms);
+	record_put(w, "state", f->state);
+	record_put(w, "reason", f->reason);
+	record_put_int(w, "tx_cnt", f->tx_count);
+	json_truth(w, "opaque", f->opaque);
+	json_close_object(w);
+	if (record_open_upstream(w, s)) {
+		record_put_int(w, "bytes_toserver", f->up_bytes_toserver);
+		record_put_int(w, "bytes_toclient", f->up_bytes_toclient);
+		json_close_object(w);
 	}
-	record_close(record, sink, arg);
+	record_close(w, sink, arg);
 }
 
 void
 record_stats(const char *name, uint64_t value, const char *text, record_sink *sink, void *arg)
 {
-	json_t *record = record_open(NULL, "stats", RECORD_NO_TX);
-	json_t *stats = record_put_object(record, "stats");
+	struct json_writer *w = record_open(NULL, "stats", RECORD_NO_TX);
 
-	record_put_int(stats, name, value);
+	json_open_object(w, "stats");
+	record_put_int(w, name, value);
 	if (text != NULL)
-		record_put_text(stats, "text", span_str(text));
-	record_close(record, sink, arg);
+		record_put_text(w, "text", span_str(text));
+	json_close_object(w);
+	record_close(w, sink, arg);
 }
 
-static json_t *
-lost_of_worker(const struct record_lost *worker)
+static void
+put_lost(struct json_writer *w, const struct record_lost workers[], size_t n)
 {
-	json_t *object = json_object();
-
-	record_put_int(object, "slot", worker->slot);
-	record_put_int(object, "lost", worker->lines);
-	return object;
+	json_open_list(w, "workers");
+	for (size_t i = 0; i < n; i++) {
+		json_open_object(w, NULL);
+		record_put_int(w, "slot", workers[i].slot);
+		record_put_int(w, "lost", workers[i].lines);
+		json_close_object(w);
+	}
+	json_close_list(w);
 }
 
 void
 record_log_lost(
     const struct record_lost workers[], size_t n, uint64_t supervisor, record_sink *sink, void *arg)
 {
-	json_t *record = record_open(NULL, "stats", RECORD_NO_TX);
-	json_t *stats = record_put_object(record, "stats"), *list = json_array();
+	struct json_writer *w = record_open(NULL, "stats", RECORD_NO_TX);
 	uint64_t sum = supervisor;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		sum += workers[i].lines;
-		json_array_append_new(list, lost_of_worker(&workers[i]));
-	}
-	record_put_int(stats, "log_lines_lost", sum);
-	json_object_set_new_nocheck(stats, "workers", list);
+	json_open_object(w, "stats");
+	record_put_int(w, "log_lines_lost", sum);
+	put_lost(w, workers, n);
 	if (supervisor > 0)
-		record_put_int(stats, "supervisor", supervisor);
-	record_put(stats, "text", "the log could not be written");
-	record_close(record, sink, arg);
+		record_put_int(w, "supervisor", supervisor);
+	record_put(w, "text", "the log could not be written");
+	json_close_object(w);
+	record_close(w, sink, arg);
 }

@@ -22,8 +22,8 @@
 #define RECORD_LINE_START "{\"timestamp\":\"" /* and all begin with this */
 
 /*
- * Once, before a sandbox closes and before threads start: what jansson and libcrypto would
- * otherwise open at the first record. False: one of them does not work here.
+ * Once, before a sandbox closes and before threads start: what libcrypto would otherwise
+ * open at the first record. False: it does not work here.
  */
 bool record_init(void);
 
@@ -38,8 +38,9 @@ struct record_session {
 };
 
 /*
- * Where finished lines go: complete, with their newline. Must not block. Where memory runs out a
- * record lacks fields or is not written; it is never half a line.
+ * Where finished lines go: complete, with their newline. Must not block, and
+ * write no record itself. Records need no memory; one that would be longer than RECORD_LINE_MAX is
+ * not written, and none is half a line.
  */
 typedef void record_sink(void *arg, const char *line, size_t n);
 
@@ -126,6 +127,7 @@ struct record_ftp_data {
 	/* A constant: "complete" and nothing else is a whole transfer; "cut", "refused", ... */
 	const char *outcome;
 	bool deleted;	    /* what there was of it at the server: it was refused */
+	const char *kept;   /* why it still is, where it was to be deleted: a constant, or NULL */
 	const char *reason; /* or NULL */
 	unsigned code;	    /* of the last reply that the client heard; 0: none */
 	/*

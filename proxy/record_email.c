@@ -15,250 +15,282 @@
 /* ---- lists within a bound ---- */
 
 struct list {
-	json_t *array;
+	struct json_writer *w;
+	const char *key;
+	struct json_mark start, item;
 	size_t room; /* octets of JSON that may still come */
+	size_t shown;
 	uint64_t left_out;
 };
 
 static struct list
-list_of(size_t room)
+open_list(struct json_writer *w, const char *key, size_t room)
 {
-	return (struct list){json_array(), room, 0};
+	struct list l = {.w = w, .key = key, .start = json_mark(w), .room = room};
+
+	json_open_list(w, key);
+	return l;
 }
 
-/* Takes the item over. */
-static void
-list_add(struct list *l, json_t *item)
+/* True: the caller writes an item, then calls end_item(). */
+static bool
+begin_item(struct list *l)
 {
-	size_t n = json_dumpb(item, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) + 1;
-
 	/* what follows one that was left out is left out, so that a list is a beginning */
-	if (item == NULL || l->left_out > 0 || n > l->room) {
+	if (l->left_out > 0) {
 		l->left_out++;
-		json_decref(item);
+		return false;
+	}
+	l->item = json_mark(l->w);
+	return true;
+}
+
+static void
+end_item(struct list *l)
+{
+	/* with a comma, also of the first one */
+	size_t n = l->w->out->n - l->item.n + l->item.first;
+
+	if (l->w->out->failed || n > l->room) {
+		json_back(l->w, l->item);
+		l->left_out++;
 		return;
 	}
 	l->room -= n;
-	json_array_append_new(l->array, item);
-}
-
-static json_t *
-text_item(struct span text)
-{
-	bool whole;
-
-	return record_text(text, &whole);
+	l->shown++;
 }
 
 static void
-put_left_out(json_t *object, const char *key, uint64_t n)
+add_text(struct list *l, struct span text)
+{
+	if (!begin_item(l))
+		return;
+	record_put_item(l->w, text);
+	end_item(l);
+}
+
+static void
+put_left_out(struct json_writer *w, const char *key, uint64_t n)
 {
 	char name[64];
 
 	if (n == 0)
 		return;
 	snprintf(name, sizeof(name), "%s_left_out", key);
-	record_put_int(object, name, n);
+	record_put_int(w, name, n);
 }
 
 /* A list that is empty is left away. */
 static void
-put_list(json_t *object, const char *key, struct list *l)
+close_list(struct list *l)
 {
-	if (json_array_size(l->array) > 0)
-		json_object_set_new_nocheck(object, key, l->array);
+	if (l->shown > 0)
+		json_close_list(l->w);
 	else
-		json_decref(l->array);
-	put_left_out(object, key, l->left_out);
+		json_back(l->w, l->start);
+	put_left_out(l->w, l->key, l->left_out);
 }
 
 static void
-put_if_true(json_t *object, const char *key, bool value)
+put_if_true(struct json_writer *w, const char *key, bool value)
 {
 	if (value)
-		record_put_bool(object, key, true);
+		json_truth(w, key, true);
 }
 
 static void
-put_hex(json_t *object, const char *key, const uint8_t *p, size_t n)
+put_hex(struct json_writer *w, const char *key, const uint8_t *p, size_t n)
 {
-	char text[65];
+	static const char digit[] = "0123456789abcdef";
+	char text[64];
 
-	for (size_t i = 0; i < n; i++)
-		snprintf(text + 2 * i, 3, "%02x", p[i]);
-	record_put(object, key, text);
+	for (size_t i = 0; i < n; i++) {
+		text[2 * i] = digit[p[i] >> 4];
+		text[2 * i + 1] = digit[p[i] & 0xf];
+	}
+	json_text(w, key, span_of(text, 2 * n));
 }
 
 static void
-put_digests(json_t *object, const struct mail *m, const struct mail_part *p)
+put_digests(struct json_writer *w, const struct mail *m, const struct mail_part *p)
 {
 	const struct mail_options *o = mail_options(m);
 
 	if (!p->has_digests)
 		return;
 	if (o->sha256)
-		put_hex(object, "sha256", p->sha256, sizeof(p->sha256));
+		put_hex(w, "sha256", p->sha256, sizeof(p->sha256));
 	if (o->sha1)
-		put_hex(object, "sha1", p->sha1, sizeof(p->sha1));
+		put_hex(w, "sha1", p->sha1, sizeof(p->sha1));
 	if (o->md5)
-		put_hex(object, "md5", p->md5, sizeof(p->md5));
+		put_hex(w, "md5", p->md5, sizeof(p->md5));
 	if (p->stop_size != UINT64_MAX)
-		record_put_int(object, "stop_size", p->stop_size);
+		record_put_int(w, "stop_size", p->stop_size);
 	if (p->has_stop_sha256)
-		put_hex(object, "stop_sha256", p->stop_sha256, sizeof(p->stop_sha256));
+		put_hex(w, "stop_sha256", p->stop_sha256, sizeof(p->stop_sha256));
 	if (p->url_safe_size != UINT64_MAX)
-		record_put_int(object, "url_safe_size", p->url_safe_size);
+		record_put_int(w, "url_safe_size", p->url_safe_size);
 	if (p->has_url_safe_sha256)
-		put_hex(object, "url_safe_sha256", p->url_safe_sha256, sizeof(p->url_safe_sha256));
+		put_hex(w, "url_safe_sha256", p->url_safe_sha256, sizeof(p->url_safe_sha256));
 }
 
 /* ---- one part ---- */
 
-static json_t *
-anomaly_item(const struct mail_anomaly *a)
-{
-	json_t *item = json_object();
-
-	record_put(item, "event", mime_anomaly_name(a->what));
-	record_put_int(item, "offset", a->off);
-	if (a->detail != NULL)
-		record_put_text(item, "detail", span_str(a->detail));
-	return item;
-}
-
 static void
-put_anomalies(json_t *object, const struct mail_part *p, size_t room)
+add_anomaly(struct list *l, const struct mail_anomaly *a)
 {
-	struct list l = list_of(room);
-
-	for (size_t i = 0; i < p->n_anomalies; i++)
-		list_add(&l, i < ANOMALIES_SHOWN ? anomaly_item(&p->anomalies[i]) : NULL);
-	put_list(object, "anomalies", &l);
-}
-
-static json_t *
-member_item(const struct mail_member *m)
-{
-	json_t *item = json_object();
-
-	record_put_text(item, "name", m->name);
-	if (m->size != UINT64_MAX)
-		record_put_int(item, "size", m->size);
-	put_if_true(item, "encrypted", m->encrypted);
-	put_if_true(item, "folder", m->folder);
-	return item;
-}
-
-static void
-put_members(json_t *object, const struct mail_part *p, size_t room)
-{
-	struct list l = list_of(room);
-
-	if (p->archive == MAIL_NO_ARCHIVE) {
-		json_decref(l.array);
+	if (!begin_item(l))
 		return;
-	}
+	json_open_object(l->w, NULL);
+	record_put(l->w, "event", mime_anomaly_name(a->what));
+	record_put_int(l->w, "offset", a->off);
+	if (a->detail != NULL)
+		record_put_text(l->w, "detail", span_str(a->detail));
+	json_close_object(l->w);
+	end_item(l);
+}
+
+static void
+put_anomalies(struct json_writer *w, const struct mail_part *p, size_t room)
+{
+	struct list l = open_list(w, "anomalies", room);
+	size_t n = p->n_anomalies < ANOMALIES_SHOWN ? p->n_anomalies : ANOMALIES_SHOWN;
+
+	for (size_t i = 0; i < n; i++)
+		add_anomaly(&l, &p->anomalies[i]);
+	l.left_out += p->n_anomalies - n;
+	close_list(&l);
+}
+
+static void
+add_member(struct list *l, const struct mail_member *m)
+{
+	if (!begin_item(l))
+		return;
+	json_open_object(l->w, NULL);
+	record_put_text(l->w, "name", m->name);
+	if (m->size != UINT64_MAX)
+		record_put_int(l->w, "size", m->size);
+	put_if_true(l->w, "encrypted", m->encrypted);
+	put_if_true(l->w, "folder", m->folder);
+	json_close_object(l->w);
+	end_item(l);
+}
+
+static void
+put_members(struct json_writer *w, const struct mail_part *p, size_t room)
+{
+	struct list l;
+
+	if (p->archive == MAIL_NO_ARCHIVE)
+		return;
+	l = open_list(w, "members", room);
 	for (size_t i = 0; i < p->n_members; i++)
-		list_add(&l, member_item(&p->members[i]));
+		add_member(&l, &p->members[i]);
 	l.left_out += p->members_left_out;
-	put_list(object, "members", &l);
-	put_if_true(object, "members_partial", p->archive == MAIL_ARCHIVE_PARTIAL);
+	close_list(&l);
+	put_if_true(w, "members_partial", p->archive == MAIL_ARCHIVE_PARTIAL);
 }
 
 /* All names, where there is more than the one that is shown anyway. */
 static void
-put_names(json_t *object, const struct mail_part *p, size_t room)
+put_names(struct json_writer *w, const struct mail_part *p, size_t room)
 {
-	struct list l = list_of(room);
+	struct list l = open_list(w, "names", room);
 	const bool shown = p->n_names == 1 && span_eq(p->names[0], p->filename);
 
 	for (size_t i = 0; !shown && i < p->n_names; i++)
-		list_add(&l, text_item(p->names[i]));
-	put_list(object, "names", &l);
+		add_text(&l, p->names[i]);
+	close_list(&l);
 }
 
 static void
-put_what(json_t *object, const struct mail_part *p)
+put_what(struct json_writer *w, const struct mail_part *p)
 {
-	record_put(object, "path", p->path);
-	record_put_if(object, "mime_type", p->type);
-	record_put_if(object, "detected_type", p->detected);
-	put_if_true(object, "detection_left_out", p->detection_left_out);
-	record_put(object, "encoding", mime_encoding_name(p->encoding));
+	record_put(w, "path", p->path);
+	record_put_if(w, "mime_type", p->type);
+	record_put_if(w, "detected_type", p->detected);
+	put_if_true(w, "detection_left_out", p->detection_left_out);
+	record_put(w, "encoding", mime_encoding_name(p->encoding));
 	if (p->encoding == MIME_UNKNOWN_ENCODING)
-		record_put_if(object, "encoding_raw", p->encoding_raw);
-	record_put_if(object, "charset", p->charset);
-	record_put_if(object, "disposition", p->disposition);
-	record_put_if(object, "filename", p->filename);
-	record_put_if(object, "filename_raw", p->filename_raw);
-	record_put_if(object, "content_id", p->content_id);
-	record_put_int(object, "size", p->size);
-	record_put_int(object, "encoded_size", p->encoded_size);
-	record_put_int(object, "lines", p->lines);
+		record_put_if(w, "encoding_raw", p->encoding_raw);
+	record_put_if(w, "charset", p->charset);
+	record_put_if(w, "disposition", p->disposition);
+	record_put_if(w, "filename", p->filename);
+	record_put_if(w, "filename_raw", p->filename_raw);
+	record_put_if(w, "content_id", p->content_id);
+	record_put_int(w, "size", p->size);
+	record_put_int(w, "encoded_size", p->encoded_size);
+	record_put_int(w, "lines", p->lines);
 }
 
 static void
-put_judged(json_t *object, const struct mail_part *p)
+put_judged(struct json_writer *w, const struct mail_part *p)
 {
-	put_if_true(object, "attachment", p->attachment);
-	put_if_true(object, "generated", p->generated);
+	put_if_true(w, "attachment", p->attachment);
+	put_if_true(w, "generated", p->generated);
 	if (p->mismatch != NULL)
-		record_put(object, "mismatch", p->mismatch);
-	put_if_true(object, "ambiguous", p->ambiguous);
-	put_if_true(object, "encrypted", p->encrypted);
-	put_if_true(object, "bomb", p->bomb);
+		record_put(w, "mismatch", p->mismatch);
+	put_if_true(w, "ambiguous", p->ambiguous);
+	put_if_true(w, "encrypted", p->encrypted);
+	put_if_true(w, "bomb", p->bomb);
 }
 
-static json_t *
-part_item(const struct mail *m, const struct mail_part *p, size_t room)
+static void
+add_part(struct list *l, const struct mail *m, const struct mail_part *p, size_t room)
 {
-	json_t *item = json_object();
+	struct json_writer *w = l->w;
 
-	put_what(item, p);
-	put_digests(item, m, p);
-	put_judged(item, p);
-	put_names(item, p, room);
-	put_members(item, p, room);
-	put_anomalies(item, p, room);
-	return item;
+	if (!begin_item(l))
+		return;
+	json_open_object(w, NULL);
+	put_what(w, p);
+	put_digests(w, m, p);
+	put_judged(w, p);
+	put_names(w, p, room);
+	put_members(w, p, room);
+	put_anomalies(w, p, room);
+	json_close_object(w);
+	end_item(l);
 }
 
 /* ---- the message ---- */
 
 static const char *
-status_of(const struct mail *m)
+status_of(const struct mail *m, bool top)
 {
 	if (m == NULL || mail_broken(m))
 		return "PARSE_ERROR";
-	return mail_finished(m) ? "PARSE_DONE" : "BODY_STARTED";
+	return mail_finished(m) && !top ? "PARSE_DONE" : "BODY_STARTED";
 }
 
 static void
-put_addresses(json_t *email, const char *key, const struct span *each, size_t n, size_t room)
+put_addresses(
+    struct json_writer *w, const char *key, const struct span *each, size_t n, size_t room)
 {
-	struct list l = list_of(room);
+	struct list l = open_list(w, key, room);
 
 	for (size_t i = 0; i < n; i++)
-		list_add(&l, text_item(each[i]));
-	put_list(email, key, &l);
+		add_text(&l, each[i]);
+	close_list(&l);
 }
 
 static void
-put_header(json_t *email, const struct mail *m, size_t room)
+put_header(struct json_writer *w, const struct mail *m, size_t room)
 {
 	const struct mail_header *h = mail_header(m);
 
-	record_put_if(email, "from", h->from);
-	put_addresses(email, "to", h->to, h->n_to, room);
-	put_addresses(email, "cc", h->cc, h->n_cc, room);
-	put_addresses(email, "bcc", h->bcc, h->n_bcc, room);
-	put_addresses(email, "reply_to", h->reply_to, h->n_reply_to, room);
-	put_left_out(email, "addresses", h->addresses_left_out);
-	record_put_if(email, "subject", h->subject);
-	record_put_if(email, "date", h->date);
-	record_put_if(email, "message_id", h->message_id);
-	record_put_if(email, "x_mailer", h->x_mailer);
-	record_put_int(email, "received_count", h->received);
+	record_put_if(w, "from", h->from);
+	put_addresses(w, "to", h->to, h->n_to, room);
+	put_addresses(w, "cc", h->cc, h->n_cc, room);
+	put_addresses(w, "bcc", h->bcc, h->n_bcc, room);
+	put_addresses(w, "reply_to", h->reply_to, h->n_reply_to, room);
+	put_left_out(w, "addresses", h->addresses_left_out);
+	record_put_if(w, "subject", h->subject);
+	record_put_if(w, "date", h->date);
+	record_put_if(w, "message_id", h->message_id);
+	record_put_if(w, "x_mailer", h->x_mailer);
+	record_put_int(w, "received_count", h->received);
 }
 
 /* A part 0 that is the file around the message, and none of its attachments. */
@@ -270,40 +302,39 @@ is_outer_file(const struct mail *m, const struct mail_part *p)
 
 /* EVE's list of names; a file without one is there by its place only in parts and fileinfo. */
 static void
-put_attachments(json_t *email, const struct mail *m, size_t room)
+put_attachments(struct json_writer *w, const struct mail *m, size_t room)
 {
-	struct list l = list_of(room);
+	struct list l = open_list(w, "attachment", room);
 
 	for (size_t i = 0; i < mail_parts(m); i++) {
 		const struct mail_part *p = mail_part(m, i);
 		if (p->attachment && p->filename.n > 0 && !is_outer_file(m, p))
-			list_add(&l, text_item(p->filename));
+			add_text(&l, p->filename);
 	}
-	put_list(email, "attachment", &l);
+	close_list(&l);
 }
 
 static void
-put_urls(json_t *email, const struct mail *m, size_t room)
+put_urls(struct json_writer *w, const struct mail *m, size_t room)
 {
-	struct list l = list_of(room);
+	struct list l = open_list(w, "url", room);
 
 	for (size_t i = 0; i < mail_urls(m); i++)
-		list_add(&l, text_item(mail_url(m, i)));
+		add_text(&l, mail_url(m, i));
 	l.left_out += mail_urls_left_out(m);
-	put_list(email, "url", &l);
+	close_list(&l);
 }
 
 static void
-put_parts(json_t *email, const struct mail *m, size_t octets)
+put_parts(struct json_writer *w, const struct mail *m, size_t octets)
 {
-	struct list l = list_of(octets / SHARE_PARTS);
+	struct list l = open_list(w, "parts", octets / SHARE_PARTS);
 
 	for (size_t i = 0; i < mail_parts(m); i++)
-		list_add(&l,
-		    l.left_out == 0 ? part_item(m, mail_part(m, i), octets / SHARE_MEMBERS) : NULL);
+		add_part(&l, m, mail_part(m, i), octets / SHARE_MEMBERS);
 	l.left_out += mail_parts_left_out(m);
-	put_list(email, "parts", &l);
-	put_left_out(email, "anomalies", mail_anomalies_left_out(m));
+	close_list(&l);
+	put_left_out(w, "anomalies", mail_anomalies_left_out(m));
 }
 
 /* Attachments; *shown: those of them that get a record of their own. */
@@ -318,46 +349,61 @@ count_files(const struct mail *m, size_t *shown)
 	return n;
 }
 
-json_t *
-record_email(const struct mail *m, size_t octets)
+static void
+put_message(struct json_writer *w, const struct mail *m, size_t octets)
 {
-	json_t *email = json_object();
 	size_t files, shown;
 
-	record_put(email, "status", status_of(m));
-	if (m == NULL)
-		return email;
-	put_header(email, m, octets / SHARE_LIST);
-	put_attachments(email, m, octets / SHARE_LIST);
-	put_urls(email, m, octets / SHARE_LIST);
-	put_parts(email, m, octets);
+	put_header(w, m, octets / SHARE_LIST);
+	put_attachments(w, m, octets / SHARE_LIST);
+	put_urls(w, m, octets / SHARE_LIST);
+	put_parts(w, m, octets);
 	files = count_files(m, &shown);
-	put_left_out(email, "fileinfo", files - shown);
-	return email;
+	put_left_out(w, "fileinfo", files - shown);
+}
+
+void
+record_email(struct json_writer *w, const struct mail *m, size_t octets, bool top)
+{
+	json_open_object(w, "email");
+	record_put(w, "status", status_of(m, top));
+	if (m != NULL)
+		put_message(w, m, octets);
+	json_close_object(w);
 }
 
 /* ---- fileinfo ---- */
 
 static void
-put_file(
-    json_t *info, const struct mail *m, const struct mail_part *p, const struct record_about *a)
+put_file(struct json_writer *w, const struct mail *m, const struct mail_part *p,
+    const struct record_about *a)
 {
 	const bool whole = mail_finished(m) && !mail_broken(m) && !a->top,
 		   outer = is_outer_file(m, p);
 
-	record_put_text(info, "filename", p->filename);
-	record_put(info, "path", p->path);
-	record_put_if(info, "mimetype", p->detected.n > 0 ? p->detected : p->type);
-	record_put_bool(info, "gaps", false);
-	record_put(info, "state", whole ? "CLOSED" : "TRUNCATED");
-	put_digests(info, m, p);
+	record_put_text(w, "filename", p->filename);
+	record_put(w, "path", p->path);
+	record_put_if(w, "mimetype", p->detected.n > 0 ? p->detected : p->type);
+	json_truth(w, "gaps", false);
+	record_put(w, "state", whole ? "CLOSED" : "TRUNCATED");
+	put_digests(w, m, p);
 	if (p->mismatch != NULL)
-		record_put(info, "mismatch", p->mismatch);
-	record_put_bool(info, "stored", false);
-	record_put_int(info, "size", outer ? mail_size(m) : p->size);
+		record_put(w, "mismatch", p->mismatch);
+	json_truth(w, "stored", false);
+	record_put_int(w, "size", outer ? mail_size(m) : p->size);
 	if (outer && a->start > 0)
-		record_put_int(info, "start", a->start);
-	record_put_int(info, "tx_id", a->tx_id);
+		record_put_int(w, "start", a->start);
+	record_put_int(w, "tx_id", a->tx_id);
+}
+
+void
+record_beside(struct json_writer *w, const struct record_about *a)
+{
+	if (a->beside == NULL)
+		return;
+	json_open_object(w, a->key);
+	a->beside(w, a->what);
+	json_close_object(w);
 }
 
 void
@@ -367,16 +413,17 @@ record_files(const struct mail *m, const struct record_about *a, record_sink *si
 
 	for (size_t i = 0; m != NULL && i < mail_parts(m) && n < RECORD_FILES_MAX; i++) {
 		const struct mail_part *p = mail_part(m, i);
-		json_t *record;
+		struct json_writer *w;
 
 		if (!p->attachment)
 			continue;
 		n++;
-		record = record_open(a->session, "fileinfo", a->tx_id);
-		put_file(record_put_object(record, "fileinfo"), m, p, a);
-		if (a->beside != NULL)
-			json_object_set_nocheck(record, a->key, a->beside);
-		record_upstream(record, a->session);
-		record_close(record, sink, arg);
+		w = record_open(a->session, "fileinfo", a->tx_id);
+		json_open_object(w, "fileinfo");
+		put_file(w, m, p, a);
+		json_close_object(w);
+		record_beside(w, a);
+		record_upstream(w, a->session);
+		record_close(w, sink, arg);
 	}
 }

@@ -5,8 +5,7 @@
 #ifndef POSTERN_RECORD_EMAIL_H
 #define POSTERN_RECORD_EMAIL_H
 
-#include <jansson.h>
-
+#include "json_writer.h"
 #include "mime/mail.h"
 #include "record.h"
 
@@ -16,11 +15,11 @@
 #define RECORD_FILES_MAX 100
 
 /*
- * The object, in about "octets" at most as JSON: each list gets its share, and says in
- * "<name>_left_out" how much is missing. mail NULL: there was no memory to look at it. The caller
- * owns it; NULL: no memory.
+ * The object "email", in about "octets" at most as JSON: each list gets its share, and says in
+ * "<name>_left_out" how much is missing. mail NULL: there was no memory to look at it. top: only
+ * the beginning of the message was asked for, and it is not whole though mail_finish() was called.
  */
-json_t *record_email(const struct mail *mail, size_t octets);
+void record_email(struct json_writer *, const struct mail *mail, size_t octets, bool top);
 
 /* What the records of files belong to, and what stands beside "fileinfo" in each of them. */
 struct record_about {
@@ -29,9 +28,14 @@ struct record_about {
 	bool
 	    top; /* only the beginning of the message was asked for: no file is known to be whole */
 	uint64_t start; /* of a file that is a piece: its first octet in the whole */
+	/* An object beside "fileinfo": its key, and what writes its fields. beside NULL: none. */
 	const char *key;
-	json_t *beside; /* NULL: nothing; the caller's */
+	void (*beside)(struct json_writer *, const void *what);
+	const void *what;
 };
+
+/* That object. */
+void record_beside(struct json_writer *, const struct record_about *);
 
 /*
  * mail: what record_smtp_mail() was given; may be NULL. Of a file (mail_file_new()) it is one of

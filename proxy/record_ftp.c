@@ -49,76 +49,83 @@ may_quote(const struct record_ftp *r, const struct record_ftp_reply *reply)
 
 /* False: it was cut. */
 static bool
-add_reply(json_t *texts, const struct record_ftp *r, const struct record_ftp_reply *reply)
+add_reply(struct json_writer *w, const struct record_ftp *r, const struct record_ftp_reply *reply)
 {
-	struct buf out;
+	uint8_t room[RECORD_TEXT_MAX];
+	struct buf out = {.p = room, .cap = sizeof(room), .max = sizeof(room)};
 	bool whole = true;
 
-	buf_init(&out, RECORD_TEXT_MAX);
 	if (!may_quote(r, reply))
 		whole = join_lines(reply, &out);
-	json_array_append_new(
-	    texts, json_stringn_nocheck(out.n == 0 ? "" : (const char *)out.p, out.n));
-	buf_free(&out);
+	json_text(w, NULL, buf_span(&out));
 	return whole;
 }
 
 static void
-add_code(json_t *codes, unsigned code)
+add_code(struct json_writer *w, unsigned code)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%03u", code);
-	json_array_append_new(codes, json_string(text));
+	record_put(w, NULL, text);
 }
 
 /* EVE's two lists, and a third one that says whose replies they are. */
 static void
-put_replies(json_t *ftp, const struct record_ftp *r)
+put_replies(struct json_writer *w, const struct record_ftp *r)
 {
-	json_t *texts = json_array(), *codes = json_array(), *sources = json_array();
 	size_t n = r->n_replies < RECORD_FTP_REPLIES_MAX ? r->n_replies : RECORD_FTP_REPLIES_MAX;
 	bool whole = true;
 
-	for (size_t i = 0; i < n; i++) {
-		whole = add_reply(texts, r, &r->replies[i]) && whole;
-		add_code(codes, r->replies[i].code);
-		json_array_append_new(sources,
-		    json_string(r->replies[i].source == RECORD_SERVER ? "server" : "gateway"));
-	}
-	json_object_set_new_nocheck(ftp, "reply", texts);
-	json_object_set_new_nocheck(ftp, "completion_code", codes);
-	json_object_set_new_nocheck(ftp, "reply_source", sources);
+	json_open_list(w, "reply");
+	for (size_t i = 0; i < n; i++)
+		whole = add_reply(w, r, &r->replies[i]) && whole;
+	json_close_list(w);
+	json_open_list(w, "completion_code");
+	for (size_t i = 0; i < n; i++)
+		add_code(w, r->replies[i].code);
+	json_close_list(w);
+	json_open_list(w, "reply_source");
+	for (size_t i = 0; i < n; i++)
+		record_put(w, NULL, r->replies[i].source == RECORD_SERVER ? "server" : "gateway");
+	json_close_list(w);
 	if (!whole)
-		record_put_cut(ftp, "reply");
+		record_put_cut(w, "reply");
 	if (n < r->n_replies)
-		record_put_int(ftp, "reply_left_out", r->n_replies - n);
+		record_put_int(w, "reply_left_out", r->n_replies - n);
+}
+
+static void
+put_ftp(struct json_writer *w, const struct record_ftp *r)
+{
+	json_open_object(w, "ftp");
+	if (r->command != NULL)
+		record_put_text(w, "command", span_str(r->command));
+	if (!r->secret)
+		record_put_if(w, "command_data", r->args);
+	if (r->n_replies > 0)
+		put_replies(w, r);
+	record_put(w, "reply_received", r->n_replies > 0 ? "yes" : "no");
+	if (r->dynamic_port != 0) {
+		record_put_int(w, "dynamic_port", r->dynamic_port);
+		record_put(w, "mode", r->passive ? "passive" : "active");
+	}
+	record_put_if(w, "user", r->user);
+	record_put_if(w, "directory", r->directory);
+	record_put_if(w, "path", r->path);
+	json_close_object(w);
 }
 
 void
 record_ftp(const struct record_session *s, const struct record_ftp *r, unsigned tx_id,
     record_sink *sink, void *arg)
 {
-	json_t *record = record_open(s, "ftp", tx_id);
-	json_t *ftp = record_put_object(record, "ftp");
+	struct json_writer *w = record_open(s, "ftp", tx_id);
 
-	if (r->command != NULL)
-		record_put_text(ftp, "command", span_str(r->command));
-	if (!r->secret)
-		record_put_if(ftp, "command_data", r->args);
-	if (r->n_replies > 0)
-		put_replies(ftp, r);
-	record_put(ftp, "reply_received", r->n_replies > 0 ? "yes" : "no");
-	if (r->dynamic_port != 0) {
-		record_put_int(ftp, "dynamic_port", r->dynamic_port);
-		record_put(ftp, "mode", r->passive ? "passive" : "active");
-	}
-	record_put_if(ftp, "user", r->user);
-	record_put_if(ftp, "directory", r->directory);
-	record_put_if(ftp, "path", r->path);
-	record_upstream(record, s);
-	record_put_verdict(record, r->verdict);
-	record_close(record, sink, arg);
+	put_ftp(w, r);
+	record_upstream(w, s);
+	record_put_verdict(w, r->verdict);
+	record_close(w, sink, arg);
 }
 
 /* ---- transfers ---- */
@@ -149,23 +156,22 @@ has_flowed(const struct record_ftp_data *d)
 
 /* One data connection, from who made it to who waited. */
 static void
-put_leg(
-    json_t *data, const char *key, const struct endpoint ends[2], bool peer_connects, bool passive)
+put_leg(struct json_writer *w, const char *key, const struct endpoint ends[2], bool peer_connects,
+    bool passive)
 {
-	json_t *leg = record_put_object(data, key);
-
-	record_put(leg, "mode", passive ? "passive" : "active");
+	json_open_object(w, key);
+	record_put(w, "mode", passive ? "passive" : "active");
 	if (ends[0].ip.family != IP_NONE)
-		record_put_leg(leg, &ends[peer_connects ? 0 : 1], &ends[peer_connects ? 1 : 0]);
+		record_put_leg(w, &ends[peer_connects ? 0 : 1], &ends[peer_connects ? 1 : 0]);
+	json_close_object(w);
 }
 
 static void
-put_legs(json_t *data, const struct record_ftp_data *d)
+put_legs(struct json_writer *w, const struct record_ftp_data *d)
 {
-	put_leg(data, "client", d->legs[DATA_CLIENT], d->client_passive, d->client_passive);
+	put_leg(w, "client", d->legs[DATA_CLIENT], d->client_passive, d->client_passive);
 	if (!d->let_by)
-		put_leg(
-		    data, "server", d->legs[DATA_SERVER], !d->server_passive, d->server_passive);
+		put_leg(w, "server", d->legs[DATA_SERVER], !d->server_passive, d->server_passive);
 }
 
 static uint64_t
@@ -175,52 +181,53 @@ per_second(uint64_t octets, uint64_t ms)
 }
 
 static void
-put_amounts(json_t *data, const struct record_ftp_data *d)
+put_amounts(struct json_writer *w, const struct record_ftp_data *d)
 {
 	if (d->offset > 0)
-		record_put_int(data, "offset", d->offset);
-	record_put_int(data, "octets_in", d->octets_in);
-	record_put_int(data, "octets_out", d->octets_out);
-	record_put_int(data, "duration_ms", d->duration_ms);
+		record_put_int(w, "offset", d->offset);
+	record_put_int(w, "octets_in", d->octets_in);
+	record_put_int(w, "octets_out", d->octets_out);
+	record_put_int(w, "duration_ms", d->duration_ms);
 	if (d->duration_ms > 0)
-		record_put_int(data, "rate", per_second(d->octets_out, d->duration_ms));
+		record_put_int(w, "rate", per_second(d->octets_out, d->duration_ms));
 }
 
 /* What EVE has, and the full path: also beside "fileinfo". */
-static json_t *
-what_was_transferred(const struct record_ftp_data *d)
+static void
+put_transferred(struct json_writer *w, const void *transfer)
 {
-	json_t *data = json_object();
+	const struct record_ftp_data *d = transfer;
 
-	record_put(data, "command", d->command);
-	record_put_if(data, "filename", d->filename);
-	record_put_if(data, "path", d->path);
+	record_put(w, "command", d->command);
+	record_put_if(w, "filename", d->filename);
+	record_put_if(w, "path", d->path);
 	if (d->path_cut)
-		record_put_cut(data, "path");
-	return data;
+		record_put_cut(w, "path");
 }
 
-static json_t *
-whole_transfer(const struct record_ftp_data *d)
+static void
+put_whole_transfer(struct json_writer *w, const struct record_ftp_data *d)
 {
-	json_t *data = what_was_transferred(d);
-
-	record_put_if(data, "user", d->user);
-	record_put(data, "direction", d->dir == AN_C2S ? "upload" : "download");
+	json_open_object(w, "ftp_data");
+	put_transferred(w, d);
+	record_put_if(w, "user", d->user);
+	record_put(w, "direction", d->dir == AN_C2S ? "upload" : "download");
 	if (d->type != NULL)
-		record_put(data, "type", d->type);
-	put_legs(data, d);
+		record_put(w, "type", d->type);
+	put_legs(w, d);
 	if (d->let_by)
-		record_put_bool(data, "let_by", true);
-	put_amounts(data, d);
-	record_put(data, "outcome", d->outcome);
+		json_truth(w, "let_by", true);
+	put_amounts(w, d);
+	record_put(w, "outcome", d->outcome);
 	if (d->deleted)
-		record_put_bool(data, "deleted", true);
+		json_truth(w, "deleted", true);
+	if (d->kept != NULL)
+		record_put(w, "kept", d->kept);
 	if (d->reason != NULL)
-		record_put(data, "reason", d->reason);
+		record_put(w, "reason", d->reason);
 	if (d->code != 0)
-		record_put_int(data, "code", d->code);
-	return data;
+		record_put_int(w, "code", d->code);
+	json_close_object(w);
 }
 
 /* Of a file that nobody looked into: what is known by counting. */
@@ -228,20 +235,21 @@ static void
 write_file(
     const struct record_about *about, const struct record_ftp_data *d, record_sink *sink, void *arg)
 {
-	json_t *record = record_open(about->session, "fileinfo", about->tx_id);
-	json_t *info = record_put_object(record, "fileinfo");
+	struct json_writer *w = record_open(about->session, "fileinfo", about->tx_id);
 
-	record_put_text(info, "filename", d->filename);
-	record_put_bool(info, "gaps", false);
-	record_put(info, "state", is_complete(d) ? "CLOSED" : "TRUNCATED");
-	record_put_bool(info, "stored", false);
-	record_put_int(info, "size", d->octets_in);
+	json_open_object(w, "fileinfo");
+	record_put_text(w, "filename", d->filename);
+	json_truth(w, "gaps", false);
+	record_put(w, "state", is_complete(d) ? "CLOSED" : "TRUNCATED");
+	json_truth(w, "stored", false);
+	record_put_int(w, "size", d->octets_in);
 	if (about->start > 0)
-		record_put_int(info, "start", about->start);
-	record_put_int(info, "tx_id", about->tx_id);
-	json_object_set_nocheck(record, about->key, about->beside);
-	record_upstream(record, about->session);
-	record_close(record, sink, arg);
+		record_put_int(w, "start", about->start);
+	record_put_int(w, "tx_id", about->tx_id);
+	json_close_object(w);
+	record_beside(w, about);
+	record_upstream(w, about->session);
+	record_close(w, sink, arg);
 }
 
 void
@@ -249,27 +257,28 @@ record_ftp_data(const struct record_session *s, const struct record_ftp_data *d,
     record_sink *sink, void *arg)
 {
 	struct record_session session = *s;
-	struct record_about about = {
-	    .session = &session, .tx_id = tx_id, .start = d->offset, .key = "ftp_data"};
-	json_t *record;
+	const struct record_about about = {.session = &session,
+	    .tx_id = tx_id,
+	    .start = d->offset,
+	    .key = "ftp_data",
+	    .beside = put_transferred,
+	    .what = d};
+	struct json_writer *w;
 
 	session.app_proto = "ftp-data"; /* EVE's word */
-	record = record_open(&session, "ftp_data", tx_id);
-	json_object_set_new_nocheck(record, "ftp_data", whole_transfer(d));
+	w = record_open(&session, "ftp_data", tx_id);
+	put_whole_transfer(w, d);
 	if (d->content != NULL && mail_is_message(d->content))
-		json_object_set_new_nocheck(
-		    record, "email", record_email(d->content, RECORD_EMAIL_MAX));
-	record_upstream(record, &session);
-	record_put_verdict(record, d->verdict);
-	record_close(record, sink, arg);
+		record_email(w, d->content, RECORD_EMAIL_MAX, false);
+	record_upstream(w, &session);
+	record_put_verdict(w, d->verdict);
+	record_close(w, sink, arg);
 	if (!has_flowed(d))
 		return;
-	about.beside = what_was_transferred(d);
 	if (d->content != NULL)
 		record_files(d->content, &about, sink, arg);
 	else
 		write_file(&about, d, sink, arg);
-	json_decref(about.beside);
 }
 
 /* ---- xferlog ---- */

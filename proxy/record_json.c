@@ -10,88 +10,60 @@ record_init(void)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 
-	json_object_seed(0);
 	return EVP_Digest("", 0, digest, NULL, EVP_sha1(), NULL) == 1;
 }
 
 void
-record_put_span(json_t *object, const char *key, struct span text)
+record_put(struct json_writer *w, const char *key, const char *text)
 {
-	json_object_set_new_nocheck(
-	    object, key, json_stringn_nocheck(text.n == 0 ? "" : (const char *)text.p, text.n));
+	json_text(w, key, span_str(text));
 }
 
 void
-record_put(json_t *object, const char *key, const char *text)
+record_put_int(struct json_writer *w, const char *key, uint64_t value)
 {
-	record_put_span(object, key, span_str(text));
+	json_number(w, key, value > INT64_MAX ? INT64_MAX : value);
 }
 
 void
-record_put_int(json_t *object, const char *key, uint64_t value)
-{
-	json_int_t most = INT64_MAX;
-
-	json_object_set_new_nocheck(
-	    object, key, json_integer(value > INT64_MAX ? most : (json_int_t)value));
-}
-
-void
-record_put_bool(json_t *object, const char *key, bool value)
-{
-	json_object_set_new_nocheck(object, key, json_boolean(value));
-}
-
-void
-record_put_cut(json_t *object, const char *key)
+record_put_cut(struct json_writer *w, const char *key)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s_truncated", key);
-	record_put_bool(object, name, true);
+	json_truth(w, name, true);
 }
 
-void
-record_put_text(json_t *object, const char *key, struct span text)
+/* False: it was cut. */
+static bool
+put_printable(struct json_writer *w, const char *key, struct span text)
 {
-	struct buf out;
-	bool whole;
+	uint8_t room[RECORD_TEXT_MAX];
+	struct buf out = {.p = room, .cap = sizeof(room), .max = sizeof(room)};
+	bool whole = printable(text, RECORD_TEXT_MAX, &out);
 
-	buf_init(&out, RECORD_TEXT_MAX);
-	whole = printable(text, RECORD_TEXT_MAX, &out);
-	record_put_span(object, key, buf_span(&out));
-	if (!whole)
-		record_put_cut(object, key);
-	buf_free(&out);
+	json_text(w, key, buf_span(&out));
+	return whole;
 }
 
 void
-record_put_if(json_t *object, const char *key, struct span text)
+record_put_text(struct json_writer *w, const char *key, struct span text)
+{
+	if (!put_printable(w, key, text))
+		record_put_cut(w, key);
+}
+
+void
+record_put_if(struct json_writer *w, const char *key, struct span text)
 {
 	if (text.n > 0)
-		record_put_text(object, key, text);
+		record_put_text(w, key, text);
 }
 
-json_t *
-record_text(struct span text, bool *whole)
+bool
+record_put_item(struct json_writer *w, struct span text)
 {
-	struct buf out;
-	json_t *item;
-
-	buf_init(&out, RECORD_TEXT_MAX);
-	if (!printable(text, RECORD_TEXT_MAX, &out))
-		*whole = false;
-	item = json_stringn_nocheck(out.n == 0 ? "" : (const char *)out.p, out.n);
-	buf_free(&out);
-	return item;
-}
-
-json_t *
-record_put_object(json_t *record, const char *key)
-{
-	json_t *object = json_object();
-
-	return json_object_set_new_nocheck(record, key, object) == 0 ? object : NULL;
+	return put_printable(w, NULL, text);
 }
 
 /*
@@ -126,63 +98,83 @@ record_date_of(const struct timeval *t)
 	return d;
 }
 
-/* "2026-11-24T03:00:00.000000+0000", as EVE writes it; always UTC. */
+/* The last n decimal digits of value. */
+static void
+put_digits(char *at, unsigned n, unsigned value)
+{
+	for (; n > 0; value /= 10)
+		at[--n] = (char)('0' + value % 10);
+}
+
 void
-record_put_time(json_t *object, const char *key, const struct timeval *t)
+record_time_text(const struct timeval *t, char text[RECORD_TIME_MAX])
 {
 	struct record_date d = record_date_of(t);
-	char text[64];
 
-	snprintf(text, sizeof(text), "%04d-%02u-%02uT%02u:%02u:%02u.%06u+0000", d.year, d.month,
-	    d.day, d.hour, d.minute, d.second, (unsigned)t->tv_usec);
-	record_put(object, key, text);
+	memcpy(text, "0000-00-00T00:00:00.000000+0000", RECORD_TIME_MAX);
+	put_digits(text, 4, (unsigned)d.year);
+	put_digits(text + 5, 2, d.month);
+	put_digits(text + 8, 2, d.day);
+	put_digits(text + 11, 2, d.hour);
+	put_digits(text + 14, 2, d.minute);
+	put_digits(text + 17, 2, d.second);
+	put_digits(text + 20, 6, (unsigned)t->tv_usec);
+}
+
+void
+record_put_time(struct json_writer *w, const char *key, const struct timeval *t)
+{
+	char text[RECORD_TIME_MAX];
+
+	record_time_text(t, text);
+	record_put(w, key, text);
 }
 
 /* The 4-tuple and its id, in EVE's words. */
 static void
-put_leg(json_t *object, const struct endpoint *client, const struct endpoint *server)
+put_leg(struct json_writer *w, const struct endpoint *client, const struct endpoint *server)
 {
 	char text[IP_TEXT_MAX];
 
-	record_put(object, "src_ip", ip_text(&client->ip, text));
-	record_put_int(object, "src_port", client->port);
-	record_put(object, "dest_ip", ip_text(&server->ip, text));
-	record_put_int(object, "dest_port", server->port);
+	record_put(w, "src_ip", ip_text(&client->ip, text));
+	record_put_int(w, "src_port", client->port);
+	record_put(w, "dest_ip", ip_text(&server->ip, text));
+	record_put_int(w, "dest_port", server->port);
 }
 
 static void
-put_community_id(json_t *object, const struct endpoint *client, const struct endpoint *server)
+put_community_id(
+    struct json_writer *w, const struct endpoint *client, const struct endpoint *server)
 {
 	char id[COMMUNITY_ID_MAX];
 
 	community_id(client, server, id);
 	if (id[0] != '\0')
-		record_put(object, "community_id", id);
+		record_put(w, "community_id", id);
 }
 
 void
-record_put_leg(json_t *object, const struct endpoint *from, const struct endpoint *to)
+record_put_leg(struct json_writer *w, const struct endpoint *from, const struct endpoint *to)
 {
-	put_leg(object, from, to);
-	put_community_id(object, from, to);
+	put_leg(w, from, to);
+	put_community_id(w, from, to);
 }
 
 void
-record_put_verdict(json_t *record, const struct verdict *v)
+record_put_verdict(struct json_writer *w, const struct verdict *v)
 {
-	json_t *verdict;
-
 	if (v == NULL)
 		return;
-	verdict = record_put_object(record, "verdict");
-	record_put(verdict, "action",
+	json_open_object(w, "verdict");
+	record_put(w, "action",
 	    v->action == VERDICT_REFUSE ? "refuse"
 	    : v->would_refuse		? "report"
 					: "pass");
-	record_put(verdict, "rule", v->rule);
-	record_put(verdict, "reason", v->reason);
+	record_put(w, "rule", v->rule);
+	record_put(w, "reason", v->reason);
 	if (v->reply[0] != '\0')
-		record_put_text(verdict, "reply", span_str(v->reply));
+		record_put_text(w, "reply", span_str(v->reply));
+	json_close_object(w);
 }
 
 struct span
@@ -197,52 +189,59 @@ record_take_line(struct span *rest)
 	return line;
 }
 
-json_t *
+struct json_writer *
 record_open(const struct record_session *s, const char *event_type, uint32_t tx_id)
 {
-	json_t *record = json_object();
+	/* one at a time, in every process that writes any: those that are long are rare */
+	static uint8_t room[RECORD_LINE_MAX];
+	static struct buf line;
+	static struct json_writer writer;
+	struct json_writer *w = &writer;
 	struct timeval now;
 
+	line = (struct buf){.p = room, .cap = sizeof(room), .max = sizeof(room)};
 	gettimeofday(&now, NULL);
-	record_put_time(record, "timestamp", &now);
+	json_begin(w, &line);
+	json_open_object(w, NULL);
+	record_put_time(w, "timestamp", &now);
 	if (s != NULL)
-		record_put_int(record, "flow_id", s->flow_id);
-	record_put(record, "event_type", event_type);
+		record_put_int(w, "flow_id", s->flow_id);
+	record_put(w, "event_type", event_type);
 	if (s == NULL)
-		return record;
-	put_leg(record, &s->client, &s->server);
-	record_put(record, "proto", "TCP");
-	record_put(record, "app_proto", s->app_proto);
+		return w;
+	put_leg(w, &s->client, &s->server);
+	record_put(w, "proto", "TCP");
+	record_put(w, "app_proto", s->app_proto);
 	if (tx_id != RECORD_NO_TX)
-		record_put_int(record, "tx_id", tx_id);
-	put_community_id(record, &s->client, &s->server);
+		record_put_int(w, "tx_id", tx_id);
+	put_community_id(w, &s->client, &s->server);
 	if (s->forward != NULL)
-		record_put_text(record, "forward", span_str(s->forward));
-	return record;
+		record_put_text(w, "forward", span_str(s->forward));
+	return w;
 }
 
-json_t *
-record_upstream(json_t *record, const struct record_session *s)
+bool
+record_open_upstream(struct json_writer *w, const struct record_session *s)
 {
-	json_t *upstream;
-
 	if (s->up_client.ip.family == IP_NONE)
-		return NULL;
-	upstream = record_put_object(record, "upstream");
-	record_put_leg(upstream, &s->up_client, &s->up_server);
-	return upstream;
+		return false;
+	json_open_object(w, "upstream");
+	record_put_leg(w, &s->up_client, &s->up_server);
+	return true;
 }
 
 void
-record_close(json_t *record, record_sink *sink, void *arg)
+record_upstream(struct json_writer *w, const struct record_session *s)
 {
-	/* one at a time, in every process that writes any: those that are long are rare */
-	static char line[RECORD_LINE_MAX];
-	size_t n = record == NULL ? 0 : json_dumpb(record, line, sizeof(line) - 1, JSON_COMPACT);
+	if (record_open_upstream(w, s))
+		json_close_object(w);
+}
 
-	if (n > 0 && n < sizeof(line)) {
-		line[n++] = '\n';
-		sink(arg, line, n);
-	}
-	json_decref(record);
+void
+record_close(struct json_writer *w, record_sink *sink, void *arg)
+{
+	json_close_object(w);
+	buf_octet(w->out, '\n');
+	if (!w->out->failed)
+		sink(arg, (const char *)w->out->p, w->out->n);
 }

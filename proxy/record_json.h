@@ -5,40 +5,42 @@
 #ifndef POSTERN_RECORD_JSON_H
 #define POSTERN_RECORD_JSON_H
 
-#include <jansson.h>
-
+#include "json_writer.h"
 #include "record.h"
 
 /* A record without tx_id. */
 #define RECORD_NO_TX UINT32_MAX
 
-/* The envelope; session may be NULL. The caller hands it to record_close(). NULL: no memory. */
-json_t *record_open(const struct record_session *, const char *event_type, uint32_t tx_id);
-/* "upstream", where the session has a server leg. Returns it for more fields, or NULL. */
-json_t *record_upstream(json_t *record, const struct record_session *);
-/* Writes the line and frees the record. */
-void record_close(json_t *record, record_sink *, void *arg);
+/*
+ * The envelope of a new record, whose object is open; session may be NULL. One at a time in a
+ * process, until record_close().
+ */
+struct json_writer *record_open(
+    const struct record_session *, const char *event_type, uint32_t tx_id);
+/* Opens "upstream", where the session has a server leg; false: it has none, nothing is open. */
+bool record_open_upstream(struct json_writer *, const struct record_session *);
+/* The same with nothing more in it. */
+void record_upstream(struct json_writer *, const struct record_session *);
+/* Writes the line; one that found no room is not written. */
+void record_close(struct json_writer *, record_sink *, void *arg);
 
-/* Texts of ours, and texts that went through printable() before. */
-void record_put(json_t *object, const char *key, const char *text);
-void record_put_span(json_t *object, const char *key, struct span text);
+/* Texts of ours. */
+void record_put(struct json_writer *, const char *key, const char *text);
 /* Any text: goes through printable(), and is cut at RECORD_TEXT_MAX. */
-void record_put_text(json_t *object, const char *key, struct span text);
+void record_put_text(struct json_writer *, const char *key, struct span text);
 /* The same; an empty one is left away. */
-void record_put_if(json_t *object, const char *key, struct span text);
-/* The same as a value by itself; *whole is set to false when it was cut. */
-json_t *record_text(struct span text, bool *whole);
-void record_put_int(json_t *object, const char *key, uint64_t value);
-void record_put_bool(json_t *object, const char *key, bool value);
+void record_put_if(struct json_writer *, const char *key, struct span text);
+/* The same as an item of a list; false: it was cut. */
+bool record_put_item(struct json_writer *, struct span text);
+/* At most INT64_MAX. */
+void record_put_int(struct json_writer *, const char *key, uint64_t value);
 /* "<key>_truncated": true */
-void record_put_cut(json_t *object, const char *key);
-void record_put_time(json_t *object, const char *key, const struct timeval *);
+void record_put_cut(struct json_writer *, const char *key);
+void record_put_time(struct json_writer *, const char *key, const struct timeval *);
 /* src_ip, src_port, dest_ip, dest_port of a connection; and its community_id. */
-void record_put_leg(json_t *object, const struct endpoint *from, const struct endpoint *to);
+void record_put_leg(struct json_writer *, const struct endpoint *from, const struct endpoint *to);
 /* "verdict"; NULL: nothing. */
-void record_put_verdict(json_t *record, const struct verdict *);
-/* A new object in record. */
-json_t *record_put_object(json_t *record, const char *key);
+void record_put_verdict(struct json_writer *, const struct verdict *);
 
 /* Takes a line with its end off the front of *rest; its end (LF, CR LF) is not in it. */
 struct span record_take_line(struct span *rest);
@@ -51,5 +53,8 @@ struct record_date {
 };
 /* UTC. By hand, because gmtime_r() reads a time zone file, which a sandbox forbids. */
 struct record_date record_date_of(const struct timeval *);
+/* "2026-11-24T03:00:00.000000+0000", as EVE writes it; UTC. Years are of four digits. */
+#define RECORD_TIME_MAX 32
+void record_time_text(const struct timeval *, char text[RECORD_TIME_MAX]);
 
 #endif

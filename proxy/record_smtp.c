@@ -288,103 +288,101 @@ text_span(const struct record_smtp *r, struct text t)
 }
 
 static void
-put_text(json_t *object, const char *key, const struct record_smtp *r, struct text t)
+put_text(struct json_writer *w, const char *key, const struct record_smtp *r, struct text t)
 {
-	record_put_span(object, key, text_span(r, t));
+	json_text(w, key, text_span(r, t));
 	if (t.cut)
-		record_put_cut(object, key);
+		record_put_cut(w, key);
 }
 
 static void
-put_rcpts(json_t *smtp, const struct record_smtp *r)
+put_rcpts(struct json_writer *w, const struct record_smtp *r)
 {
-	json_t *list = json_array();
 	bool cut = false;
 
+	json_open_list(w, "rcpt_to");
 	for (size_t i = 0; i < r->n_rcpts; i++) {
-		struct span s = text_span(r, r->rcpts[i]);
-
-		json_array_append_new(list, json_stringn_nocheck((const char *)s.p, s.n));
+		json_text(w, NULL, text_span(r, r->rcpts[i]));
 		cut = cut || r->rcpts[i].cut;
 	}
-	json_object_set_new_nocheck(smtp, "rcpt_to", list);
+	json_close_list(w);
 	if (cut)
-		record_put_cut(smtp, "rcpt_to");
+		record_put_cut(w, "rcpt_to");
 	if (r->rcpts_left_out > 0)
-		record_put_int(smtp, "rcpt_left_out", r->rcpts_left_out);
+		record_put_int(w, "rcpt_left_out", r->rcpts_left_out);
 }
 
-static json_t *
-reply_object(const struct record_smtp *r, const struct reply *reply)
+static void
+put_reply(struct json_writer *w, const struct record_smtp *r, const struct reply *reply)
 {
-	json_t *object = json_object();
-
-	record_put(object, "command", reply->command);
+	json_open_object(w, NULL);
+	record_put(w, "command", reply->command);
 	if (reply->rcpt.n > 0)
-		put_text(object, "rcpt", r, reply->rcpt);
-	record_put_int(object, "code", reply->code);
+		put_text(w, "rcpt", r, reply->rcpt);
+	record_put_int(w, "code", reply->code);
 	if (reply->enhanced.n > 0)
-		put_text(object, "enhanced", r, reply->enhanced);
-	put_text(object, "text", r, reply->text);
-	record_put(object, "source", reply->source == RECORD_SERVER ? "server" : "gateway");
-	return object;
+		put_text(w, "enhanced", r, reply->enhanced);
+	put_text(w, "text", r, reply->text);
+	record_put(w, "source", reply->source == RECORD_SERVER ? "server" : "gateway");
+	json_close_object(w);
 }
 
 static void
-put_replies(json_t *smtp, const struct record_smtp *r)
+put_replies(struct json_writer *w, const struct record_smtp *r)
 {
-	json_t *list = json_array();
-
+	json_open_list(w, "replies");
 	for (size_t i = 0; i < r->n_replies; i++)
-		json_array_append_new(list, reply_object(r, &r->replies[i]));
-	json_object_set_new_nocheck(smtp, "replies", list);
+		put_reply(w, r, &r->replies[i]);
+	json_close_list(w);
 	if (r->replies_left_out > 0)
-		record_put_int(smtp, "replies_left_out", r->replies_left_out);
+		record_put_int(w, "replies_left_out", r->replies_left_out);
 }
 
 static void
-put_auth(json_t *smtp, const struct record_smtp *r)
+put_auth(struct json_writer *w, const struct record_smtp *r)
 {
-	json_t *auth = record_put_object(smtp, "auth");
-
-	put_text(auth, "mechanism", r, r->mechanism);
+	json_open_object(w, "auth");
+	put_text(w, "mechanism", r, r->mechanism);
 	if (r->user.n > 0)
-		put_text(auth, "user", r, r->user);
-	record_put_bool(auth, "authenticated", r->authenticated);
+		put_text(w, "user", r, r->user);
+	json_truth(w, "authenticated", r->authenticated);
+	json_close_object(w);
 }
 
 static void
-put_verdict(json_t *record, const struct record_smtp *r)
+put_verdict(struct json_writer *w, const struct record_smtp *r)
 {
-	json_t *verdict = record_put_object(record, "verdict");
-
-	record_put(verdict, "action",
+	json_open_object(w, "verdict");
+	record_put(w, "action",
 	    r->judged == JUDGED_REFUSE	 ? "refuse"
 	    : r->judged == JUDGED_REPORT ? "report"
 					 : "pass");
-	record_put(verdict, "rule", r->rule);
-	record_put(verdict, "reason", r->reason);
+	record_put(w, "rule", r->rule);
+	record_put(w, "reason", r->reason);
 	if (r->verdict_reply.n > 0)
-		put_text(verdict, "reply", r, r->verdict_reply);
+		put_text(w, "reply", r, r->verdict_reply);
+	json_close_object(w);
 }
 
 static void
-put_smtp(json_t *smtp, const struct record_smtp *r, const char *state)
+put_smtp(struct json_writer *w, const struct record_smtp *r, const char *state)
 {
+	json_open_object(w, "smtp");
 	if (r->has_helo)
-		put_text(smtp, "helo", r, r->helo);
+		put_text(w, "helo", r, r->helo);
 	if (r->has_from)
-		put_text(smtp, "mail_from", r, r->from);
+		put_text(w, "mail_from", r, r->from);
 	if (r->n_rcpts > 0)
-		put_rcpts(smtp, r);
-	put_replies(smtp, r);
-	record_put(smtp, "state", state);
+		put_rcpts(w, r);
+	put_replies(w, r);
+	record_put(w, "state", state);
 	if (r->transfer != NULL) {
-		record_put_int(smtp, "size", r->size);
-		record_put(smtp, "transfer", r->transfer);
+		record_put_int(w, "size", r->size);
+		record_put(w, "transfer", r->transfer);
 	}
 	if (r->has_auth)
-		put_auth(smtp, r);
+		put_auth(w, r);
+	json_close_object(w);
 }
 
 void
@@ -392,18 +390,17 @@ record_smtp_write(struct record_smtp *r, const struct record_session *s, unsigne
     const char *state, record_sink *sink, void *arg)
 {
 	const struct record_about about = {.session = s, .tx_id = tx_id};
-	json_t *record;
+	struct json_writer *w;
 
 	if (r == NULL)
 		return;
-	record = record_open(s, "smtp", tx_id);
-	put_smtp(record_put_object(record, "smtp"), r, state);
+	w = record_open(s, "smtp", tx_id);
+	put_smtp(w, r, state);
 	if (r->inspected)
-		json_object_set_new_nocheck(
-		    record, "email", record_email(r->mail, RECORD_EMAIL_MAX));
-	record_upstream(record, s);
+		record_email(w, r->mail, RECORD_EMAIL_MAX, false);
+	record_upstream(w, s);
 	if (r->judged != JUDGED_NOT)
-		put_verdict(record, r);
-	record_close(record, sink, arg);
+		put_verdict(w, r);
+	record_close(w, sink, arg);
 	record_files(r->mail, &about, sink, arg);
 }

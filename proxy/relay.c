@@ -91,6 +91,7 @@ relay_free(struct relay *r)
 	if (r == NULL)
 		return;
 	r->ops->finish(r);
+	relay_sight_over(r);
 	record_end(r);
 	show(r);
 	board_session_ended(&r->seat, r->reason == NULL ? "stopped" : r->reason);
@@ -251,9 +252,6 @@ relay_upgrade(struct relay *r, enum an_dir dir)
 	r->tls[dir] = RELAY_SHAKING;
 }
 
-/* RFC 8446 s6: fatal, access_denied; of a record that says TLS 1.0, as the first ones do. */
-static const uint8_t access_denied[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x31};
-
 void
 relay_begin_tls(struct relay *r)
 {
@@ -269,8 +267,7 @@ relay_begin_tls(struct relay *r)
 		break;
 	case TLS_REFUSE:
 		board_session_refused(&r->seat, "tls_refused");
-		channel_put(&r->client, span_of(access_denied, sizeof(access_denied)));
-		relay_end(r, "tls_refused", WISH_CLOSE, WISH_CLOSE);
+		relay_refuse_tls(r);
 		break;
 	}
 }
@@ -434,19 +431,4 @@ relay_farewell(const struct relay_farewells *f, const char *reason)
 		if (strcmp(rows[i].reason, reason) == 0)
 			return rows[i].reply;
 	return f->limits;
-}
-
-bool
-relay_pass_opaque(struct relay *r, const struct an_event *ev)
-{
-	const bool server = ev->dir == AN_S2C;
-
-	if (!r->client_spoke_tls && (server || ev->octets.p[0] != 0x16)) {
-		relay_end(r, server ? "server_ahead_of_tls" : "client_ahead_of_tls", WISH_RESET,
-		    WISH_RESET);
-		return false;
-	}
-	r->client_spoke_tls = true;
-	channel_pass(relay_to(r, ev->dir), relay_from(r, ev->dir), ev->octets);
-	return true;
 }

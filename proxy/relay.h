@@ -18,6 +18,7 @@
 #include "config.h"
 #include "data.h"
 #include "record.h"
+#include "tls/sight.h"
 #include "tls_rules.h"
 
 /* Why a direction is not parsed at the moment; it goes on when no reason is left. */
@@ -143,7 +144,9 @@ struct relay {
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;
 	bool opaque, client_spoke_tls;
-	bool unread;  /* opaque from the first octet on: no gate sees any */
+	bool unread; /* opaque from the first octet on: no gate sees any */
+	struct tls_sight
+	    *sight;   /* of a handshake that passes; NULL: none, or its record is written */
 	bool reached; /* the server was connected */
 	struct board_seat seat;
 };
@@ -225,6 +228,10 @@ const char *relay_farewell(const struct relay_farewells *, const char *reason);
  * and with the client. False: it did not, and the session ends (CVE-2011-0411).
  */
 bool relay_pass_opaque(struct relay *, const struct an_event *);
+/* Nothing more is to be seen of such a handshake: what was stands in its record. */
+void relay_sight_over(struct relay *);
+/* TLS from the first octet on that is not wanted: an alert (access_denied), its record, the end. */
+void relay_refuse_tls(struct relay *);
 
 extern const struct relay_ops relay_ftp, relay_imap, relay_pop3, relay_smtp;
 /* NULL: this version does not speak it. */

@@ -358,6 +358,20 @@ ftp_turn_away(struct relay *r, const char *reason)
 
 /* ---- time ---- */
 
+/*
+ * Milliseconds that the client's next command waits for the server's last word to a transfer that
+ * the client has had its 425 of. The client cannot know what it waits for.
+ */
+#define SETTLED_MS 5000
+
+/* The client knows what became of the transfer, the server says nothing, and a command waits. */
+static bool
+waits_for_nothing(const struct ftp_gate *g)
+{
+	return g->stage == FTP_ENDING && g->exchange.verb == NULL && g->transfer.unreachable &&
+	       g->transfer.server_code == 0 && g->lines > 0;
+}
+
 static void
 server_due(const struct ftp_gate *g, struct due *due)
 {
@@ -367,6 +381,8 @@ server_due(const struct ftp_gate *g, struct due *due)
 	unsigned seconds = r->server.received == 0 ? t->greeting : t->reply;
 
 	due_sooner(due, since + seconds * 1000u, "timeout_server");
+	if (waits_for_nothing(g))
+		due_sooner(due, later_of(since, r->active[AN_C2S]) + SETTLED_MS, "timeout_server");
 }
 
 /* Counted from the last whole command or reply: octets that make none are no activity. */

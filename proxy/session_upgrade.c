@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "domains.h"
+#include "tls_report.h"
 
 #define SERVICE_TEXT_MAX 128
 
@@ -124,10 +125,25 @@ answer_client(struct upgrade *u)
 
 /* ---- how a handshake ends ---- */
 
+/* Of two legs the client's is the last one to be over, but for one that never began. */
+static void
+report_last(struct upgrade *u, enum an_dir dir, const char *why)
+{
+	struct tls_leg *client = u->leg[AN_C2S];
+
+	if (dir == AN_S2C && (why == NULL || u->relay->tls[AN_C2S] == RELAY_SHAKING))
+		return;
+	tls_report(
+	    u->relay, client, u->leg[AN_S2C], client == NULL ? NULL : tls_leg_hello(client), why);
+	if (client != NULL)
+		tls_leg_forget_hello(client);
+}
+
 /* What begins because of it has its own time. */
 static void
 tell(struct upgrade *u, enum an_dir dir, const char *why)
 {
+	report_last(u, dir, why);
 	if (u->relay->tls[an_other(dir)] != RELAY_SHAKING)
 		u->until = 0;
 	relay_upgraded(u->relay, dir, why);

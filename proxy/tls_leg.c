@@ -216,8 +216,8 @@ tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 	return NULL;
 }
 
-static void
-forget_hello(struct tls_leg *leg)
+void
+tls_leg_forget_hello(struct tls_leg *leg)
 {
 	free(leg->hello);
 	leg->hello = NULL;
@@ -233,7 +233,7 @@ tls_leg_free(struct tls_leg *leg)
 	if (leg->state == TLS_LEG_OPEN)
 		SSL_set_shutdown(leg->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(leg->ssl);
-	forget_hello(leg);
+	tls_leg_forget_hello(leg);
 	free(leg);
 	ERR_clear_error();
 }
@@ -279,7 +279,6 @@ tls_leg_shake(struct tls_leg *leg)
 	if (done == 1) {
 		leg->state = TLS_LEG_OPEN;
 		SSL_set_msg_callback(leg->ssl, NULL);
-		forget_hello(leg);
 	} else if (error == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
 		leg->state = TLS_LEG_HELLO;
 	} else if (error == SSL_ERROR_SYSCALL) {

@@ -69,7 +69,7 @@ int tls_leg_alert(const struct tls_leg *);
 
 /* ---- in TLS_LEG_HELLO ---- */
 
-/* The client's hello; good until the handshake goes on. NULL: it was malformed. */
+/* The client's hello; good until tls_leg_forget_hello(). NULL: it was malformed, or none came. */
 const struct tls_client_hello *tls_leg_hello(const struct tls_leg *);
 /* The whole of it, as it came, without type and length. */
 struct span tls_leg_hello_body(const struct tls_leg *);
@@ -79,6 +79,8 @@ struct span tls_leg_hello_body(const struct tls_leg *);
  * (SSL_AD_*).
  */
 void tls_leg_answer(struct tls_leg *, const struct tls_identity *, struct span alpn, int alert);
+/* Gives back what it takes, once the handshake is over. */
+void tls_leg_forget_hello(struct tls_leg *);
 
 /* ---- in TLS_LEG_OPEN ---- */
 

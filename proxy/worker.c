@@ -368,7 +368,9 @@ start_loop(struct worker *w)
 	if (w->log_state == NULL)
 		return "cannot look at the logger's state";
 	w->base = new_base();
-	w->log = w->base == NULL ? NULL : log_pipe_new(w->base, WORKER_LOG);
+	/* where every record counts, it is out before a peer hears what it tells of */
+	w->log =
+	    w->base == NULL ? NULL : log_pipe_new(w->base, WORKER_LOG, w->config->audit_required);
 	if (w->log == NULL)
 		return "cannot make an event loop";
 	w->control = event_new(w->base, WORKER_CONTROL, EV_READ | EV_PERSIST, on_control, w);

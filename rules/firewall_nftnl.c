@@ -316,7 +316,7 @@ keep_flows(struct maker *m, const struct firewall_table *t, const struct nlmsghd
 static bool
 has_room(const struct buf *out, const struct nlmsghdr *flows)
 {
-	return out->n + 2 * (size_t)flows->nlmsg_len + FOR_THE_END <= FIREWALL_BATCH_MAX;
+	return out->n + 2 * (size_t)flows->nlmsg_len + FOR_THE_END <= out->max;
 }
 
 bool

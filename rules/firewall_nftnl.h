@@ -12,16 +12,18 @@
 struct nlmsghdr;
 
 /* Octets that a batch may take, which one message buffer has to hold: some 30,000 networks. */
-#define FIREWALL_BATCH_MAX (4u << 20)
-#define FIREWALL_TEXT_MAX  256 /* octets of a text with its NUL */
+#define FIREWALL_BATCH_MAX	 (4u << 20)
+/* ... and one with flows that stay: 100,000 that pass, which are two elements each, take half. */
+#define FIREWALL_FLOWS_BATCH_MAX (64u << 20)
+#define FIREWALL_TEXT_MAX	 256 /* octets of a text with its NUL */
 
 /*
  * Appends a transaction that puts each table in place of one of that name, and takes away the guard
  * where none is wanted. False: out is full (or there is no memory).
  *
  * flows  the kernel's messages about the flows of the table that is replaced (NFT_MSG_NEWSETELEM),
- *        which stay for the rest of their time; empty: there are none. Of more than fit
- *        beside the tables (some 40,000) those behind are lost: tables must not fail for them
+ *        which stay for the rest of their time; empty: there are none. Of more than fit into
+ *        out those behind are lost: tables must not fail for them
  */
 bool firewall_batch(const struct firewall *, struct span flows, struct buf *out);
 /* The same of the guard alone. */

@@ -133,20 +133,10 @@ check_spoken(
 	}
 }
 
-/*
- * MDTM YYYYMMDDHHMMSS name: some servers set the time with it, of them some (vsftpd) with a
- * fraction of a second behind it, with a zone, or without the time of day.
- */
 static bool
 sets_time(const struct ftp_detail *d)
 {
-	struct span rest = d->args, time = span_word(&rest);
-	size_t digits = 0;
-
-	while (digits < time.n && octet_is_digit(time.p[digits]))
-		digits++;
-	return d->verb->verb == FTP_MDTM && span_trim(rest).n > 0 &&
-	       (digits >= 14 || (digits == 8 && time.n == 8));
+	return d->verb->verb == FTP_MDTM && ftp_mdtm_sets_time(d->args);
 }
 
 static const struct ftp_refusal *

@@ -48,12 +48,30 @@ ip_parse(struct span text, struct ip *out)
 	return true;
 }
 
+/* By hand: inet_ntop() goes by sprintf(), and each record has four of them. */
+static void
+v4_text(const uint8_t octets[4], char *text)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		const uint8_t c = octets[i];
+
+		if (c >= 100)
+			*text++ = (char)('0' + c / 100);
+		if (c >= 10)
+			*text++ = (char)('0' + c / 10 % 10);
+		*text++ = (char)('0' + c % 10);
+		*text++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *
 ip_text(const struct ip *ip, char text[IP_TEXT_MAX])
 {
 	text[0] = '\0';
-	if (ip->family != IP_NONE)
-		inet_ntop(ip->family == IP_V4 ? AF_INET : AF_INET6, ip->octets, text, IP_TEXT_MAX);
+	if (ip->family == IP_V4)
+		v4_text(ip->octets, text);
+	else if (ip->family != IP_NONE)
+		inet_ntop(AF_INET6, ip->octets, text, IP_TEXT_MAX);
 	return text;
 }
 

@@ -160,6 +160,17 @@ ftp_args_word_is(struct span *args, struct span word)
 	return at == word.n;
 }
 
+bool
+ftp_mdtm_sets_time(struct span args)
+{
+	struct span time = span_word(&args);
+	size_t digits = 0;
+
+	while (digits < time.n && octet_is_digit(time.p[digits]))
+		digits++;
+	return span_trim(args).n > 0 && (digits >= 14 || (digits == 8 && time.n == 8));
+}
+
 /* Would some client take this line between the first and the last for another reply? */
 static bool
 misleads(struct span line, struct span first)

@@ -28,4 +28,10 @@ bool ftp_command_write(struct span word, struct span args, struct buf *out);
  */
 bool ftp_args_word_is(struct span *args, struct span word);
 
+/*
+ * Would some server take these arguments of MDTM for a time to set, "YYYYMMDDHHMMSS name"? Some
+ * (vsftpd) with a fraction of a second behind it, with a zone, or without the time of day.
+ */
+bool ftp_mdtm_sets_time(struct span args);
+
 #endif

@@ -1,5 +1,10 @@
 #include "mime/coded.h"
 
+#include "mime/line_begin.h"
+
+/* How the lines begin that announce a file. */
+static const char YENC[] = "=ybegin ", BINHEX[] = "(This file must be converted with BinHex";
+
 /* ---- yEnc ---- */
 
 static bool
@@ -18,9 +23,9 @@ yenc_begin(struct span line, struct yenc_begin *y)
 	struct span word;
 
 	*y = (struct yenc_begin){0};
-	if (!span_starts(line, span_str("=ybegin ")))
+	if (!span_starts(line, span_str(YENC)))
 		return false;
-	line = span_from(line, 8);
+	line = span_from(line, sizeof(YENC) - 1);
 	for (;;) {
 		struct span rest = span_trim(line);
 
@@ -43,7 +48,7 @@ yenc_begin(struct span line, struct yenc_begin *y)
 bool
 binhex_announced(struct span line)
 {
-	return span_istarts(span_trim(line), span_str("(This file must be converted with BinHex"));
+	return span_istarts(span_trim(line), span_str(BINHEX));
 }
 
 #define BINHEX_HEAD (1 + 63 + 1 + 4 + 4 + 2 + 4 + 4 + 2)
@@ -145,10 +150,8 @@ enum { LINE_BEGINS, IN_LINE, OTHER_LINE, BEHIND_BINHEX };
 static bool
 may_be_coded(struct span line)
 {
-	static const char yenc[] = "=ybegin ", bin[] = "(This file must be converted with BinHex";
-
-	return span_starts(line, span_first(span_str(yenc), line.n)) ||
-	       span_istarts(line, span_first(span_str(bin), line.n));
+	return span_starts(line, span_first(span_str(YENC), line.n)) ||
+	       span_istarts(line, span_first(span_str(BINHEX), line.n));
 }
 
 /* A line is complete, with its LF if it has one. */
@@ -202,6 +205,19 @@ coded_octet(struct coded_scan *s, uint8_t c)
 	return CODED_NONE;
 }
 
+/* Most lines are told by their first octet. Returns how many octets are of such ones. */
+static size_t
+pass_lines(struct coded_scan *s, struct span in)
+{
+	size_t n;
+
+	if (in.n == 0 || (s->state == LINE_BEGINS && (in.p[0] == '=' || in.p[0] == '(')))
+		return 0;
+	n = line_begin(in, '=', '(');
+	s->state = in.p[n - 1] == '\n' ? LINE_BEGINS : OTHER_LINE;
+	return n;
+}
+
 enum coded_file
 coded_scan_feed(struct coded_scan *s, struct span in, size_t *used)
 {
@@ -209,14 +225,10 @@ coded_scan_feed(struct coded_scan *s, struct span in, size_t *used)
 	size_t i = 0;
 
 	while (i < in.n && found == CODED_NONE) {
-		if (s->state == OTHER_LINE) {
-			const uint8_t *lf = memchr(in.p + i, '\n', in.n - i);
-
-			s->state = lf == NULL ? OTHER_LINE : LINE_BEGINS;
-			i = lf == NULL ? in.n : (size_t)(lf - in.p) + 1;
-		} else {
+		if (s->state == OTHER_LINE || s->state == LINE_BEGINS)
+			i += pass_lines(s, span_from(in, i));
+		if (i < in.n)
 			found = coded_octet(s, in.p[i++]);
-		}
 	}
 	*used = i;
 	return found;

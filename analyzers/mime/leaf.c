@@ -6,22 +6,32 @@ digest_is_on(const struct mail_options *o, enum leaf_digest which)
 	return which == LEAF_SHA256 ? o->sha256 : which == LEAF_SHA1 ? o->sha1 : o->md5;
 }
 
+/* Looked up once in a process: libcrypto would do so for each context. NULL: it does not have it.
+ */
 static const EVP_MD *
 digest_of(enum leaf_digest which)
 {
-	return which == LEAF_SHA256 ? EVP_sha256() : which == LEAF_SHA1 ? EVP_sha1() : EVP_md5();
+	static const char *const names[LEAF_DIGESTS] = {
+	    [LEAF_SHA256] = "SHA256", [LEAF_SHA1] = "SHA1", [LEAF_MD5] = "MD5"};
+	static EVP_MD *fetched[LEAF_DIGESTS];
+
+	if (fetched[which] == NULL)
+		fetched[which] = EVP_MD_fetch(NULL, names[which], NULL);
+	return fetched[which];
 }
 
 bool
 leaf_new(struct leaf *l, struct leaf_shared *shared)
 {
+	const EVP_MD *digest;
+
 	*l = (struct leaf){.shared = shared};
 	for (unsigned i = 0; i < LEAF_DIGESTS; i++) {
 		if (!digest_is_on(shared->options, (enum leaf_digest)i))
 			continue;
-		l->contexts[i] = EVP_MD_CTX_new();
-		if (l->contexts[i] == NULL ||
-		    EVP_DigestInit_ex(l->contexts[i], digest_of((enum leaf_digest)i), NULL) != 1)
+		digest = digest_of((enum leaf_digest)i);
+		l->contexts[i] = digest == NULL ? NULL : EVP_MD_CTX_new();
+		if (l->contexts[i] == NULL || EVP_DigestInit_ex(l->contexts[i], digest, NULL) != 1)
 			return false;
 	}
 	return true;
@@ -30,6 +40,8 @@ leaf_new(struct leaf *l, struct leaf_shared *shared)
 void
 leaf_free(struct leaf *l)
 {
+	if (l->shared == NULL) /* it was never used */
+		return;
 	if (l->busy)
 		leaf_end(l);
 	for (unsigned i = 0; i < LEAF_DIGESTS; i++)

@@ -586,11 +586,12 @@ next_event(struct mime *m, struct mime_event *ev)
 struct mime *
 mime_new(const struct mime_limits *limits)
 {
-	struct mime *m = calloc(1, sizeof(*m));
+	struct mime *m = malloc(sizeof(*m));
 	struct layer *l;
 
 	if (m == NULL)
 		return NULL;
+	memset(m, 0, offsetof(struct mime, queue));
 	m->limits = with_defaults(limits);
 	l = layer_new(m, NULL, 0);
 	if (l != NULL)

@@ -150,10 +150,12 @@ struct mime {
 	bool full;	    /* no part begins any more */
 	bool finishing, no_memory;
 
-	struct mime_event queue[QUEUE_MAX];
-	char details[QUEUE_MAX][DETAIL_MAX];
 	unsigned queued, taken;
 	struct frame *root; /* the message, when it is complete */
+
+	/* not zeroed by mime_new(): written before they are read */
+	struct mime_event queue[QUEUE_MAX];
+	char details[QUEUE_MAX][DETAIL_MAX];
 };
 
 /* ---- mime_queue.c: events and parts; all of them note in m->no_memory what fails ---- */

@@ -1,6 +1,9 @@
 #include "mime/urls.h"
 
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -494,6 +497,28 @@ are_quiet(const uint8_t *p, bool html)
 	return (loud & EACH(0x80)) == 0;
 }
 
+#define RUN 64
+
+/* None of RUN octets of a text that is no HTML is loud; false: one may be. */
+static bool
+is_quiet_run(const uint8_t *p)
+{
+#ifdef __SSE2__
+	const __m128i colon = _mm_set1_epi8(':');
+	__m128i loud = _mm_setzero_si128(); /* in the high bits */
+
+	for (size_t i = 0; i < RUN; i += sizeof(loud)) {
+		const __m128i octets = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+
+		loud = _mm_or_si128(loud, _mm_or_si128(octets, _mm_cmpeq_epi8(octets, colon)));
+	}
+	return _mm_movemask_epi8(loud) == 0;
+#else
+	(void)p;
+	return false;
+#endif
+}
+
 /* Only what stands before a scheme's colon is ever asked for. */
 static void
 keep_run(struct urls *u, struct span run)
@@ -517,6 +542,8 @@ pass_over(struct urls *u, struct span octets)
 
 	if (u->state != TEXT || u->in_entity || u->hidden_n > 0)
 		return 0;
+	while (!u->html && octets.n - n >= RUN && is_quiet_run(octets.p + n))
+		n += RUN;
 	while (n < octets.n)
 		if (octets.n - n >= 8 && are_quiet(octets.p + n, u->html))
 			n += 8;

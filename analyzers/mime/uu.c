@@ -1,5 +1,7 @@
 #include "mime/uu.h"
 
+#include "mime/line_begin.h"
+
 #define LENGTH_MAX	 45 /* octets of a line: "M" */
 #define LENGTH_POSSIBLE	 63
 #define CHARACTERS(octs) (((octs) + 2) / 3 * 4)
@@ -13,7 +15,9 @@ enum state {
 void
 mime_uu_init(struct mime_uu *d, uint64_t off)
 {
-	*d = (struct mime_uu){.off = off, .line = off, .state = OUTSIDE};
+	memset(d, 0, offsetof(struct mime_uu, held));
+	d->off = d->line = off;
+	d->state = OUTSIDE;
 }
 
 static void
@@ -118,18 +122,7 @@ line_done(struct mime_uu *d, struct span line)
 static size_t
 sure_text(const struct mime_uu *d, struct span in)
 {
-	bool middle = d->middle;
-	size_t i = 0;
-
-	while (i < in.n && (middle || in.p[i] != 'b')) {
-		ptrdiff_t lf = span_find(span_from(in, i), '\n');
-
-		if (lf < 0)
-			return in.n;
-		i += (size_t)lf + 1;
-		middle = false;
-	}
-	return i;
+	return in.n > 0 && !d->middle && in.p[0] == 'b' ? 0 : line_begin(in, 'b', 'b');
 }
 
 /* Six bits of a character. */
@@ -313,7 +306,8 @@ outside(struct mime_uu *d, struct span in, size_t *used, struct mime_uu_event *e
 		ev->octets = line;
 	}
 	*used += line_done(d, line);
-	mime_base64_init(&d->decoder, d->off);
+	if (d->state == FIRST)
+		mime_base64_init(&d->decoder, d->off);
 }
 
 void

@@ -50,8 +50,9 @@ struct mime_uu {
 	bool middle;   /* what comes next is no beginning of a line */
 	bool finished; /* nothing follows what is held */
 	struct mime_base64 decoder;
+	size_t n; /* octets of held */
+	/* from here on not zeroed by mime_uu_init(): written before they are read */
 	uint8_t held[MIME_UU_LINE_MAX]; /* a line that may be "begin", or one of a file */
-	size_t n;
 	uint8_t name[MIME_UU_NAME_MAX];
 	uint8_t out[MIME_UU_OUT];
 };

@@ -90,14 +90,33 @@ put_hex(char *text, size_t room, struct span octets, const char digits[17])
 	text[at] = '\0';
 }
 
+/* n digits of a number, the last ones. */
+static char *
+put_digits(char *at, int value, int n)
+{
+	for (int i = n - 1; i >= 0; i--, value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + n;
+}
+
 static void
 read_time(const ASN1_TIME *t, char text[TLS_TIME_TEXT])
 {
 	struct tm tm;
 
-	if (ASN1_TIME_to_tm(t, &tm) != 1 || tm.tm_year + 1900 > 9999 ||
-	    strftime(text, TLS_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-		text[0] = '\0';
+	text[0] = '\0';
+	if (ASN1_TIME_to_tm(t, &tm) != 1 || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
+		return;
+	const struct {
+		int value, digits;
+		char behind;
+	} parts[] = {{tm.tm_year + 1900, 4, '-'}, {tm.tm_mon + 1, 2, '-'}, {tm.tm_mday, 2, 'T'},
+	    {tm.tm_hour, 2, ':'}, {tm.tm_min, 2, ':'}, {tm.tm_sec, 2, '\0'}};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		text = put_digits(text, parts[i].value, parts[i].digits);
+		*text++ = parts[i].behind;
+	}
 }
 
 static bool

@@ -1,13 +1,14 @@
 #include "tls/ja4.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/buf.h"
 
 #define CODE_TEXT   5  /* "13ab," */
 #define HASH_DIGITS 12 /* that are kept of a SHA-256 */
+
+static const char digits[] = "0123456789abcdef";
 
 static const char *
 version_code(uint16_t v)
@@ -28,7 +29,6 @@ version_code(uint16_t v)
 static void
 alpn_code(struct span list, char code[3])
 {
-	static const char digits[] = "0123456789abcdef";
 	struct span name = tls_alpn_next(&list);
 	uint8_t first, last;
 
@@ -61,13 +61,14 @@ static size_t
 list_codes(struct buf *text, const uint16_t *codes, size_t n)
 {
 	size_t listed = 0;
-	char code[CODE_TEXT + 1];
 
 	for (size_t i = 0; i < n; i++) {
 		if (tls_is_grease(codes[i]))
 			continue;
-		snprintf(code, sizeof(code), "%s%04x", listed++ > 0 ? "," : "", codes[i]);
-		buf_str(text, code);
+		if (listed++ > 0)
+			buf_octet(text, ',');
+		for (unsigned shift = 16; shift > 0; shift -= 4)
+			buf_octet(text, (uint8_t)digits[codes[i] >> (shift - 4) & 0xf]);
 	}
 	return listed;
 }
@@ -94,15 +95,19 @@ put_hash(const struct buf *text, char hash[HASH_DIGITS + 1])
 	}
 	if (EVP_Digest(text->p, text->n, digest, NULL, EVP_sha256(), NULL) != 1)
 		return false;
-	for (size_t i = 0; i < HASH_DIGITS / 2; i++)
-		snprintf(hash + 2 * i, 3, "%02x", digest[i]);
+	for (size_t i = 0; i < HASH_DIGITS; i++)
+		hash[i] = digits[digest[i / 2] >> (i % 2 == 0 ? 4 : 0) & 0xf];
+	hash[HASH_DIGITS] = '\0';
 	return true;
 }
 
-static unsigned
-at_most_99(size_t n)
+/* A number of two digits; what has more is 99. */
+static void
+put_count(struct buf *text, size_t n)
 {
-	return n > 99 ? 99 : (unsigned)n;
+	n = n > 99 ? 99 : n;
+	buf_octet(text, (uint8_t)('0' + n / 10));
+	buf_octet(text, (uint8_t)('0' + n % 10));
 }
 
 /* Extensions in order of their numbers, without those that differ from server to server. */
@@ -143,11 +148,22 @@ write_ja4(
 		list_codes(text, codes, n);
 	ok = ok && put_hash(text, extensions);
 	alpn_code(h->alpn, alpn);
-	if (ok)
-		snprintf(ja4, TLS_JA4_TEXT, "t%s%c%02u%02u%s_%s_%s", version_code(h->version),
-		    h->server_name.n > 0 ? 'd' : 'i', at_most_99(n_ciphers),
-		    at_most_99(n_extensions), alpn, ciphers, extensions);
-	return ok;
+	buf_clear(text);
+	buf_octet(text, 't');
+	buf_str(text, version_code(h->version));
+	buf_octet(text, h->server_name.n > 0 ? 'd' : 'i');
+	put_count(text, n_ciphers);
+	put_count(text, n_extensions);
+	buf_str(text, alpn);
+	buf_octet(text, '_');
+	buf_str(text, ciphers);
+	buf_octet(text, '_');
+	buf_str(text, extensions);
+	if (!ok || text->failed || text->n != TLS_JA4_TEXT - 1)
+		return false;
+	memcpy(ja4, text->p, text->n);
+	ja4[text->n] = '\0';
+	return true;
 }
 
 bool
@@ -159,7 +175,7 @@ tls_ja4(const struct tls_client_hello *h, char ja4[TLS_JA4_TEXT])
 	bool ok;
 
 	ja4[0] = '\0';
-	buf_init(&text, max * CODE_TEXT);
+	buf_init(&text, max * CODE_TEXT + TLS_JA4_TEXT);
 	ok = codes != NULL && write_ja4(h, codes, &text, ja4);
 	buf_free(&text);
 	free(codes);

@@ -316,6 +316,18 @@ tagged_to_client(struct world *w, struct span tag)
 	w->waits = w->exchange = false;
 }
 
+/* Where a client looks for capabilities (RFC 9051 s7.1): anywhere else it is text for people. */
+static bool
+lists_capabilities(struct span line)
+{
+	struct span rest = line;
+
+	span_word(&rest);
+	span_word(&rest);
+	return span_istarts(line, span_str("* CAPABILITY ")) ||
+	       span_istarts(span_trim(rest), span_str("[CAPABILITY "));
+}
+
 static void
 line_to_client(struct world *w, struct reader *r)
 {
@@ -327,7 +339,7 @@ line_to_client(struct world *w, struct reader *r)
 		fuzz_claim(line.p[i] != '\r' && line.p[i] != '\0');
 	if (!r->more) {
 		fuzz_claim(tag.n > 0);
-		if (span_istarts(line, span_str("* CAPABILITY ")) || has_text(line, "[CAPABILITY "))
+		if (lists_capabilities(line))
 			fuzz_claim(!has_text(line, "COMPRESS=DEFLATE"));
 		if (line.p[0] == '+')
 			w->waits = false;

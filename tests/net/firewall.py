@@ -1,5 +1,6 @@
 """The firewall under test without the gateway: what holds its tables."""
 
+import itertools
 import signal
 import subprocess
 
@@ -23,6 +24,16 @@ class Holder:
         self.process.stdin.write(" ".join(map(str, words)) + "\n")
         self.process.stdin.flush()
         return self.process.stdout.readline().strip()
+
+    def ask_all(self, commands, at_once=200):
+        """Many commands, each of which is to be done."""
+        commands = iter(commands)
+        while lines := list(itertools.islice(commands, at_once)):
+            self.process.stdin.write("\n".join(lines) + "\n")
+            self.process.stdin.flush()
+            for line in lines:
+                answer = self.process.stdout.readline().strip()
+                assert answer == "done", (line, answer)
 
     def error(self):
         """What it said when it could not start, with its exit code."""

@@ -233,7 +233,7 @@ class FakeFtp(FakeServer):
         "OPTS": b"200 ok\r\n", "ALLO": b"202 no need\r\n", "STRU": b"200 ok\r\n", "MODE": b"200 ok\r\n",
         "SITE": b"200 ok\r\n", "MKD": b'257 "x" made\r\n', "RMD": b"250 gone\r\n",
         "AUTH": b"234 go on\r\n", "STAT": b"211 fine\r\n", "HOST": b"220 ok\r\n",
-        "MDTM": b"213 20260101000000\r\n", "RNFR": b"350 go on\r\n", "RNTO": b"250 ok\r\n",
+        "RNFR": b"350 go on\r\n", "RNTO": b"250 ok\r\n",
         "ACCT": b"230 ok\r\n", "CLNT": b"200 ok\r\n",
     }
 
@@ -248,6 +248,15 @@ class FakeFtp(FakeServer):
     def _do_size(self, c, line, name):
         usual = f"213 {len(self.files[name])}\r\n" if name in self.files else "550 no such file\r\n"
         self.answer(c, "SIZE", line, usual.encode())
+
+    def _do_mdtm(self, c, line, name):
+        usual = b"213 20260101000000\r\n" if name in self.files else b"550 no such file\r\n"
+        self.answer(c, "MDTM", line, usual)
+
+    def _do_mlst(self, c, line, name):
+        usual = f"250-about it\r\n type=file; {name}\r\n250 end\r\n" if name in self.files \
+            else "550 no such file\r\n"
+        self.answer(c, "MLST", line, usual.encode())
 
     def _do_dele(self, c, line, name):
         usual = b"250 gone\r\n" if name in self.files else b"550 no such file\r\n"

@@ -258,16 +258,16 @@ class Gateway:
     def supervisor(self):
         return Process(self.pid)
 
-    def _role(self, role):
+    def of_role(self, role):
         return sorted((p for p in self.supervisor().children() if p.role == role),
                       key=lambda process: process.pid)
 
     def workers(self):
         """Those that run, older generations included; the oldest first."""
-        return self._role("worker")
+        return self.of_role("worker")
 
     def logger(self):
-        return wait_for(lambda: self._role("logger"), what="the logger")[0]
+        return wait_for(lambda: self.of_role("logger"), what="the logger")[0]
 
     def processes(self):
         return [self.supervisor(), *self.supervisor().children()]

@@ -150,14 +150,16 @@ class Stream:
 class RawClient(Stream):
     """An SMTP client that does only what it is told."""
 
-    def __init__(self, namespace, to, port=25, source=None, timeout=10, rcvbuf=None):
+    def __init__(self, namespace, to, port=25, source=None, timeout=10, rcvbuf=None, source_port=0):
         family = socket.AF_INET6 if ":" in to else socket.AF_INET
         sock = namespace.tcp(family)
         try:
             if rcvbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            if source_port:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if source:
-                sock.bind((source, 0))
+                sock.bind((source, source_port))
             sock.settimeout(timeout)
             sock.connect((to, port))
         except BaseException:

@@ -4,6 +4,7 @@ of worker processes, flows that pass unproxied and are counted. SECURITY cases F
 FIELD rows D6, F10, R1.
 """
 
+import random
 import re
 import socket
 import threading
@@ -12,7 +13,8 @@ import time
 import pytest
 
 import lab as L
-from ftp_peers import FakeFtp, FtpClient
+from ftp_peers import FakeFtp, FtpClient, data_listener, taken
+from ftp_servers import sha256
 from lab import wait_for
 
 PAYLOAD = bytes(range(256)) * 400
@@ -292,6 +294,38 @@ def test_passed_for_longer_than_its_hole_was_open(perimeter, server, guarded):
     wait_for(lambda: elements(gate) == [], 5, "the hole to close")
 
 
+def test_F_040_passed_and_stalled(perimeter, server, guarded):
+    """
+    Nothing moves for data_idle, half as long again at most: the hole closes, and the record has what
+    went by. One that moves a little within that time goes on.
+    """
+    still = threading.Event()
+
+    def half(conversation, data, verb, name):
+        data.send(PAYLOAD[:50000])
+        still.wait(20)
+
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"data_open": 1, "data_idle": 2, "reply": 3}})
+    server.transfer = slowly
+    with opened(gate) as client:
+        download(client)
+    server.transfer = half
+    with opened(gate) as client:
+        data = client.connect(client.passive())
+        assert client.cmd("RETR a").code == 150
+        assert data.exactly(50000) == PAYLOAD[:50000]
+        since = time.monotonic()
+        wait_for(lambda: elements(gate) == [], 6, "the hole to close")
+        assert 1.9 < time.monotonic() - since < 4
+        assert client.reply(timeout=6).code == 421
+        data.close()
+    still.set()
+    whole, part = (r["ftp_data"] for r in transfers(gate, 2))
+    assert (whole["outcome"], part["outcome"], part["reason"]) == ("complete", "cut", "stalled")
+    assert "reason" not in whole and part["let_by"] is True
+    assert 50000 < part["octets_out"] < 60000
+
+
 def test_passed_and_another_one_on_the_same_port(perimeter, guarded):
     """
     A server may have few ports, and give one again while a transfer on it goes on: one hole counts
@@ -358,6 +392,69 @@ def test_F_042_passed_and_nobody_comes(server, guarded):
         assert client.cmd("RETR a").code == 425
 
 
+# ---- ports that coincide ----
+
+PORTS = "net.ipv4.ip_local_port_range"
+STRICT = """table inet strict {
+    chain input { type filter hook input priority -10; ct state invalid drop; }
+    chain output { type filter hook output priority -10; ct state invalid drop; }
+}"""
+
+
+@pytest.mark.parametrize("port,strict", [(29101, False), (29102, True)], ids=["usual", "strict"])
+def test_client_and_gateway_on_the_same_port(perimeter, guarded, port, strict):
+    """
+    The gateway calls the server from the very port that the client called from, control and data:
+    one connection to connection tracking, two to everybody else.
+    """
+    octets = PAYLOAD * 20
+    usual = perimeter.gateway.output("sysctl", "-n", PORTS).split()
+    with FakeFtp(perimeter.server, L.FAKE, 21, files={"a": octets}) as server:
+        gate = guarded(server)
+        if strict:
+            perimeter.gateway.nft(STRICT)
+        perimeter.gateway.output("sysctl", "-w", f"{PORTS}={port} {port}")
+        try:
+            with opened(gate, source_port=port) as client:
+                data = client.connect(client.passive(), source_port=port)
+                assert client.cmd("RETR a").code == 150
+                assert data.rest() == octets
+                data.close()
+                assert client.reply().code == 226
+        finally:
+            perimeter.gateway.output("sysctl", "-w", f"{PORTS}={' '.join(usual)}")
+            if strict:
+                perimeter.gateway.nft("delete table inet strict")
+        assert server.conversations[0].peer == (L.CLIENT, port)
+        assert server.data_peers == [(L.CLIENT, port)]
+
+
+# ---- third parties ----
+
+
+@pytest.mark.parametrize("inspect", [True, False], ids=["inspected", "not"])
+def test_F_048_fxp_lets_go_but_not_come(perimeter, server, guarded, inspect):
+    """The server's data reach a third party that waits, from its own address; none may come to a hole."""
+    gate = guarded(server, ftp={"inspect": inspect, "fxp": [L.CLIENT_OTHER], "timeouts": {"data_open": 2}})
+    with opened(gate) as client:
+        with data_listener(perimeter.client, L.CLIENT_OTHER) as third:
+            client.way = "PORT"
+            assert client.port(third).code == 200
+            assert client.cmd("RETR a").code == 150
+            with taken(third) as data:
+                assert data.peer == (L.FAKE, 20)
+                assert data.rest() == PAYLOAD
+        assert client.reply().code == 226
+        client.way = "PASV"
+        to = client.passive()
+        with pytest.raises(OSError):
+            client.connect(to, source=L.CLIENT_OTHER, timeout=1)
+        wait_for(lambda: elements(gate) == [], 6, "the hole to close")
+    record, = transfers(gate, 1)
+    ends = record["ftp_data"]["client"]
+    assert (ends["mode"], ends["src_ip"], ends["dest_ip"]) == ("active", L.FAKE, L.CLIENT_OTHER)
+
+
 # ---- many at once ----
 
 def test_D6_two_hundred_holes_at_once(server, guarded):
@@ -381,3 +478,48 @@ def test_D6_two_hundred_holes_at_once(server, guarded):
         thread.join()
     assert done == [True] * 200
     wait_for(lambda: elements(gate) == [], 5, "all holes to close")
+
+
+AT_ONCE, EACH = 10, 40
+HEADERS = 3000  # octets of the packets that carry one of these files, at most
+
+
+@pytest.mark.parametrize("name", ["vsftpd", "pureftpd", "proftpd"])
+def test_L8_hundreds_pass_unproxied(ftp_server, guarded, name):
+    """Every file is whole and has its own record with its own octets; of no hole anything is left."""
+    server = ftp_server(name)
+    rng = random.Random(7)
+    files = {f"f{i}": rng.randbytes(rng.randrange(1, 20_000)) for i in range(AT_ONCE * EACH)}
+    for file, octets in files.items():
+        server.put(file, octets)
+    gate = guarded(server, ftp={"inspect": False}, workers=2, limits={"sessions_per_client": 100})
+    wrong = []
+
+    def session(number):
+        with opened(gate, ("PASV", "EPSV")[number % 2]) as client:
+            for i in range(number * EACH, (number + 1) * EACH):
+                octets = files[f"f{i}"]
+                if i % 2 == 0:
+                    fine = client.get(f"RETR f{i}") == octets
+                else:
+                    fine = client.put(f"STOR u{i}", octets).code == 226
+                if not fine:
+                    wrong.append(i)
+            client.quit()
+
+    threads = [threading.Thread(target=session, args=(n,)) for n in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    wait_for(lambda: elements(gate) == [], 5, "all holes to close")
+    records = [r["ftp_data"] for r in transfers(gate, len(files))]
+    assert sorted(r["filename"] for r in records) == \
+        sorted(f"{'fu'[i % 2]}{i}" for i in range(len(files)))
+    for i in range(1, len(files), 2):
+        assert sha256(server.read(f"u{i}")) == sha256(files[f"f{i}"])
+    for record in records:
+        size = len(files["f" + record["filename"][1:]])
+        assert (record["outcome"], record["let_by"]) == ("complete", True), record
+        assert size < record["octets_out"] < size + HEADERS, (size, record)

@@ -497,6 +497,22 @@ def test_flows_are_not_looked_at(spaces, config, hold):
     assert min(took(f"theirs{i}") for i in range(5)) < 0.03
 
 
+def test_a_reload_keeps_as_many_flows_as_there_may_be(spaces, config, hold):
+    """R1, D6: half of them expected, half of them passed, which are two elements each."""
+    box = spaces()
+    holder = hold(box, config())
+    half = 50_000
+    for kind, rest in (("expect", "30016 600"), ("pass", "600")):
+        holder.ask_all(f"{kind} 10.{i >> 16}.{i >> 8 & 255}.{i & 255} 192.0.2.1 2000 {rest}" for i in range(half))
+    began = time.monotonic()
+    assert holder.ask("reload", config(devices=["eth0"])) == "done"
+    print(f"a reload with {2 * half} flows: {time.monotonic() - began:.2f} s")
+    assert holder.ask("watch") == "intact"
+    for kind, name in (("map", "data4"), ("set", "passed4"), ("set", "replies4")):
+        listed = nft(box, "-n", "list", kind, "inet", "postern", name)
+        assert listed.count(" . 192.0.2.1 . 2000") == half, name
+
+
 def test_mode_changes_by_reload(spaces, config, hold):
     box = spaces()
     holder = hold(box, config())

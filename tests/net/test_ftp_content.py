@@ -112,6 +112,45 @@ def test_a_refused_upload_is_deleted_only_where_the_session_made_it(fake_ftp, ga
     deleted = [line for line in server.commands if line.startswith(b"DELE")]
     assert b"DELE new\r\n" in deleted and b"DELE old\r\n" not in deleted
     assert set(server.files) == {"old"}, server.commands
+    wait_for(lambda: len(gate.records("ftp_data")) == 3, 5, "the records")
+    kept = {r["ftp_data"].get("filename"): r["ftp_data"].get("kept") for r in gate.records("ftp_data")}
+    assert kept["new"] is None and kept["old"] == "existed"
+
+
+@pytest.mark.parametrize("verb", ["SIZE", "MDTM", "MLST"])
+def test_one_550_does_not_prove_that_a_name_was_not_there(fake_ftp, gateway, list_of, verb):
+    """A server that says so of SIZE for another reason: the file of somebody stays."""
+    bad = PROGRAM[:1000]
+    others = {other: b"550 not for you\r\n" for other in ("SIZE", "MDTM", "MLST") if other != verb}
+    server = fake_ftp(files={"old": b"of somebody"}, replies=others)
+    gate = gateway(server, content={"deny_sha256": list_of(bad)}, ftp={"refused_upload": "delete"})
+    with opened(gate) as client:
+        assert client.cmd("FEAT").code == 211
+        assert client.put("STOR old", bad).code == 552
+        assert client.cmd("NOOP").code == 200
+    assert "old" in server.files and not [c for c in server.commands if c.startswith(b"DELE")]
+    assert gate.record("ftp_data")["ftp_data"]["kept"] == "existed"
+    server.replies[verb] = others.popitem()[1]
+    with opened(gate) as client:
+        assert client.cmd("FEAT").code == 211
+        assert client.put("STOR old", bad).code == 552
+    assert "old" not in server.files  # nobody can know better than all three
+
+
+@pytest.mark.parametrize("name", ["vsftpd", "pureftpd", "proftpd"])
+def test_a_refused_upload_is_deleted_at_real_servers(ftp_server, guarded, list_of, name):
+    server = ftp_server(name)
+    server.put("old", b"of somebody")
+    gate = guarded(server, content={"deny_sha256": list_of(PROGRAM)}, ftp={"refused_upload": "delete"})
+    with opened(gate) as client:
+        assert client.cmd("FEAT").code == 211
+        for file in ("new", "old"):
+            assert client.put(f"STOR {file}", PROGRAM).code == 552
+            assert client.cmd("NOOP").code == 200
+    assert not server.path("new").exists() and server.path("old").exists()
+    wait_for(lambda: len(gate.records("ftp_data")) == 2, 5, "the records")
+    new, old = (r["ftp_data"] for r in gate.records("ftp_data"))
+    assert new["deleted"] is True and old["kept"] == "existed"
 
 
 def test_a_refused_upload_is_kept_by_default(fake_ftp, gateway, list_of):

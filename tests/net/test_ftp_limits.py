@@ -72,3 +72,23 @@ def test_ftp_sessions_leave_room_for_their_transfers_A_016(fake_ftp, gateway):
     assert said == [b"hello"]
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+@pytest.mark.parametrize("how", [b"430 wrong\r\n", b"421 too many tries, bye\r\n"], ids=["430", "421"])
+def test_a_failed_login_is_counted_whatever_the_server_calls_it_P8(fake_ftp, gateway, how):
+    """Some servers end the session with the last password that they put up with: a new one is no way out."""
+    server = fake_ftp(replies={"PASS": how})
+    gate = gateway(server, limits={"auth_failures_per_minute": 2})
+    for _ in range(2):
+        with gate.client() as client:
+            assert client.reply().code == 220
+            assert client.cmd("USER u").code == 331
+            assert client.cmd("PASS wrong").code == int(how[:3])
+    with gate.client() as client:
+        assert client.reply().code == 220
+        assert client.cmd("USER u").code == 331
+        assert client.cmd("PASS wrong").code == 530
+    assert sum(line.startswith(b"PASS") for line in server.commands) == 2
+    record = gate.record("ftp", lambda r: "verdict" in r)
+    assert (record["verdict"]["rule"], record["verdict"]["reason"]) == ("limits", "auth_failures")

@@ -48,15 +48,8 @@ def fifo(tmp_path):
 
 def logger_of(gate):
     """The pid of its logger, or None."""
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines()
-                          if ":\t" in line)
-        except OSError:
-            continue
-        if fields["Name"] == "postern-log" and fields["PPid"] == str(gate.pid):
-            return int(fields["Pid"])
-    return None
+    found = gate.of_role("logger")
+    return found[0].pid if found else None
 
 
 def one_session(gate):
@@ -120,7 +113,7 @@ def test_killed_logger(fake, gateway):
     gate = gateway(fake())
     with gate.client() as client:
         client.hello()
-        first = logger_of(gate)
+        first = gate.logger().pid
         os.kill(first, signal.SIGKILL)
         start = time.monotonic()
         one_session(gate)
@@ -182,7 +175,7 @@ def test_stopped_while_there_is_no_logger_L14(fake, gateway):
     gate = gateway(fake(), drain=5)
     with gate.client() as client:
         client.hello()
-        os.kill(logger_of(gate), signal.SIGKILL)
+        os.kill(gate.logger().pid, signal.SIGKILL)
         wait_for(lambda: logger_of(gate) is None, 5, "its death", 0.001)
         gate.process.terminate()
         client.cmd("QUIT")
@@ -194,7 +187,7 @@ def test_bounds_change_and_a_reload_follows_L14(fake, gateway):
     """A logger that was told to end has not died."""
     gate = gateway(fake())
     gate.configure(rotation={"size": 65536})
-    slow = logger_of(gate)
+    slow = gate.logger().pid
     os.kill(slow, signal.SIGSTOP)
     gate.reload()
     gate.reload()

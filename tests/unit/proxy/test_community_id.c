@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "community_id.h"
 
 static struct endpoint
@@ -53,6 +55,31 @@ test_vectors(void **state)
 	}
 }
 
+/* What was told of other flows is never told of this one, by whatever they share. */
+static void
+test_many_flows(void **state)
+{
+	char ids[200][COMMUNITY_ID_MAX], id[COMMUNITY_ID_MAX];
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++)
+		for (uint16_t i = 0; i < 200; i++) {
+			struct endpoint a = endpoint(
+			    i % 2 == 0 ? "192.0.2.1" : "192.0.2.2", (uint16_t)(1024 + i / 2 * 64));
+			struct endpoint b = endpoint("192.0.2.9", 25);
+
+			community_id(&a, &b, id);
+			if (round == 0)
+				memcpy(ids[i], id, sizeof(id));
+			else
+				assert_string_equal(id, ids[i]);
+			for (uint16_t k = 0; round == 0 && k < i; k++)
+				assert_string_not_equal(id, ids[k]);
+			community_id(&b, &a, id);
+			assert_string_equal(id, ids[i]);
+		}
+}
+
 static void
 test_no_flow(void **state)
 {
@@ -72,6 +99,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_vectors),
+	    cmocka_unit_test(test_many_flows),
 	    cmocka_unit_test(test_no_flow),
 	};
 

@@ -811,6 +811,40 @@ test_let_by_is_counted(void **state)
 	tear_down(&l);
 }
 
+/* F_040: nothing moves for as long as flow() allows; what went by until then is known. */
+static void
+test_F_040_let_by_and_stalled(void **state)
+{
+	const struct endpoint client = {.ip = ip("127.0.0.1")},
+			      server = {.ip = ip("198.51.100.7"), .port = 40000};
+	const struct data_flow up = {.dir = AN_C2S, .stall = 1};
+	struct ipc_message m, look, counted = {.type = IPC_DATA_ANSWER, .octets = {5000, 40}};
+	struct lab l;
+
+	(void)state;
+	set_up(&l, INTERCEPT_TPROXY);
+	assert_true(data_pair_ops.let_by(l.pair, &client, &server, 1));
+	m = expect_asked(&l, IPC_DATA_PASS);
+	answer(&l, m.a, IPC_DATA_DONE, -1);
+	next(&l, DATA_LISTENING, DATA_CLIENT);
+	data_pair_ops.flow(l.pair, &up);
+	counted.a = m.a;
+	for (unsigned i = 0; i < 3; i++) { /* after a second, and each half second */
+		for (unsigned ms = 0; !asked(&l, &look); ms++) {
+			assert_true(ms < 3000);
+			run(&l, 1);
+		}
+		assert_int_equal(look.type, IPC_DATA_COUNT);
+		assert_int_equal(look.a, m.a);
+		assert_int_equal(l.n_news, 0);
+		assert_int_equal(ipc_send(l.control[1], &counted, NULL, 0), IPC_OK);
+	}
+	assert_string_equal(next(&l, DATA_UNREACHABLE, DATA_CLIENT).why, "stalled");
+	assert_int_equal(expect_asked(&l, IPC_DATA_FORGET).a, m.a);
+	assert_int_equal(data_pair_ops.count(l.pair)->octets[DATA_SERVER], 5000);
+	tear_down(&l);
+}
+
 /* ---- requests ---- */
 
 static void
@@ -906,6 +940,7 @@ main(void)
 	    cmocka_unit_test(test_F_044_from_port_20),
 	    cmocka_unit_test(test_a_port_that_is_in_use),
 	    cmocka_unit_test(test_let_by_is_counted),
+	    cmocka_unit_test(test_F_040_let_by_and_stalled),
 	    cmocka_unit_test(test_many_requests),
 	    cmocka_unit_test(test_answers_to_nobody),
 	    cmocka_unit_test(test_the_supervisor_is_gone),

@@ -168,17 +168,20 @@ test_F_042_nobody_comes(void **state)
 	assert_false(t->known);
 }
 
-/* As long as something moves its time begins anew; then no more. */
+/* As long as something moves its time begins anew, seldom; then no more. */
 static void
 test_a_long_transfer(void **state)
 {
 	struct trial *t = *state;
-	const struct ipc_message first = open_passed(t, 2);
+	const struct ipc_message first = open_passed(t, 4);
 	struct ipc_message again;
+	uint64_t moved = 100;
 
-	heard(t, IPC_DATA_COUNT);
-	answer(t, IPC_DATA_DONE, 100, 10);
-	for (uint64_t moved = 200; moved < 400; moved += 100) {
+	data_passed_flows(&t->passed, 2);
+	for (unsigned renewals = 0; renewals < 2; renewals++, moved += 100) {
+		heard(t, IPC_DATA_COUNT); /* each second */
+		answer(t, IPC_DATA_DONE, moved, 10);
+		moved += 100;
 		heard(t, IPC_DATA_COUNT);
 		answer(t, IPC_DATA_DONE, moved, 10);
 		again = heard(t, IPC_DATA_PASS);
@@ -186,10 +189,65 @@ test_a_long_transfer(void **state)
 		answer(t, IPC_DATA_DONE, 0, 0);
 	}
 	heard(t, IPC_DATA_COUNT);
+	answer(t, IPC_DATA_DONE, moved, 10);
 	assert_false(t->gone);
-	answer(t, IPC_DATA_DONE, 300, 10);
+	heard(t, IPC_DATA_COUNT);
+	answer(t, IPC_DATA_DONE, moved, 10); /* nothing since the last look */
+	heard(t, IPC_DATA_PASS);
+	answer(t, IPC_DATA_DONE, 0, 0);
+	assert_false(t->gone);
+	heard(t, IPC_DATA_COUNT);
+	answer(t, IPC_DATA_DONE, moved, 10);
 	heard(t, IPC_DATA_FORGET);
 	assert_true(t->gone && t->used);
+	assert_int_equal(t->passed.octets[0], moved);
+}
+
+/* One octet in that time is enough, whichever way it went. */
+static void
+test_F_040_one_that_nearly_stands_still(void **state)
+{
+	struct trial *t = *state;
+
+	open_passed(t, 60);
+	data_passed_flows(&t->passed, 1); /* looked at each half second, once somebody came */
+	for (unsigned i = 0; i < 4; i++) {
+		heard(t, IPC_DATA_COUNT);
+		answer(t, IPC_DATA_DONE, 100, 10 + i / 2);
+		assert_false(t->gone);
+	}
+	heard(t, IPC_DATA_COUNT);
+	answer(t, IPC_DATA_DONE, 100, 11);
+	assert_true(t->gone && t->used);
+	heard(t, IPC_DATA_FORGET);
+}
+
+/* A client that has come may take its time until it says what it wants. */
+static void
+test_quiet_ahead_of_the_transfer(void **state)
+{
+	struct trial *t = *state;
+
+	open_passed(t, 2);
+	for (unsigned i = 0; i < 3; i++) { /* each second, which is half of its time */
+		heard(t, IPC_DATA_COUNT);
+		answer(t, IPC_DATA_DONE, 100, 10);
+		assert_false(t->gone);
+		heard(t, IPC_DATA_PASS);
+		answer(t, IPC_DATA_DONE, 0, 0);
+	}
+	data_passed_flows(&t->passed, 1);
+	heard(t, IPC_DATA_PASS); /* in its place: the next look is sooner now */
+	answer(t, IPC_DATA_DONE, 0, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_false(t->gone);
+		heard(t, IPC_DATA_COUNT);
+		answer(t, IPC_DATA_DONE, 100, 10);
+	}
+	assert_true(t->gone && t->used);
+	heard(t, IPC_DATA_FORGET);
+	data_passed_flows(&t->passed, 1); /* too late: nothing is asked for */
+	assert_null(t->passed.request);
 }
 
 /* The kernel has it no more, or does not take it again. */
@@ -201,8 +259,6 @@ test_it_cannot_go_on(void **state)
 	open_passed(t, 2);
 	heard(t, IPC_DATA_COUNT);
 	answer(t, IPC_DATA_DONE, 100, 10);
-	heard(t, IPC_DATA_COUNT);
-	answer(t, IPC_DATA_DONE, 200, 10);
 	heard(t, IPC_DATA_PASS);
 	answer(t, IPC_DATA_FAILED, 0, 0);
 	assert_true(t->gone && t->used);
@@ -246,6 +302,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_F_042_nobody_comes),
 	    TEST(test_a_long_transfer),
+	    TEST(test_F_040_one_that_nearly_stands_still),
+	    TEST(test_quiet_ahead_of_the_transfer),
 	    TEST(test_it_cannot_go_on),
 	    TEST(test_the_count),
 	    TEST(test_the_kernel_refuses),

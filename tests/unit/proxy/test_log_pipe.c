@@ -38,7 +38,7 @@ set_up(void **state)
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	b->base = event_base_new();
 	b->out = ends[0];
-	b->log = log_pipe_new(b->base, ends[1]);
+	b->log = log_pipe_new(b->base, ends[1], false);
 	assert_non_null(b->log);
 	*state = b;
 	return 0;
@@ -97,17 +97,65 @@ drain(struct bench *b)
 	while (read_some(b));
 }
 
+/* One whose pipe gives back each write by itself. */
+static void
+use_packets(struct bench *b, bool at_once)
+{
+	int ends[2];
+
+	log_pipe_free(b->log, 0);
+	close(b->out);
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK | O_DIRECT), 0);
+	b->out = ends[0];
+	b->log = log_pipe_new(b->base, ends[1], at_once);
+	assert_non_null(b->log);
+}
+
+/* Lines of one turn go with one write at its end. */
+static void
+test_turn(void **state)
+{
+	struct bench *b = *state;
+
+	use_packets(b, false);
+	log_pipe_write(b->log, "one\n", 4);
+	log_pipe_write(b->log, "two\n", 4);
+	assert_false(read_some(b));
+	event_base_loop(b->base, EVLOOP_NONBLOCK);
+	assert_true(read_some(b));
+	assert_string_equal(b->got, "one\ntwo\n");
+	log_pipe_write(b->log, "three\n", 6);
+	drain(b);
+	assert_string_equal(b->got, "one\ntwo\nthree\n");
+	assert_int_equal(log_pipe_dropped(b->log), 0);
+}
+
 static void
 test_at_once(void **state)
 {
 	struct bench *b = *state;
 
+	use_packets(b, true);
 	log_pipe_write(b->log, "one\n", 4);
-	assert_true(read_some(b)); /* without the loop: it would survive a crash of the worker */
 	log_pipe_write(b->log, "two\n", 4);
-	drain(b);
+	assert_true(read_some(b)); /* without the loop: it would survive a crash of the worker */
+	assert_string_equal(b->got, "one\n");
+	assert_true(read_some(b));
 	assert_string_equal(b->got, "one\ntwo\n");
 	assert_int_equal(log_pipe_dropped(b->log), 0);
+}
+
+/* One that ends with no time to wait writes what the pipe takes. */
+static void
+test_free_writes_turn(void **state)
+{
+	struct bench *b = *state;
+
+	log_pipe_write(b->log, "one\n", 4);
+	log_pipe_free(b->log, 0);
+	b->log = NULL;
+	assert_true(read_some(b));
+	assert_string_equal(b->got, "one\n");
 }
 
 /* Reads numbered lines and stats records. Returns the last number; *said: the stats records. */
@@ -332,7 +380,9 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+	    TEST(test_turn),
 	    TEST(test_at_once),
+	    TEST(test_free_writes_turn),
 	    TEST(test_overflow),
 	    TEST(test_long_line),
 	    TEST(test_reader_gone),

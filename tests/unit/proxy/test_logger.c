@@ -827,7 +827,7 @@ stall(struct bench *b, long ms, unsigned *lines)
 	start_with(b, "0", "0");
 	give_file(b, "fifo");
 	give_pipe(b, 0, 0);
-	log = log_pipe_new(base, dup(b->in[0]));
+	log = log_pipe_new(base, dup(b->in[0]), false);
 	write_for(log, base, ms, lines);
 	start_drain(&d, reader);
 	WAIT_FOR(!log_state_trouble(b->state));

@@ -267,6 +267,7 @@ test_data_of_EVE_L8(void **state)
 	assert_null(at(json, "ftp_data.offset"));
 	assert_null(at(json, "ftp_data.reason"));
 	assert_null(at(json, "ftp_data.let_by"));
+	assert_null(at(json, "ftp_data.kept"));
 	assert_null(at(json, "email"));
 	json_decref(json);
 	sunk_free(&s);
@@ -325,6 +326,25 @@ test_let_by(void **state)
 	assert_true(json_is_true(at(json, "ftp_data.let_by")));
 	assert_int(json, "ftp_data.client.dest_port", 20);
 	assert_null(at(json, "ftp_data.server"));
+	json_decref(json);
+	sunk_free(&s);
+}
+
+/* What was to be deleted, and was not. */
+static void
+test_kept(void **state)
+{
+	struct record_ftp_data d = download();
+	struct sunk s = {0};
+	json_t *json;
+
+	(void)state;
+	d.outcome = "refused";
+	d.kept = "no_evidence";
+	record_ftp_data(&session, &d, 0, sink, &s);
+	json = parsed(&s, 0);
+	assert_text(json, "ftp_data.kept", "no_evidence");
+	assert_null(at(json, "ftp_data.deleted"));
 	json_decref(json);
 	sunk_free(&s);
 }
@@ -644,6 +664,7 @@ main(void)
 	    cmocka_unit_test(test_data_of_EVE_L8),
 	    cmocka_unit_test(test_legs_and_their_ids_L8),
 	    cmocka_unit_test(test_let_by),
+	    cmocka_unit_test(test_kept),
 	    cmocka_unit_test(test_without_connections),
 	    cmocka_unit_test(test_large_numbers),
 	    cmocka_unit_test(test_fileinfo_of_a_file_L8),

@@ -808,6 +808,11 @@ test_more_flows_than_fit(void **state)
 	assert_true(firewall_batch(f, buf_span(&flows), &out));
 	assert_true(firewall_messages(&out) > firewall_messages(&tables) + 10000);
 	assert_true(out.n <= FIREWALL_BATCH_MAX);
+	assert_true(firewall_messages(&out) < firewall_messages(&tables) + n);
+	buf_free(&out);
+	buf_init(&out, FIREWALL_FLOWS_BATCH_MAX);
+	assert_true(firewall_batch(f, buf_span(&flows), &out));
+	assert_int_equal(firewall_messages(&out), firewall_messages(&tables) + n);
 	buf_free(&tables);
 	buf_free(&one);
 	buf_free(&flows);

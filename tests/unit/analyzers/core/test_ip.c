@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -78,6 +79,24 @@ test_parse_and_text(void **state)
 			fail_msg("'%s'", cases[i].text);
 		if (cases[i].want != NULL)
 			assert_string_equal(ip_text(&ip, text), cases[i].want);
+	}
+}
+
+/* Each octet in each place. */
+static void
+test_v4_text(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4 * 256; i++) {
+		uint8_t octets[4] = {7, 7, 7, 7};
+		char text[IP_TEXT_MAX], want[IP_TEXT_MAX];
+		struct ip ip;
+
+		octets[i / 256] = (uint8_t)i;
+		ip = ip_v4(octets);
+		snprintf(
+		    want, sizeof(want), "%u.%u.%u.%u", octets[0], octets[1], octets[2], octets[3]);
+		assert_string_equal(ip_text(&ip, text), want);
 	}
 }
 
@@ -213,6 +232,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parse_and_text),
+	    cmocka_unit_test(test_v4_text),
 	    cmocka_unit_test(test_parse_nul),
 	    cmocka_unit_test(test_none),
 	    cmocka_unit_test(test_mapped_is_folded),

@@ -204,6 +204,31 @@ test_no_memory(void **state)
 }
 
 static void
+test_mdtm_sets_time(void **state)
+{
+	static const struct {
+		const char *args;
+		bool sets;
+	} trials[] = {
+	    {"20260101000000 a", true},
+	    {"20260101000000.5 a b", true},
+	    {"20260101000000+60 a", true},
+	    {"20260101 a", true},
+	    {" 20260101000000  a", true},
+	    {"20260101000000", false},
+	    {"20260101000000 ", false},
+	    {"2026010100000 a", false},
+	    {"20260101x a", false},
+	    {"a 20260101000000", false},
+	    {"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(trials); i++)
+		assert_int_equal(ftp_mdtm_sets_time(span_str(trials[i].args)), trials[i].sets);
+}
+
+static void
 test_faults_have_replies(void **state)
 {
 	(void)state;
@@ -223,6 +248,7 @@ main(void)
 	    cmocka_unit_test(test_bare_lf_comes_first),
 	    cmocka_unit_test(test_F_025_reply_write),
 	    cmocka_unit_test(test_no_memory),
+	    cmocka_unit_test(test_mdtm_sets_time),
 	    cmocka_unit_test(test_faults_have_replies),
 	};
 	struct CMUnitTest tests[nitems(fixed) + nitems(rows)];
