@@ -272,38 +272,6 @@ relay_begin_tls(struct relay *r)
 	}
 }
 
-#define RECORD_MAX 16384 /* octets in a record (RFC 8446 s5.1) */
-
-static void
-put_record(struct channel *to, struct span a, struct span b)
-{
-	size_t n = a.n + b.n;
-	const uint8_t header[] = {0x16, 0x03, 0x01, (uint8_t)(n >> 8), (uint8_t)n};
-
-	channel_put(to, span_of(header, sizeof(header)));
-	channel_put(to, a);
-	channel_put(to, b);
-}
-
-void
-relay_pass_tls(struct relay *r, struct span hello)
-{
-	const uint8_t message[] = {
-	    0x01, (uint8_t)(hello.n >> 16), (uint8_t)(hello.n >> 8), (uint8_t)hello.n};
-	struct span head = span_of(message, sizeof(message));
-
-	r->tls[AN_C2S] = r->tls[AN_S2C] = RELAY_CLEAR;
-	r->opaque = r->unread = r->client_spoke_tls = true;
-	do {
-		struct span piece = span_first(hello, RECORD_MAX - head.n);
-
-		put_record(&r->server, head, piece);
-		hello = span_from(hello, piece.n);
-		head = SPAN_NONE;
-	} while (hello.n > 0);
-	relay_run(r);
-}
-
 bool
 relay_intercepts(const struct relay *r, enum starttls word)
 {
