@@ -313,7 +313,7 @@ server_refused(struct ftp_gate *g, unsigned code)
 static void
 server_waits(struct ftp_gate *g, const struct an_event *ev)
 {
-	const struct ftp_policy *policy = &g->relay.env->config->policy->ftp;
+	const struct ftp_policy *policy = &g->policy;
 	const struct ip *server = &g->relay.session.up_server.ip;
 	struct ftp_hostport at = ev->ftp->hostport;
 

@@ -224,7 +224,7 @@ ftp_command(struct ftp_gate *g, const struct an_event *ev)
 		ftp_give_up(g, "421 Too many errors.", "too_many_errors");
 		return;
 	}
-	ftp_judge(&r->env->config->policy->ftp, &facts, ev, &v);
+	ftp_judge(&g->policy, &facts, ev, &v);
 	if (v.action == VERDICT_REFUSE) {
 		refuse(g, x, ev, &v);
 		return;

@@ -119,6 +119,7 @@ struct ftp_transfer {
 struct ftp_gate {
 	struct relay relay;
 	struct ftp *dialogue;
+	struct ftp_policy policy; /* of this session */
 	struct ftp_exchange exchange;
 	struct ftp_exchange meanwhile[FTP_MEANWHILE_MAX]; /* the oldest first */
 	unsigned n_meanwhile;

@@ -271,8 +271,7 @@ keep_feature(void *arg, struct span keyword, struct span params, struct span *in
 static void
 on_feat(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
-	struct ftp_feature_filter filter = {
-	    .keep = keep_feature, .arg = &g->relay.env->config->policy->ftp};
+	struct ftp_feature_filter filter = {.keep = keep_feature, .arg = &g->policy};
 	struct buf out;
 
 	(void)x;
@@ -296,7 +295,7 @@ on_banner(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	const char *instead =
 	    x->verb->verb == FTP_SYST ? "215 UNIX Type: L8\r\n" : "220 FTP server ready.\r\n";
 
-	if (class_of(ev) == 2 && g->relay.env->config->policy->ftp.hide_banner)
+	if (class_of(ev) == 2 && g->policy.hide_banner)
 		pass_as(g, ev, span_str(instead));
 	else
 		ftp_pass_reply(g, ev);
@@ -475,7 +474,7 @@ ftp_reply(struct ftp_gate *g, const struct an_event *ev)
 		ftp_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off, d->verb->name);
 		dispatch_instead(g, ev, "500 The server's reply makes no sense here.\r\n");
 	} else if (exchange_of(g, ev->slot) != NULL &&
-		   !ftp_reply_passes(&g->relay.env->config->policy->ftp, d->verb, d->code)) {
+		   !ftp_reply_passes(&g->policy, d->verb, d->code)) {
 		refuse_reply(g, ev);
 	} else {
 		dispatch(g, ev);

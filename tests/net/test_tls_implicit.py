@@ -264,8 +264,15 @@ def test_refused(tls_fake, tls_gateway):
 @pytest.mark.parametrize("mode", ["forward"])
 def test_the_server_is_introduced_to_the_client_ahead_of_TLS(fake, theirs, tls_gateway):
     """PROXY protocol, in the clear, then TLS."""
-    script = Server(theirs, before=lambda c: lines.append(c.line()))
     lines = []
+
+    def one_line(conversation):  # and no octet more: the handshake may be right behind it
+        octets = b""
+        while not octets.endswith(b"\r\n"):
+            octets += conversation.sock.recv(1)
+        lines.append(octets)
+
+    script = Server(theirs, before=one_line)
     server = fake(script=script)
     script.dialogue = server.serve
     gate = tls_gateway(server, forward={"mx": {"implicit_tls": True, "send_proxy": "v1"}})
@@ -286,3 +293,16 @@ def test_handshakes_that_stall_N_021(fake, tls_gateway):
         client.wrap()
     assert 25 < time.monotonic() - began < 34
     assert gate.flow()["flow"]["reason"] == "tls_timeout"
+
+
+def test_FTP_goes_into_no_TLS_that_hides_its_data(fake_ftp, gateway, ours, mode):
+    """Data connections do not end at the gateway: nothing is intercepted whose data nobody would see."""
+    server = fake_ftp(port=21)
+    gate = gateway(server, protocol="ftp", ftp={"starttls": "intercept"},
+                   certificate={"mx": ours.section}, to6=None)
+    with gate.client() as client:
+        assert client.reply().code == 220
+        assert client.cmd("AUTH TLS").code == 534
+        assert client.cmd("PBSZ 0").code == 503
+        assert client.cmd("PROT P").code == 503
+    assert b"AUTH" not in server.octets
