@@ -137,6 +137,16 @@ end(SSL_CTX *ctx, struct peers *p)
 	return ssl;
 }
 
+/* OpenSSL's macros for these cast const away. */
+static void
+set_name_and_groups(SSL *ssl, const char *name, const char *groups)
+{
+	if (name != NULL)
+		SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+		    (void *)(uintptr_t)name);
+	SSL_ctrl(ssl, SSL_CTRL_SET_GROUPS_LIST, 0, (void *)(uintptr_t)groups);
+}
+
 /* groups: what the client offers first; the server may ask it to begin anew. */
 static void
 shake_hands(struct peers *p, const char *client_groups, const char *server_groups, struct wire *w)
@@ -148,9 +158,8 @@ shake_hands(struct peers *p, const char *client_groups, const char *server_group
 	*w = (struct wire){0};
 	SSL_set_connect_state(client);
 	SSL_set_accept_state(server);
-	SSL_set_tlsext_host_name(client, "mail.example");
-	SSL_set1_groups_list(client, client_groups);
-	SSL_set1_groups_list(server, server_groups);
+	set_name_and_groups(client, "mail.example", client_groups);
+	set_name_and_groups(server, NULL, server_groups);
 	if (p->session != NULL)
 		SSL_set_session(client, p->session);
 	while (moved) {
