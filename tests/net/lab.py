@@ -213,6 +213,7 @@ PUREFTPD, PUREFTPD6 = INSIDE4 + "62", INSIDE6 + "62"
 PROFTPD, PROFTPD6 = INSIDE4 + "63", INSIDE6 + "63"
 DOVECOT, DOVECOT6 = INSIDE4 + "71", INSIDE6 + "71"       # POP3 and IMAP servers
 CYRUS, CYRUS6 = INSIDE4 + "72", INSIDE6 + "72"
+TLS_DOVECOT, TLS_DOVECOT6 = INSIDE4 + "73", INSIDE6 + "73"
 SINK = INSIDE4 + "29"           # where the open relay sends everything
 UNBOUND, NSD = INSIDE4 + "53", INSIDE4 + "54"
 SILENT_DNS = INSIDE4 + "55"     # takes questions, never answers
@@ -329,10 +330,10 @@ class Lab:
                        f"route add default via {GATEWAY}", f"route add default via {GATEWAY6}")
         servers4 = [f"addr add {a}/24 dev eth0" for a in
                     (MX, OPEN_RELAY, EXIM, FAKE, FAKE_TWO, SINK, UNBOUND, NSD, SILENT_DNS, VSFTPD,
-                     PUREFTPD, PROFTPD, DOVECOT, CYRUS)]
+                     PUREFTPD, PROFTPD, DOVECOT, CYRUS, TLS_DOVECOT)]
         servers6 = [f"addr add {a}/64 dev eth0 nodad" for a in
                     (MX6, OPEN_RELAY6, EXIM6, FAKE6, FAKE6_TWO, VSFTPD6, PUREFTPD6, PROFTPD6,
-                     DOVECOT6, CYRUS6)]
+                     DOVECOT6, CYRUS6, TLS_DOVECOT6)]
         self.server.ip(*servers4, *servers6, "link set eth0 up",
                        f"route add default via {INSIDE4}1", f"route add default via {INSIDE6}1")
         self.gateway.sysctl("ipv4/ip_forward", 1)

@@ -207,8 +207,8 @@ class MailServer:
 
 
 class Dovecot(MailServer):
-    def __init__(self, lab, more=""):
-        super().__init__(lab, "dovecot", (L.DOVECOT, L.DOVECOT6))
+    def __init__(self, lab, more="", name="dovecot", addresses=(L.DOVECOT, L.DOVECOT6)):
+        super().__init__(lab, name, addresses)
         self.uid, self.gid = pwd.getpwnam("mail")[2:4]
         for name in ("run", "state", "home"):
             (self.dir / name).mkdir()

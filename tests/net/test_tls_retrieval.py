@@ -11,6 +11,8 @@ import time
 import pytest
 
 import lab as L
+import mails
+from mail_servers import Dovecot
 from peers import Closed
 from retrieval_peers import FakeImap, FakePop3
 from tls_peers import Certificate, TlsImap, TlsPop3, client_context, starttls_reply
@@ -286,3 +288,80 @@ def test_python_clients(lab, server, tls_gateway, ours):
     imap.login("anna", "secret"), imap.select()
     assert imap.fetch("2", "(BODY.PEEK[])")[1][0][1] == MESSAGES[1]
     imap.logout()
+
+
+# ---- a real server ----
+
+WITH_TLS = """
+ssl = yes
+ssl_cert = <{chain}
+ssl_key = <{key}
+ssl_min_protocol = TLSv1.2
+service imap-login {{
+  inet_listener imaps {{
+    port = 993
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3s {{
+    port = 995
+    ssl = yes
+  }}
+}}
+"""
+
+
+@pytest.fixture(scope="session")
+def tls_dovecot(lab, theirs):
+    return Dovecot(lab, WITH_TLS.format(chain=theirs.chain, key=theirs.key), "tls-dovecot",
+                   (L.TLS_DOVECOT, L.TLS_DOVECOT6))
+
+
+@pytest.fixture
+def filled(tls_dovecot):
+    return tls_dovecot.account(mails.WILD)
+
+
+@both
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_dovecot_every_message_as_it_is(tls_dovecot, filled, tls_gateway, ours, kind, version):
+    held = filled.messages()
+    gate = tls_gateway(kind, tls_dovecot)
+    with connect(kind, gate, False) as client:
+        assert client.cmd(kind.upgrade).ok
+        client.wrap(client_context(version, ours))
+        if kind is Imap:
+            client.did(f"LOGIN {filled.user} {filled.password}")
+            got = client.select().fetch("1:*", "BODY.PEEK[]")
+        else:
+            assert client.cmd(f"USER {filled.user}").ok and client.cmd(f"PASS {filled.password}").ok
+            got = [client.retr(i) for i in range(1, len(held) + 1)]
+            # POP3 has no message without a line end
+            held = [m if m.endswith(b"\r\n") else m + b"\r\n" for m in held]
+    assert got == held
+
+
+@both
+def test_curl_and_dovecot_by_TLS_from_the_first_octet_on_O5(lab, tls_dovecot, filled, gateway, mode, ours,
+                                                            kind, client_folder):
+    port = {"imap": 993, "pop3": 995}[kind.name]
+    own = {"starttls": "intercept"}
+    if mode == "tproxy":
+        gateway(tls_dovecot, protocol=kind.name, certificate={"mx": ours.section},
+                **{kind.name: {**own, "tls_ports": [port]}})
+        address = tls_dovecot.address
+    else:
+        gateway((tls_dovecot.address, port), protocol=kind.name, certificate={"mx": ours.section},
+                forward={"mx": {"implicit_tls": True, "listen": f"{L.GATEWAY}:{port}"}},
+                **{kind.name: own})
+        address = L.GATEWAY
+    held = filled.messages()
+    path = f"INBOX;MAILINDEX={len(held)}" if kind is Imap else str(len(held))
+    done = lab.client.run(
+        "curl", "-sS", "--noproxy", "*", "--cacert", ours.chain, "--connect-to",
+        f"{ours.name}:{port}:{address}:{port}", "-u", f"{filled.user}:{filled.password}",
+        "-o", client_folder / "got", f"{kind.name}s://{ours.name}/{path}")
+    assert done.returncode == 0, done.stderr
+    got = (client_folder / "got").read_bytes()
+    assert got in (held[-1], held[-1] + b"\r\n") and len(got) > 100
