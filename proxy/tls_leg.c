@@ -5,6 +5,8 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "tls_staple.h"
+
 #define OLD_CIPHERS	 "ALL:!aNULL:!eNULL"
 #define RECORD_MAX	 16384 /* octets of a record (RFC 8446 s5.1) */
 #define HANDSHAKE_HEADER 4     /* type and length of a handshake message (RFC 8446 s4) */
@@ -23,6 +25,7 @@ struct tls_leg {
 	const char *why;
 	int alert; /* that the peer sent; -1: none */
 	bool client, wants_write;
+	long verified;	 /* server leg that is open */
 	bool ended, cut; /* reading: the peer said that it ends, or did not */
 
 	/* client leg, until its handshake is over */
@@ -207,6 +210,7 @@ tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 	if (leg == NULL)
 		return NULL;
 	SSL_set_connect_state(leg->ssl);
+	SSL_set_tlsext_status_type(leg->ssl, TLSEXT_STATUSTYPE_ocsp);
 	if (expect_server(leg->ssl, w) && (!w->old || take_old_versions(leg->ssl)) &&
 	    (w->alpn.n == 0 ||
 		SSL_set_alpn_protos(leg->ssl, w->alpn.p, (unsigned)w->alpn.n) == 0) &&
@@ -265,6 +269,17 @@ fault_of_queue(const struct tls_leg *leg)
 	return "tls_handshake";
 }
 
+/* What was resumed was looked at when it began. */
+static long
+verify(const struct tls_leg *leg)
+{
+	long result = SSL_get_verify_result(leg->ssl);
+
+	if (leg->client || result != X509_V_OK || SSL_session_reused(leg->ssl) == 1)
+		return result;
+	return tls_staple_verdict(leg->ssl);
+}
+
 enum tls_leg_state
 tls_leg_shake(struct tls_leg *leg)
 {
@@ -278,6 +293,7 @@ tls_leg_shake(struct tls_leg *leg)
 	leg->wants_write = error == SSL_ERROR_WANT_WRITE;
 	if (done == 1) {
 		leg->state = TLS_LEG_OPEN;
+		leg->verified = verify(leg);
 		SSL_set_msg_callback(leg->ssl, NULL);
 	} else if (error == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
 		leg->state = TLS_LEG_HELLO;
@@ -478,7 +494,7 @@ tls_leg_close(struct tls_leg *leg)
 long
 tls_leg_verified(const struct tls_leg *leg)
 {
-	return SSL_get_verify_result(leg->ssl);
+	return leg->state == TLS_LEG_OPEN ? leg->verified : SSL_get_verify_result(leg->ssl);
 }
 
 SSL *

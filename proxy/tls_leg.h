@@ -102,7 +102,7 @@ ssize_t tls_leg_write(struct tls_leg *, const struct iovec *, size_t n);
 /* close_notify, as far as the socket takes it: behind everything that was written. */
 void tls_leg_close(struct tls_leg *);
 
-/* Of a server leg: X509_V_OK, or what is wrong with its certificate, name included. */
+/* Of a server leg: X509_V_OK, or what is wrong with its certificate, name and staple included. */
 long tls_leg_verified(const struct tls_leg *);
 /* The connection, for records, sessions to resume, certificates. Borrowed. */
 SSL *tls_leg_ssl(const struct tls_leg *);

@@ -4,11 +4,13 @@ what the server is decides what the client hears. SECURITY cases N-021, T-001, T
 """
 
 import ssl
+import subprocess
 import time
 
 import pytest
 
 import lab as L
+from lab import can_connect, wait_for
 from peers import WHOLE, RawClient
 from tls_peers import Certificate, TlsClient, TlsConversation, client_context
 
@@ -176,6 +178,56 @@ def test_verified_by_the_name_that_the_client_said_T_001(tls_fake, tls_gateway, 
         connect(gate, name="mx.campus.example")
 
 
+class Stapling:
+    """openssl s_server: greets in TLS, and staples what its CA says of its certificate."""
+
+    def __init__(self, lab, port, revoked):
+        self.address, self.port = L.FAKE, port
+        self.ca = Certificate(lab, "ca.example")
+        self.own = Certificate(lab, "fake.campus.example", issuer=self.ca)
+        folder = self.own.key.parent
+        serial = subprocess.run(["openssl", "x509", "-in", self.own.chain, "-noout", "-serial"],
+                                capture_output=True, text=True, check=True).stdout.strip()[7:]
+        state = "R\t491231235959Z\t240101000000Z" if revoked else "V\t491231235959Z\t"
+        (folder / "index").write_text(f"{state}\t{serial}\tunknown\t/CN={self.own.name}\n")
+        subprocess.run(["openssl", "ocsp", "-index", folder / "index", "-CA", self.ca.chain, "-rsigner",
+                        self.ca.chain, "-rkey", self.ca.key, "-issuer", self.ca.chain, "-cert",
+                        self.own.chain, "-respout", folder / "staple", "-ndays", "7"],
+                       check=True, capture_output=True)
+        self.daemon = subprocess.Popen(
+            lab.server.command("openssl", "s_server", "-accept", f"{L.FAKE}:{port}", "-cert",
+                               self.own.chain, "-key", self.own.key, "-status_file", folder / "staple",
+                               "-quiet"),
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.daemon.stdin.write(GREETINGS["smtp"])
+        self.daemon.stdin.flush()
+        wait_for(lambda: can_connect(lab.server, L.FAKE, port), what="s_server")
+
+    def close(self):
+        self.daemon.kill()
+        self.daemon.wait()
+        self.daemon.stdin.close()
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["good", "revoked"])
+def test_a_certificate_that_is_revoked_T_005(lab, tls_gateway, revoked):
+    """Stapled; in the sandbox of a worker."""
+    server = Stapling(lab, PORTS["smtp"], revoked)
+    try:
+        tls = {"verify_inside": "enforce", "trust": str(server.ca.chain)}
+        gate = tls_gateway((server.address, server.port), tls=tls)
+        if revoked:
+            with pytest.raises(ssl.SSLError, match="handshake failure"):
+                connect(gate, name=server.own.name)
+            tls = gate.record("tls")["tls"]
+            assert "revoked" in str(tls), tls
+        else:
+            connect(gate, name=server.own.name).close()
+            assert "revoked" not in str(gate.record("tls")["tls"])
+    finally:
+        server.close()
+
+
 @pytest.mark.parametrize("octets", [b"EHLO client.good.example\r\n", b"\x16\x03\x01\x00\x05hello",
                                     b"GET / HTTP/1.1\r\n\r\n", b"\0" * 300],
                          ids=["SMTP", "a-record-of-nonsense", "HTTP", "NUL"])
@@ -185,8 +237,8 @@ def test_a_client_that_speaks_no_TLS(tls_fake, tls_gateway, octets):
     with connect(gate, False) as client:
         client.send(octets)
         assert b"220" not in client.rest(10)
-    assert octets not in server.ended().received
     assert gate.flow()["flow"]["reason"] in ("tls_plain", "tls_handshake")
+    assert octets not in server.octets  # if it was reached at all by then
 
 
 def test_a_server_that_speaks_no_TLS(fake, tls_gateway, mode):
