@@ -193,6 +193,7 @@ test_text_tproxy(void **state)
 	    "hook prerouting priority -95",
 	    "tcp flags & (syn | ack) != syn socket transparent 1 meta mark set meta mark",
 	    " & 0xfcffffff ^ 0x01000000 accept",
+	    "tcp flags & (syn | ack) != syn tcp dport != @intercepted return",
 	    "meta l4proto icmp socket transparent 1",
 	    "ip saddr . ip daddr . tcp dport map @data4 meta mark set",
 	    "ct status & dnat == dnat tproxy ip to ",
