@@ -63,6 +63,29 @@ print_commands(const struct kind *k, FILE *out)
 		fprintf(out, " %s%s", *words, words[1] != NULL ? "," : ".\n");
 }
 
+/* Behind a command that is not known anything may be said, messages too. */
+static void
+warn_of_unknown(const struct config *c, const struct kind *k, FILE *out)
+{
+	const char *const protocol = protocol_name(k->protocol);
+	const bool enforces = c->mime.inspect && content_may_refuse(&c->content) &&
+			      (k->protocol == PROTOCOL_IMAP || k->policy->cut);
+
+	if (k->policy->refuse_unknown)
+		return;
+	if (enforces)
+		fprintf(out,
+		    "# Warning: %s.unknown: commands that are not known pass, and whatever "
+		    "messages "
+		    "go with them are not looked at.\n",
+		    protocol);
+	if (k->policy->read_only)
+		fprintf(out,
+		    "# Warning: %s.read_only: commands that are not known pass (%s.unknown), "
+		    "whatever they change.\n",
+		    protocol, protocol);
+}
+
 static void
 print_waiting(const struct kind *k, FILE *out)
 {
@@ -84,6 +107,7 @@ print_kind(const struct config *c, const struct kind *k, FILE *out)
 	print_commands(k, out);
 	check_print_tls_of(c, k->protocol, out);
 	print_waiting(k, out);
+	warn_of_unknown(c, k, out);
 }
 
 void

@@ -207,7 +207,7 @@ put_names(struct json_writer *w, const struct mail_part *p, size_t room)
 static void
 put_what(struct json_writer *w, const struct mail_part *p)
 {
-	record_put(w, "path", p->path);
+	record_put_text(w, "path", span_str(p->path));
 	record_put_if(w, "mime_type", p->type);
 	record_put_if(w, "detected_type", p->detected);
 	put_if_true(w, "detection_left_out", p->detection_left_out);
@@ -382,7 +382,7 @@ put_file(struct json_writer *w, const struct mail *m, const struct mail_part *p,
 		   outer = is_outer_file(m, p);
 
 	record_put_text(w, "filename", p->filename);
-	record_put(w, "path", p->path);
+	record_put_text(w, "path", span_str(p->path));
 	record_put_if(w, "mimetype", p->detected.n > 0 ? p->detected : p->type);
 	json_truth(w, "gaps", false);
 	record_put(w, "state", whole ? "CLOSED" : "TRUNCATED");

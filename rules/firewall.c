@@ -256,12 +256,28 @@ mark_and_accept(struct firewall_rule *rule, const struct firewall_config *c)
 }
 
 /*
+ * Most packets that are forwarded, those of what passes unproxied too, go no further: what opens no
+ * connection and is for no port that is served is looked for by none of the rules below.
+ */
+static void
+not_looked_for(const struct firewall_table *t, struct firewall_chain *chain)
+{
+	struct firewall_rule *rule = rule_add(chain, "of sessions of others");
+
+	is_tcp(rule);
+	term_plain(rule, FIREWALL_IS_NOT_SYN);
+	term_add(rule, TERM(FIREWALL_IS_NOT_PORT, .set = set_find(t, "intercepted", "")));
+	term_plain(rule, FIREWALL_RETURN);
+}
+
+/*
  * Packets of sessions that run here, whatever the configuration says by now and wherever they
  * arrive. Bare SYNs are no part of it: a socket in TIME_WAIT would swallow a new connection. The
  * errors of ICMP are: what a router says about a packet that left with a foreign address.
  */
 static void
-running_sessions(struct firewall_chain *chain, const struct firewall_config *c)
+running_sessions(
+    const struct firewall_table *t, struct firewall_chain *chain, const struct firewall_config *c)
 {
 	static const uint32_t icmp[] = {IPPROTO_ICMP, IPPROTO_ICMPV6};
 	struct firewall_rule *rule = rule_add(chain, "of sessions that run here");
@@ -270,6 +286,7 @@ running_sessions(struct firewall_chain *chain, const struct firewall_config *c)
 	term_plain(rule, FIREWALL_IS_NOT_SYN);
 	term_plain(rule, FIREWALL_IS_TRANSPARENT);
 	mark_and_accept(rule, c);
+	not_looked_for(t, chain);
 	for (size_t i = 0; i < 2; i++) {
 		rule = rule_add(chain, "errors about packets of sessions that run here");
 		term_add(rule, TERM(FIREWALL_IS_PROTOCOL, .a = icmp[i]));
@@ -432,7 +449,7 @@ tproxy_chains(struct firewall_table *t, const struct firewall_config *c)
 	struct firewall_chain *chain =
 	    chain_add(t, "intercept", "filter", FIREWALL_PREROUTING, FIREWALL_PRIORITY_INTERCEPT);
 
-	running_sessions(chain, c);
+	running_sessions(t, chain, c);
 	expected_data(t, chain, c);
 	sockets_in_the_way(t, chain, c);
 	not_ours(t, chain);

@@ -99,6 +99,7 @@ enum firewall_term_kind {
 	FIREWALL_IS_SOURCE,	  /* source address in set */
 	FIREWALL_IS_DESTINATION,  /* destination address in set */
 	FIREWALL_IS_PORT,	  /* destination port in set; TCP */
+	FIREWALL_IS_NOT_PORT,	  /* destination port not in set; TCP */
 	FIREWALL_IS_FLOW,	  /* source . destination . port in set; TCP */
 	FIREWALL_IS_REPLY,	  /* what comes back: destination . source . port in set; TCP */
 	FIREWALL_IS_LOCAL,	  /* destination address is one of this host */

@@ -379,8 +379,9 @@ condition(struct rule_maker *r, const struct firewall_term *t)
 		lookup(r, t->set, NFT_REG_1, 0, false);
 		break;
 	case FIREWALL_IS_PORT:
+	case FIREWALL_IS_NOT_PORT:
 		load_port(r, false, NFT_REG_1);
-		lookup(r, t->set, NFT_REG_1, 0, false);
+		lookup(r, t->set, NFT_REG_1, 0, t->kind == FIREWALL_IS_NOT_PORT);
 		break;
 	case FIREWALL_IS_FLOW:
 	case FIREWALL_IS_REPLY:

@@ -188,6 +188,9 @@ condition_text(struct buf *out, const struct firewall_term *t)
 	case FIREWALL_IS_PORT:
 		in_set(out, "tcp dport ", t->set);
 		break;
+	case FIREWALL_IS_NOT_PORT:
+		in_set(out, "tcp dport != ", t->set);
+		break;
 	case FIREWALL_IS_FLOW:
 		flow_text(out, t->a);
 		in_set(out, " ", t->set);

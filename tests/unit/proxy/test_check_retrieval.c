@@ -98,6 +98,15 @@ test_each_setting(void **state)
 	    {"imap { deny = {SETACL, \"UID EXPUNGE\"} }",
 		"Commands refused (NO): SETACL, UID EXPUNGE.", true},
 	    {"pop3 { unknown = pass }", "Commands that are not known: let by", true},
+	    {"imap { unknown = pass }", "Warning", false}, /* nothing to look for */
+	    {REFUSES "imap { unknown = pass }", "# Warning: imap.unknown: commands that", true},
+	    {REFUSES, "Warning", false},
+	    {REFUSES "pop3 { unknown = pass }", "Warning", false}, /* nothing would be cut */
+	    {REFUSES "pop3 { refused_message = cut unknown = pass }", "# Warning: pop3.unknown",
+		true},
+	    {REFUSES "mime { inspect = no } content { check = off } imap { unknown = pass }",
+		"Warning", false},
+	    {"imap { read_only = yes unknown = pass }", "# Warning: imap.read_only", true},
 	    {"pop3 { starttls = hide }", "TLS (STLS): hidden (-ERR)", true},
 	    {"imap { starttls = hide }", "TLS (STARTTLS): hidden (BAD)", true},
 	    {"imap { starttls = pass }", "let by; what follows is not looked at.", true},

@@ -193,6 +193,7 @@ test_text_tproxy(void **state)
 	    "hook prerouting priority -95",
 	    "tcp flags & (syn | ack) != syn socket transparent 1 meta mark set meta mark",
 	    " & 0xfcffffff ^ 0x01000000 accept",
+	    "tcp flags & (syn | ack) != syn tcp dport != @intercepted return",
 	    "meta l4proto icmp socket transparent 1",
 	    "ip saddr . ip daddr . tcp dport map @data4 meta mark set",
 	    "ct status & dnat == dnat tproxy ip to ",
@@ -344,9 +345,9 @@ test_messages(void **state)
 	}
 	assert_int_equal(seq - 100, firewall_messages(&b));
 	assert_int_equal(at(&b, 0)->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
-	/* 3 + 4 + 2 + lo + bypass + loop + 2, 2 passed, 2 replies; unmark, lo + bypass + the guard
+	/* 4 + 4 + 2 + lo + bypass + loop + 2, 2 passed, 2 replies; unmark, lo + bypass + the guard
 	 */
-	assert_int_equal(rules, 18 + 4);
+	assert_int_equal(rules, 19 + 4);
 	assert_true(expressions > 8 * rules);
 	/* in both: 25, 587; 0.0.0.0, 1.0.0.0 end, 192.0.2.1, .2 end, 255.255.255.0; once more the
 	 * ports
@@ -603,9 +604,9 @@ test_missing_and_more(void **state)
 	    {NFT_MSG_NEWCHAIN, 1, WITHOUT, FIREWALL_DIFFERS, "chain passed is missing"},
 	    {NFT_MSG_NEWCHAIN, 3, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard was put there by"},
 	    {NFT_MSG_NEWRULE, 0, WITHOUT, FIREWALL_DIFFERS, "chain intercept, rule 1, expression"},
-	    {NFT_MSG_NEWRULE, 13, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
-	    {NFT_MSG_NEWRULE, 18, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
-	    {NFT_MSG_NEWRULE, 19, TWICE, FIREWALL_GUARD_DIFFERS,
+	    {NFT_MSG_NEWRULE, 14, WITHOUT, FIREWALL_DIFFERS, "chain passed, rule 1, expression 2"},
+	    {NFT_MSG_NEWRULE, 19, TWICE, FIREWALL_GUARD_DIFFERS, "chain guard, rule 2"},
+	    {NFT_MSG_NEWRULE, 20, TWICE, FIREWALL_GUARD_DIFFERS,
 		"chain guard, rule 3 was put there by somebody else"},
 	};
 	struct firewall_config c = config(FIREWALL_TPROXY);
@@ -626,7 +627,7 @@ static void
 test_changed(void **state)
 {
 	struct firewall_config c = config(FIREWALL_TPROXY), d[4];
-	static const char *const words[] = {"rule 8, expression 15 (immediate) was changed",
+	static const char *const words[] = {"rule 9, expression 15 (immediate) was changed",
 	    "rule 1, expression 9 (bitwise) was changed", "set interfaces was put there",
 	    "chain intercept was changed"};
 	struct buf b = batch(&c);
