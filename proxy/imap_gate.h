@@ -44,7 +44,8 @@ struct imap_message {
 	uint64_t base;	   /* of octets, those of a header that was fetched before the text */
 	bool header_only;  /* its text has not come */
 	bool gap;	   /* something of it is missing: between its octets, or its beginning */
-	bool unseen;	   /* nobody was to look into it */
+	bool unseen;	   /* nobody was to look into it, or could */
+	unsigned urls;	   /* of which alone it is made; 0: octets came */
 	struct mail *mail; /* NULL: nothing is known */
 };
 
@@ -55,7 +56,7 @@ struct imap_command {
 	const struct imap_verb_row *verb;
 	bool uid;
 	bool word_comes;	     /* its first argument is a literal that is coming in */
-	bool urls;		     /* CATENATE: it names other messages */
+	unsigned urls;		     /* CATENATE: other messages that it names */
 	char *word;		     /* its first argument: a mailbox, or the user; or NULL */
 	struct sasl *sasl;	     /* AUTHENTICATE */
 	uint64_t count;		     /* messages that it names, or that the server said */
@@ -193,7 +194,7 @@ void imap_pass_capabilities(struct imap_gate *, const struct an_event *);
  * NULL: the server has answered it already.
  */
 void imap_store_begin(struct imap_gate *, struct imap_command *c, const struct imap_detail *);
-/* Any line of a command that stores: does CATENATE take in what nobody sees here? */
+/* Any line of a command that stores: what of CATENATE nobody sees here. */
 void imap_store_line(struct imap_gate *, struct imap_command *c, const struct imap_detail *);
 void imap_store_octets(struct imap_gate *, const struct an_event *);
 /* The literal is complete. */
@@ -203,6 +204,8 @@ void imap_store_end(struct imap_gate *, const struct an_event *);
  * ends.
  */
 bool imap_store_goes_on(struct imap_gate *, const struct imap_detail *);
+/* The server has answered: of a message that is made of others alone no octet ever came. */
+void imap_store_urls(struct imap_gate *, struct imap_command *);
 /* No more of it will come. */
 void imap_store_abort(struct imap_gate *, const char *outcome);
 /* The server has answered the command, or nobody will: a constant of struct record_fetched. */

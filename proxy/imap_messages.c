@@ -83,6 +83,7 @@ imap_message_record(struct imap_gate *g, struct imap_message *m, const char *com
 	    .partial = m->gap || strcmp(outcome, "partial") == 0,
 	    .outcome = outcome,
 	    .octets = m->octets,
+	    .urls = m->urls,
 	    .unseen = m->unseen,
 	    .mail = m->mail,
 	    .verdict = verdict,

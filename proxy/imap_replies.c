@@ -167,6 +167,7 @@ finish_command(struct imap_gate *g, const struct an_event *ev, struct imap_comma
 	else if (c->verb->verb == IMAP_IDLE)
 		g->counts.idle_ms += imap_now(g) - c->since;
 	note_copyuid(c, ev->imap->code);
+	imap_store_urls(g, c);
 	if (status == IMAP_ST_OK)
 		is_done(g, c, ev->imap->code);
 	else

@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <stdlib.h>
 
 #include "imap_gate.h"
@@ -19,10 +20,11 @@ is_piece(struct span args)
 }
 
 /* "(URL ..." or " URL ...", and not within a name that somebody gave his mailbox. */
-static bool
-has_url(struct span args)
+static unsigned
+count_urls(struct span args)
 {
 	bool begins = false, quoted = false;
+	unsigned n = 0;
 
 	for (; args.n > 0; args = span_from(args, 1)) {
 		uint8_t c = args.p[0];
@@ -32,21 +34,21 @@ has_url(struct span args)
 		else if (c == '"')
 			quoted = !quoted;
 		else if (!quoted && begins && span_istarts(args, span_str("URL ")))
-			return true;
+			n++;
 		begins = c == ' ' || c == '(';
 	}
-	return false;
+	return n;
 }
 
 void
 imap_store_line(struct imap_gate *g, struct imap_command *c, const struct imap_detail *d)
 {
-	bool url = has_url(d->args);
+	unsigned urls = count_urls(d->args);
 
-	if (c != NULL)
-		c->urls = c->urls || url;
+	if (c != NULL && urls <= UINT_MAX - c->urls)
+		c->urls += urls;
 	if (g->storing != NULL && g->storing->catenated)
-		g->storing->message->gap = g->storing->message->gap || url;
+		g->storing->message->gap = g->storing->message->gap || urls > 0;
 }
 
 static void
@@ -85,7 +87,7 @@ imap_store_begin(struct imap_gate *g, struct imap_command *c, const struct imap_
 	s->left = d->literal.octets;
 	s->waits = !d->literal.plus;
 	s->catenated = s->catenated || is_piece(d->args);
-	s->message->gap = s->message->gap || (s->catenated && c != NULL && c->urls);
+	s->message->gap = s->message->gap || (s->catenated && c != NULL && c->urls > 0);
 }
 
 void
@@ -187,6 +189,24 @@ imap_store_goes_on(struct imap_gate *g, const struct imap_detail *d)
 		return complete(g);
 	release(g);
 	return true;
+}
+
+void
+imap_store_urls(struct imap_gate *g, struct imap_command *c)
+{
+	bool stores = c->verb->verb == IMAP_APPEND || c->verb->verb == IMAP_REPLACE;
+	struct imap_message *m;
+
+	if (!stores || c->urls == 0 || c->stored != NULL)
+		return;
+	m = imap_message_new(g, IMAP_PART, SPAN_NONE);
+	if (m == NULL) {
+		g->relay.client.failed = true;
+		return;
+	}
+	m->gap = m->unseen = true;
+	m->urls = c->urls;
+	c->stored = m;
 }
 
 void

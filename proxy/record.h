@@ -166,7 +166,8 @@ struct record_fetched {
 	bool partial;	     /* not all of it: TOP, slices that leave a gap, one that was cut */
 	const char *outcome; /* "complete", "partial", "cut", "refused", "aborted": constants */
 	uint64_t octets;     /* that went by; of POP3 without stuffed dots */
-	bool unseen;	     /* nobody looked into it (mime.inspect = no): no "email" */
+	uint64_t urls; /* CATENATE: it was made of so many others, and nothing went by; or 0 */
+	bool unseen;   /* nobody looked into it (mime.inspect = no), or could: no "email" */
 	/*
 	 * NULL: it could not be known. mail_finish() only where all of it came: that is what
 	 * email.status and "state" of its files say, unless outcome is "partial" (TOP: finished
