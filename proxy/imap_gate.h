@@ -89,6 +89,14 @@ struct imap_fetching {
 	struct imap_known *known;
 };
 
+/* Counts the messages of a set ("41,43:116") that comes in pieces; zeroed, it is ready. */
+struct imap_vanishing {
+	uint64_t from, number; /* number: the one at hand */
+	bool range;	       /* from is set, and the number is where it ends */
+	bool digits;	       /* of the number have come */
+	bool comes;	       /* pieces follow */
+};
+
 struct imap_gate {
 	struct relay relay;
 	struct imap *dialogue;
@@ -101,8 +109,9 @@ struct imap_gate {
 	uint64_t acted;			/* when something last came of what peers sent */
 	uint64_t number, uid;		/* of the message whose FETCH response is coming in */
 	uint64_t exists;		/* messages in the mailbox */
-	size_t behind;			/* octets that came in behind the event being handled */
-	uint64_t drained;		/* octets of a refused command */
+	struct imap_vanishing vanishing;
+	size_t behind;	  /* octets that came in behind the event being handled */
+	uint64_t drained; /* octets of a refused command */
 	unsigned errors, anomalies;
 	bool discards; /* octets of the newest command go nowhere: it was refused */
 	bool greeted, bye, login_disabled, preauth, logged_in, was_logged_in;

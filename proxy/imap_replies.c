@@ -235,25 +235,88 @@ on_bye(struct imap_gate *g)
 		relay_end(&g->relay, "server_bye", WISH_CLOSE, WISH_CLOSE);
 }
 
-/* "* VANISHED (EARLIER) 41,43:116", "* VANISHED 42" */
-static uint64_t
-vanished(struct span line)
-{
-	span_word(&line);
-	span_word(&line);
-	line = span_trim(span_first(line, line.n < 2 ? 0 : line.n - 2));
-	return line.n > 0 && line.p[0] == '(' ? 0 : imap_set_count(line, 0);
-}
+/* ---- messages that are gone ---- */
 
 static void
-on_expunge(struct imap_gate *g, const struct an_event *ev)
+gone(struct imap_gate *g, uint64_t n)
 {
-	uint64_t n = ev->imap->kind == IMAP_KIND_VANISHED ? vanished(ev->octets) : 1;
-
-	imap_fetch_expunged(g, ev->imap->kind == IMAP_KIND_VANISHED ? 0 : ev->imap->number);
 	g->exists -= n < g->exists ? n : g->exists;
 	if (oldest_of(g, IMAP_EXPUNGE) != NULL)
 		g->counts.expunged += n;
+}
+
+/* The number at hand has ended: how many messages it makes. */
+static uint64_t
+number_ends(struct imap_vanishing *v)
+{
+	uint64_t n = 0;
+
+	if (v->digits)
+		n = !v->range		  ? 1
+		    : v->number > v->from ? v->number - v->from + 1
+					  : v->from - v->number + 1;
+	*v = (struct imap_vanishing){.comes = v->comes};
+	return n;
+}
+
+/* A piece of a set; the CR LF behind it ends its last number. */
+static uint64_t
+count_piece(struct imap_vanishing *v, struct span piece)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < piece.n; i++) {
+		uint8_t c = piece.p[i];
+
+		if (octet_is_digit(c)) {
+			v->digits = true;
+			if (v->number <= UINT32_MAX)
+				v->number = v->number * 10 + (c - '0');
+		} else if (c == ':' && v->digits && !v->range) {
+			*v = (struct imap_vanishing){
+			    .from = v->number, .range = true, .comes = v->comes};
+		} else {
+			n += number_ends(v);
+		}
+	}
+	return n;
+}
+
+/*
+ * "* VANISHED (EARLIER) 41,43:116", "* VANISHED 42", or the first piece of one. EARLIER (RFC 7162
+ * s3.2.10) tells of messages that were no part of this mailbox when it was selected.
+ */
+static void
+on_vanished(struct imap_gate *g, struct span line)
+{
+	bool earlier;
+
+	span_word(&line);
+	span_word(&line);
+	earlier = span_istarts(span_trim(line), span_str("("));
+	g->vanishing = (struct imap_vanishing){.comes = !earlier};
+	imap_fetch_expunged(g, 0);
+	if (!earlier)
+		gone(g, count_piece(&g->vanishing, line));
+}
+
+/* A piece of a response that is too long to be given whole. */
+static void
+note_text(struct imap_gate *g, const struct an_event *ev)
+{
+	if (ev->imap->kind == IMAP_KIND_VANISHED)
+		on_vanished(g, ev->octets);
+	else if (g->vanishing.comes)
+		gone(g, count_piece(&g->vanishing, ev->octets));
+	if (ev->imap->last)
+		g->vanishing.comes = false;
+}
+
+static void
+on_expunge(struct imap_gate *g, uint64_t number)
+{
+	imap_fetch_expunged(g, number);
+	gone(g, 1);
 }
 
 static void
@@ -267,8 +330,11 @@ note_response(struct imap_gate *g, const struct an_event *ev)
 		g->exists = d->number;
 		break;
 	case IMAP_KIND_EXPUNGE:
+		on_expunge(g, d->number);
+		break;
 	case IMAP_KIND_VANISHED:
-		on_expunge(g, ev);
+		on_vanished(g, line);
+		g->vanishing.comes = false;
 		break;
 	case IMAP_KIND_ID:
 		span_word(&line);
@@ -324,5 +390,7 @@ imap_on_text(struct imap_gate *g, const struct an_event *ev)
 {
 	if (ev->imap->structure != NULL)
 		imap_fetch_structure(g, ev->imap->structure);
+	if (ev->kind == EV_TEXT)
+		note_text(g, ev);
 	imap_pass(g, ev);
 }

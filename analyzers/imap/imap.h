@@ -39,6 +39,7 @@
  *	EV_FETCH_END	")" CR LF
  *	EV_TEXT		pieces of whatever else: long lists, search results, literals in LIST, rest
  *			of an item's value, ...; detail.last: of the response or value
+ *			detail.kind: of the first piece of a response
  *	EV_ANOMALY	no sense can be made of the stream, or two clients could read it in two
  *			ways (no octets): the session has to end, nothing more comes this way
  */

@@ -448,6 +448,8 @@ data_event(struct imap *s, struct an_event *ev, struct span piece, enum step ste
 	}
 	if (step == LITERAL && t->capability)
 		return senseless(s, ev, AN_INVALID_REPLY);
+	if (!t->inside)
+		imap_data_parse(span_trim(span_from(piece, 1)), &s->detail);
 	if (step == LITERAL)
 		literal_begins(t, false);
 	t->inside = true;
