@@ -3,8 +3,12 @@
 #include "imap_gate.h"
 #include "retrieval_rules.h"
 
-/* Octets read behind a refusal before the client is cut off. */
+/*
+ * Octets read behind a refusal before the client is cut off, which is at once where it announces
+ * more.
+ */
 #define DRAIN_MAX (256u << 20)
+static const char endless[] = "A command goes on for long behind its refusal";
 
 /* ---- the commands that the server has ---- */
 
@@ -232,6 +236,10 @@ refuse(struct imap_gate *g, const struct an_event *ev, const struct verdict *v)
 		imap_give_up(g, d->tag, v->reply, "This session makes no sense", "client_protocol");
 		return;
 	}
+	if (d->literal.announced && d->literal.plus && d->literal.octets > DRAIN_MAX) {
+		imap_give_up(g, d->tag, v->reply, endless, "message_endless");
+		return;
+	}
 	/* a tag that is none is of no command that waits */
 	if (d->tag.n > 0)
 		imap_answered(g->dialogue, no ? IMAP_ST_NO : IMAP_ST_BAD);
@@ -356,8 +364,7 @@ imap_on_argument(struct imap_gate *g, const struct an_event *ev)
 	if (g->discards) {
 		g->drained += ev->octets.n;
 		if (g->drained > DRAIN_MAX)
-			imap_give_up(g, SPAN_NONE, NULL,
-			    "A command goes on for long behind its refusal", "message_endless");
+			imap_give_up(g, SPAN_NONE, NULL, endless, "message_endless");
 		return;
 	}
 	if (c != NULL && c->word_comes)
