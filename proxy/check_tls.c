@@ -11,12 +11,13 @@
 
 /* How a client asks for TLS, and what it hears. */
 static const struct tls_words {
-	const char *command, *refused, *hidden, *passed;
+	const char *command, *refused, *hidden, *passed, *intercepted;
 } words_of[PROTOCOL_COUNT] = {
-    [PROTOCOL_SMTP] = {"STARTTLS", "454", "502", ""},
-    [PROTOCOL_FTP] = {"AUTH", "534", "502", ", and data connections are not opened"},
-    [PROTOCOL_POP3] = {"STLS", "-ERR", "-ERR", ""},
-    [PROTOCOL_IMAP] = {"STARTTLS", "NO", "BAD", ""},
+    [PROTOCOL_SMTP] = {"STARTTLS", "454", "502", "", "looked into"},
+    [PROTOCOL_FTP] = {"AUTH", "534", "502", ", and data connections are not opened",
+	"refused (534), for data connections would go by unseen"},
+    [PROTOCOL_POP3] = {"STLS", "-ERR", "-ERR", "", "looked into"},
+    [PROTOCOL_IMAP] = {"STARTTLS", "NO", "BAD", "", "looked into"},
 };
 
 static void
@@ -28,7 +29,7 @@ say(const struct tls_judgement *j, enum protocol p, char text[WORDS_MAX])
 						 : "; no login in the clear";
 
 	if (j->action == TLS_INTERCEPT)
-		snprintf(text, WORDS_MAX, "looked into%s", clear);
+		snprintf(text, WORDS_MAX, "%s%s", w->intercepted, clear);
 	else if (j->action == TLS_PASS)
 		snprintf(
 		    text, WORDS_MAX, "let by; what follows is not looked at%s%s", w->passed, clear);

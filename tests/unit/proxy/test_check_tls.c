@@ -52,6 +52,14 @@ static const struct {
 	"#   TLS (STARTTLS), others outside: let by; what follows is not looked at.\n--\n"},
     {"imap { starttls = intercept }", PROTOCOL_IMAP,
 	"#   TLS (STARTTLS): refused (NO), there being no certificate to show.\n--\n"},
+    {ANY "ftp { starttls = intercept }", PROTOCOL_FTP,
+	"#   TLS (AUTH), servers inside with a certificate: refused (534), for data connections "
+	"would go by unseen.\n"
+	"#   TLS (AUTH), servers outside: refused (534), there being no certificate to show.\n--\n"
+	"# TLS 1.2 and newer, on both legs. Server certificates that cannot be verified: refused; "
+	"inside: recorded, and let by.\n#   0 trust anchors, the system's.\n"
+	"#   Certificate \"a\": for a.example, *.a.example, and any server inside where no other "
+	"is.\n"},
     /* of some servers, or of all */
     {SOME, PROTOCOL_IMAP,
 	"#   TLS (STARTTLS), servers inside with a certificate: looked into.\n"
