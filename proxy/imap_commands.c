@@ -312,8 +312,7 @@ refuse_rest(struct imap_gate *g, const struct an_event *ev)
 /*
  * A command that the server has answered ahead of its end goes on, for some servers read on and
  * some take what follows for commands. One that would wait for "+" now has no more use, and two
- * readings. Of one that the gateway refused the server knows nothing: a client that waits for "+"
- * has its answer already, and what it says next is a command.
+ * readings.
  */
 void
 imap_on_more(struct imap_gate *g, const struct an_event *ev)
@@ -327,7 +326,7 @@ imap_on_more(struct imap_gate *g, const struct an_event *ev)
 	}
 	if (c != NULL)
 		c->word_comes = false;
-	if (c == NULL && !g->discards && d->literal.announced && !d->literal.plus) {
+	if (c == NULL && d->literal.announced && !d->literal.plus) {
 		imap_give_up(g, SPAN_NONE, NULL,
 		    "A literal would be waited for that nobody asks for any more",
 		    "client_protocol");
