@@ -289,6 +289,7 @@ relay_retrieval_policy(const struct relay *r, const struct retrieval_policy *con
 	if (r->facts.tls) /* once is enough */
 		p.starttls = STARTTLS_REFUSE;
 	p.needs_tls = r->facts.tls_required && !r->facts.tls;
+	p.in_tls = r->facts.tls;
 	return p;
 }
 

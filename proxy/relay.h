@@ -202,7 +202,10 @@ void relay_begin_tls(struct relay *);
  * same one in whatever records it comes (RFC 8446 s4.4.1).
  */
 void relay_pass_tls(struct relay *, struct span hello);
-/* What the policy of POP3 or IMAP is for this session now: starttls and needs_tls are its own. */
+/*
+ * What the policy of POP3 or IMAP is for this session now: starttls, needs_tls and in_tls are its
+ * own.
+ */
 struct retrieval_policy relay_retrieval_policy(
     const struct relay *, const struct retrieval_policy *);
 /* TLS that the client asks for ends here. */

@@ -11,6 +11,7 @@ static const struct imap_refusal opaque = {"denied", "NO [CANNOT] Compression is
 static const struct imap_refusal read_only = {"read_only", "NO [NOPERM] Nothing is changed here"};
 static const struct imap_refusal no_tls = {"tls", "NO [CANNOT] TLS is not available"};
 static const struct imap_refusal tls_hidden = {"tls", "BAD Unknown command"};
+static const struct imap_refusal twice = {"tls", "BAD TLS is active already"};
 static const struct imap_refusal clear = {"needs_tls", "NO [PRIVACYREQUIRED] Use STARTTLS first"};
 static const struct imap_refusal no_login = {
     "privacy_required", "NO [PRIVACYREQUIRED] LOGIN is disabled"};
@@ -102,6 +103,8 @@ refusal_of(const struct retrieval_policy *policy, const struct asked *a)
 	if (policy->needs_tls &&
 	    (a->verb->verb == IMAP_LOGIN || a->verb->verb == IMAP_AUTHENTICATE))
 		return &clear;
+	if (a->verb->verb == IMAP_STARTTLS && policy->in_tls)
+		return &twice;
 	if (a->verb->verb != IMAP_STARTTLS || starttls_passes(policy->starttls))
 		return NULL;
 	return policy->starttls == STARTTLS_HIDE ? &tls_hidden : &no_tls;

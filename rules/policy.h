@@ -128,6 +128,7 @@ struct retrieval_policy {
 	bool refuse_unknown; /* verbs that are in no table */
 	enum starttls starttls;
 	bool needs_tls; /* no login in the clear; never of the configuration's own */
+	bool in_tls;	/* it ends here, and cannot begin again; never of the configuration's own */
 	bool cut; /* POP3: a message that the content policy refuses is cut; else only reported */
 };
 

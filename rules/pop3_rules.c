@@ -9,6 +9,7 @@ static const struct pop3_refusal unknown = {"unknown", "-ERR Unknown command"};
 static const struct pop3_refusal denied = {"denied", "-ERR Command not allowed here"};
 static const struct pop3_refusal read_only = {"read_only", "-ERR This mailbox is read-only"};
 static const struct pop3_refusal no_tls = {"tls", "-ERR TLS is not available"};
+static const struct pop3_refusal twice = {"tls", "-ERR TLS is active already"};
 static const struct pop3_refusal clear = {"needs_tls", "-ERR Use STLS first"};
 static const struct pop3_refusal tls_hidden = {"tls", "-ERR Unknown command"};
 
@@ -66,6 +67,8 @@ refusal_of(const struct retrieval_policy *policy, const struct pop3_verb_row *ve
 		return &read_only;
 	if (policy->needs_tls && logs_in(verb->verb))
 		return &clear;
+	if (verb->verb == POP3_STLS && policy->in_tls)
+		return &twice;
 	if (verb->verb != POP3_STLS || starttls_passes(policy->starttls))
 		return NULL;
 	return policy->starttls == STARTTLS_HIDE ? &tls_hidden : &no_tls;

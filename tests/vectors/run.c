@@ -809,6 +809,50 @@ peer_line(struct run *r, const struct line *l)
 	return false;
 }
 
+/* ---- tls PEER ok | WHY, tls. PEER: the owner's part of a handshake, which is the script's ---- */
+
+/* Reasons are constants that outlive the relay. NULL: none of these. */
+static const char *
+tls_end(const char *how)
+{
+	static const char *const ends[] = {
+	    "tls_handshake", "tls_verify", "tls_timeout", "tls_cut", "tls_refused"};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcmp(ends[i], how) == 0)
+			return ends[i];
+	return NULL;
+}
+
+static void
+handshake(struct run *r, const struct line *l)
+{
+	char side[10] = "", how[40] = "";
+	const char *why;
+	enum an_dir dir;
+
+	sscanf(l->text, "%*s %9s %39s", side, how);
+	dir = strcmp(side, "client") == 0 ? AN_C2S : AN_S2C;
+	if (is_word(l, "tls.")) {
+		if (r->relay->tls[dir] == RELAY_SHAKING)
+			complain(r, l, "a handshake was asked for");
+		return;
+	}
+	why = tls_end(how);
+	if (r->relay->tls[dir] != RELAY_SHAKING)
+		complain(r, l, "no handshake was asked for");
+	else if (relay_from(r->relay, dir)->queued > 0)
+		complain(r, l, "octets are still queued for that peer");
+	else if (why == NULL && strcmp(how, "ok") != 0)
+		complain(r, l, "how can a handshake end by \"%s\"?", how);
+	else if (why == NULL && r->backlog[dir].n > 0)
+		complain(r, l, "octets lie ahead of the handshake");
+	if (r->failed)
+		return;
+	relay_upgraded(r->relay, dir, why);
+	move(r);
+}
+
 /* What is said of the whole session: its relay goes first, and with it the last records. */
 static bool
 afterwards(struct run *r, const struct line *l)
@@ -834,7 +878,7 @@ set_up_before(const struct line *l)
 {
 	return is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
 	       is_word(l, "unreached") || is_word(l, "outside") || is_word(l, "to") ||
-	       is_word(l, "intercepted");
+	       is_word(l, "intercepted") || is_word(l, "tls-keys") || is_word(l, "tls-required");
 }
 
 /* Look-ups take their time from here on, or are answered. */
@@ -862,6 +906,10 @@ other_line(struct run *r, const struct line *l)
 	}
 	if (names_line(r, l) || peer_line(r, l))
 		return;
+	if (is_word(l, "tls") || is_word(l, "tls.")) {
+		handshake(r, l);
+		return;
+	}
 	if (is_word(l, "data") || is_word(l, "data!") || is_word(l, "data.")) {
 		data_line(r, l);
 		return;
@@ -983,13 +1031,16 @@ place_legs(
 	up->ip = between && r->config->mode == INTERCEPT_TPROXY ? facts->client : gateway;
 }
 
+/* A relay asks only whether there are keys: whoever shakes hands has their use. */
+static const char some_keys;
+
 static void
 start(struct run *r)
 {
 	struct record_session session = {.flow_id = 1, .forward = "test"};
 	struct facts facts = {0};
 	struct endpoint up = {.port = 40000};
-	bool reached = true, outside = false;
+	bool reached = true, outside = false, keys = false;
 
 	ip_parse(span_str("203.0.113.9"), &facts.client);
 	ip_parse(span_str("10.0.0.25"), &facts.server);
@@ -1008,6 +1059,10 @@ start(struct run *r)
 			reached = false;
 		if (is_word(l, "outside"))
 			outside = true;
+		if (is_word(l, "tls-keys"))
+			keys = true;
+		if (is_word(l, "tls-required"))
+			facts.tls_required = true;
 	}
 	policy_place(r->config->policy, &facts);
 	facts.server_inside = !outside;
@@ -1025,6 +1080,7 @@ start(struct run *r)
 	    .pressed = fake_pressed,
 	    .data = &r->data_ops,
 	    .ftp_servers = r->ftp_servers,
+	    .tls_keys = keys ? (const void *)&some_keys : NULL,
 	    .arg = r};
 	r->data_ops = fake_data_ops;
 	r->data_ops.open = fake_open;
