@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import lab as L
@@ -327,12 +328,21 @@ class Gateway:
             source = L.CLIENT6 if v6 or ":" in address else L.CLIENT
         return (cls or CLIENTS[self.protocol])(namespace or self.lab.client, address, port, source, **options)
 
+    def _settled(self):
+        """The log, once nothing has come for some milliseconds: its writer gathers lines that long."""
+        octets, end = b"", time.monotonic() + 0.5
+        while True:
+            before, octets = len(octets), self.log.read_bytes() if self.log.exists() else b""
+            if len(octets) == before or time.monotonic() > end:
+                return octets
+            time.sleep(0.02)
+
     def records(self, event_type=None):
         """
         Every record so far. A line that is no JSON object is a fault of the gateway, but for one that
         was being written when its logger was killed: cut_lines says how many there may be.
         """
-        octets = self.log.read_bytes() if self.log.exists() else b""
+        octets = self._settled()
         whole = octets[:octets.rfind(b"\n") + 1].decode("utf-8")  # strict: records are UTF-8
         records, cut = [], 0
         for line in whole.split("\n")[:-1]:

@@ -8,6 +8,7 @@ import pytest
 import lab as L
 from ftp_clients import PAIRS, pair_name
 from ftp_servers import sha256
+from lab import wait_for
 
 PAYLOAD = bytes(range(256)) * 4096  # 1 MiB
 NAMES = ("vsftpd", "pureftpd", "proftpd")
@@ -38,8 +39,12 @@ def test_each_client_to_each_server_F1_F2_F3_F6_D6(perimeter, ftp_server, guarde
     gate = guarded(servers[0])
     for server in servers:
         fetch_and_bring(perimeter, gate, server, pair, tmp_path)
-    done = [r for r in gate.records("ftp_data") if r["ftp_data"]["command"] in ("RETR", "STOR")]
-    assert len(done) == 6
+
+    def files():
+        return [r for r in gate.records("ftp_data") if r["ftp_data"]["command"] in ("RETR", "STOR")]
+
+    wait_for(lambda: len(files()) >= 6, what="the records of six files")
+    assert len(files()) == 6
 
 
 # In redirect mode active clients are called from the gateway's own address, and ncftp takes no call

@@ -134,6 +134,7 @@ def test_one_550_does_not_prove_that_a_name_was_not_there(fake_ftp, gateway, lis
     with opened(gate) as client:
         assert client.cmd("FEAT").code == 211
         assert client.put("STOR old", bad).code == 552
+        assert client.cmd("NOOP").code == 200  # which waits for the DELE behind the 552
     assert "old" not in server.files  # nobody can know better than all three
 
 
