@@ -42,7 +42,7 @@ def test_many_blocked_transfers_cost_what_is_said(fake_ftp, gateway, inspect):
     wait_for(lambda: len(worker.descriptors()) >= before + 2 * HELD, what="legs")
     assert len(worker.descriptors()) <= before + 4 * HELD + 16
     grown = worker.own_memory() - since
-    assert grown < HELD * (100 << 10) + (1 << 20), grown
+    assert grown < HELD * (100 << 10) + (2 << 20), grown  # 2 MiB: what the first ones touch
     for client, data in zip(clients, streams):
         data.reset()
         client.close()
