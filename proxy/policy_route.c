@@ -4,7 +4,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,11 +14,16 @@
 #define OURS_MAX    (64 << 10) /* octets of all rules and routes of ours in one family */
 #define LOOPBACK    "lo"
 
+/*
+ * The kernel gives it this index in every network namespace (LOOPBACK_IFINDEX). To ask would take a
+ * descriptor, and a process that has none left would take its own routes for somebody else's.
+ */
+#define LOOPBACK_INDEX 1
+
 /* What one family has that is ours or in our way. */
 struct survey {
 	const struct policy_route *want;
 	uint8_t family;
-	unsigned lo;		/* index of the device */
 	unsigned rules, routes; /* as they should be */
 	bool rule_taken, route_taken;
 	uint32_t taken_priority;
@@ -150,7 +154,7 @@ on_own_route(void *arg, const struct nlmsghdr *m)
 	f.table = h->rtm_table;
 	mnl_attr_parse(m, sizeof(*h), on_route_attribute, &f);
 	good = h->rtm_type == RTN_LOCAL && h->rtm_dst_len == 0 && f.table == s->want->table &&
-	       f.oif == s->lo && s->routes == 0;
+	       f.oif == LOOPBACK_INDEX && s->routes == 0;
 	s->routes += good;
 	keep(good ? &s->good : &s->stale, m);
 }
@@ -204,7 +208,7 @@ dump_routes(struct netlink *route, struct survey *s, uint8_t protocol, uint32_t 
 static void
 survey_init(struct survey *s, const struct policy_route *want, uint8_t family)
 {
-	*s = (struct survey){.want = want, .family = family, .lo = if_nametoindex(LOOPBACK)};
+	*s = (struct survey){.want = want, .family = family};
 	buf_init(&s->stale, OURS_MAX);
 	buf_init(&s->good, OURS_MAX);
 }
@@ -308,7 +312,7 @@ add_route(struct netlink *route, const struct survey *s, char why[POLICY_ROUTE_T
 	h->rtm_scope = s->family == AF_INET6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_HOST;
 	h->rtm_type = RTN_LOCAL;
 	mnl_attr_put_u32(m, RTA_TABLE, s->want->table);
-	mnl_attr_put_u32(m, RTA_OIF, s->lo);
+	mnl_attr_put_u32(m, RTA_OIF, LOOPBACK_INDEX);
 	return add(route, m, &err) || explain(s, "add the route to " LOOPBACK, &err, why);
 }
 

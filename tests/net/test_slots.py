@@ -123,12 +123,11 @@ def test_a_retired_worker_is_not_woken_by_new_clients_A_024(fake, gateway):
         gate.reload()
         wait_for(lambda: len(gate.workers()) == 2, 5, "both generations")
         time.sleep(0.5)
-        before, began = ctxt_switches(old), time.monotonic()
+        before = ctxt_switches(old)
         for _ in range(100):
             with gate.client() as other:
                 other.hello()
-        # it has a clock of its own, which beats every second
-        assert ctxt_switches(old) - before < 50 + 4 * (time.monotonic() - began)
+        assert ctxt_switches(old) - before < 50
         client.cmd("QUIT")
 
 
@@ -171,26 +170,13 @@ def test_a_listener_that_a_worker_has_made_blocking_blocks_no_other_A_019(fake, 
     first.close()
 
 
-def patient_client(gate):
-    """
-    One of thousands that this laboratory has had by then: now and then the first packets from a port that
-    was used before go unanswered, and another port is tried, as the next client would.
-    """
-    for source in (None, L.CLIENT_OTHER, None, L.CLIENT_OTHER):
-        try:
-            return gate.client(source, timeout=10)
-        except TimeoutError:
-            pass
-    return gate.client()
-
-
 def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
     """Sessions wait for them, and go on when they can be made again."""
     gate = gateway(fake(port=25), workers=1, limits={"sessions_per_client": 400,
                                                      "pending_connects_per_client": 400})
     before = resource.prlimit(gate.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (4, before[1]))
-    clients = [patient_client(gate) for _ in range(250)]
+    clients = [gate.client() for _ in range(250)]
     gate.record("stats", lambda r: "sockets_missing" in r["stats"])
     wait_for(lambda: "sockets missing" in gate.stderr, what="that it is said")
     assert gate.stderr.count("sockets missing") == 1
@@ -198,6 +184,22 @@ def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
     for client in clients:
         client.hello()
         client.close()
+
+
+def test_without_descriptors_the_policy_route_is_left_alone_A_016(fake, gateway):
+    """It is looked at when rules change, and what is there is not taken for somebody else's."""
+    gate = gateway(fake(port=25), workers=1)
+    before = resource.prlimit(gate.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (4, before[1]))
+    try:
+        gate.namespace.ip("rule add from 203.0.113.77 lookup main priority 30000")
+        time.sleep(1)  # the news come at once
+        assert "firewall" not in gate.stderr
+        with gate.client() as client:
+            client.hello()
+    finally:
+        gate.namespace.ip("rule del priority 30000")
+        resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, before)
 
 
 CONTROL = 3
@@ -247,7 +249,7 @@ def test_a_worker_that_asks_and_does_not_listen_V_004(fake, gateway):
     gate = gateway(fake(port=25), workers=2)
     wait_for(lambda: len(gate.workers()) == 2, 5, "two workers")
     deaf, _ = gate.workers()
-    before = gate.supervisor().own_memory()
+    before = gate.supervisor().own_memory("Pss_Anon")
     deaf.signal(signal.SIGSTOP)
     sent = 0
     with socket.socket(fileno=pidfd_getfd(deaf.pid, CONTROL)) as sock:
@@ -262,7 +264,7 @@ def test_a_worker_that_asks_and_does_not_listen_V_004(fake, gateway):
                 except TimeoutError:
                     break
     assert 0 < sent < 100000
-    assert gate.supervisor().own_memory() - before < 1 << 20
+    assert gate.supervisor().own_memory("Pss_Anon") - before < 1 << 20
     gate.reload()  # which it can, while one waits for the other
     deaf.signal(signal.SIGCONT)
     wait_for(lambda: not deaf.alive(), 15, "its end, as it was told")
