@@ -87,6 +87,7 @@ def test_best_effort_A021(fake, gateway, fifo):
     fifo.close()
     for _ in range(20):
         one_session(gate)
+    wait_for(lambda: "records are being lost" in gate.stderr, what="a loss")
     fifo.open()
     fifo.record(lambda r: "log_lines_lost" in r.get("stats", {}))
 
