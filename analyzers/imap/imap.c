@@ -206,6 +206,8 @@ void
 imap_secured(struct imap *s)
 {
 	s->phase = IMAP_NOT_AUTHENTICATED;
+	s->offers = 0;
+	s->plus = IMAP_PLUS_NONE;
 }
 
 unsigned

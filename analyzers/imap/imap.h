@@ -190,8 +190,8 @@ bool imap_answered_oldest(struct imap *, enum imap_status);
 
 /*
  * In IMAP_OPAQUE behind STARTTLS, before anything was fed in it: TLS ends at the caller, who feeds
- * what is inside. Both directions begin anew with a command of the client, for no greeting comes
- * (RFC 9051 s6.2.1).
+ * what is inside. Both directions begin anew with a command of the client, for no greeting comes,
+ * and what the server has offered counts for nothing (RFC 9051 s6.2.1).
  */
 void imap_secured(struct imap *);
 
