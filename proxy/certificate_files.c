@@ -19,28 +19,34 @@ struct looking {
 	struct faults *faults;
 };
 
+static void __attribute__((format(printf, 3, 0)))
+tell(void (*to)(struct faults *, unsigned, const char *, ...), const struct looking *l,
+    const char *format, va_list ap)
+{
+	char what[FAULT_TEXT_MAX / 2];
+
+	vsnprintf(what, sizeof(what), format, ap);
+	to(l->faults, l->line, "%s: %.256s: %s", l->setting, l->path, what);
+}
+
 static void __attribute__((format(printf, 2, 3)))
 fault(const struct looking *l, const char *format, ...)
 {
-	char what[FAULT_TEXT_MAX / 2];
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(what, sizeof(what), format, ap);
+	tell(faults_add, l, format, ap);
 	va_end(ap);
-	faults_add(l->faults, l->line, "%s: %.256s: %s", l->setting, l->path, what);
 }
 
 static void __attribute__((format(printf, 2, 3)))
 warn(const struct looking *l, const char *format, ...)
 {
-	char what[FAULT_TEXT_MAX / 2];
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(what, sizeof(what), format, ap);
+	tell(faults_warn, l, format, ap);
 	va_end(ap);
-	faults_warn(l->faults, l->line, "%s: %.256s: %s", l->setting, l->path, what);
 }
 
 /* ---- files ---- */

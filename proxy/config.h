@@ -313,8 +313,9 @@ void config_print(const struct config *, FILE *);
 
 /* The ports of a protocol that are taken off the wire, with TLS and without; *n of them. */
 const unsigned *config_ports(const struct config *, enum protocol, size_t *n);
-/* Those of them where TLS is spoken from the first octet on. */
+/* Those of them where TLS is spoken from the first octet on, and the others. */
 const unsigned *config_tls_ports(const struct config *, enum protocol, size_t *n);
+const unsigned *config_clear_ports(const struct config *, enum protocol, size_t *n);
 /* Some forward section speaks it; and: or it is taken off the wire. */
 bool config_forwards(const struct config *, enum protocol);
 bool config_serves(const struct config *, enum protocol);

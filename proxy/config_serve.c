@@ -60,3 +60,36 @@ config_uses_tls(const struct config *c)
 {
 	return c->n_certificates > 0;
 }
+
+const unsigned *
+config_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	*n = c->taken[p].n;
+	return c->taken[p].ports;
+}
+
+const unsigned *
+config_tls_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	const struct port_list rows[PROTOCOL_COUNT] = {
+	    [PROTOCOL_FTP] = {c->ftp.tls_ports, c->ftp.n_tls_ports},
+	    [PROTOCOL_SMTP] = {c->smtp.tls_ports, c->smtp.n_tls_ports},
+	    [PROTOCOL_POP3] = {c->pop3.tls_ports, c->pop3.n_tls_ports},
+	    [PROTOCOL_IMAP] = {c->imap.tls_ports, c->imap.n_tls_ports}};
+
+	*n = rows[p].n;
+	return rows[p].ports;
+}
+
+const unsigned *
+config_clear_ports(const struct config *c, enum protocol p, size_t *n)
+{
+	const struct port_list rows[PROTOCOL_COUNT] = {
+	    [PROTOCOL_FTP] = {c->ftp.ports, c->ftp.n_ports},
+	    [PROTOCOL_SMTP] = {c->smtp.ports, c->smtp.n_ports},
+	    [PROTOCOL_POP3] = {c->pop3.ports, c->pop3.n_ports},
+	    [PROTOCOL_IMAP] = {c->imap.ports, c->imap.n_ports}};
+
+	*n = rows[p].n;
+	return rows[p].ports;
+}

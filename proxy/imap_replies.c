@@ -132,8 +132,7 @@ begin_tls(struct imap_gate *g)
 		r->opaque = true;
 		return;
 	}
-	relay_upgrade(r, AN_C2S);
-	relay_upgrade(r, AN_S2C);
+	relay_upgrade_both(r);
 }
 
 /* Capabilities of before may be anybody's word (RFC 9051 s6.2.1). */
@@ -142,15 +141,10 @@ imap_upgraded(struct imap_gate *g, enum an_dir dir, const char *why)
 {
 	struct relay *r = &g->relay;
 
-	if (why != NULL) {
-		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
-		return;
-	}
-	if (dir == AN_S2C) /* the client's leg is the last */
+	if (!relay_begins_anew(r, dir, why))
 		return;
 	g->asked = g->acted = imap_now(g);
 	g->login_disabled = false;
-	r->facts.tls = true;
 	g->policy = relay_retrieval_policy(r, &r->env->config->policy->imap);
 	imap_secured(g->dialogue);
 }

@@ -126,8 +126,7 @@ on_starttls(struct pop3_gate *g, const struct an_event *ev)
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_C2S, r->client.parsed, NULL);
 		relay_end(r, "client_ahead", WISH_RESET, WISH_RESET);
 	} else if (relay_intercepts(r, g->policy.starttls)) {
-		relay_upgrade(r, AN_C2S);
-		relay_upgrade(r, AN_S2C);
+		relay_upgrade_both(r);
 	} else {
 		r->opaque = true;
 	}
@@ -139,18 +138,13 @@ pop3_upgraded(struct pop3_gate *g, enum an_dir dir, const char *why)
 {
 	struct relay *r = &g->relay;
 
-	if (why != NULL) {
-		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
-		return;
-	}
-	if (dir == AN_S2C) /* the client's leg is the last */
+	if (!relay_begins_anew(r, dir, why))
 		return;
 	g->asked = g->acted = pop3_now(g);
 	free(g->user);
 	g->user = NULL;
 	g->mechanism[0] = '\0';
 	g->astray = false;
-	r->facts.tls = true;
 	g->policy = relay_retrieval_policy(r, &r->env->config->policy->pop3);
 	pop3_secured(g->dialogue);
 }

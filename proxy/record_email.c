@@ -101,13 +101,9 @@ put_if_true(struct json_writer *w, const char *key, bool value)
 static void
 put_hex(struct json_writer *w, const char *key, const uint8_t *p, size_t n)
 {
-	static const char digit[] = "0123456789abcdef";
 	char text[64];
 
-	for (size_t i = 0; i < n; i++) {
-		text[2 * i] = digit[p[i] >> 4];
-		text[2 * i + 1] = digit[p[i] & 0xf];
-	}
+	span_hex(span_of(p, n), text);
 	json_text(w, key, span_of(text, 2 * n));
 }
 

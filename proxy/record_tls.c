@@ -41,12 +41,11 @@ put_hello(struct json_writer *w, const struct tls_client_hello *h)
 static void
 put_cipher(struct json_writer *w, const struct record_tls_leg *leg)
 {
-	static const char digits[] = "0123456789abcdef";
+	const uint8_t number[] = {(uint8_t)(leg->cipher >> 8), (uint8_t)leg->cipher};
 	const char *name = tls_cipher_name(leg->cipher);
 	char hex[] = "0x0000";
 
-	for (unsigned i = 0; i < 4; i++)
-		hex[2 + i] = digits[leg->cipher >> (12 - 4 * i) & 0xf];
+	span_hex(span_of(number, sizeof(number)), hex + 2);
 	record_put(w, "cipher", name != NULL ? name : hex);
 }
 

@@ -259,8 +259,7 @@ relay_begin_tls(struct relay *r)
 		return;
 	switch (r->tls_said.action) {
 	case TLS_INTERCEPT:
-		relay_upgrade(r, AN_C2S);
-		relay_upgrade(r, AN_S2C);
+		relay_upgrade_both(r);
 		break;
 	case TLS_PASS:
 		r->opaque = r->unread = true;
@@ -294,6 +293,24 @@ relay_retrieval_policy(const struct relay *r, const struct retrieval_policy *con
 }
 
 void
+relay_upgrade_both(struct relay *r)
+{
+	relay_upgrade(r, AN_C2S);
+	relay_upgrade(r, AN_S2C);
+}
+
+bool
+relay_begins_anew(struct relay *r, enum an_dir dir, const char *why)
+{
+	if (why != NULL)
+		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+	if (why != NULL || dir == AN_S2C) /* the client's leg is the last */
+		return false;
+	r->facts.tls = true;
+	return true;
+}
+
+void
 relay_turn_away(struct relay *r, const char *reason)
 {
 	r->ops->turn_away(r, reason);
@@ -304,12 +321,10 @@ relay_turn_away(struct relay *r, const char *reason)
 static void
 tell_gate(struct relay *r, enum an_dir dir, const char *why)
 {
-	if (!r->tls_asked.implicit)
+	if (r->tls_asked.implicit)
+		relay_begins_anew(r, dir, why);
+	else
 		r->ops->upgraded(r, dir, why);
-	else if (why != NULL)
-		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
-	else if (dir == AN_C2S)
-		r->facts.tls = true;
 }
 
 void

@@ -210,6 +210,10 @@ struct retrieval_policy relay_retrieval_policy(
     const struct relay *, const struct retrieval_policy *);
 /* TLS that the client asks for ends here. */
 bool relay_intercepts(const struct relay *, enum starttls);
+/* POP3, IMAP: the server has said yes. Both legs are asked for; the client's hello comes first. */
+void relay_upgrade_both(struct relay *);
+/* ... of which ops->upgraded tells. True: both are secure, and the dialogue begins anew inside. */
+bool relay_begins_anew(struct relay *, enum an_dir, const char *why);
 /* In place of a dialogue, as ops->turn_away; who speaks TLS already hears nothing in the clear. */
 void relay_turn_away(struct relay *, const char *reason);
 

@@ -1,12 +1,12 @@
 #include "session_upgrade.h"
 
 #include <openssl/sha.h>
+#include <stdio.h>
 
-#include "core/buf.h"
 #include "domains.h"
 #include "tls_report.h"
 
-#define SERVICE_TEXT_MAX 128
+#define SERVICE_TEXT_MAX 128 /* more than all of its parts */
 
 /* ---- what the two legs have to do with each other ---- */
 
@@ -17,19 +17,12 @@
 static void
 service_of(const struct relay *r, uint8_t out[SHA256_DIGEST_LENGTH])
 {
-	char server[IP_TEXT_MAX], client[IP_TEXT_MAX];
-	struct buf text;
+	char server[IP_TEXT_MAX], client[IP_TEXT_MAX], text[SERVICE_TEXT_MAX];
+	int n = snprintf(text, sizeof(text), "%s %s %u %s", r->ops->name,
+	    ip_text(&r->session.up_server.ip, server), r->session.up_server.port,
+	    ip_text(&r->session.client.ip, client));
 
-	buf_init(&text, SERVICE_TEXT_MAX);
-	buf_str(&text, r->ops->name);
-	buf_str(&text, " ");
-	buf_str(&text, ip_text(&r->session.up_server.ip, server));
-	buf_str(&text, " ");
-	buf_u64(&text, r->session.up_server.port);
-	buf_str(&text, " ");
-	buf_str(&text, ip_text(&r->session.client.ip, client));
-	SHA256(text.p, text.n, out);
-	buf_free(&text);
+	SHA256((const unsigned char *)text, (size_t)n, out);
 }
 
 static const struct tls_client_hello *

@@ -396,11 +396,11 @@ sayings_new(const struct facts *f)
 static void
 hex(struct buf *out, const uint8_t *octets, size_t n)
 {
-	static const char digits[] = "0123456789abcdef";
+	char two[2];
 
 	for (size_t i = 0; i < n; i++) {
-		buf_octet(out, (uint8_t)digits[octets[i] >> 4]);
-		buf_octet(out, (uint8_t)digits[octets[i] & 15]);
+		span_hex(span_of(octets + i, 1), two);
+		buf_add(out, span_of(two, sizeof(two)));
 	}
 }
 

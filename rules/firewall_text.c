@@ -5,11 +5,13 @@
 static void
 hex32(struct buf *out, uint32_t value)
 {
-	static const char digits[] = "0123456789abcdef";
+	const uint8_t octets[] = {
+	    (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
+	char text[8];
 
+	span_hex(span_of(octets, sizeof(octets)), text);
 	buf_str(out, "0x");
-	for (unsigned shift = 32; shift > 0; shift -= 4)
-		buf_octet(out, (uint8_t)digits[value >> (shift - 4) & 15]);
+	buf_add(out, span_of(text, sizeof(text)));
 }
 
 /* ---- sets ---- */

@@ -125,6 +125,17 @@ span_u64(struct span s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+void
+span_hex(struct span s, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < s.n; i++) {
+		out[2 * i] = digits[s.p[i] >> 4];
+		out[2 * i + 1] = digits[s.p[i] & 0xf];
+	}
+}
+
 /* Octets of the sequence that a lead octet opens, and the bounds of its second octet; 0: none. */
 static size_t
 utf8_length(uint8_t lead, uint8_t *low, uint8_t *high)

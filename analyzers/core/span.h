@@ -90,6 +90,9 @@ struct span span_word(struct span *rest);
  */
 bool span_u64(struct span, uint64_t max, uint64_t *out);
 
+/* Two lower-case hexadecimal digits for each octet, 2 * s.n in all, no NUL. */
+void span_hex(struct span, char *out);
+
 /* Well-formed UTF-8 (RFC 3629: no surrogates, nothing over-long, nothing above U+10FFFF). */
 bool span_is_utf8(struct span);
 /* No octet above 0x7f. */

@@ -75,17 +75,16 @@ read_dn(const X509_NAME *name, struct buf *text)
 	BIO_free(out);
 }
 
-/* "AA:BB" of n octets, as far as there is room. */
+/* "aa:bb" of the octets, as far as there is room. */
 static void
-put_hex(char *text, size_t room, struct span octets, const char digits[17])
+put_hex(char *text, size_t room, struct span octets)
 {
 	size_t at = 0;
 
-	for (size_t i = 0; i < octets.n && at + 3 < room; i++) {
+	for (size_t i = 0; i < octets.n && at + 3 < room; i++, at += 2) {
 		if (i > 0)
 			text[at++] = ':';
-		text[at++] = digits[octets.p[i] >> 4];
-		text[at++] = digits[octets.p[i] & 0xf];
+		span_hex(span_of(octets.p + i, 1), text + at);
 	}
 	text[at] = '\0';
 }
@@ -122,17 +121,13 @@ read_time(const ASN1_TIME *t, char text[TLS_TIME_TEXT])
 static bool
 read_digests(struct span der, struct tls_certificate *c)
 {
-	static const char lower[] = "0123456789abcdef";
 	uint8_t sha1[EVP_MAX_MD_SIZE], sha256[EVP_MAX_MD_SIZE];
 
 	if (EVP_Digest(der.p, der.n, sha1, NULL, EVP_sha1(), NULL) != 1 ||
 	    EVP_Digest(der.p, der.n, sha256, NULL, EVP_sha256(), NULL) != 1)
 		return false;
-	put_hex(c->fingerprint, sizeof(c->fingerprint), span_of(sha1, 20), lower);
-	for (size_t i = 0; i < 32; i++) {
-		c->sha256[2 * i] = lower[sha256[i] >> 4];
-		c->sha256[2 * i + 1] = lower[sha256[i] & 0xf];
-	}
+	put_hex(c->fingerprint, sizeof(c->fingerprint), span_of(sha1, 20));
+	span_hex(span_of(sha256, 32), c->sha256);
 	return true;
 }
 
@@ -144,8 +139,10 @@ read_fields(X509 *x, struct tls_certificate *c)
 	read_dn(X509_get_subject_name(x), &c->subject);
 	read_dn(X509_get_issuer_name(x), &c->issuer);
 	put_hex(c->serial, sizeof(c->serial),
-	    span_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)),
-	    "0123456789ABCDEF");
+	    span_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)));
+	for (char *at = c->serial; *at != '\0'; at++) /* EVE has them large */
+		if (*at >= 'a')
+			*at = (char)(*at - ('a' - 'A'));
 	read_time(X509_get0_notBefore(x), c->not_before);
 	read_time(X509_get0_notAfter(x), c->not_after);
 	read_names(x, c);

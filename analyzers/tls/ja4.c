@@ -8,8 +8,6 @@
 #define CODE_TEXT   5  /* "13ab," */
 #define HASH_DIGITS 12 /* that are kept of a SHA-256 */
 
-static const char digits[] = "0123456789abcdef";
-
 static const char *
 version_code(uint16_t v)
 {
@@ -41,8 +39,11 @@ alpn_code(struct span list, char code[3])
 		code[0] = (char)first;
 		code[1] = (char)last;
 	} else {
-		code[0] = digits[first >> 4];
-		code[1] = digits[last & 0xf];
+		char hex[4];
+
+		span_hex(span_of((uint8_t[]){first, last}, 2), hex);
+		code[0] = hex[0];
+		code[1] = hex[3];
 	}
 }
 
@@ -61,14 +62,16 @@ static size_t
 list_codes(struct buf *text, const uint16_t *codes, size_t n)
 {
 	size_t listed = 0;
+	char code[4];
 
 	for (size_t i = 0; i < n; i++) {
 		if (tls_is_grease(codes[i]))
 			continue;
 		if (listed++ > 0)
 			buf_octet(text, ',');
-		for (unsigned shift = 16; shift > 0; shift -= 4)
-			buf_octet(text, (uint8_t)digits[codes[i] >> (shift - 4) & 0xf]);
+		span_hex(
+		    span_of((uint8_t[]){(uint8_t)(codes[i] >> 8), (uint8_t)codes[i]}, 2), code);
+		buf_add(text, span_of(code, sizeof(code)));
 	}
 	return listed;
 }
@@ -95,8 +98,7 @@ put_hash(const struct buf *text, char hash[HASH_DIGITS + 1])
 	}
 	if (EVP_Digest(text->p, text->n, digest, NULL, EVP_sha256(), NULL) != 1)
 		return false;
-	for (size_t i = 0; i < HASH_DIGITS; i++)
-		hash[i] = digits[digest[i / 2] >> (i % 2 == 0 ? 4 : 0) & 0xf];
+	span_hex(span_of(digest, HASH_DIGITS / 2), hash);
 	hash[HASH_DIGITS] = '\0';
 	return true;
 }

@@ -12,6 +12,7 @@ from ftp_servers import FtpServer
 from gateway import Gateway
 from mail_servers import Cyrus, Dovecot, MailServer
 from peers import FakeServer, RawClient
+from tls_peers import Certificate
 
 
 def pytest_generate_tests(metafunc):
@@ -261,3 +262,15 @@ def direct(lab):
     yield make
     for client in made:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def ours(lab):
+    """What the gateway shows of the servers inside."""
+    return Certificate(lab, "mx.campus.example")
+
+
+@pytest.fixture(scope="session")
+def theirs(lab):
+    """What scripted servers have themselves."""
+    return Certificate(lab, "fake.campus.example", rsa=True)

@@ -23,18 +23,8 @@ QUITS = {"smtp": (b"QUIT\r\n", b"221 2.0.0 Bye\r\n"), "pop3": (b"QUIT\r\n", b"+O
 
 
 @pytest.fixture(scope="session")
-def ours(lab):
-    return Certificate(lab, "mx.campus.example")
-
-
-@pytest.fixture(scope="session")
 def named(lab):
     return Certificate(lab, "pop.campus.example")
-
-
-@pytest.fixture(scope="session")
-def theirs(lab):
-    return Certificate(lab, "fake.campus.example", rsa=True)
 
 
 class Server:

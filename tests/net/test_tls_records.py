@@ -9,19 +9,9 @@ import ssl
 import pytest
 
 from peers import EHLO
-from tls_peers import Certificate, TlsClient, client_context, starttls_reply
+from tls_peers import TlsClient, client_context, starttls_reply
 
 TLS = (*EHLO, "STARTTLS")
-
-
-@pytest.fixture(scope="session")
-def ours(lab):
-    return Certificate(lab, "mx.campus.example")
-
-
-@pytest.fixture(scope="session")
-def theirs(lab):
-    return Certificate(lab, "fake.campus.example", rsa=True)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import mails
 from mail_servers import Dovecot
 from peers import Closed
 from retrieval_peers import FakeImap, FakePop3
-from tls_peers import Certificate, TlsImap, TlsPop3, client_context, starttls_reply
+from tls_peers import TlsImap, TlsPop3, client_context, starttls_reply
 
 MODES = ["forward", "tproxy"]
 MESSAGES = [b"Subject: one\r\n\r\n.dots\r\n..\r\n", b"Subject: two\r\n\r\n" + b"x" * 70 + b"\r\n" * 40_000]
@@ -70,16 +70,6 @@ def messages(kind, client):
 
 
 both = pytest.mark.parametrize("kind", [Pop3, Imap])
-
-
-@pytest.fixture(scope="session")
-def ours(lab):
-    return Certificate(lab, "mx.campus.example")
-
-
-@pytest.fixture(scope="session")
-def theirs(lab):
-    return Certificate(lab, "fake.campus.example", rsa=True)
 
 
 @pytest.fixture

@@ -14,22 +14,10 @@ import pytest
 import lab as L
 from peers import EHLO, OCTETS, RawClient
 from test_clients import Smtp
-from tls_peers import Certificate, TlsClient, client_context, starttls_reply
+from tls_peers import TlsClient, client_context, starttls_reply
 
 MODES = ["forward", "tproxy"]
 TLS = (*EHLO, "STARTTLS")
-
-
-@pytest.fixture(scope="session")
-def ours(lab):
-    """What the gateway shows of the servers inside."""
-    return Certificate(lab, "mx.campus.example")
-
-
-@pytest.fixture(scope="session")
-def theirs(lab):
-    """What scripted servers have themselves."""
-    return Certificate(lab, "fake.campus.example", rsa=True)
 
 
 @pytest.fixture
