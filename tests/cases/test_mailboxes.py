@@ -253,22 +253,25 @@ def without_user(value):
     return re.sub(r"user\d+|a\d+", "x", repr(value))
 
 
-def compared(network, cyrus, script):
-    """What it says directly and through the gateway, where it says it twice alike when asked directly."""
-    direct, again, through = (list(map(without_user, transcript(network, address, cyrus.account(), script)))
-                              for address in (cyrus.address, cyrus.address, L.GATEWAY))
-    same = [i for i, (a, b) in enumerate(zip(direct, again)) if a == b]
-    assert len(same) > len(direct) // 2
-    return [direct[i] for i in same], [through[i] for i in same if i < len(through)]
+def transcripts(network, cyrus, script):
+    """
+    Of the server asked directly, asked again, and through the gateway. Where another one renames its mailbox
+    Cyrus ends a session two times out of three: such a script is played until it ends alike in all three.
+    """
+    for _ in range(20):
+        said = [list(map(without_user, transcript(network, address, cyrus.account(), script)))
+                for address in (cyrus.address, cyrus.address, L.GATEWAY)]
+        if len(set(map(len, said))) == 1:
+            break
+    return said
 
 
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if list(commands_of(name))])
 def test_imaptest_says_the_same_I_030(network, gate, cyrus, script):
-    """Of a mailbox that another one renames Cyrus ends the session two times out of three: it may take turns."""
     g = gate(cyrus, "imap", imap={"errors": 1000})
-    for _ in range(6):
-        direct, through = compared(network, cyrus, script)
-        if through == direct:
-            break
-    assert through == direct
+    direct, again, through = transcripts(network, cyrus, script)
+    # what the server itself does not say twice is nothing to compare
+    same = [i for i, (a, b) in enumerate(zip(direct, again)) if a == b]
+    assert len(same) > len(direct) // 2
+    assert [through[i] for i in same] == [direct[i] for i in same]
     assert g.supervisor().alive()
