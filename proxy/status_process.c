@@ -2,7 +2,6 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -235,7 +234,6 @@ start(struct status *s, char **argv)
 	if (!sandbox_drop(argv[1], &why))
 		return why;
 	process_follow_parent(); /* the kernel forgot it with the user */
-	json_object_seed(0);	 /* else the first object would open a file */
 	why = open_pages(s);
 	if (why == NULL)
 		why = open_doors(s, argv[3]);
