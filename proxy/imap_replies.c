@@ -197,6 +197,10 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 		imap_command_drop(g, c);
 	}
 	imap_pass_capabilities(g, ev);
+	if (d->verb->verb == IMAP_STARTTLS && d->status != IMAP_ST_OK) {
+		imap_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off);
+		relay_upgrade_refused(&g->relay);
+	}
 	if (d->verb->verb == IMAP_LOGOUT)
 		relay_end(&g->relay, "client_logout", WISH_CLOSE, WISH_CLOSE);
 	else if (d->status == IMAP_ST_BAD)

@@ -117,6 +117,7 @@ on_starttls(struct pop3_gate *g, const struct an_event *ev)
 
 	if (!ev->pop3->ok) {
 		pop3_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off, NULL);
+		relay_upgrade_refused(r);
 		return;
 	}
 	if (g->behind > 0) {

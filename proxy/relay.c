@@ -293,6 +293,13 @@ relay_retrieval_policy(const struct relay *r, const struct retrieval_policy *con
 }
 
 void
+relay_upgrade_refused(struct relay *r)
+{
+	if (r->facts.tls_required)
+		relay_end(r, "tls_rejected", WISH_CLOSE, WISH_CLOSE);
+}
+
+void
 relay_upgrade_both(struct relay *r)
 {
 	relay_upgrade(r, AN_C2S);

@@ -210,6 +210,9 @@ struct retrieval_policy relay_retrieval_policy(
     const struct relay *, const struct retrieval_policy *);
 /* TLS that the client asks for ends here. */
 bool relay_intercepts(const struct relay *, enum starttls);
+/* The server will not, and the client has heard it: where TLS is required that is the end (N-013).
+ */
+void relay_upgrade_refused(struct relay *);
 /* POP3, IMAP: the server has said yes. Both legs are asked for; the client's hello comes first. */
 void relay_upgrade_both(struct relay *);
 /* ... of which ops->upgraded tells. True: both are secure, and the dialogue begins anew inside. */

@@ -34,6 +34,7 @@ gate_starttls(struct smtp_gate *g, const struct an_event *ev)
 	if (ev->smtp->code != 220) {
 		gate_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off, NULL);
 		gate_pass_reply(g, ev);
+		relay_upgrade_refused(r);
 		return;
 	}
 	if (gate_sent_ahead(g, ev))
