@@ -102,8 +102,11 @@ def descriptors_that_stay_open(process):
     """Those that a program started by process would find open."""
     stay = []
     for fd in process.descriptors():
-        flags = re.search(r"^flags:\s*(\d+)", Path(f"/proc/{process.pid}/fdinfo/{fd}").read_text(),
-                          re.MULTILINE)
+        try:
+            text = Path(f"/proc/{process.pid}/fdinfo/{fd}").read_text()
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        flags = re.search(r"^flags:\s*(\d+)", text, re.MULTILINE)
         if not int(flags.group(1), 8) & os.O_CLOEXEC:
             stay.append(fd)
     return stay
