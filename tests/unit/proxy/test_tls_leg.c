@@ -492,6 +492,31 @@ test_T_018_a_session_is_resumed_for_its_own_service_alone(void **state)
 	}
 }
 
+/* A server may forget its first ticket long before a session ends. */
+static void
+test_F_035_tickets_of_later_connections_take_the_place_of_earlier_ones(void **state)
+{
+	struct world *w = *state;
+	struct tls_sessions *sessions = tls_sessions_new();
+	const struct tls_wanted wanted = {.server_name = NAME, .sessions = sessions};
+	SSL_SESSION *before = NULL;
+
+	assert_null(tls_sessions_newest(sessions));
+	for (int i = 0; i < 3; i++) {
+		struct pair p = pair_of(w, &wanted);
+		uint8_t octet;
+
+		open_both(&p);
+		assert_int_equal(SSL_session_reused(tls_leg_ssl(p.server)), i > 0);
+		assert_int_equal(tls_leg_read(p.server, &octet, 1), -1);
+		part(&p);
+		assert_non_null(tls_sessions_newest(sessions));
+		assert_ptr_not_equal(tls_sessions_newest(sessions), before);
+		before = tls_sessions_newest(sessions);
+	}
+	tls_sessions_drop(sessions);
+}
+
 /* ---- octets ---- */
 
 static void
@@ -727,6 +752,8 @@ main(void)
 	    cmocka_unit_test(test_T_010_the_protocol_that_the_server_chose),
 	    cmocka_unit_test(test_a_client_that_is_refused),
 	    cmocka_unit_test(test_T_018_a_session_is_resumed_for_its_own_service_alone),
+	    cmocka_unit_test(
+		test_F_035_tickets_of_later_connections_take_the_place_of_earlier_ones),
 	    cmocka_unit_test(test_T_021_close_notify_is_an_end_and_a_FIN_is_none),
 	    cmocka_unit_test(test_half_an_end),
 	    cmocka_unit_test(test_octets_that_no_event_tells_of),
