@@ -198,9 +198,10 @@ print_certificate(const struct certificate *c, FILE *out)
 static void
 print_legs(const struct config *c, FILE *out)
 {
-	static const char *const does[] = {[CHECK_OFF] = "not looked at",
-	    [CHECK_REPORT] = "recorded, and let by",
-	    [CHECK_ENFORCE] = "refused"};
+	static const char *const does[] = {[VERIFY_OFF] = "not looked at",
+	    [VERIFY_REPORT] = "recorded, and let by",
+	    [VERIFY_UNTRUSTED] = "let by, and the client is shown what nobody trusts",
+	    [VERIFY_ENFORCE] = "refused"};
 	const struct tls_config *t = &c->tls;
 	STACK_OF(X509) *anchors = t->trust_pem.n == 0 ? NULL : pem_certificates(t->trust_pem);
 

@@ -456,6 +456,34 @@ check_tls_rule(struct reading *r, unsigned i)
 		    "tls_rule.old_versions are for where it does; take them out");
 }
 
+/* One without the other would have to let pass, or to refuse, what it should be shown as it is. */
+static void
+check_authorities(struct reading *r)
+{
+	static const char *const names[] = {"ca", "ca_key", "untrusted_ca", "untrusted_ca_key"};
+	struct tls_config *tls = &r->config->tls;
+	const char *paths[] = {tls->ca[CA_TRUSTED].chain, tls->ca[CA_TRUSTED].key,
+	    tls->ca[CA_UNTRUSTED].chain, tls->ca[CA_UNTRUSTED].key};
+	struct authority_lines lines[CA_COUNT];
+	unsigned first = 0, n = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned line = setting_line(r, SECTION_TLS, names[i]);
+
+		*(i % 2 == 0 ? &lines[i / 2].chain : &lines[i / 2].key) = line;
+		if (paths[i] != NULL && n++ == 0)
+			first = line;
+	}
+	for (unsigned i = 0; n > 0 && i < 4; i++)
+		if (paths[i] == NULL)
+			faults_add(&r->faults, first,
+			    "tls.%s: missing; ca, untrusted_ca and the keys of both are set "
+			    "together (postern ca init makes them)",
+			    names[i]);
+	if (n == 4 && r->files)
+		authorities_read(tls, lines, &r->faults);
+}
+
 static void
 check_tls(struct reading *r)
 {
@@ -474,6 +502,7 @@ check_tls(struct reading *r)
 		faults_warn(&r->faults, setting_line(r, SECTION_TLS, "key_log"),
 		    "tls.key_log: whoever can read %.256s reads all that was said under TLS",
 		    c->tls.key_log);
+	check_authorities(r);
 	if (r->files)
 		certificates_compare(c->certificates, c->n_certificates, lines, &r->faults);
 	if (r->files && (config_uses_tls(c) || c->tls.trust != NULL))
