@@ -586,6 +586,7 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .ftp_servers = all->ftp_servers,
 	    .tls_keys = all->tls_keys,
 	    .mint = all->mint,
+	    .distrust = all->distrust,
 	    .arg = all,
 	};
 }

@@ -30,6 +30,7 @@ struct sessions {
 	struct data_shared *data;   /* of FTP's data connections */
 	struct ftp_servers *ftp_servers; /* NULL: no memory for what they refuse */
 	struct tls_keys *tls_keys;	 /* NULL: no TLS ends here */
+	struct tls_distrust *distrust;	 /* NULL: not kept */
 	struct tls_mint *mint;		 /* NULL: there is no CA of our own */
 	struct data_ops data_ops;	 /* filled in by sessions_init() */
 	const struct config *config;
@@ -44,7 +45,7 @@ struct sessions {
 };
 
 /*
- * base, resolver, clients, stock, data, ftp_servers, tls_keys, mint, config, board, max,
+ * base, resolver, clients, stock, data, ftp_servers, tls_keys, mint, distrust, config, board, max,
  * descriptors, unaudited, ended and arg are set; log is where records go.
  */
 void sessions_init(struct sessions *, struct log_pipe *log);

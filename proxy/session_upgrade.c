@@ -185,6 +185,8 @@ answer_client(struct upgrade *u)
 		return false;
 	if (u->mint_failed)
 		alert = SSL_AD_INTERNAL_ERROR;
+	if (identity != NULL)
+		u->shown = identity->name;
 	tls_leg_answer(u->leg[AN_C2S], identity, alpn_of_server(u), alert);
 	return true;
 }
@@ -199,8 +201,8 @@ report_last(struct upgrade *u, enum an_dir dir, const char *why)
 
 	if (dir == AN_S2C && (why == NULL || u->relay->tls[AN_C2S] == RELAY_SHAKING))
 		return;
-	tls_report(
-	    u->relay, client, u->leg[AN_S2C], client == NULL ? NULL : tls_leg_hello(client), why);
+	tls_report(u->relay, client, u->leg[AN_S2C], client == NULL ? NULL : tls_leg_hello(client),
+	    u->shown, why);
 	if (client != NULL)
 		tls_leg_forget_hello(client);
 }

@@ -27,6 +27,7 @@ struct upgrade {
 	 */
 	struct mint_wait *minting;
 	bool mint_failed;
+	const char *shown;	   /* name of the identity that the client was shown; NULL: none */
 	void (*wake)(void *owner); /* may free it */
 	void *owner;
 };

@@ -116,16 +116,16 @@ signer_link_run(struct signer_link *l, const char *user)
 bool
 signer_link_reap(struct signer_link *l, pid_t pid)
 {
-	uint64_t now = clock_ms(), *oldest;
+	uint64_t now = clock_ms(), first;
 
 	if (pid <= 0 || pid != l->pid)
 		return false;
 	l->pid = 0;
 	end_process(l);
-	oldest = &l->deaths[l->n_deaths++ % DEATHS];
-	if (*oldest != 0 && now - *oldest < WINDOW_MS)
+	l->deaths[l->n_deaths++ % DEATHS] = now;
+	first = l->deaths[l->n_deaths % DEATHS];
+	if (first != 0 && now - first < WINDOW_MS)
 		l->rests_until = now + REST_MS;
-	*oldest = now;
 	return true;
 }
 

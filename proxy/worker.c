@@ -19,6 +19,7 @@
 #include "mime/analyzers_init.h"
 #include "sandbox.h"
 #include "session.h"
+#include "tls_distrust.h"
 #include "tls_keys.h"
 #include "tls_mint.h"
 
@@ -354,6 +355,7 @@ start_sessions(struct worker *w)
 	    .config = w->config,
 	    .tls_keys = w->tls_keys,
 	    .mint = w->mint,
+	    .distrust = w->mint == NULL ? NULL : tls_distrust_new(),
 	    .board = w->board,
 	    .max = budget.sessions,
 	    .descriptors = budget.left,
@@ -453,6 +455,7 @@ stop(struct worker *w)
 	clients_free(w->sessions.clients);
 	ftp_servers_free(w->sessions.ftp_servers);
 	tls_mint_free(w->mint);
+	tls_distrust_free(w->sessions.distrust);
 	tls_keys_free(w->tls_keys);
 	if (w->control != NULL)
 		event_free(w->control);

@@ -54,7 +54,7 @@ enum tls_towards { TLS_ANYBODY, TLS_INSIDE, TLS_OUTSIDE };
 enum tls_verify {
 	VERIFY_AUTO,
 	VERIFY_OFF,	  /* it is let by */
-	VERIFY_REPORT,	  /* the same; what is shown is signed by nobody's CA where we sign it */
+	VERIFY_REPORT,	  /* the same, and recorded */
 	VERIFY_UNTRUSTED, /* it is let by, and the client is shown what nobody trusts */
 	VERIFY_ENFORCE,
 };
