@@ -57,6 +57,9 @@ connect_server(struct upgrade *u, int fd)
 	    .old = u->relay->tls_said.old_versions};
 	char name[DOMAIN_TEXT_MAX];
 
+	if (u->relay->ops->data_news != NULL && u->sessions == NULL)
+		u->sessions = tls_sessions_new();
+	w.sessions = u->sessions;
 	if (hello != NULL)
 		w.old = may_intercept(u, hello) && u->relay->tls_said.old_versions;
 	if (hello != NULL && hello->alpn.n <= TLS_LEG_ALPN_MAX)
@@ -365,6 +368,8 @@ upgrade_free(struct upgrade *u)
 		mint_cancel(u->minting);
 	u->minting = NULL;
 	u->leg[AN_C2S] = u->leg[AN_S2C] = NULL;
+	tls_sessions_drop(u->sessions);
+	u->sessions = NULL;
 	u->until = 0;
 }
 

@@ -22,8 +22,9 @@
 struct upgrade {
 	struct relay *relay;
 	struct tls_leg *leg[2]; /* by the direction in which the peer sends; NULL: in the clear */
-	uint64_t until;		/* env->now() when handshakes have to be over; 0: none is on */
-	/* For a certificate that is minted: what is waited for; and upgrade_run() has more to do.
+	struct tls_sessions *sessions; /* of the server, for data connections; NULL: not kept */
+	uint64_t until; /* env->now() when handshakes have to be over; 0: none is on */
+	/* For a certificate that is minted: what is waited for; upgrade_run() then has more to do.
 	 */
 	struct mint_wait *minting;
 	bool mint_failed;
