@@ -300,8 +300,10 @@ add_extensions(X509 *x, X509 *issuer, const struct leaf_wanted *w)
 	    {NID_key_usage, w->key == LEAF_RSA ? "critical,digitalSignature,keyEncipherment"
 					       : "critical,digitalSignature"},
 	    {NID_ext_key_usage, "serverAuth"}, {NID_authority_key_identifier, "keyid"}};
+	/* a site's own CA may have no identifier to be referred to by */
+	size_t n = sizeof(rows) / sizeof(rows[0]) - (X509_get0_subject_key_id(issuer) == NULL);
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (size_t i = 0; i < n; i++)
 		if (!ca_add_extension(x, issuer, rows[i].nid, rows[i].value))
 			return false;
 	return add_names(x, w);
