@@ -464,15 +464,12 @@ check_authorities(struct reading *r)
 	struct tls_config *tls = &r->config->tls;
 	const char *paths[] = {tls->ca[CA_TRUSTED].chain, tls->ca[CA_TRUSTED].key,
 	    tls->ca[CA_UNTRUSTED].chain, tls->ca[CA_UNTRUSTED].key};
-	struct authority_lines lines[CA_COUNT];
-	unsigned first = 0, n = 0;
+	unsigned at[4], first = 0, n = 0;
 
 	for (unsigned i = 0; i < 4; i++) {
-		unsigned line = setting_line(r, SECTION_TLS, names[i]);
-
-		*(i % 2 == 0 ? &lines[i / 2].chain : &lines[i / 2].key) = line;
+		at[i] = setting_line(r, SECTION_TLS, names[i]);
 		if (paths[i] != NULL && n++ == 0)
-			first = line;
+			first = at[i];
 	}
 	for (unsigned i = 0; n > 0 && i < 4; i++)
 		if (paths[i] == NULL)
@@ -481,7 +478,9 @@ check_authorities(struct reading *r)
 			    "together (postern ca init makes them)",
 			    names[i]);
 	if (n == 4 && r->files)
-		authorities_read(tls, lines, &r->faults);
+		authorities_read(tls,
+		    (const struct authority_lines[CA_COUNT]){{at[0], at[1]}, {at[2], at[3]}},
+		    &r->faults);
 }
 
 static void
