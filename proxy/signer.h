@@ -5,7 +5,8 @@
  * (signer_hand_over()), reads it, drops to the configured user, closes its sandbox (no network, no
  * files), and is then given one socket for each worker. Over it comes one question for each leaf,
  * in fields of which every one is checked (ca_leaf.h), and goes one answer, in the order of the
- * questions. A worker whose question is none loses its socket; the supervisor gives it another.
+ * questions. A worker whose question is none loses its socket, and has none as long as this signer
+ * runs.
  *
  * A worker has SIGNER_PER_SECOND questions a second, and SIGNER_BURST ahead of that; further ones
  * are answered SIGN_TOO_OFTEN.
