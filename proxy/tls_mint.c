@@ -284,7 +284,8 @@ disconnect(struct tls_mint *m)
 		next = TAILQ_NEXT(e, order);
 		if (e->sent && e->tries >= TRIES_MAX)
 			fails(m, e); /* it may be what the signers died of */
-		e->sent = false;
+		else
+			e->sent = false;
 	}
 }
 

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+import lab as L
 from outside_peers import NAME, Issued, parsed, trusting
+from tls_ftp_peers import TlsFtp, TlsFtpClient
 from tls_peers import Certificate, TlsClient, client_context
 
 MODES = ["forward", "tproxy"]
@@ -193,6 +195,48 @@ def test_what_was_trusted_is_not_resumed_when_it_is_not_any_more_T_018(
         assert "UNTRUSTED" in parsed(client.sock.getpeercert(True))["issuer"]
 
 
+class Subordinate:
+    """A site's own CA, which its root has signed; with what goes with it."""
+
+    def __init__(self, lab, root, authorities):
+        self.own = Certificate(lab, "sub.campus.example")
+        folder = self.own.key.parent
+        extensions = folder / "extensions"
+        extensions.write_text("basicConstraints = critical, CA:TRUE\nkeyUsage = keyCertSign\n")
+        request = subprocess.run(["openssl", "req", "-new", "-key", self.own.key, "-subj", "/CN=Campus Sub CA"],
+                                 check=True, capture_output=True).stdout
+        self.chain, self.key = folder / "sub.pem", self.own.key
+        made = subprocess.run(["openssl", "x509", "-req", "-CA", root.chain, "-CAkey", root.key, "-days", "20",
+                               "-set_serial", "77", "-extfile", extensions], input=request, check=True,
+                              capture_output=True).stdout
+        self.chain.write_bytes(made)
+        self.settings = {**authorities.settings, "ca": str(self.chain), "ca_key": str(self.key)}
+
+
+def test_a_site_s_own_CA_T_004(lab, world, authorities, outside, intercepting, connect):
+    """
+    It goes along with each leaf, so that who trusts the site's root believes it. A server outside that has
+    a certificate of it is refused, though its chain leads to an anchor.
+    """
+    root = Certificate(lab, "root.campus.example")
+    sub = Subordinate(lab, root, authorities)
+    anchors = lab.dir / "both-roots.pem"
+    anchors.write_text(world.chain.read_text() + root.chain.read_text())
+    server = outside("imap", Issued(lab, issuer=world))
+    gate = intercepting(server, tls={**sub.settings, "trust": str(anchors)})
+    with connect(gate, trusting(root.chain)) as client:
+        client.login()
+    stolen = Issued(lab, issuer=sub)
+    whole = stolen.key.parent / "whole.pem"
+    whole.write_text(stolen.chain.read_text() + sub.chain.read_text())
+    subprocess.run(["openssl", "verify", "-CAfile", root.chain, "-untrusted", sub.chain, stolen.chain],
+                   check=True, capture_output=True)  # it would be good, were it not ours
+    server.script.context.load_cert_chain(whole, stolen.key)
+    with pytest.raises(ssl.SSLError, match="handshake failure"):
+        connect(gate, client_context())
+    assert gate.record("tls", lambda r: "verify_error" in r["tls"])["tls"]["failure"] == "tls_verify"
+
+
 # ---- T-017: leaves ----
 
 
@@ -283,3 +327,25 @@ def test_a_configured_certificate_is_for_servers_inside_alone_T_009(
     gate = intercepting(outside("imap", good), certificate={"mx": kept.section})
     with connect(gate, trusting(authorities.trusted)) as client:
         assert client.sock.getpeercert(True) not in (kept.fingerprint, good.fingerprint)
+
+
+# ---- FTP, whose data connections show the same ----
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("way", ["PORT", "EPSV"])
+def test_FTP_with_its_data_connections_F_027_F_030(lab, world, authorities, gateway, way, version):
+    name = "mx.campus.example"  # as its scripted client says
+    server = TlsFtp(lab.server, L.FAKE, Issued(lab, name, issuer=world), version=version, files={"a": b"hello"})
+    gate = gateway(server, ftp={"starttls": "intercept"}, forward={"mx": {"outside": True}},
+                   tls={**authorities.settings, "trust": str(world.chain)})
+    client = gate.client(cls=TlsFtpClient)
+    client.context, client.way = trusting(authorities.trusted), way
+    client.context.check_hostname = False  # it says no name on data connections
+    with client.login().binary():
+        assert client.get("RETR a") == b"hello"
+        assert client.put("STOR b", b"up").code == 226
+    server.close()
+    assert not server.errors and server.whole == {"b"} and server.resumed == [True, True]
+    assert gate.record("tls")["tls"]["shown"] == "minted"
