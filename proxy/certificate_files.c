@@ -10,6 +10,7 @@
 
 #include "config_value.h"
 #include "pem.h"
+#include "signer.h"
 
 /* A file that is looked at, and who is told. */
 struct looking {
@@ -111,6 +112,15 @@ load(const struct looking *l, size_t max, struct stat *st)
 	if (fd >= 0)
 		close(fd);
 	return text;
+}
+
+/* What load() gave, when it is not needed any more. */
+static void
+wipe(struct span text)
+{
+	if (text.n > 0)
+		OPENSSL_cleanse((void *)(uintptr_t)text.p, text.n);
+	free((void *)(uintptr_t)text.p);
 }
 
 /* ---- certificates ---- */
@@ -336,6 +346,119 @@ certificates_compare(const struct certificate *all, size_t n, const struct certi
 			config_words_free(names[i]);
 	free(made);
 	free(names);
+}
+
+/* ---- CAs of our own ---- */
+
+static void
+look_at_authority(const struct looking *l, X509 *x)
+{
+	const char *why = ca_fault(x);
+
+	if (why != NULL)
+		fault(l, "certificate 1 %s", why);
+	if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0)
+		fault(l, "certificate 1 has expired, and nobody would believe what it signs");
+}
+
+static STACK_OF(X509) * read_authority(struct tls_authority *ca, const struct looking *l)
+{
+	STACK_OF(X509) *chain = NULL;
+	struct stat st;
+	struct span text = load(l, CERTIFICATE_FILE_MAX, &st);
+
+	if (text.n == 0)
+		return NULL;
+	chain = pem_certificates(text);
+	/* a key that stands beside it would go where certificates go */
+	ca->chain_pem = chain == NULL ? SPAN_NONE : pem_write(chain, sk_X509_num(chain));
+	wipe(text);
+	if (ca->chain_pem.n > 0) {
+		look_at_chain(l, chain);
+		look_at_authority(l, sk_X509_value(chain, 0));
+		return chain;
+	}
+	fault(l, "has no certificate in PEM, or one that cannot be read");
+	pem_certificates_free(chain);
+	return NULL;
+}
+
+/* Its text, to be wiped. */
+static struct span
+read_authority_key(const struct looking *l, X509 *x)
+{
+	struct stat st;
+	struct span text = load(l, CERTIFICATE_FILE_MAX, &st);
+	EVP_PKEY *key = NULL;
+	bool encrypted = false;
+
+	if (text.n == 0)
+		return text;
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		fault(l, "others than its owner may read or write it (mode %04o): chmod 0400",
+		    (unsigned)st.st_mode & 07777u);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		fault(l, "belongs to user %u: whoever has it signs for every server",
+		    (unsigned)st.st_uid);
+	key = pem_key(text, &encrypted);
+	if (key == NULL)
+		fault(l, encrypted
+			     ? "the key is encrypted, and nobody is there to be asked for its "
+			       "password"
+			     : "has no private key in PEM, or one that cannot be read");
+	else if (x != NULL && X509_check_private_key(x, key) != 1)
+		fault(l, "is not the key of the CA's certificate");
+	EVP_PKEY_free(key);
+	return text;
+}
+
+/* Those of them that sign: what goes with them may be an anchor all the same. */
+static void
+settle_authorities(struct tls_config *tls, STACK_OF(X509) *const chains[CA_COUNT],
+    const struct span keys[CA_COUNT], const struct looking *last)
+{
+	const struct span pem[CA_COUNT] = {
+	    tls->ca[CA_TRUSTED].chain_pem, tls->ca[CA_UNTRUSTED].chain_pem};
+	STACK_OF(X509) *both = sk_X509_new_null();
+	X509 *one = sk_X509_value(chains[CA_TRUSTED], 0);
+	X509 *other = sk_X509_value(chains[CA_UNTRUSTED], 0);
+
+	if (EVP_PKEY_eq(X509_get0_pubkey(one), X509_get0_pubkey(other)) == 1)
+		fault(last, "is the CA of tls.ca too: then clients would trust what it signs");
+	if (both != NULL && sk_X509_push(both, one) > 0 && sk_X509_push(both, other) > 0)
+		tls->own_ca_pem = pem_write(both, CA_COUNT);
+	sk_X509_free(both);
+	tls->signer_file = signer_hand_over(pem, keys);
+	if (tls->own_ca_pem.n == 0 || tls->signer_file < 0)
+		fault(last, "cannot be handed to the signer: no memory");
+}
+
+void
+authorities_read(
+    struct tls_config *tls, const struct authority_lines lines[CA_COUNT], struct faults *faults)
+{
+	static const char *const settings[CA_COUNT][2] = {[CA_TRUSTED] = {"tls.ca", "tls.ca_key"},
+	    [CA_UNTRUSTED] = {"tls.untrusted_ca", "tls.untrusted_ca_key"}};
+	STACK_OF(X509) * chains[CA_COUNT] = {NULL};
+	struct span keys[CA_COUNT] = {SPAN_NONE, SPAN_NONE};
+	struct looking at_chain = {0};
+
+	for (unsigned i = 0; i < CA_COUNT; i++) {
+		struct tls_authority *ca = &tls->ca[i];
+		const struct looking at_key = {settings[i][1], ca->key, lines[i].key, faults};
+
+		at_chain = (struct looking){settings[i][0], ca->chain, lines[i].chain, faults};
+		chains[i] = read_authority(ca, &at_chain);
+		keys[i] = read_authority_key(
+		    &at_key, chains[i] == NULL ? NULL : sk_X509_value(chains[i], 0));
+	}
+	if (chains[CA_TRUSTED] != NULL && chains[CA_UNTRUSTED] != NULL && keys[CA_TRUSTED].n > 0 &&
+	    keys[CA_UNTRUSTED].n > 0)
+		settle_authorities(tls, chains, keys, &at_chain);
+	for (unsigned i = 0; i < CA_COUNT; i++) {
+		pem_certificates_free(chains[i]);
+		wipe(keys[i]);
+	}
 }
 
 /* ---- trust anchors ---- */

@@ -8,6 +8,7 @@
 #ifndef POSTERN_CERTIFICATE_FILES_H
 #define POSTERN_CERTIFICATE_FILES_H
 
+#include "ca.h"
 #include "config.h"
 #include "faults.h"
 
@@ -27,6 +28,16 @@ void certificate_read(
 /* A name that two sections are for is a fault of the later one. */
 void certificates_compare(const struct certificate *all, size_t n,
     const struct certificate_lines *lines, struct faults *faults);
+/* Lines of the settings of a CA of our own. */
+struct authority_lines {
+	unsigned chain, key;
+};
+/*
+ * CAs of our own, of which all paths are set: fills in their chain_pem, own_ca_pem and signer_file.
+ * A key that anybody but its owner may read or write is a fault (V-009).
+ */
+void authorities_read(
+    struct tls_config *, const struct authority_lines lines[CA_COUNT], struct faults *);
 /* Fills in trust_pem: of the file of tls.trust, else of the system's, where it has one. */
 void trust_read(struct tls_config *, unsigned line, struct faults *faults);
 

@@ -1,5 +1,6 @@
 #include "check_tls.h"
 
+#include "ca.h"
 #include "config_value.h"
 #include "pem.h"
 #include "tls_rules.h"
@@ -62,12 +63,13 @@ any_server_has_one(const struct config *c)
 static size_t
 directions_of(const struct config *c, enum protocol p, struct direction out[4])
 {
+	bool ca = c->tls.ca[CA_TRUSTED].chain != NULL;
 	const struct direction all[] = {
 	    {"servers inside with a certificate", true, true, 0, false},
 	    {c->n_certificates > 0 ? "other servers inside" : "servers inside", true, false, 0,
 		false},
-	    {"mail servers outside (port 25)", false, false, TLS_MAIL_PORT, true},
-	    {p == PROTOCOL_SMTP ? "others outside" : "servers outside", false, false, 0, false},
+	    {"mail servers outside (port 25)", false, ca, TLS_MAIL_PORT, true},
+	    {p == PROTOCOL_SMTP ? "others outside" : "servers outside", false, ca, 0, false},
 	};
 	size_t n = 0;
 
@@ -193,14 +195,44 @@ print_certificate(const struct certificate *c, FILE *out)
 	pem_certificates_free(chain);
 }
 
+/* ---- CAs of our own ---- */
+
+static void
+print_authority(const struct tls_authority *ca, const char *does, FILE *out)
+{
+	STACK_OF(X509) *chain = ca->chain_pem.n == 0 ? NULL : pem_certificates(ca->chain_pem);
+
+	fprintf(out, "#   %s: %s", ca->chain, does);
+	if (chain != NULL)
+		print_end(sk_X509_value(chain, 0), out);
+	fputs(".\n", out);
+	pem_certificates_free(chain);
+}
+
+static void
+print_authorities(const struct config *c, FILE *out)
+{
+	if (c->tls.ca[CA_TRUSTED].chain == NULL)
+		return;
+	fputs(
+	    "# Clients of servers outside are shown certificates that are made on the way, signed "
+	    "by one of two CAs (postern ca show):\n",
+	    out);
+	print_authority(&c->tls.ca[CA_TRUSTED],
+	    "for servers that were verified; clients have to trust it", out);
+	print_authority(&c->tls.ca[CA_UNTRUSTED],
+	    "for servers that were not, and are let by; no client may trust it", out);
+}
+
 /* ---- both legs ---- */
 
 static void
 print_legs(const struct config *c, FILE *out)
 {
-	static const char *const does[] = {[CHECK_OFF] = "not looked at",
-	    [CHECK_REPORT] = "recorded, and let by",
-	    [CHECK_ENFORCE] = "refused"};
+	static const char *const does[] = {[VERIFY_OFF] = "not looked at",
+	    [VERIFY_REPORT] = "recorded, and let by",
+	    [VERIFY_UNTRUSTED] = "let by, and the client is shown what nobody trusts",
+	    [VERIFY_ENFORCE] = "refused"};
 	const struct tls_config *t = &c->tls;
 	STACK_OF(X509) *anchors = t->trust_pem.n == 0 ? NULL : pem_certificates(t->trust_pem);
 
@@ -222,6 +254,7 @@ check_print_tls(const struct config *c, FILE *out)
 	print_legs(c, out);
 	for (size_t i = 0; i < c->n_certificates; i++)
 		print_certificate(&c->certificates[i], out);
+	print_authorities(c, out);
 	if (c->tls.key_log != NULL)
 		fprintf(out,
 		    "# Warning: tls.key_log: the keys of all sessions are written to %s; whoever "

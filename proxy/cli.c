@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ca_command.h"
 #include "check.h"
 #include "config.h"
 #include "explain.h"
@@ -25,6 +26,7 @@ static const struct command commands[] = {
 	explain},
     {"status", "[--json] [--sessions] [-c FILE]", status_command},
     {"mime", "[--json] FILE...", mime_command},
+    {"ca", "init [-d DIR] [-o ORGANISATION] | show [-c FILE | CERTIFICATE...]", ca_command},
 };
 
 const struct command *

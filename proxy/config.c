@@ -3,7 +3,9 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "ca.h"
 #include "config_check.h"
 #include "config_text.h"
 #include "config_tree.h"
@@ -183,6 +185,7 @@ config_new(const char *path)
 
 	if (c == NULL)
 		return NULL;
+	c->tls.signer_file = -1;
 	mail_options_default(&c->mime.options);
 	c->path = strdup(path);
 	c->policy = policy_new();
@@ -222,6 +225,13 @@ free_tls(struct config *c)
 	free(c->certificates);
 	free_pem(c, &c->tls.trust_pem);
 	free_pem(c, &c->tls.own_ca_pem);
+	for (size_t i = 0; i < CA_COUNT; i++) {
+		free_pem(c, &c->tls.ca[i].chain_pem);
+		free(c->tls.ca[i].chain);
+		free(c->tls.ca[i].key);
+	}
+	if (c->tls.signer_file >= 0)
+		close(c->tls.signer_file);
 	free(c->tls.trust);
 	free(c->tls.key_log);
 	OPENSSL_cleanse(c->tls_secret, sizeof(c->tls_secret));

@@ -63,15 +63,25 @@ struct certificate {
 
 enum tls_minimum { TLS_MINIMUM_1_2, TLS_MINIMUM_1_3 };
 
+/* A CA of the gateway's own; its key goes to the signer alone. */
+struct tls_authority {
+	char *chain, *key;     /* paths; NULL: there is none */
+	struct span chain_pem; /* its certificate, then those that go with it */
+};
+
 /* "tls { }". */
 struct tls_config {
 	enum tls_minimum minimum;
-	enum check verify, verify_inside; /* the certificates of servers outside, and inside */
-	char *trust;			  /* path of trust anchors (PEM); NULL: the system's */
-	bool session_tickets;		  /* clients may resume */
-	char *key_log;			  /* path; NULL: none */
+	/* What becomes of servers outside, and inside, that cannot be verified; never VERIFY_AUTO.
+	 */
+	enum tls_verify verify, verify_inside;
+	char *trust;		    /* path of trust anchors (PEM); NULL: the system's */
+	bool session_tickets;	    /* clients may resume */
+	char *key_log;		    /* path; NULL: none */
+	struct tls_authority ca[2]; /* by enum ca_which (ca.h); both are there, or none */
 	/* Certificates of CAs of the gateway's own: no anchors, wherever they stand (T-004). */
 	struct span own_ca_pem;
+	int signer_file;       /* what the signer is handed (signer.h); -1: none */
 	struct span trust_pem; /* as the PEM texts of a certificate; empty: there are no anchors */
 };
 

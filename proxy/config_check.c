@@ -456,6 +456,33 @@ check_tls_rule(struct reading *r, unsigned i)
 		    "tls_rule.old_versions are for where it does; take them out");
 }
 
+/* One without the other would have to let pass, or to refuse, what it should be shown as it is. */
+static void
+check_authorities(struct reading *r)
+{
+	static const char *const names[] = {"ca", "ca_key", "untrusted_ca", "untrusted_ca_key"};
+	struct tls_config *tls = &r->config->tls;
+	const char *paths[] = {tls->ca[CA_TRUSTED].chain, tls->ca[CA_TRUSTED].key,
+	    tls->ca[CA_UNTRUSTED].chain, tls->ca[CA_UNTRUSTED].key};
+	unsigned at[4], first = 0, n = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		at[i] = setting_line(r, SECTION_TLS, names[i]);
+		if (paths[i] != NULL && n++ == 0)
+			first = at[i];
+	}
+	for (unsigned i = 0; n > 0 && i < 4; i++)
+		if (paths[i] == NULL)
+			faults_add(&r->faults, first,
+			    "tls.%s: missing; ca, untrusted_ca and the keys of both are set "
+			    "together (postern ca init makes them)",
+			    names[i]);
+	if (n == 4 && r->files)
+		authorities_read(tls,
+		    (const struct authority_lines[CA_COUNT]){{at[0], at[1]}, {at[2], at[3]}},
+		    &r->faults);
+}
+
 static void
 check_tls(struct reading *r)
 {
@@ -474,6 +501,7 @@ check_tls(struct reading *r)
 		faults_warn(&r->faults, setting_line(r, SECTION_TLS, "key_log"),
 		    "tls.key_log: whoever can read %.256s reads all that was said under TLS",
 		    c->tls.key_log);
+	check_authorities(r);
 	if (r->files)
 		certificates_compare(c->certificates, c->n_certificates, lines, &r->faults);
 	if (r->files && (config_uses_tls(c) || c->tls.trust != NULL))

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ca.h"
+
 static bool
 write_all(int fd, struct span s)
 {
@@ -38,6 +40,8 @@ write_blocks(int fd, const struct config *c, const uint8_t secret[TLS_SECRET])
 		  write_block(fd, span_of(secret, TLS_SECRET)) &&
 		  write_block(fd, c->tls.trust_pem) && write_block(fd, c->tls.own_ca_pem);
 
+	for (size_t i = 0; ok && i < CA_COUNT; i++)
+		ok = write_block(fd, c->tls.ca[i].chain_pem);
 	for (size_t i = 0; ok && i < c->n_certificates; i++)
 		ok = write_block(fd, c->certificates[i].chain_pem) &&
 		     write_block(fd, c->certificates[i].key_pem);
@@ -89,6 +93,8 @@ take_blocks(struct span rest, struct config *c)
 
 	if (ok)
 		memcpy(c->tls_secret, secret.p, TLS_SECRET);
+	for (size_t i = 0; ok && i < CA_COUNT; i++)
+		ok = take_block(&rest, &c->tls.ca[i].chain_pem);
 	for (size_t i = 0; ok && i < c->n_certificates; i++)
 		ok = take_block(&rest, &c->certificates[i].chain_pem) &&
 		     take_block(&rest, &c->certificates[i].key_pem);

@@ -4,10 +4,12 @@
  *
  * A sealed file in memory: the text (which has no NUL), a NUL, and blocks, each behind its length
  * in octets (8, the host's order): the digests of content.deny_sha256, the secret of ticket keys,
- * the trust anchors, the certificates of CAs of our own, and chain and key of each certificate
- * section in the order of the file. Workers map it, so that a list of millions is in memory once.
+ * the trust anchors, the certificates of CAs of our own, what goes with each of them, and chain and
+ * key of each certificate section in the order of the file. Workers map it, so that a list of
+ * millions is in memory once.
  *
- * It has the keys of servers inside: nobody but a worker may get the descriptor.
+ * It has the keys of servers inside: nobody but a worker may get the descriptor. Keys of CAs are
+ * not in it (signer.h).
  */
 #ifndef POSTERN_CONFIG_HANDOVER_H
 #define POSTERN_CONFIG_HANDOVER_H

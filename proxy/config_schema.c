@@ -1,5 +1,7 @@
 #include "config_schema.h"
 
+#include "ca.h"
+
 static const struct section sections[SECTION_COUNT] = {
     [SECTION_ROOT] = {"", SECTION_NONE, false},
     [SECTION_INTERCEPT] = {"intercept", SECTION_ROOT, false},
@@ -72,7 +74,9 @@ static const struct choice towards_words[] = {
 static const struct choice required_words[] = {
     {"auto", REQUIRED_AUTO}, {"yes", REQUIRED_YES}, {"no", REQUIRED_NO}, {NULL, 0}};
 static const struct choice verify_words[] = {{"auto", VERIFY_AUTO}, {"enforce", VERIFY_ENFORCE},
-    {"report", VERIFY_REPORT}, {"off", VERIFY_OFF}, {NULL, 0}};
+    {"untrusted", VERIFY_UNTRUSTED}, {"report", VERIFY_REPORT}, {"off", VERIFY_OFF}, {NULL, 0}};
+static const struct choice all_verify_words[] = {{"enforce", VERIFY_ENFORCE},
+    {"untrusted", VERIFY_UNTRUSTED}, {"report", VERIFY_REPORT}, {"off", VERIFY_OFF}, {NULL, 0}};
 /* The policy's numbers of protocols are the configuration's. */
 _Static_assert((int)TLS_FTP == (int)PROTOCOL_FTP && (int)TLS_SMTP == (int)PROTOCOL_SMTP &&
 		   (int)TLS_POP3 == (int)PROTOCOL_POP3 && (int)TLS_IMAP == (int)PROTOCOL_IMAP,
@@ -372,9 +376,14 @@ static const struct setting settings[] = {
     {ROW(SECTION_IMAP_TIMEOUTS, "reply"), NUMBER("300", 1, 86400), CONFIG(imap.timeouts.reply)},
 
     {ROW(SECTION_TLS, "minimum"), CHOICE("1.2", tls_versions), CONFIG(tls.minimum)},
-    {ROW(SECTION_TLS, "verify"), CHOICE("enforce", check_words), CONFIG(tls.verify)},
-    {ROW(SECTION_TLS, "verify_inside"), CHOICE("report", check_words), CONFIG(tls.verify_inside)},
+    {ROW(SECTION_TLS, "verify"), CHOICE("enforce", all_verify_words), CONFIG(tls.verify)},
+    {ROW(SECTION_TLS, "verify_inside"), CHOICE("report", all_verify_words),
+	CONFIG(tls.verify_inside)},
     {ROW(SECTION_TLS, "trust"), TEXT(""), OR_ZERO, CONFIG(tls.trust)},
+    {ROW(SECTION_TLS, "ca"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_TRUSTED].chain)},
+    {ROW(SECTION_TLS, "ca_key"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_TRUSTED].key)},
+    {ROW(SECTION_TLS, "untrusted_ca"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_UNTRUSTED].chain)},
+    {ROW(SECTION_TLS, "untrusted_ca_key"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_UNTRUSTED].key)},
     {ROW(SECTION_TLS, "session_tickets"), CHOICE("yes", yes_no), CONFIG(tls.session_tickets)},
     {ROW(SECTION_TLS, "key_log"), TEXT(""), OR_ZERO, CONFIG(tls.key_log)},
 

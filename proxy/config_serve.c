@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ca.h"
 #include "config.h"
 #include "config_text.h"
 
@@ -58,7 +59,7 @@ config_serves(const struct config *c, enum protocol p)
 bool
 config_uses_tls(const struct config *c)
 {
-	return c->n_certificates > 0;
+	return c->n_certificates > 0 || c->tls.ca[CA_TRUSTED].chain != NULL;
 }
 
 const unsigned *

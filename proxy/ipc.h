@@ -23,6 +23,7 @@ enum ipc_type {
 	IPC_SERVE,	  /* all listeners were given: accept */
 	IPC_SOCKETS,	  /* 1 to IPC_FDS_MAX fds, transparent sockets; a: 4 or 6 */
 	IPC_RETIRE,	  /* accept no more, end within a seconds */
+	IPC_SIGNER,	  /* 1 fd: the socket to the signer that runs now (signer.h) */
 
 	/* worker to supervisor */
 	IPC_READY,	  /* set up, sandbox closed: give me listeners */
@@ -61,6 +62,9 @@ enum ipc_type {
 	/* supervisor to status */
 	IPC_BOARD,	/* 1 fd, a worker's page, to read; a: its slot, b: the number of the page */
 	IPC_BOARD_GONE, /* that worker is gone; a, b: as above */
+
+	/* supervisor to signer */
+	IPC_SIGNER_PEER, /* 1 fd: a worker's socket */
 
 	IPC_TYPE_COUNT
 };
@@ -112,6 +116,7 @@ enum ipc_peer {
 	IPC_FROM_SUPERVISOR_TO_WORKER,
 	IPC_FROM_SUPERVISOR_TO_LOGGER,
 	IPC_FROM_SUPERVISOR_TO_STATUS,
+	IPC_FROM_SUPERVISOR_TO_SIGNER,
 	IPC_FROM_WORKER,
 	IPC_FROM_LOGGER,
 };

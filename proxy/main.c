@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "logger.h"
+#include "signer.h"
 #include "status_process.h"
 #include "worker.h"
 
@@ -13,6 +14,7 @@ static const struct command roles[] = {
     {"worker", "", worker_main},
     {"logger", "", logger_main},
     {STATUS_ROLE, "", status_main},
+    {SIGNER_ROLE, "", signer_main},
 };
 
 static const struct command *

@@ -60,6 +60,28 @@ pem_certificates_free(STACK_OF(X509) * all)
 	sk_X509_pop_free(all, X509_free);
 }
 
+struct span
+pem_write(const STACK_OF(X509) * all, int n)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	struct span text = SPAN_NONE;
+	bool ok = bio != NULL;
+	char *octets, *copy;
+	long size;
+
+	for (int i = 0; ok && i < n; i++)
+		ok = PEM_write_bio_X509(bio, sk_X509_value(all, i)) == 1;
+	size = ok ? BIO_get_mem_data(bio, &octets) : 0;
+	copy = size > 0 ? malloc((size_t)size) : NULL;
+	if (copy != NULL) {
+		memcpy(copy, octets, (size_t)size);
+		text = span_of(copy, (size_t)size);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return text;
+}
+
 /* Nobody is there to be asked. */
 static int
 no_password(char *text, int size, int writing, void *encrypted)

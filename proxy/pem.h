@@ -18,6 +18,12 @@
 STACK_OF(X509) * pem_certificates(struct span text);
 void pem_certificates_free(STACK_OF(X509) *); /* NULL is fine */
 
+/*
+ * The first n of them as a text, n at least 1, without anything else that stood beside them;
+ * malloc()ed. Empty: no memory.
+ */
+struct span pem_write(const STACK_OF(X509) *, int n);
+
 /* The first private key. NULL: there is none that can be read; *encrypted: it wants a password. */
 EVP_PKEY *pem_key(struct span text, bool *encrypted);
 

@@ -34,6 +34,10 @@ struct record_tls {
 	const char *verify; /* why the certificate is not what it has to be; NULL: it is, or nobody
 			     * looked */
 	bool verified;	    /* somebody looked */
+	const char *shown;  /* what the client was: name of a tls_identity; NULL: nothing */
+	unsigned
+	    distrusted; /* times that this client did not believe what is minted of the server */
+	const char *suggestion; /* a rule that would help; NULL */
 };
 
 void record_tls(const struct record_session *, const struct record_tls *, record_sink *, void *arg);

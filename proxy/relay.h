@@ -84,6 +84,8 @@ struct relay_env {
 	/* What FTP servers were seen to refuse, for all sessions of a worker; NULL: not kept. */
 	struct ftp_servers *ftp_servers;
 	const struct tls_keys *tls_keys; /* NULL: no TLS ends here */
+	struct tls_distrust *distrust;	 /* of clients in our CA; NULL: not kept */
+	struct tls_mint *mint;		 /* identities of servers outside; NULL: there are none */
 	void *arg;
 };
 

@@ -36,6 +36,7 @@ enum sandbox_role {
 	SANDBOX_WORKER, /* TCP and UDP over IP, nothing else that could reach anybody */
 	SANDBOX_LOGGER, /* writes to the files that it is handed */
 	SANDBOX_STATUS, /* answers on the listeners that it is handed */
+	SANDBOX_SIGNER, /* answers on the sockets that it is handed */
 	SANDBOX_ROLE_COUNT
 };
 

@@ -32,6 +32,7 @@
 #define WORKER	   FOR(SANDBOX_WORKER)
 #define LOGGER	   FOR(SANDBOX_LOGGER)
 #define STATUS	   FOR(SANDBOX_STATUS)
+#define SIGNER	   FOR(SANDBOX_SIGNER)
 #define EVERYBODY  (FOR(SANDBOX_ROLE_COUNT) - 1)
 #define COUNT(row) (sizeof(row) / sizeof((row)[0]))
 
@@ -166,13 +167,13 @@ static const struct rule rules[] = {
     /*
      * Logger and status must know how large the files and pages are that they are handed. fstat()
      * is a newfstatat() with an empty path, and the filter cannot see whether it is empty: taken
-     * over, they could learn that some file exists, whose it is and how large. In a worker only
-     * stdio asks what it writes to, and goes on without an answer.
+     * over, they could learn that some file exists, whose it is and how large. In workers and the
+     * signer only stdio asks what it writes to, and goes on without an answer.
      */
     {LOGGER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
 #ifndef SANITIZED
-    {WORKER, FAILS(EPERM), SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
-    {WORKER, FAILS(EPERM), SCMP_SYS(fstat), {0}},
+    {WORKER | SIGNER, FAILS(EPERM), SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    {WORKER | SIGNER, FAILS(EPERM), SCMP_SYS(fstat), {0}},
 #else
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(open), {LACKS(1, O_ACCMODE | O_CREAT)}},
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(openat), {LACKS(2, O_ACCMODE | O_CREAT)}},

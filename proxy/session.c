@@ -397,6 +397,12 @@ update_timer(struct session *s)
 	event_add(&s->timer, &tv);
 }
 
+static void
+wake(void *session)
+{
+	settle(session);
+}
+
 static bool
 go_on_upgrading(struct session *s)
 {
@@ -598,6 +604,8 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .data = &all->data_ops,
 	    .ftp_servers = all->ftp_servers,
 	    .tls_keys = all->tls_keys,
+	    .mint = all->mint,
+	    .distrust = all->distrust,
 	    .arg = all,
 	};
 }
@@ -848,7 +856,7 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 		return;
 	}
 	s->relay->owner = s;
-	s->upgrade.relay = s->relay;
+	s->upgrade = (struct upgrade){.relay = s->relay, .wake = wake, .owner = s};
 	event_assign(&s->timer, all->base, -1, 0, on_timer, s);
 	init_side(s, AN_C2S, fd);
 	init_side(s, AN_S2C, -1);

@@ -30,6 +30,8 @@ struct sessions {
 	struct data_shared *data;   /* of FTP's data connections */
 	struct ftp_servers *ftp_servers; /* NULL: no memory for what they refuse */
 	struct tls_keys *tls_keys;	 /* NULL: no TLS ends here */
+	struct tls_distrust *distrust;	 /* NULL: not kept */
+	struct tls_mint *mint;		 /* NULL: there is no CA of our own */
 	struct data_ops data_ops;	 /* filled in by sessions_init() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
@@ -43,8 +45,8 @@ struct sessions {
 };
 
 /*
- * base, resolver, clients, stock, data, ftp_servers, tls_keys, config, board, max, descriptors,
- * unaudited, ended and arg are set; log is where records go.
+ * base, resolver, clients, stock, data, ftp_servers, tls_keys, mint, distrust, config, board, max,
+ * descriptors, unaudited, ended and arg are set; log is where records go.
  */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* There is no room for one more. */

@@ -12,13 +12,13 @@
 
 /*
  * T-018: a session that a client resumes was made for this protocol and server, and by this client:
- * a ticket of one service is none of another's.
+ * a ticket of one service is none of another's. sort: what was shown then has to be shown now.
  */
 static void
-service_of(const struct relay *r, uint8_t out[SHA256_DIGEST_LENGTH])
+service_of(const struct relay *r, const char *sort, uint8_t out[SHA256_DIGEST_LENGTH])
 {
 	char server[IP_TEXT_MAX], client[IP_TEXT_MAX], text[SERVICE_TEXT_MAX];
-	int n = snprintf(text, sizeof(text), "%s %s %u %s", r->ops->name,
+	int n = snprintf(text, sizeof(text), "%s%s %s %u %s", sort, r->ops->name,
 	    ip_text(&r->session.up_server.ip, server), r->session.up_server.port,
 	    ip_text(&r->session.client.ip, client));
 
@@ -51,8 +51,10 @@ static struct tls_leg *
 connect_server(struct upgrade *u, int fd)
 {
 	const struct tls_client_hello *hello = hello_of_client(u);
-	struct tls_wanted w = {
-	    .server = u->relay->facts.server, .old = u->relay->tls_said.old_versions};
+	/* what is minted mirrors names: a client that said none finds out itself */
+	struct tls_wanted w = {.server = u->relay->facts.server,
+	    .any_name = !u->relay->facts.server_inside,
+	    .old = u->relay->tls_said.old_versions};
 	char name[DOMAIN_TEXT_MAX];
 
 	if (u->relay->ops->data_news != NULL && u->sessions == NULL)
@@ -72,7 +74,7 @@ accept_client(struct upgrade *u, int fd)
 {
 	uint8_t service[SHA256_DIGEST_LENGTH];
 
-	service_of(u->relay, service);
+	service_of(u->relay, "", service);
 	return tls_leg_accept(u->relay->env->tls_keys, fd, span_of(service, sizeof(service)));
 }
 
@@ -100,13 +102,80 @@ wants_another(const struct upgrade *u, const struct tls_client_hello *hello)
 	return hello->alpn.n > 0;
 }
 
+/* ---- what the client is shown ---- */
+
+/* What is done about a server that cannot be verified. */
+static enum tls_verify
+verify_of(const struct upgrade *u)
+{
+	const struct tls_config *tls = &u->relay->env->config->tls;
+
+	if (u->relay->tls_said.verify != VERIFY_AUTO)
+		return u->relay->tls_said.verify;
+	return u->relay->facts.server_inside ? tls->verify_inside : tls->verify;
+}
+
+static bool
+is_verified(const struct upgrade *u)
+{
+	return u->leg[AN_S2C] != NULL && tls_leg_verified(u->leg[AN_S2C]) == X509_V_OK;
+}
+
 static void
+on_minted(void *upgrade, bool good)
+{
+	struct upgrade *u = upgrade;
+
+	u->minting = NULL;
+	u->mint_failed = !good;
+	u->wake(u->owner);
+}
+
+/*
+ * The CA that clients trust vouches for what was verified, and for nothing else, whatever is done
+ * about what was not (T-001). Who resumes a session was shown the same sort of certificate.
+ */
+static const struct tls_identity *
+minted(struct upgrade *u, const struct tls_client_hello *hello)
+{
+	struct tls_mint *mint = u->relay->env->mint;
+	X509 *real =
+	    u->leg[AN_S2C] == NULL ? NULL : SSL_get0_peer_certificate(tls_leg_ssl(u->leg[AN_S2C]));
+	bool trusted = is_verified(u);
+	const struct tls_identity *identity;
+	uint8_t service[SHA256_DIGEST_LENGTH];
+
+	if (mint == NULL || real == NULL || u->mint_failed)
+		return NULL;
+	identity = tls_mint_get(mint, real, hello->server_name, trusted, on_minted, u, &u->minting);
+	service_of(u->relay, trusted ? "minted " : "untrusted ", service);
+	if (identity != NULL &&
+	    SSL_set_session_id_context(tls_leg_ssl(u->leg[AN_C2S]), service, sizeof(service)) != 1)
+		return NULL;
+	return identity;
+}
+
+/* Of a server inside what is kept, unless the client is to see that the server was not verified. */
+static const struct tls_identity *
+identity_for(struct upgrade *u, const struct tls_client_hello *hello)
+{
+	const struct relay *r = u->relay;
+
+	if (r->facts.server_inside && (verify_of(u) != VERIFY_UNTRUSTED || is_verified(u)))
+		return tls_keys_identity(r->env->tls_keys, hello->server_name, &r->facts.server);
+	return minted(u, hello);
+}
+
+/* False: it has to wait for what it is to be shown. */
+static bool
 answer_client(struct upgrade *u)
 {
 	const struct tls_client_hello *hello = hello_of_client(u);
 	const struct tls_identity *identity = NULL;
 	int alert = SSL_AD_UNRECOGNIZED_NAME;
 
+	if (u->minting != NULL)
+		return false;
 	if (hello == NULL)
 		alert = SSL_AD_DECODE_ERROR;
 	else if (wants_another(u, hello))
@@ -114,9 +183,15 @@ answer_client(struct upgrade *u)
 	else if (!may_intercept(u, hello))
 		alert = SSL_AD_ACCESS_DENIED;
 	else
-		identity = tls_keys_identity(
-		    u->relay->env->tls_keys, hello->server_name, &u->relay->facts.server);
+		identity = identity_for(u, hello);
+	if (u->minting != NULL)
+		return false;
+	if (u->mint_failed)
+		alert = SSL_AD_INTERNAL_ERROR;
+	if (identity != NULL)
+		u->shown = identity->name;
 	tls_leg_answer(u->leg[AN_C2S], identity, alpn_of_server(u), alert);
+	return true;
 }
 
 /* ---- how a handshake ends ---- */
@@ -129,8 +204,8 @@ report_last(struct upgrade *u, enum an_dir dir, const char *why)
 
 	if (dir == AN_S2C && (why == NULL || u->relay->tls[AN_C2S] == RELAY_SHAKING))
 		return;
-	tls_report(
-	    u->relay, client, u->leg[AN_S2C], client == NULL ? NULL : tls_leg_hello(client), why);
+	tls_report(u->relay, client, u->leg[AN_S2C], client == NULL ? NULL : tls_leg_hello(client),
+	    u->shown, why);
 	if (client != NULL)
 		tls_leg_forget_hello(client);
 }
@@ -174,17 +249,7 @@ failed(struct upgrade *u, enum an_dir dir, const char *why)
 static const char *
 verdict_of_server(const struct upgrade *u)
 {
-	static const enum check checks[] = {[VERIFY_OFF] = CHECK_OFF,
-	    [VERIFY_REPORT] = CHECK_REPORT,
-	    [VERIFY_ENFORCE] = CHECK_ENFORCE};
-	const struct tls_config *tls = &u->relay->env->config->tls;
-	enum check check = u->relay->facts.server_inside ? tls->verify_inside : tls->verify;
-
-	if (u->relay->tls_said.verify != VERIFY_AUTO)
-		check = checks[u->relay->tls_said.verify];
-	return check == CHECK_ENFORCE && tls_leg_verified(u->leg[AN_S2C]) != X509_V_OK
-		   ? "tls_verify"
-		   : NULL;
+	return verify_of(u) == VERIFY_ENFORCE && !is_verified(u) ? "tls_verify" : NULL;
 }
 
 /*
@@ -244,14 +309,15 @@ go_on(struct upgrade *u, enum an_dir dir)
 	if (was == TLS_LEG_HELLO) {
 		if (u->relay->tls[AN_S2C] == RELAY_SHAKING)
 			return false;
-		answer_client(u);
+		if (!answer_client(u))
+			return false;
 		was = TLS_LEG_SHAKING;
 	}
 	now = tls_leg_shake(leg);
 	if (now == TLS_LEG_HELLO && dir == AN_C2S && passes_by_name(u))
 		return true;
 	if (now == TLS_LEG_FAILED)
-		failed(u, dir, tls_leg_why(leg));
+		failed(u, dir, dir == AN_C2S && u->mint_failed ? "tls_mint" : tls_leg_why(leg));
 	else if (now == TLS_LEG_OPEN && dir == AN_S2C && verdict_of_server(u) != NULL)
 		failed(u, dir, verdict_of_server(u));
 	else if (now == TLS_LEG_OPEN)
@@ -298,6 +364,9 @@ upgrade_free(struct upgrade *u)
 {
 	tls_leg_free(u->leg[AN_C2S]);
 	tls_leg_free(u->leg[AN_S2C]);
+	if (u->minting != NULL)
+		mint_cancel(u->minting);
+	u->minting = NULL;
 	u->leg[AN_C2S] = u->leg[AN_S2C] = NULL;
 	tls_sessions_drop(u->sessions);
 	u->sessions = NULL;

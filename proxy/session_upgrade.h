@@ -5,7 +5,8 @@
  * (relay_upgrade()), and is told (relay_upgraded()). Order:
  *   - a server leg begins as soon as its queue has gone out, unless the client leg is shaking too
  *     and its ClientHello is not there yet: SNI and ALPN are carried over;
- *   - a client leg is answered when no server leg is shaking;
+ *   - a client leg is answered when no server leg is shaking, and there is a certificate to be
+ *     shown: that of a server outside may have to be waited for (tls_mint.h);
  *   - a server leg that fails takes a client leg that waits for it with it, with an alert.
  */
 #ifndef POSTERN_SESSION_UPGRADE_H
@@ -13,6 +14,7 @@
 
 #include "relay.h"
 #include "tls_leg.h"
+#include "tls_mint.h"
 
 #define UPGRADE_MS 30000u /* for the handshakes that are under way together (N-021) */
 
@@ -22,6 +24,13 @@ struct upgrade {
 	struct tls_leg *leg[2]; /* by the direction in which the peer sends; NULL: in the clear */
 	struct tls_sessions *sessions; /* of the server, for data connections; NULL: not kept */
 	uint64_t until; /* env->now() when handshakes have to be over; 0: none is on */
+	/* For a certificate that is minted: what is waited for; upgrade_run() then has more to do.
+	 */
+	struct mint_wait *minting;
+	bool mint_failed;
+	const char *shown;	   /* name of the identity that the client was shown; NULL: none */
+	void (*wake)(void *owner); /* may free it */
+	void *owner;
 };
 
 /*

@@ -420,6 +420,37 @@ slots_reap(struct slots *s, pid_t pid, int status)
 	return ours;
 }
 
+/* ---- the signer ---- */
+
+static void
+connect_signer(struct slots *s, struct worker_process *w, unsigned number)
+{
+	int fd;
+
+	if (w == NULL || w->signer == number ||
+	    (w->state != WORKER_SERVING && w->state != WORKER_RETIRING))
+		return;
+	fd = s->events->signer_pair(s->events->arg);
+	if (fd < 0)
+		return;
+	if (worker_process_signer(w, fd))
+		w->signer = number;
+	close(fd);
+}
+
+void
+slots_connect_signer(struct slots *s)
+{
+	unsigned number = s->events->signer(s->events->arg);
+
+	if (number == 0)
+		return;
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		connect_signer(s, s->slot[i].now, number);
+	for (struct worker_process *w = s->retiring; w != NULL; w = w->next)
+		connect_signer(s, w, number);
+}
+
 /* ---- the whole ---- */
 
 static bool

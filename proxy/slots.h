@@ -43,6 +43,12 @@ struct slots_events {
 	int (*log_state)(void *arg);
 	/* A page to write (board.h), the caller's to close, and its number; -1: errno. */
 	int (*board)(void *arg, unsigned slot, const struct config *, unsigned *number);
+	/*
+	 * Which signer runs (0: none does, or none is wanted); and a worker's end of a socket pair
+	 * to it, the caller's to close; -1: to be tried again.
+	 */
+	unsigned (*signer)(void *arg);
+	int (*signer_pair)(void *arg);
 	/* Its worker is gone. */
 	void (*board_gone)(void *arg, unsigned number);
 	/* For the log: what happened to a worker. event is a constant. */
@@ -67,6 +73,9 @@ bool slots_reap(struct slots *, pid_t, int status);
 
 /* No new sessions; what runs has so many seconds. Called again, with fewer: it has those. */
 void slots_stop(struct slots *, unsigned seconds);
+
+/* Another signer runs, or may: every worker that serves is connected to it that is not yet. */
+void slots_connect_signer(struct slots *);
 
 struct slots_stats {
 	unsigned slots, serving, resting;

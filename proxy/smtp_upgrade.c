@@ -14,7 +14,17 @@ gate_starttls_word(const struct smtp_gate *g)
 						  : r->env->config->policy->starttls;
 }
 
-/* The server's 220: the client hears ours, when the server's leg is secure (N-016). */
+static void
+say(struct smtp_gate *g, const char *reply)
+{
+	channel_put(&g->relay.client, span_str(reply));
+	channel_put(&g->relay.client, span_str("\r\n"));
+}
+
+/*
+ * The server's 220. The client hears ours when the server's leg is secure (N-016); but of a server
+ * outside it has to say a name first, for many show a certificate only to who asks for it.
+ */
 static void
 begin(struct smtp_gate *g, const struct an_event *ev)
 {
@@ -23,7 +33,12 @@ begin(struct smtp_gate *g, const struct an_event *ev)
 	gate_record_reply(g, p, ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	gate_release(g, p);
 	gate_transaction_close(g);
-	relay_upgrade(&g->relay, AN_S2C);
+	if (g->relay.facts.server_inside) {
+		relay_upgrade(&g->relay, AN_S2C);
+		return;
+	}
+	say(g, ready);
+	relay_upgrade_both(&g->relay);
 }
 
 void
@@ -55,13 +70,6 @@ gate_starttls(struct smtp_gate *g, const struct an_event *ev)
 	r->opaque = true;
 	gate_pass_reply(g, ev);
 	gate_transaction_close(g);
-}
-
-static void
-say(struct smtp_gate *g, const char *reply)
-{
-	channel_put(&g->relay.client, span_str(reply));
-	channel_put(&g->relay.client, span_str("\r\n"));
 }
 
 /* The server's leg may be in any state: the client goes on in the clear, without a server. */
@@ -101,7 +109,10 @@ gate_upgraded(struct smtp_gate *g, enum an_dir dir, const char *why)
 	struct relay *r = &g->relay;
 
 	g->acted = gate_now(g);
-	if (dir == AN_S2C && why == NULL) {
+	if (dir == AN_S2C && r->tls[AN_C2S] == RELAY_SHAKING) {
+		if (why != NULL)
+			relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+	} else if (dir == AN_S2C && why == NULL) {
 		say(g, ready);
 		relay_upgrade(r, AN_C2S);
 	} else if (dir == AN_S2C) {

@@ -17,6 +17,7 @@
 #include "notify.h"
 #include "relay.h"
 #include "sandbox.h"
+#include "signer_link.h"
 #include "slots.h"
 #include "status_link.h"
 
@@ -32,6 +33,7 @@ struct supervisor {
 	struct slots *slots;
 	struct slots_events slots_events;
 	struct status_link *status;
+	struct signer_link *signer;
 	struct interception_service *interception;
 	struct data_service *data;
 	struct event *tick;	  /* every second */
@@ -167,6 +169,45 @@ run_status(struct supervisor *s)
 		tell("status", strerror(errno));
 }
 
+/* ---- the signer ---- */
+
+static unsigned
+signer_number(void *arg)
+{
+	const struct supervisor *s = arg;
+
+	return signer_link_number(s->signer);
+}
+
+static int
+signer_pair(void *arg)
+{
+	struct supervisor *s = arg;
+
+	return signer_link_pair(s->signer);
+}
+
+/* Where it cannot be started sessions wait for it, and it is tried again with the next tick. */
+static void
+run_signer(struct supervisor *s)
+{
+	if (!signer_link_run(s->signer, s->config->user))
+		tell("signer", strerror(errno));
+	slots_connect_signer(s->slots);
+}
+
+static bool
+reap_signer(struct supervisor *s, pid_t pid)
+{
+	if (!signer_link_reap(s->signer, pid))
+		return false;
+	tell("the signer died", "another one takes its place");
+	note(s, "signer_died", 1, "what it was asked is asked again");
+	if (s->up && !s->stopping)
+		run_signer(s);
+	return true;
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -180,8 +221,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	notify_watchdog(&s->notify);
 	show_numbers(s, &slots);
 	status_link_flush(s->status);
-	if (s->up && !s->stopping)
+	if (s->up && !s->stopping) {
 		run_status(s);
+		run_signer(s);
+	}
 }
 
 /* ---- a configuration comes into force ---- */
@@ -193,6 +236,15 @@ reload_over(struct supervisor *s, const char *status)
 	notify_send(&s->notify, status);
 	if (s->reload_again)
 		event_active(s->reload_due, EV_TIMEOUT, 0);
+}
+
+/* The keys of the next configuration; where there is no room for one more descriptor the old stay.
+ */
+static void
+change_signer(struct supervisor *s)
+{
+	if (!signer_link_change(s->signer, s->next) || !signer_link_run(s->signer, s->next->user))
+		tell("signer", strerror(errno));
 }
 
 /*
@@ -212,8 +264,10 @@ on_take_over(void *arg, const char **why)
 	if (!log_service_change(s->log, s->next, why))
 		return false;
 	if (status_link_listen(s->status, s->next, text) &&
-	    interception_service_apply(s->interception, s->next, text))
+	    interception_service_apply(s->interception, s->next, text)) {
+		change_signer(s);
 		return true;
+	}
 	if (s->config != NULL) {
 		log_service_change(s->log, s->config, &unused);
 		status_link_listen(s->status, s->config, ignored);
@@ -236,6 +290,7 @@ on_serving(void *arg)
 	gateway_config(page(s), s->config, slots.generation);
 	show_ports(s);
 	run_status(s);
+	run_signer(s);
 	if (!first)
 		gateway_add(page(s), GATEWAY_RELOADS, 1);
 	tell("", first ? "ready" : "reloaded");
@@ -360,7 +415,8 @@ reap(struct supervisor *s)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!slots_reap(s->slots, pid, status) && !status_link_reap(s->status, pid))
+		if (!slots_reap(s->slots, pid, status) && !status_link_reap(s->status, pid) &&
+		    !reap_signer(s, pid))
 			log_service_reap(s->log, pid, status);
 }
 
@@ -426,6 +482,9 @@ start(struct supervisor *s, const struct config *c)
 	s->status = status_link_new();
 	if (s->status == NULL)
 		return strerror(errno);
+	s->signer = signer_link_new();
+	if (s->signer == NULL)
+		return why;
 	s->interception = interception_service_new(s->base, page(s), on_firewall_note, s);
 	s->data = data_service_new(s->base, s->interception, on_firewall_note, s);
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
@@ -441,6 +500,8 @@ start(struct supervisor *s, const struct config *c)
 	    .log_state = log_state_page,
 	    .board = new_board,
 	    .board_gone = on_board_gone,
+	    .signer = signer_number,
+	    .signer_pair = signer_pair,
 	    .note = on_note,
 	    .arg = s};
 	s->slots = slots_new(s->base, &s->slots_events, s->data);
@@ -465,6 +526,7 @@ stop(struct supervisor *s)
 	if (s->up)
 		note(s, "stopped", 1, "by a signal");
 	status_link_free(s->status);
+	signer_link_free(s->signer);
 	log_service_free(s->log, LOG_WAIT_MS);
 	for (size_t i = 0; i < SIGNALS; i++)
 		if (s->signals[i] != NULL)

@@ -34,6 +34,7 @@ struct tls_keys {
 	struct name *names; /* sorted */
 	size_t n_names;
 	size_t n_anchors;
+	STACK_OF(X509) * own; /* CAs of our own; NULL: there are none */
 	struct tls_tickets tickets;
 	int key_log; /* -1: none */
 	char why[512];
@@ -167,7 +168,7 @@ tls_keys_identity(const struct tls_keys *k, struct span server_name, const struc
 bool
 tls_keys_can_show(const struct tls_keys *k, const struct ip *server, bool inside)
 {
-	return inside && identity_of_address(k, server) != NULL;
+	return inside ? identity_of_address(k, server) != NULL : k->own != NULL;
 }
 
 /* ---- trust anchors ---- */
@@ -185,6 +186,16 @@ is_our_own(X509 *anchor, STACK_OF(X509) * own)
 {
 	for (int i = 0; i < sk_X509_num(own); i++)
 		if (same_ca(anchor, sk_X509_value(own, i)))
+			return true;
+	return false;
+}
+
+/* The site's own root may be an anchor, and have signed our CA. */
+bool
+tls_keys_signed_by_us(const struct tls_keys *k, const STACK_OF(X509) * chain)
+{
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (is_our_own(sk_X509_value(chain, i), k->own))
 			return true;
 	return false;
 }
@@ -217,12 +228,11 @@ add_all_but(struct tls_keys *k, STACK_OF(X509) * all, STACK_OF(X509) * own)
 static const char *
 add_anchors(struct tls_keys *k, const struct tls_config *tls)
 {
-	STACK_OF(X509) *all = NULL, *own = NULL;
+	STACK_OF(X509) *all = NULL;
 	bool done = certificates_of(tls->trust_pem, &all) &&
-		    certificates_of(tls->own_ca_pem, &own) && add_all_but(k, all, own);
+		    certificates_of(tls->own_ca_pem, &k->own) && add_all_but(k, all, k->own);
 
 	pem_certificates_free(all);
-	pem_certificates_free(own);
 	return done ? NULL : "tls.trust: cannot be read, or out of memory";
 }
 
@@ -366,6 +376,7 @@ tls_keys_free(struct tls_keys *k)
 		release(&k->held[i]);
 	free(k->held);
 	free(k->names);
+	pem_certificates_free(k->own);
 	tls_tickets_wipe(&k->tickets);
 	if (k->key_log >= 0)
 		close(k->key_log);

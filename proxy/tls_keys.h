@@ -16,7 +16,7 @@ struct tls_keys;
 
 /* A certificate chain and its key, as the client leg shows it. */
 struct tls_identity {
-	const char *name; /* of its section; "own", or "minted" */
+	const char *name; /* of its section; "own", "minted", or "minted_untrusted" */
 	X509 *leaf;
 	STACK_OF(X509) * chain; /* between it and the root; may be NULL */
 	EVP_PKEY *key;
@@ -37,7 +37,10 @@ void tls_keys_free(struct tls_keys *); /* NULL is fine */
 const struct tls_identity *tls_keys_identity(
     const struct tls_keys *, struct span server_name, const struct ip *server);
 
-/* There is something to be shown of a server, whatever name a client will say. */
+/*
+ * There is something to be shown of a server, whatever name a client will say: of one inside what
+ * is kept, of one outside what is minted (tls_mint.h).
+ */
 bool tls_keys_can_show(const struct tls_keys *, const struct ip *server, bool inside);
 
 /*
@@ -48,6 +51,8 @@ bool tls_keys_can_show(const struct tls_keys *, const struct ip *server, bool in
  */
 SSL_CTX *tls_keys_client_legs(const struct tls_keys *);
 SSL_CTX *tls_keys_server_legs(const struct tls_keys *);
+/* A certificate of the chain that was verified is a CA of our own: no server has one (T-004). */
+bool tls_keys_signed_by_us(const struct tls_keys *, const STACK_OF(X509) * chain);
 /* Trust anchors that server legs have. */
 size_t tls_keys_anchors(const struct tls_keys *);
 

@@ -201,8 +201,8 @@ expect_server(SSL *ssl, const struct tls_wanted *w)
 	if (w->server_name != NULL)
 		return set_server_name(ssl, w->server_name) &&
 		       SSL_set1_host(ssl, w->server_name) == 1;
-	return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), ip_text(&w->server, address)) ==
-	       1;
+	return w->any_name || X509_VERIFY_PARAM_set1_ip_asc(
+				  SSL_get0_param(ssl), ip_text(&w->server, address)) == 1;
 }
 
 /*
@@ -312,7 +312,11 @@ fault_of_queue(const struct tls_leg *leg)
 static long
 verify(const struct tls_leg *leg)
 {
+	const struct tls_keys *keys = SSL_CTX_get_app_data(SSL_get_SSL_CTX(leg->ssl));
 	long result = SSL_get_verify_result(leg->ssl);
+
+	if (!leg->client && tls_keys_signed_by_us(keys, SSL_get0_verified_chain(leg->ssl)))
+		return X509_V_ERR_CERT_REJECTED;
 
 	if (leg->client || result != X509_V_OK || SSL_session_reused(leg->ssl) == 1)
 		return result;

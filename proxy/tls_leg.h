@@ -37,7 +37,8 @@ enum tls_leg_state {
 /* What a server is asked for. */
 struct tls_wanted {
 	const char *server_name; /* SNI, and the name that its certificate must have; NULL: none */
-	struct ip server;	 /* what it must have where there is no name */
+	struct ip server;	 /* what it must have where there is no name ... */
+	bool any_name;		 /* ... unless the client itself will see which it has */
 	struct span alpn;	 /* as ClientHello has it, at most TLS_LEG_ALPN_MAX; empty: none */
 	bool old;		 /* it may speak TLS 1.0, 1.1 and ciphers of then (T-006) */
 	/*

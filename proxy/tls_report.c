@@ -3,6 +3,7 @@
 #include <openssl/x509.h>
 
 #include "record_tls.h"
+#include "tls_distrust.h"
 
 /* We say alerts too; what the peer of a leg said is what an administrator looks for (T-013). */
 static void
@@ -47,20 +48,39 @@ chain_of(SSL *ssl)
 	return n > 0 ? (size_t)n : 0;
 }
 
+/* The other CA is not there to be believed. */
+static void
+note_distrust(const struct relay *r, const struct tls_leg *client, struct record_tls *t,
+    char rule[DISTRUST_TEXT_MAX])
+{
+	const struct ip *from = &r->facts.client, *to = &r->facts.server;
+
+	if (t->failure == NULL || t->shown == NULL || strcmp(t->shown, "minted") != 0 ||
+	    !tls_distrust_is(tls_leg_alert(client)))
+		return;
+	t->distrusted = tls_distrust_note(r->env->distrust, from, to);
+	if (t->distrusted >= DISTRUST_TELL)
+		t->suggestion = tls_distrust_rule(from, to, rule);
+}
+
 void
 tls_report(const struct relay *r, const struct tls_leg *client, const struct tls_leg *server,
-    const struct tls_client_hello *hello, const char *why)
+    const struct tls_client_hello *hello, const char *shown, const char *why)
 {
+	char rule[DISTRUST_TEXT_MAX];
 	struct record_tls_leg upstream = {0};
 	struct tls_certificate *certificate = NULL;
 	struct record_tls t = {.action = "intercepted",
 	    .rule = r->tls_said.rule,
 	    .reason = r->tls_said.reason,
 	    .failure = why,
+	    .shown = shown,
 	    .hello = hello};
 
-	if (client != NULL)
+	if (client != NULL) {
 		put_leg(client, AN_C2S, &t.client);
+		note_distrust(r, client, &t, rule);
+	}
 	if (server != NULL) {
 		put_leg(server, AN_S2C, &upstream);
 		t.server = &upstream;

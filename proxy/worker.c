@@ -19,12 +19,15 @@
 #include "mime/analyzers_init.h"
 #include "sandbox.h"
 #include "session.h"
+#include "tls_distrust.h"
 #include "tls_keys.h"
+#include "tls_mint.h"
 
 #define LOG_WAIT_MS 1000
 
 struct worker {
 	struct tls_keys *tls_keys; /* NULL: no TLS ends here */
+	struct tls_mint *mint;	   /* NULL: there is no CA */
 	struct config *config;
 	struct event_base *base;
 	struct sessions sessions;
@@ -224,6 +227,15 @@ take_sockets(struct worker *w, uint32_t family, const int fds[], size_t n)
 }
 
 static void
+take_signer(struct worker *w, int fd)
+{
+	if (w->mint != NULL)
+		tls_mint_connect(w->mint, fd);
+	else
+		close(fd);
+}
+
+static void
 obey(struct worker *w, const struct ipc_message *m, const int fds[], size_t n)
 {
 	switch (m->type) {
@@ -238,6 +250,9 @@ obey(struct worker *w, const struct ipc_message *m, const int fds[], size_t n)
 		break;
 	case IPC_SOCKETS:
 		take_sockets(w, m->a, fds, n);
+		break;
+	case IPC_SIGNER:
+		take_signer(w, fds[0]);
 		break;
 	case IPC_RETIRE:
 		retire(w, m->a);
@@ -339,6 +354,8 @@ start_sessions(struct worker *w)
 	*s = (struct sessions){.base = w->base,
 	    .config = w->config,
 	    .tls_keys = w->tls_keys,
+	    .mint = w->mint,
+	    .distrust = w->mint == NULL ? NULL : tls_distrust_new(),
 	    .board = w->board,
 	    .max = budget.sessions,
 	    .descriptors = budget.left,
@@ -409,6 +426,8 @@ start(struct worker *w, char **argv)
 		return why;
 	process_follow_parent(); /* the kernel forgot it with the user */
 	why = start_loop(w);
+	if (why == NULL && w->config->tls.own_ca_pem.n > 0)
+		w->mint = tls_mint_new(w->base, w->config, &why);
 	if (why == NULL)
 		why = start_sessions(w);
 	if (why == NULL && !sandbox_close(SANDBOX_WORKER, &why))
@@ -435,6 +454,8 @@ stop(struct worker *w)
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
 	ftp_servers_free(w->sessions.ftp_servers);
+	tls_mint_free(w->mint);
+	tls_distrust_free(w->sessions.distrust);
 	tls_keys_free(w->tls_keys);
 	if (w->control != NULL)
 		event_free(w->control);

@@ -309,6 +309,14 @@ worker_process_serve(struct worker_process *w, const struct listening_set *set)
 	return given && ipc_send(w->control, &serve, NULL, 0) == IPC_OK;
 }
 
+bool
+worker_process_signer(struct worker_process *w, int fd)
+{
+	const struct ipc_message m = {.type = IPC_SIGNER};
+
+	return ipc_send(w->control, &m, &fd, 1) == IPC_OK;
+}
+
 void
 worker_process_retire(struct worker_process *w, unsigned seconds)
 {

@@ -43,7 +43,8 @@ struct worker_process {
 	unsigned generation;
 	unsigned board; /* the number of its page: status_link.h */
 	enum worker_state state;
-	bool killed; /* by us: how it ended is no news */
+	unsigned signer; /* to which it is connected: signer_link.h; the caller's */
+	bool killed;	 /* by us: how it ended is no news */
 	/* the rest belongs to the module */
 	const struct worker_events *events;
 	int control;
@@ -75,6 +76,8 @@ void worker_process_free(struct worker_process *);
 
 /* Listeners, and the word to serve. False: it does not listen any more; it will be reaped. */
 bool worker_process_serve(struct worker_process *, const struct listening_set *);
+/* Its socket to the signer, which stays open here. False: there is no room, or nobody there. */
+bool worker_process_signer(struct worker_process *, int fd);
 /*
  * It has so many seconds for its sessions from now on, also where it had more or fewer before.
  */

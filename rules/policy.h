@@ -51,7 +51,13 @@ enum tls_protocol { TLS_FTP, TLS_SMTP, TLS_POP3, TLS_IMAP };
 enum tls_towards { TLS_ANYBODY, TLS_INSIDE, TLS_OUTSIDE };
 
 /* What is done where a server's certificate cannot be verified; auto: as "tls { }" has it. */
-enum tls_verify { VERIFY_AUTO, VERIFY_OFF, VERIFY_REPORT, VERIFY_ENFORCE };
+enum tls_verify {
+	VERIFY_AUTO,
+	VERIFY_OFF,	  /* it is let by */
+	VERIFY_REPORT,	  /* the same, and recorded */
+	VERIFY_UNTRUSTED, /* it is let by, and the client is shown what nobody trusts */
+	VERIFY_ENFORCE,
+};
 
 /* tls_rule "name" { }: what stands in it must all hold; an empty set holds for all. */
 struct tls_rule {

@@ -10,9 +10,10 @@ import servers
 from ftp_peers import FakeFtp
 from ftp_servers import FtpServer
 from gateway import Gateway
+from outside_peers import NAME, PORTS as TLS_PORTS, Authorities, Issued, outside_server
 from mail_servers import Cyrus, Dovecot, MailServer
 from peers import FakeServer, RawClient
-from tls_peers import Certificate
+from tls_peers import Certificate, TlsClient, TlsImap, TlsPop3
 
 
 def pytest_generate_tests(metafunc):
@@ -274,3 +275,78 @@ def ours(lab):
 def theirs(lab):
     """What scripted servers have themselves."""
     return Certificate(lab, "fake.campus.example", rsa=True)
+
+
+# ---- servers outside, under TLS ----
+
+TLS_CLIENTS = {"smtp": TlsClient, "pop3": TlsPop3, "imap": TlsImap}
+
+
+@pytest.fixture(scope="session")
+def authorities(lab):
+    return Authorities(lab)
+
+
+@pytest.fixture(scope="session")
+def world(lab):
+    """The CA of the servers outside, which the gateway trusts."""
+    return Certificate(lab, "ca.world.example")
+
+
+@pytest.fixture(scope="session")
+def good(lab, world):
+    return Issued(lab, issuer=world, subject="/C=DE/L=Town/O=Outside Ltd")
+
+
+@pytest.fixture
+def outside(lab, mode):
+    """Makes servers outside: outside("imap", certificate, ...)."""
+    made = []
+
+    def make(protocol, certificate, **options):
+        namespace, address = (lab.client, L.CLIENT_OTHER) if mode == "tproxy" else (lab.server, L.FAKE)
+        if mode == "tproxy" and options.get("implicit", True):
+            options.setdefault("port", TLS_PORTS[protocol])
+        elif "port" not in options:
+            options["port"] = 0
+        made.append(outside_server(namespace, address, protocol, certificate, **options))
+        made[-1].protocol = protocol
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+        assert not server.errors, server.errors
+
+
+@pytest.fixture
+def intercepting(gateway, authorities, world, mode):
+    """Starts a gateway before such a server."""
+
+    def start(server, implicit=True, tls=None, **settings):
+        protocol = server.protocol
+        section = {"starttls": "intercept", **settings.pop(protocol, {})}
+        tls = {**authorities.settings, "trust": str(world.chain), **(tls or {})}
+        if mode == "tproxy":
+            if implicit:
+                section["tls_ports"] = [server.port]
+                section["ports"] = [1]
+        else:
+            settings.setdefault("forward", {"mx": {"implicit_tls": implicit, "outside": True}})
+        return gateway(server, protocol=protocol, **{protocol: section}, tls=tls, **settings)
+
+    return start
+
+
+@pytest.fixture
+def connect(lab, mode):
+    """A client inside, connected and wrapped."""
+
+    def start(gate, context, name=NAME, **options):
+        where = {"source": L.SINK, "namespace": lab.server} if mode == "tproxy" else {}
+        client = gate.client(cls=TLS_CLIENTS[gate.protocol], **where, **options)
+        if context is not None:
+            client.wrap(context, name)
+        return client
+
+    return start

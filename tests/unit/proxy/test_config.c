@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ca.h"
 #include "config_handover.h"
 #include "config_schema.h"
 
@@ -976,6 +977,31 @@ test_tls_rules(void **state)
 	config_free(c);
 }
 
+/* Both CAs with their keys, or none; what is wrong with files is certificate_files' matter. */
+static void
+test_tls_authorities(void **state)
+{
+	static const char text[] = NETWORK "tls { ca = \"/a.pem\" ca_key = \"/a.key\" "
+					   "untrusted_ca = \"/u.pem\" untrusted_ca_key = "
+					   "\"/u.key\" }";
+	struct config *c = config_parse("-", text, strlen(text), stderr);
+	char *told;
+
+	(void)state;
+	assert_string_equal(c->tls.ca[CA_TRUSTED].chain, "/a.pem");
+	assert_string_equal(c->tls.ca[CA_TRUSTED].key, "/a.key");
+	assert_string_equal(c->tls.ca[CA_UNTRUSTED].chain, "/u.pem");
+	assert_string_equal(c->tls.ca[CA_UNTRUSTED].key, "/u.key");
+	assert_true(config_uses_tls(c));
+	config_free(c);
+	c = read_text(NETWORK "tls {\nca_key = \"/a.key\"\nuntrusted_ca = \"/u.pem\"\n}", &told);
+	assert_null(c);
+	assert_non_null(strstr(told, "3: tls.ca: missing; "));
+	assert_non_null(strstr(told, "3: tls.untrusted_ca_key: missing; "));
+	assert_null(strstr(told, "tls.ca_key: missing"));
+	free(told);
+}
+
 static void
 test_tls_settings(void **state)
 {
@@ -985,12 +1011,14 @@ test_tls_settings(void **state)
 
 	(void)state;
 	assert_int_equal(c->tls.minimum, TLS_MINIMUM_1_3);
-	assert_int_equal(c->tls.verify, CHECK_REPORT);
-	assert_int_equal(c->tls.verify_inside, CHECK_ENFORCE);
+	assert_int_equal(c->tls.verify, VERIFY_REPORT);
+	assert_int_equal(c->tls.verify_inside, VERIFY_ENFORCE);
 	assert_false(c->tls.session_tickets);
 	assert_int_equal(plain->tls.minimum, TLS_MINIMUM_1_2);
-	assert_int_equal(plain->tls.verify, CHECK_ENFORCE);
-	assert_int_equal(plain->tls.verify_inside, CHECK_REPORT);
+	assert_int_equal(plain->tls.verify, VERIFY_ENFORCE);
+	assert_int_equal(plain->tls.verify_inside, VERIFY_REPORT);
+	assert_null(plain->tls.ca[CA_TRUSTED].chain);
+	assert_int_equal(plain->tls.signer_file, -1);
 	assert_true(plain->tls.session_tickets);
 	assert_null(plain->tls.key_log);
 	assert_false(config_uses_tls(plain));
@@ -1302,6 +1330,7 @@ main(void)
 	    cmocka_unit_test(test_starttls_words_of_all_protocols),
 	    cmocka_unit_test(test_tls_ports_are_taken_too),
 	    cmocka_unit_test(test_tls_rules),
+	    cmocka_unit_test(test_tls_authorities),
 	    cmocka_unit_test(test_tls_settings),
 	    cmocka_unit_test(test_round_trip_of_everything),
 	    cmocka_unit_test(test_round_trip_of_defaults),
