@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "certificate_command.h"
 #include "check.h"
 #include "config.h"
 #include "explain.h"
@@ -25,6 +26,7 @@ static const struct command commands[] = {
 	explain},
     {"status", "[--json] [--sessions] [-c FILE]", status_command},
     {"mime", "[--json] FILE...", mime_command},
+    {"certificate", "make [--name NAME] [CERTIFICATE KEY]", certificate_command},
 };
 
 const struct command *
@@ -40,8 +42,9 @@ void
 commands_usage(FILE *out)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "%s postern %-*s%s\n", i == 0 ? "usage:" : "      ",
-		    commands[i].usage[0] != '\0' ? 8 : 0, commands[i].name, commands[i].usage);
+		fprintf(out, "%s postern %-*s%s%s\n", i == 0 ? "usage:" : "      ",
+		    commands[i].usage[0] != '\0' ? 7 : 0, commands[i].name,
+		    commands[i].usage[0] != '\0' ? " " : "", commands[i].usage);
 	fputs("       postern --version | --help\n", out);
 }
 

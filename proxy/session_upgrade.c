@@ -97,6 +97,19 @@ wants_another(const struct upgrade *u, const struct tls_client_hello *hello)
 	return hello->alpn.n > 0;
 }
 
+/* Of the server, whatever certificate is kept; else the gateway's own, where that will do. */
+static const struct tls_identity *
+identity_for(const struct relay *r, const struct tls_client_hello *hello)
+{
+	const struct tls_keys *keys = r->env->tls_keys;
+	const struct tls_identity *kept =
+	    tls_keys_identity(keys, hello->server_name, &r->facts.server);
+
+	if (kept != NULL || !tls_may_show_own(&r->facts, &r->tls_asked))
+		return kept;
+	return tls_keys_own(keys);
+}
+
 static void
 answer_client(struct upgrade *u)
 {
@@ -111,8 +124,7 @@ answer_client(struct upgrade *u)
 	else if (!may_intercept(u, hello))
 		alert = SSL_AD_ACCESS_DENIED;
 	else
-		identity = tls_keys_identity(
-		    u->relay->env->tls_keys, hello->server_name, &u->relay->facts.server);
+		identity = identity_for(u->relay, hello);
 	tls_leg_answer(u->leg[AN_C2S], identity, alpn_of_server(u), alert);
 }
 

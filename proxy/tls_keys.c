@@ -31,6 +31,7 @@ struct tls_keys {
 	SSL_CTX *client_legs, *server_legs;
 	struct held *held;
 	size_t n_held;
+	struct held own;    /* of no section; its leaf is NULL where there is none */
 	struct name *names; /* sorted */
 	size_t n_names;
 	size_t n_anchors;
@@ -84,6 +85,17 @@ hold_all(struct tls_keys *k, const struct config *c)
 			release(&k->held[k->n_held]);
 			return k->why;
 		}
+	return NULL;
+}
+
+static const char *
+hold_own(struct tls_keys *k, const struct config *c)
+{
+	if (c->tls.own.chain_pem.n == 0)
+		return NULL;
+	if (!hold(&k->own, &c->tls.own))
+		return "tls.own_certificate: cannot be used, or out of memory";
+	k->own.identity.name = "own";
 	return NULL;
 }
 
@@ -161,6 +173,12 @@ tls_keys_identity(const struct tls_keys *k, struct span server_name, const struc
 	const struct tls_identity *found = identity_of_name(k, server_name);
 
 	return found != NULL ? found : identity_of_address(k, server);
+}
+
+const struct tls_identity *
+tls_keys_own(const struct tls_keys *k)
+{
+	return k->own.identity.leaf != NULL ? &k->own.identity : NULL;
 }
 
 /* The name is not known yet, and it need not be: the address has one. */
@@ -326,6 +344,8 @@ make(struct tls_keys *k, const struct config *c)
 	if (why == NULL)
 		why = hold_all(k, c);
 	if (why == NULL)
+		why = hold_own(k, c);
+	if (why == NULL)
 		why = list_names(k);
 	if (why == NULL)
 		why = make_client_legs(k, c);
@@ -361,6 +381,7 @@ tls_keys_free(struct tls_keys *k)
 	SSL_CTX_free(k->server_legs);
 	for (size_t i = 0; i < k->n_held; i++)
 		release(&k->held[i]);
+	release(&k->own);
 	free(k->held);
 	free(k->names);
 	tls_tickets_wipe(&k->tickets);
