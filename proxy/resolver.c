@@ -9,7 +9,8 @@
 #include "unbound_context.h"
 
 #define KNOWN_MAX 8192
-#define SECURE	  2    /* of unbound-event.h: validated by DNSSEC */
+#define BOGUS	  1    /* of unbound-event.h: forged, or not signed where it should be */
+#define SECURE	  2    /* validated by DNSSEC */
 #define SLOW_MS	  1000 /* a failure that came sooner held nobody up, and is no sign of death */
 
 LIST_HEAD(queries, query);
@@ -216,7 +217,7 @@ on_answer(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, i
 	if (q->resolver->closing)
 		return;
 	note_result(q->resolver, q, has_packet);
-	if (has_packet)
+	if (has_packet && sec != BOGUS)
 		dns_parse(span_of(packet, (size_t)n), &q->question, &answer);
 	answer.secure = sec == SECURE;
 	if (l != NULL) {

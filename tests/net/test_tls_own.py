@@ -134,7 +134,7 @@ def test_not_for_other_protocols(lab, gateway, own):
         gate = gateway((server.address, server.port), protocol="imap", tls=own.settings,
                        imap={"starttls": "intercept"})
         with gate.client() as client:
-            client.cmd("STARTTLS", status="NO")
+            assert client.cmd("STARTTLS").status == "NO"
         assert b"STARTTLS" not in server.octets
 
 

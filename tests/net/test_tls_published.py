@@ -204,16 +204,19 @@ def test_check_says_nothing_of_others_T_014(local, domain):
     assert checked(local(domain)) == ""
 
 
-def test_check_knows_of_rules_and_certificates_T_014(local, ours):
+def test_check_knows_of_rules_T_014(local):
     rule = {"verified": {"protocols": ["smtp"], "towards": "inside", "servers": [L.FAKE],
                          "action": "pass"}}
     assert checked(local("dane.example", tls_rule=rule)) == ""
 
 
 def test_check_knows_of_certificates_T_014(local, ours):
-    section = {"mx": {**ours.section, "names": ["mx.dane.example"], "servers": ["192.0.2.1"]}}
-    assert "certificate.names" in checked(local("dane.example", certificate=section))
-    assert "verifies" not in checked(local("dane.example", certificate=section))
+    """Of one that is for the name that such senders say; of no other."""
+    for name, warned in (("mx.dane.example", False), ("mx.plain.example", True)):
+        section = {"mx": {**ours.section, "names": [name], "servers": ["192.0.2.1"]}}
+        gate = local("dane.example", certificate=section)
+        assert ("verifies" in checked(gate)) == warned
+        gate.stop()
 
 
 @pytest.mark.parametrize("mode", ["tproxy"])
