@@ -154,6 +154,9 @@ struct ftp_config {
 	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
 	bool inspect;	     /* files are looked at; else their octets never come to user space */
 	bool delete_refused; /* an upload that was refused is deleted where the session made it */
+	/* Of data connections under TLS: the client's has to resume its control connection's
+	 * session; an end without close_notify is one. */
+	bool require_resumption, fin_ends;
 	struct ftp_limits dialogue;
 	unsigned pending; /* command lines that wait behind one: 20; 421 */
 	unsigned errors;  /* 20; 421 */

@@ -446,10 +446,15 @@ test_a_client_that_is_refused(void **state)
 static SSL_SESSION *
 session_of(struct world *w, const char *service, int version, SSL_SESSION *resume, bool *resumed)
 {
-	const struct tls_wanted wanted = {.server_name = NAME, .resume = resume};
-	struct pair p = pair_of(w, &wanted);
+	struct tls_sessions *sessions = tls_sessions_new();
+	const struct tls_wanted wanted = {.server_name = NAME, .sessions = sessions};
+	struct pair p;
 	SSL_SESSION *session;
 	uint8_t octet;
+
+	if (resume != NULL && SSL_SESSION_up_ref(resume) == 1)
+		tls_sessions_put(sessions, resume);
+	p = pair_of(w, &wanted);
 
 	tls_leg_free(p.client);
 	p.client = tls_leg_accept(w->keys, p.fd[0], span_str(service));
@@ -459,8 +464,11 @@ session_of(struct world *w, const char *service, int version, SSL_SESSION *resum
 	assert_int_equal(errno, EAGAIN);
 	*resumed = SSL_session_reused(tls_leg_ssl(p.server)) == 1;
 	assert_int_equal(SSL_session_reused(tls_leg_ssl(p.client)), *resumed);
-	session = SSL_get1_session(tls_leg_ssl(p.server));
+	session = tls_sessions_newest(sessions);
+	assert_non_null(session);
+	assert_int_equal(SSL_SESSION_up_ref(session), 1);
 	part(&p);
+	tls_sessions_drop(sessions);
 	return session;
 }
 
