@@ -14,11 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DAY		(24 * 60 * 60)
-#define SERIAL_BITS	120 /* RFC 5280 s4.1.2.2: at most 20 octets, positive */
-#define COMMON_NAME_MAX 64  /* ub-common-name (RFC 5280 A.1); a longer name stands beside it alone \
-			     */
-#define EXTENSION_MAX	512 /* "DNS:" and a name */
+#define DAY	    (24 * 60 * 60)
+#define SERIAL_BITS 120 /* RFC 5280 s4.1.2.2: at most 20 octets, positive */
+#define COMMON_NAME_MAX                                                                            \
+	64		  /* ub-common-name (RFC 5280 A.1); a longer name stands beside it alone   \
+			   */
+#define EXTENSION_MAX 512 /* "DNS:" and a name */
 
 /* ---- certificate ---- */
 

@@ -30,12 +30,13 @@ published_mta_sts(const struct dns_txt *txt)
 static bool
 join(const char *prefix, const char *name, char out[DNS_NAME_MAX])
 {
-	size_t n = strlen(prefix), m = strlen(name);
+	struct span first = span_str(prefix), second = span_str(name);
 
-	if (n + m >= DNS_NAME_MAX)
+	if (first.n + second.n >= DNS_NAME_MAX)
 		return false;
-	memcpy(out, prefix, n);
-	memcpy(out + n, name, m + 1);
+	memcpy(out, first.p, first.n);
+	memcpy(out + first.n, second.p, second.n);
+	out[first.n + second.n] = '\0';
 	return true;
 }
 
