@@ -40,13 +40,19 @@ join(const char *prefix, const char *name, char out[DNS_NAME_MAX])
 	return true;
 }
 
+static bool
+has_dot(const char *name)
+{
+	return span_find(span_str(name), '.') >= 0;
+}
+
 /* The domain that a name is in; NULL: that of all names of a country, or of the world. */
 static const char *
 above(const char *name)
 {
-	const char *dot = strchr(name, '.');
+	ptrdiff_t dot = span_find(span_str(name), '.');
 
-	return dot == NULL || strchr(dot + 1, '.') == NULL ? NULL : dot + 1;
+	return dot < 0 || !has_dot(name + dot + 1) ? NULL : name + dot + 1;
 }
 
 /* True: there are records. */
@@ -95,7 +101,7 @@ tally_name(struct judgement *j, const char *name, struct tally *tally)
 	for (size_t i = 0; i < tally->n; i++)
 		if (span_eq(span_str(tally->names[i]), span_str(name)))
 			return;
-	if (tally->n == PUBLISHED_NAMES_MAX || strchr(name, '.') == NULL)
+	if (tally->n == PUBLISHED_NAMES_MAX || !has_dot(name))
 		return;
 	tally->names[tally->n++] = name;
 	tally_dane(j, name, tally);
