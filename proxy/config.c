@@ -232,6 +232,10 @@ free_tls(struct config *c)
 	}
 	if (c->tls.signer_file >= 0)
 		close(c->tls.signer_file);
+	free_pem(c, &c->tls.own.chain_pem);
+	free_pem(c, &c->tls.own.key_pem);
+	free(c->tls.own.chain);
+	free(c->tls.own.key);
 	free(c->tls.trust);
 	free(c->tls.key_log);
 	OPENSSL_cleanse(c->tls_secret, sizeof(c->tls_secret));
@@ -252,6 +256,7 @@ config_free(struct config *c)
 	free(c->status);
 	free(c->text);
 	config_words_free(c->resolvers);
+	free(c->dnssec_anchors);
 	config_words_free(c->inside_devices);
 	config_words_free(c->intercept.devices);
 	networks_free(c->intercept.bypass);

@@ -441,6 +441,22 @@ check_certificate(struct reading *r, size_t i, const struct certificate_lines *l
 }
 
 static void
+check_own_certificate(struct reading *r)
+{
+	struct tls_config *t = &r->config->tls;
+	const struct certificate_lines lines = {
+	    .chain = setting_line(r, SECTION_TLS, "own_certificate"),
+	    .key = setting_line(r, SECTION_TLS, "own_key")};
+
+	if ((t->own.chain == NULL) != (t->own.key == NULL))
+		faults_add(&r->faults, lines.chain != 0 ? lines.chain : lines.key,
+		    "tls.own_certificate, tls.own_key: one of them alone is of no use; set both, "
+		    "or none");
+	else if (r->files && config_serves(r->config, PROTOCOL_SMTP))
+		own_certificate_read(t, &lines, &r->faults);
+}
+
+static void
 check_tls_rule(struct reading *r, unsigned i)
 {
 	const struct tls_rule *rule = &r->config->policy->tls_rules[i];
@@ -495,6 +511,7 @@ check_tls(struct reading *r)
 		    titled_line(r, SECTION_CERTIFICATE, i, "key")};
 		check_certificate(r, i, &lines[i]);
 	}
+	check_own_certificate(r);
 	for (unsigned i = 0; i < c->policy->n_tls_rules; i++)
 		check_tls_rule(r, i);
 	if (r->files && c->tls.key_log != NULL)

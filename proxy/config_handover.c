@@ -38,7 +38,8 @@ write_blocks(int fd, const struct config *c, const uint8_t secret[TLS_SECRET])
 	const struct digests *d = &c->content.sha256;
 	bool ok = write_block(fd, span_of(d->p, d->n * DIGEST_SIZE)) &&
 		  write_block(fd, span_of(secret, TLS_SECRET)) &&
-		  write_block(fd, c->tls.trust_pem) && write_block(fd, c->tls.own_ca_pem);
+		  write_block(fd, c->tls.trust_pem) && write_block(fd, c->tls.own_ca_pem) &&
+		  write_block(fd, c->tls.own.chain_pem) && write_block(fd, c->tls.own.key_pem);
 
 	for (size_t i = 0; ok && i < CA_COUNT; i++)
 		ok = write_block(fd, c->tls.ca[i].chain_pem);
@@ -89,7 +90,9 @@ take_blocks(struct span rest, struct config *c)
 	struct span digests, secret;
 	bool ok = take_block(&rest, &digests) && digests_borrow(&c->content.sha256, digests) &&
 		  take_block(&rest, &secret) && secret.n == TLS_SECRET &&
-		  take_block(&rest, &c->tls.trust_pem) && take_block(&rest, &c->tls.own_ca_pem);
+		  take_block(&rest, &c->tls.trust_pem) && take_block(&rest, &c->tls.own_ca_pem) &&
+		  take_block(&rest, &c->tls.own.chain_pem) &&
+		  take_block(&rest, &c->tls.own.key_pem);
 
 	if (ok)
 		memcpy(c->tls_secret, secret.p, TLS_SECRET);

@@ -69,6 +69,8 @@ static const struct choice server_data[] = {{"passive", false}, {"same", true}, 
 
 static const struct choice tls_actions[] = {
     {"intercept", TLS_INTERCEPT}, {"pass", TLS_PASS}, {"refuse", TLS_REFUSE}, {NULL, 0}};
+static const struct choice published_words[] = {{"pass", PUBLISHED_PASS},
+    {"pass_known", PUBLISHED_KNOWN}, {"ignore", PUBLISHED_IGNORE}, {NULL, 0}};
 static const struct choice towards_words[] = {
     {"anybody", TLS_ANYBODY}, {"inside", TLS_INSIDE}, {"outside", TLS_OUTSIDE}, {NULL, 0}};
 static const struct choice required_words[] = {
@@ -116,6 +118,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_ROOT, "inside"), LIST(SETTING_NETWORKS, ""), POLICY(inside)},
     {ROW(SECTION_ROOT, "inside_devices"), LIST(SETTING_DEVICES, ""), CONFIG(inside_devices)},
     {ROW(SECTION_ROOT, "resolvers"), LIST(SETTING_RESOLVERS, ""), CONFIG(resolvers)},
+    {ROW(SECTION_ROOT, "dnssec_anchors"), TEXT(""), OR_ZERO, CONFIG(dnssec_anchors)},
     {ROW(SECTION_ROOT, "drain"), NUMBER("10", 0, 86400), CONFIG(drain)},
     {ROW(SECTION_ROOT, "audit"), CHOICE("best_effort", audit_words), CONFIG(audit_required)},
     {ROW(SECTION_ROOT, "log_format"), CHOICE("eve", log_formats), CONFIG(xferlog)},
@@ -385,6 +388,9 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS, "untrusted_ca"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_UNTRUSTED].chain)},
     {ROW(SECTION_TLS, "untrusted_ca_key"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_UNTRUSTED].key)},
     {ROW(SECTION_TLS, "session_tickets"), CHOICE("yes", yes_no), CONFIG(tls.session_tickets)},
+    {ROW(SECTION_TLS, "own_certificate"), TEXT(""), OR_ZERO, CONFIG(tls.own.chain)},
+    {ROW(SECTION_TLS, "own_key"), TEXT(""), OR_ZERO, CONFIG(tls.own.key)},
+    {ROW(SECTION_TLS, "published"), CHOICE("pass", published_words), POLICY(published)},
     {ROW(SECTION_TLS, "key_log"), TEXT(""), OR_ZERO, CONFIG(tls.key_log)},
 
     {ROW(SECTION_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},

@@ -475,6 +475,16 @@ on_answers(void *arg)
 	settle(s);
 }
 
+/* What counts only if it was validated is asked where that is done. */
+static struct resolver *
+resolver_for(const struct sessions *all, const struct dns_question *q, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (all->validator != NULL && (q[i].type == DNS_TLSA || q[i].type == DNS_TXT))
+			return all->validator;
+	return all->resolver;
+}
+
 static void *
 start_lookup(void *arg, struct relay *r, const struct dns_question *q, size_t n, unsigned budget_ms,
     struct answers *into)
@@ -485,7 +495,7 @@ start_lookup(void *arg, struct relay *r, const struct dns_question *q, size_t n,
 	if (a == NULL)
 		return NULL;
 	a->session = r->owner;
-	a->lookup = resolver_ask(all->resolver, q, n, budget_ms, into, on_answers, a);
+	a->lookup = resolver_ask(resolver_for(all, q, n), q, n, budget_ms, into, on_answers, a);
 	if (a->lookup == NULL) {
 		free(a);
 		return NULL;
@@ -770,13 +780,16 @@ judge_tls(const struct sessions *all, const struct arrival *a, const struct reco
 {
 	*q = (struct tls_query){.protocol = (enum tls_protocol)a->protocol,
 	    .port = (uint16_t)rs->up_server.port,
+	    .asked = (uint16_t)rs->server.port,
 	    .implicit = arrival_is_implicit(all->config, a, &rs->up_server),
 	    .identity = all->tls_keys != NULL &&
-			tls_keys_can_show(all->tls_keys, &facts->server, facts->server_inside)};
+			tls_keys_can_show(all->tls_keys, &facts->server, facts->server_inside),
+	    .own = all->tls_keys != NULL && tls_keys_own(all->tls_keys) != NULL};
 
 	tls_judge(all->config->policy, facts, q, out);
 	facts->starttls = tls_word(out);
 	facts->tls_required = out->required;
+	facts->unless_published = out->unless_published;
 }
 
 static struct relay *

@@ -23,6 +23,7 @@ struct sessions {
 	struct event_base *base;
 	struct relay_env env; /* filled in by sessions_init() */
 	struct resolver *resolver;
+	struct resolver *validator; /* the same with DNSSEC; NULL: nobody asks what needs it */
 	struct clients *clients;
 	/* Records are being lost now, and the administrator wants no session without one. */
 	bool (*unaudited)(void *arg);
@@ -45,8 +46,8 @@ struct sessions {
 };
 
 /*
- * base, resolver, clients, stock, data, ftp_servers, tls_keys, mint, distrust, config, board, max,
- * descriptors, unaudited, ended and arg are set; log is where records go.
+ * base, resolver, validator, clients, stock, data, ftp_servers, tls_keys, mint, distrust, config,
+ * board, max, descriptors, unaudited, ended and arg are set; log is where records go.
  */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* There is no room for one more. */

@@ -155,6 +155,19 @@ minted(struct upgrade *u, const struct tls_client_hello *hello)
 	return identity;
 }
 
+/* Of the server, whatever certificate is kept; else the gateway's own, where that will do. */
+static const struct tls_identity *
+kept(const struct relay *r, const struct tls_client_hello *hello)
+{
+	const struct tls_keys *keys = r->env->tls_keys;
+	const struct tls_identity *identity =
+	    tls_keys_identity(keys, hello->server_name, &r->facts.server);
+
+	if (identity != NULL || !tls_may_show_own(&r->facts, &r->tls_asked))
+		return identity;
+	return tls_keys_own(keys);
+}
+
 /* Of a server inside what is kept, unless the client is to see that the server was not verified. */
 static const struct tls_identity *
 identity_for(struct upgrade *u, const struct tls_client_hello *hello)
@@ -162,7 +175,7 @@ identity_for(struct upgrade *u, const struct tls_client_hello *hello)
 	const struct relay *r = u->relay;
 
 	if (r->facts.server_inside && (verify_of(u) != VERIFY_UNTRUSTED || is_verified(u)))
-		return tls_keys_identity(r->env->tls_keys, hello->server_name, &r->facts.server);
+		return kept(r, hello);
 	return minted(u, hello);
 }
 

@@ -185,11 +185,27 @@ gate_sent_ahead(struct smtp_gate *g, const struct an_event *ev)
 	return true;
 }
 
+/* "220 mx.example.net ESMTP": kept for who has to know whom it is spoken with. */
+static void
+keep_server_name(struct smtp_gate *g, struct span greeting)
+{
+	struct span text = span_from(greeting, 4);
+	char name[DOMAIN_TEXT_MAX];
+
+	if (!g->relay.facts.unless_published || !domain_canonical(span_word(&text), name))
+		return;
+	free(g->server_name);
+	g->server_name = strdup(name);
+	g->relay.facts.server_name = g->server_name;
+}
+
 static void
 on_greeting(struct smtp_gate *g, const struct an_event *ev)
 {
-	if (!gate_sent_ahead(g, ev))
-		gate_pass_reply(g, ev);
+	if (gate_sent_ahead(g, ev))
+		return;
+	keep_server_name(g, span_trim(ev->octets));
+	gate_pass_reply(g, ev);
 }
 
 /* ---- EHLO: the intersection of what the server offers and what Postern sees through ---- */

@@ -31,10 +31,11 @@ struct tls_keys {
 	SSL_CTX *client_legs, *server_legs;
 	struct held *held;
 	size_t n_held;
+	struct held own;    /* of no section; its leaf is NULL where there is none */
 	struct name *names; /* sorted */
 	size_t n_names;
 	size_t n_anchors;
-	STACK_OF(X509) * own; /* CAs of our own; NULL: there are none */
+	STACK_OF(X509) * cas; /* CAs of our own; NULL: there are none */
 	struct tls_tickets tickets;
 	int key_log; /* -1: none */
 	char why[512];
@@ -85,6 +86,17 @@ hold_all(struct tls_keys *k, const struct config *c)
 			release(&k->held[k->n_held]);
 			return k->why;
 		}
+	return NULL;
+}
+
+static const char *
+hold_own(struct tls_keys *k, const struct config *c)
+{
+	if (c->tls.own.chain_pem.n == 0)
+		return NULL;
+	if (!hold(&k->own, &c->tls.own))
+		return "tls.own_certificate: cannot be used, or out of memory";
+	k->own.identity.name = "own";
 	return NULL;
 }
 
@@ -164,11 +176,17 @@ tls_keys_identity(const struct tls_keys *k, struct span server_name, const struc
 	return found != NULL ? found : identity_of_address(k, server);
 }
 
+const struct tls_identity *
+tls_keys_own(const struct tls_keys *k)
+{
+	return k->own.identity.leaf != NULL ? &k->own.identity : NULL;
+}
+
 /* The name is not known yet, and it need not be: the address has one. */
 bool
 tls_keys_can_show(const struct tls_keys *k, const struct ip *server, bool inside)
 {
-	return inside ? identity_of_address(k, server) != NULL : k->own != NULL;
+	return inside ? identity_of_address(k, server) != NULL : k->cas != NULL;
 }
 
 /* ---- trust anchors ---- */
@@ -195,7 +213,7 @@ bool
 tls_keys_signed_by_us(const struct tls_keys *k, const STACK_OF(X509) * chain)
 {
 	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (is_our_own(sk_X509_value(chain, i), k->own))
+		if (is_our_own(sk_X509_value(chain, i), k->cas))
 			return true;
 	return false;
 }
@@ -230,7 +248,7 @@ add_anchors(struct tls_keys *k, const struct tls_config *tls)
 {
 	STACK_OF(X509) *all = NULL;
 	bool done = certificates_of(tls->trust_pem, &all) &&
-		    certificates_of(tls->own_ca_pem, &k->own) && add_all_but(k, all, k->own);
+		    certificates_of(tls->own_ca_pem, &k->cas) && add_all_but(k, all, k->cas);
 
 	pem_certificates_free(all);
 	return done ? NULL : "tls.trust: cannot be read, or out of memory";
@@ -339,6 +357,8 @@ make(struct tls_keys *k, const struct config *c)
 	if (why == NULL)
 		why = hold_all(k, c);
 	if (why == NULL)
+		why = hold_own(k, c);
+	if (why == NULL)
 		why = list_names(k);
 	if (why == NULL)
 		why = make_client_legs(k, c);
@@ -374,9 +394,10 @@ tls_keys_free(struct tls_keys *k)
 	SSL_CTX_free(k->server_legs);
 	for (size_t i = 0; i < k->n_held; i++)
 		release(&k->held[i]);
+	release(&k->own);
 	free(k->held);
 	free(k->names);
-	pem_certificates_free(k->own);
+	pem_certificates_free(k->cas);
 	tls_tickets_wipe(&k->tickets);
 	if (k->key_log >= 0)
 		close(k->key_log);

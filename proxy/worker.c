@@ -365,6 +365,12 @@ start_sessions(struct worker *w)
 	s->clients = clients_new(&w->config->limits);
 	s->ftp_servers = ftp_servers_new();
 	s->resolver = resolver_new(w->base, w->config->resolvers, &why);
+	if (config_asks_published(w->config)) {
+		s->validator = resolver_new_validating(
+		    w->base, w->config->resolvers, w->config->dnssec_anchors, &why);
+		if (s->validator == NULL)
+			return why;
+	}
 	if (w->config->mode != INTERCEPT_OFF)
 		s->stock = stock_new(ask_for_sockets, w);
 	if (s->clients == NULL || s->resolver == NULL ||
@@ -451,6 +457,7 @@ stop(struct worker *w)
 	data_farewells_free(w->data.farewells);
 	data_pipes_free(&w->pipes);
 	resolver_free(w->sessions.resolver);
+	resolver_free(w->sessions.validator);
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
 	ftp_servers_free(w->sessions.ftp_servers);

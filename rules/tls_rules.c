@@ -86,6 +86,13 @@ between_servers(const struct facts *facts, const struct tls_query *q)
 	return q->protocol == TLS_SMTP && q->port == TLS_MAIL_PORT && !facts->server_inside;
 }
 
+bool
+tls_may_show_own(const struct facts *facts, const struct tls_query *q)
+{
+	return q->own && q->protocol == TLS_SMTP && q->asked == TLS_MAIL_PORT && !q->implicit &&
+	       !facts->client_inside && facts->server_inside;
+}
+
 /* Without a certificate to show: what nobody asked to be looked at passes where nothing goes blind.
  */
 static struct tls_judgement
@@ -95,6 +102,8 @@ judge_auto(const struct policy *policy, const struct facts *facts, const struct 
 
 	if (q->identity && !between)
 		return said(TLS_INTERCEPT, "auto");
+	if (tls_may_show_own(facts, q))
+		return said(TLS_INTERCEPT, "own_certificate");
 	if (q->protocol == TLS_SMTP && commands_go_blind(policy, facts))
 		return said(TLS_REFUSE, "would_go_blind");
 	if (between)
@@ -147,7 +156,9 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 	if (rule != NULL && rule->required != REQUIRED_AUTO)
 		required = rule->required == REQUIRED_YES;
 	out->required = required;
-	if (out->action == TLS_INTERCEPT && !q->identity) {
+	out->unless_published = out->action == TLS_INTERCEPT && between_servers(facts, q) &&
+				!q->implicit && policy->published != PUBLISHED_IGNORE;
+	if (out->action == TLS_INTERCEPT && !q->identity && !tls_may_show_own(facts, q)) {
 		out->action = TLS_REFUSE;
 		out->reason = "no_identity";
 	}

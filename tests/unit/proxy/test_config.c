@@ -81,7 +81,8 @@ must_read(const char *text)
 /* ---- what is wrong, word for word ---- */
 
 #define ROOT_NAMES                                                                                 \
-	"workers, user, log, inside, inside_devices, resolvers, drain, audit, log_format, "        \
+	"workers, user, log, inside, inside_devices, resolvers, dnssec_anchors, drain, audit, "    \
+	"log_format, "                                                                             \
 	"status, "                                                                                 \
 	"metrics, intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap, "    \
 	"tls, certificate, tls_rule"
