@@ -37,6 +37,12 @@ void tls_keys_free(struct tls_keys *); /* NULL is fine */
 const struct tls_identity *tls_keys_identity(
     const struct tls_keys *, struct span server_name, const struct ip *server);
 
+/*
+ * What a server is shown that asks for a certificate of its client, by the name of its section
+ * (NULL: none). Borrowed.
+ */
+const struct tls_identity *tls_keys_client_certificate(const struct tls_keys *, const char *name);
+
 /* There is something to be shown of a server, whatever name a client will say. */
 bool tls_keys_can_show(const struct tls_keys *, const struct ip *server, bool inside);
 

@@ -10,6 +10,8 @@
 #define OLD_CIPHERS	 "ALL:!aNULL:!eNULL"
 #define RECORD_MAX	 16384 /* octets of a record (RFC 8446 s5.1) */
 #define HANDSHAKE_HEADER 4     /* type and length of a handshake message (RFC 8446 s4) */
+#define EMPTY_MAX	 16    /* records without octets of the dialogue that one read may take */
+#define RENEGOTIATIONS	 5     /* that a peer may ask for in vain, as many as OpenSSL has warnings */
 
 /* A ClientHello, as it came: OpenSSL gives only parts of it. */
 struct kept_hello {
@@ -27,6 +29,11 @@ struct tls_leg {
 	bool client, wants_write;
 	long verified;	 /* server leg that is open */
 	bool ended, cut; /* reading: the peer said that it ends, or did not */
+	unsigned renegotiations; /* that were refused */
+
+	/* server leg */
+	bool asked;			  /* the server wants to see a certificate */
+	const struct tls_identity *shown; /* the one that it may see, or NULL */
 
 	/* client leg, until its handshake is over */
 	struct kept_hello *hello;
@@ -76,6 +83,19 @@ on_message(int ours, int version, int type, const void *p, size_t n, SSL *ssl, v
 		keep_hello(arg, span_from(message, HANDSHAKE_HEADER));
 }
 
+/*
+ * Whoever asks again and again: OpenSSL would read on as long as such records come, and nobody else
+ * of this worker would be served (T-020).
+ */
+static void
+refuse_renegotiation(struct tls_leg *leg)
+{
+	if (++leg->renegotiations < RENEGOTIATIONS)
+		return;
+	leg->why = "tls_flood";
+	SSL_set_shutdown(leg->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
 static void
 on_info(const SSL *ssl, int where, int value)
 {
@@ -83,6 +103,9 @@ on_info(const SSL *ssl, int where, int value)
 
 	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT)
 		leg->alert = value & 0xff;
+	else if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT &&
+		 (value & 0xff) == SSL_AD_NO_RENEGOTIATION)
+		refuse_renegotiation(leg);
 }
 
 static int
@@ -122,6 +145,24 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned ch
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+static bool
+show(SSL *ssl, const struct tls_identity *identity)
+{
+	return SSL_use_certificate(ssl, identity->leaf) == 1 &&
+	       SSL_use_PrivateKey(ssl, identity->key) == 1 &&
+	       (identity->chain == NULL || SSL_set1_chain(ssl, identity->chain) == 1);
+}
+
+/* CertificateRequest: without an identity the answer is an empty one, and the server decides. */
+static int
+on_certificate_request(SSL *ssl, void *arg)
+{
+	struct tls_leg *leg = arg;
+
+	leg->asked = true;
+	return leg->shown == NULL || show(ssl, leg->shown) ? 1 : 0;
+}
+
 /* ---- a leg ---- */
 
 static struct tls_leg *
@@ -140,6 +181,8 @@ leg_new(SSL_CTX *ctx, int fd)
 	}
 	SSL_set_info_callback(leg->ssl, on_info);
 	SSL_set_mode(leg->ssl, SSL_MODE_NO_AUTO_CHAIN);
+	/* behind each record that carries no octets it is others' turn (T-020) */
+	SSL_clear_mode(leg->ssl, SSL_MODE_AUTO_RETRY);
 	return leg;
 }
 
@@ -209,6 +252,8 @@ tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 
 	if (leg == NULL)
 		return NULL;
+	leg->shown = w->own;
+	SSL_set_cert_cb(leg->ssl, on_certificate_request, leg);
 	SSL_set_connect_state(leg->ssl);
 	SSL_set_tlsext_status_type(leg->ssl, TLSEXT_STATUSTYPE_ocsp);
 	if (expect_server(leg->ssl, w) && (!w->old || take_old_versions(leg->ssl)) &&
@@ -255,12 +300,14 @@ fault_of_queue(const struct tls_leg *leg)
 	    {SSL_R_WRONG_VERSION_NUMBER, "tls_plain"}, {SSL_R_HTTP_REQUEST, "tls_plain"},
 	    {SSL_R_HTTPS_PROXY_REQUEST, "tls_plain"}, {SSL_R_UNSUPPORTED_PROTOCOL, "tls_version"},
 	    {SSL_R_VERSION_TOO_LOW, "tls_version"}, {SSL_R_NO_SHARED_CIPHER, "tls_cipher"},
-	    {ERR_R_MALLOC_FAILURE, "tls_no_memory"}};
+	    {SSL_R_TOO_MANY_KEY_UPDATES, "tls_flood"}, {SSL_R_RECORD_TOO_SMALL, "tls_flood"},
+	    {SSL_R_TOO_MANY_WARN_ALERTS, "tls_flood"},
+	    {SSL_R_EXCESSIVE_MESSAGE_SIZE, "tls_size"}, {ERR_R_MALLOC_FAILURE, "tls_no_memory"}};
 	unsigned long fault = ERR_peek_error();
 
 	ERR_clear_error();
 	if (leg->alert > 0)
-		return "tls_alert";
+		return leg->asked && leg->shown == NULL ? "tls_client_certificate" : "tls_alert";
 	if (leg->answered && leg->refusal != SSL_AD_CLOSE_NOTIFY)
 		return "tls_refused";
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -342,14 +389,6 @@ tls_leg_hello(const struct tls_leg *leg)
 	return leg->hello != NULL && leg->hello->well_formed ? &leg->hello->parsed : NULL;
 }
 
-static bool
-show(SSL *ssl, const struct tls_identity *identity)
-{
-	return SSL_use_certificate(ssl, identity->leaf) == 1 &&
-	       SSL_use_PrivateKey(ssl, identity->key) == 1 &&
-	       (identity->chain == NULL || SSL_set1_chain(ssl, identity->chain) == 1);
-}
-
 void
 tls_leg_answer(
     struct tls_leg *leg, const struct tls_identity *identity, struct span alpn, int alert)
@@ -383,9 +422,9 @@ broken(struct tls_leg *leg, const char *why, int with_errno)
 	return -1;
 }
 
-/* As tls_leg_read(), of one record. */
+/* As tls_leg_read(), of one record; EAGAIN also behind one that carried no octets. */
 static ssize_t
-read_record(struct tls_leg *leg, void *p, size_t n)
+read_one(struct tls_leg *leg, void *p, size_t n)
 {
 	size_t got = 0;
 
@@ -406,6 +445,23 @@ read_record(struct tls_leg *leg, void *p, size_t n)
 	default:
 		return broken(leg, fault_of_queue(leg), ECONNRESET);
 	}
+}
+
+/* Tickets and the like are read on from, but not without an end. */
+static ssize_t
+read_record(struct tls_leg *leg, void *p, size_t n)
+{
+	BIO *wire = SSL_get_rbio(leg->ssl);
+	uint64_t before;
+	unsigned empty = 0;
+	ssize_t got;
+
+	do {
+		before = BIO_number_read(wire);
+		got = read_one(leg, p, n);
+	} while (got < 0 && errno == EAGAIN && ++empty < EMPTY_MAX &&
+		 BIO_number_read(wire) != before);
+	return got;
 }
 
 ssize_t
@@ -495,6 +551,14 @@ long
 tls_leg_verified(const struct tls_leg *leg)
 {
 	return leg->state == TLS_LEG_OPEN ? leg->verified : SSL_get_verify_result(leg->ssl);
+}
+
+const char *
+tls_leg_client_certificate(const struct tls_leg *leg)
+{
+	if (!leg->asked)
+		return NULL;
+	return leg->shown == NULL ? "none" : leg->shown->name;
 }
 
 SSL *

@@ -40,6 +40,8 @@ struct tls_wanted {
 	struct span alpn;	 /* as ClientHello has it, at most TLS_LEG_ALPN_MAX; empty: none */
 	bool old;		 /* it may speak TLS 1.0, 1.1 and ciphers of then (T-006) */
 	SSL_SESSION *resume;	 /* borrowed; NULL: a full handshake */
+	/* Shown where it asks for a certificate; borrowed, as keys. NULL: it gets to see none. */
+	const struct tls_identity *own;
 };
 
 /*
@@ -61,7 +63,9 @@ bool tls_leg_wants_write(const struct tls_leg *);
 /*
  * Why it failed, or broke later: a constant, for records. "tls_cut": the peer was gone without a
  * word; "tls_alert": with one; "tls_plain": it does not speak TLS; "tls_version", "tls_cipher":
- * it has none that we have; "tls_refused": we did; "tls_no_memory"; "tls_handshake": all else.
+ * it has none that we have; "tls_refused": we did; "tls_client_certificate": the server asked for
+ * one, saw none, and said no; "tls_flood": records that carry nothing, and no end of them (T-020);
+ * "tls_size": a message of the handshake was too long; "tls_no_memory"; "tls_handshake": all else.
  */
 const char *tls_leg_why(const struct tls_leg *);
 /* The alert that the peer sent (RFC 8446 s6), or -1. */
@@ -104,6 +108,11 @@ void tls_leg_close(struct tls_leg *);
 
 /* Of a server leg: X509_V_OK, or what is wrong with its certificate, name and staple included. */
 long tls_leg_verified(const struct tls_leg *);
+/*
+ * Of a server leg: NULL: it asked for no certificate of a client; else the name of the one that it
+ * was shown, or "none".
+ */
+const char *tls_leg_client_certificate(const struct tls_leg *);
 /* The connection, for records, sessions to resume, certificates. Borrowed. */
 SSL *tls_leg_ssl(const struct tls_leg *);
 
