@@ -134,7 +134,8 @@ print_rule(const struct tls_rule *rule, FILE *out)
 	    networks_empty(rule->clients) ? "" : ", some clients",
 	    domains_empty(rule->server_names) ? "" : ", some names (where the client says one)",
 	    actions[rule->action], required[rule->required],
-	    rule->client_certificate != NULL ? "; shown where asked for: client certificate \"" : "",
+	    rule->client_certificate != NULL ? "; shown where asked for: client certificate \""
+					     : "",
 	    rule->client_certificate != NULL ? rule->client_certificate : "",
 	    rule->client_certificate != NULL ? "\"" : "");
 }

@@ -440,8 +440,8 @@ check_certificate(struct reading *r, enum config_section section, struct certifi
 
 	check_title(r, section, c->name, lines->section);
 	if (c->chain == NULL)
-		faults_add(&r->faults, lines->section, "%s.chain: missing; a path must be given",
-		    name);
+		faults_add(
+		    &r->faults, lines->section, "%s.chain: missing; a path must be given", name);
 	if (c->key == NULL)
 		faults_add(
 		    &r->faults, lines->section, "%s.key: missing; a path must be given", name);
@@ -486,8 +486,8 @@ check_tls_rule(struct reading *r, unsigned i)
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
 		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
 		    "log in; set one of them otherwise");
-	if (rule->action != TLS_INTERCEPT && (rule->old_versions || rule->verify != VERIFY_AUTO ||
-						 rule->client_certificate != NULL))
+	if (rule->action != TLS_INTERCEPT &&
+	    (rule->old_versions || rule->verify != VERIFY_AUTO || rule->client_certificate != NULL))
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "action"),
 		    "tls_rule.action: TLS does not end here, and tls_rule.verify, "
 		    "tls_rule.old_versions and tls_rule.client_certificate are for where it does; "
@@ -509,8 +509,8 @@ check_tls(struct reading *r)
 		const struct certificate_lines of_client =
 		    certificate_lines(r, SECTION_CLIENT_CERTIFICATE, i);
 
-		check_certificate(r, SECTION_CLIENT_CERTIFICATE, &c->client_certificates[i],
-		    &of_client);
+		check_certificate(
+		    r, SECTION_CLIENT_CERTIFICATE, &c->client_certificates[i], &of_client);
 	}
 	for (unsigned i = 0; i < c->policy->n_tls_rules; i++)
 		check_tls_rule(r, i);

@@ -25,10 +25,10 @@ struct record_tls_leg {
 };
 
 struct record_tls {
-	const char *action;  /* "intercepted", "passed", "refused" */
-	const char *rule;    /* that decided; NULL: nothing was asked */
-	const char *reason;  /* of the rule; NULL */
-	const char *failure; /* why there is no session under TLS, or no login; NULL: there is */
+	const char *action;    /* "intercepted", "passed", "refused" */
+	const char *rule;      /* that decided; NULL: nothing was asked */
+	const char *reason;    /* of the rule; NULL */
+	const char *failure;   /* why there is no session under TLS, or no login; NULL: there is */
 	const char *mechanism; /* of a login that failed because TLS ends here; NULL */
 	const char *to_pass;   /* the rule that would let this server by; NULL: it would not help */
 	const struct tls_client_hello *hello; /* NULL: it did not come, or could not be read */

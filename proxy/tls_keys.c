@@ -74,8 +74,8 @@ release(struct held *h)
 
 /* *held gets *n_held of them. */
 static const char *
-hold_all(struct tls_keys *k, const struct certificate *all, size_t n, struct held **held,
-    size_t *n_held)
+hold_all(
+    struct tls_keys *k, const struct certificate *all, size_t n, struct held **held, size_t *n_held)
 {
 	*held = calloc(n + 1, sizeof(**held));
 	if (*held == NULL)

@@ -21,10 +21,10 @@ struct tls_query {
 
 struct tls_judgement {
 	enum tls_action action;
-	bool hidden;		/* refused as if the server did not have it */
-	bool required;		/* in the clear there is no login and no mail */
-	bool old_versions;	/* of the server: TLS 1.0, 1.1, and ciphers of then */
-	enum tls_verify verify; /* of the server's certificate */
+	bool hidden;			/* refused as if the server did not have it */
+	bool required;			/* in the clear there is no login and no mail */
+	bool old_versions;		/* of the server: TLS 1.0, 1.1, and ciphers of then */
+	enum tls_verify verify;		/* of the server's certificate */
 	const char *client_certificate; /* that it may see where it asks for one; NULL: none */
 	/* For records: the name of a tls_rule, or "starttls"; lives as long as the policy. */
 	const char *rule;

@@ -4,12 +4,13 @@ SECURITY case T-012.
 """
 
 import ssl
+import time
 
 import pytest
 
 from peers import EHLO, Closed, RawClient
 from test_tls_implicit import Server
-from tls_peers import Certificate, TlsClient, client_context, starttls_reply
+from tls_peers import Certificate, TlsClient, TlsConversation, client_context
 
 TLS = (*EHLO, "STARTTLS")
 both = pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -34,10 +35,17 @@ def bank(fake, theirs, shown):
 
     def make(version, optional=False, implicit=False):
         context = asking(theirs, shown, version, optional)
-        start, seen = starttls_reply(context), []
+        seen = []
 
         def begin(conversation, line):
-            start(conversation, line)
+            conversation.send(b"220 go\r\n")
+            conversation.__class__ = TlsConversation
+            conversation.wrap_with(context, server_side=True, do_handshake_on_connect=False)
+            try:
+                conversation.sock.do_handshake()
+            except ssl.SSLError:
+                time.sleep(0.3)  # a close with octets that nobody read would take the alert along
+                raise
             seen.append(conversation.sock.getpeercert(True))
             return b""
 
@@ -112,7 +120,8 @@ def test_none_to_show_T_012(gate, bank, version, implicit):
             pass
     record = mine.record("tls", lambda r: r["tls"].get("failure") == "tls_client_certificate")
     assert record["upstream"]["client_certificate"] == "none"
-    assert record["upstream"]["server_alert"] in (40, 116)  # handshake_failure, certificate_required
+    if not (implicit and version == "1.3"):  # the server is gone with its alert
+        assert record["upstream"]["server_alert"] in (40, 116)  # handshake_failure, certificate_required
     rule = record["tls"]["rule_to_pass"]
     assert rule == (f'tls_rule "pass-{server.address}" {{ protocols = {{"smtp"}} '
                     f'servers = {{"{server.address}"}} action = pass }}')

@@ -1045,8 +1045,8 @@ another_value(const struct setting *row, char text[64])
 		return "{\"exe\", \"tar.gz\"}";
 	case SETTING_TEXT:
 		if (strcmp(row->name, "client_certificate") == 0)
-			return "one"; /* the section of that name */
-		if (row->zero_ok) /* a path */
+			return "\"one\""; /* the section of that name */
+		if (row->zero_ok)     /* a path */
 			return "\"/dev/null\"";
 		return "\"a \\\"b\\\" \\\\ \\$c # {d}\"";
 	case SETTING_MARK: /* the three of them must fit together */
