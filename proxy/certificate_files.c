@@ -269,8 +269,12 @@ void
 certificate_read(
     struct certificate *c, const struct certificate_lines *lines, struct faults *faults)
 {
-	const struct looking at_chain = {"certificate.chain", c->chain, lines->chain, faults};
-	const struct looking at_key = {"certificate.key", c->key, lines->key, faults};
+	const struct looking at_chain = {
+	    lines->of_client ? "client_certificate.chain" : "certificate.chain", c->chain,
+	    lines->chain, faults};
+	const struct looking at_key = {
+	    lines->of_client ? "client_certificate.key" : "certificate.key", c->key, lines->key,
+	    faults};
 
 	read_both(c, &at_chain, &at_key);
 }

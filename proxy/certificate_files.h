@@ -17,9 +17,10 @@
 #define CERTIFICATE_DAYS_LEFT 14	  /* one that expires within so many days is told */
 #define CERTIFICATE_BITS_MIN  112	  /* of security: RSA 2048, P-224 (NIST SP 800-57) */
 
-/* Lines of the settings of one certificate section. */
+/* One section with a certificate: what its settings are called, and their lines. */
 struct certificate_lines {
 	unsigned section, chain, key;
+	bool of_client; /* "client_certificate", else "certificate" */
 };
 
 /* Fills in chain_pem and key_pem of one whose paths are set: malloc()ed, the configuration's. */

@@ -139,11 +139,15 @@ print_rule(const struct tls_rule *rule, FILE *out)
 			fprintf(out, "%s%s", comma, protocol_name((enum protocol)p));
 			comma = ", ";
 		}
-	fprintf(out, "%s%s%s%s%s: %s%s.\n", rule->protocols != 0 ? ", " : "",
+	fprintf(out, "%s%s%s%s%s: %s%s%s%s%s.\n", rule->protocols != 0 ? ", " : "",
 	    towards[rule->towards], networks_empty(rule->servers) ? "" : " of some networks",
 	    networks_empty(rule->clients) ? "" : ", some clients",
 	    domains_empty(rule->server_names) ? "" : ", some names (where the client says one)",
-	    actions[rule->action], required[rule->required]);
+	    actions[rule->action], required[rule->required],
+	    rule->client_certificate != NULL ? "; shown where asked for: client certificate \""
+					     : "",
+	    rule->client_certificate != NULL ? rule->client_certificate : "",
+	    rule->client_certificate != NULL ? "\"" : "");
 }
 
 static void
@@ -218,6 +222,18 @@ print_certificate(const struct certificate *c, FILE *out)
 	pem_certificates_free(chain);
 }
 
+static void
+print_client_certificate(const struct certificate *c, FILE *out)
+{
+	STACK_OF(X509) *chain = c->chain_pem.n == 0 ? NULL : pem_certificates(c->chain_pem);
+
+	fprintf(out, "#   Client certificate \"%s\": for servers that ask, by rule", c->name);
+	if (chain != NULL)
+		print_end(sk_X509_value(chain, 0), out);
+	fputs(".\n", out);
+	pem_certificates_free(chain);
+}
+
 /* ---- CAs of our own ---- */
 
 static void
@@ -277,6 +293,8 @@ check_print_tls(const struct config *c, FILE *out)
 	print_legs(c, out);
 	for (size_t i = 0; i < c->n_certificates; i++)
 		print_certificate(&c->certificates[i], out);
+	for (size_t i = 0; i < c->n_client_certificates; i++)
+		print_client_certificate(&c->client_certificates[i], out);
 	print_authorities(c, out);
 	print_own_certificate(&c->tls.own, out);
 	if (c->tls.key_log != NULL)

@@ -284,6 +284,12 @@ struct config {
 	struct tls_config tls;
 	struct certificate *certificates;
 	size_t n_certificates;
+	/*
+	 * client_certificate "name" { chain = PATH  key = PATH }: shown to servers that ask, where a
+	 * tls_rule says so; without names and servers.
+	 */
+	struct certificate *client_certificates;
+	size_t n_client_certificates;
 	uint8_t tls_secret[TLS_SECRET]; /* of the supervisor, in config_inherit()'s; else zeros */
 	struct limits limits;
 	struct smtp_config smtp;

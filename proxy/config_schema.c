@@ -25,6 +25,7 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_IMAP_TIMEOUTS] = {"timeouts", SECTION_IMAP, false},
     [SECTION_TLS] = {"tls", SECTION_ROOT, false},
     [SECTION_CERTIFICATE] = {"certificate", SECTION_ROOT, true},
+    [SECTION_CLIENT_CERTIFICATE] = {"client_certificate", SECTION_ROOT, true},
     [SECTION_TLS_RULE] = {"tls_rule", SECTION_ROOT, true},
 };
 
@@ -398,6 +399,9 @@ static const struct setting settings[] = {
     {ROW(SECTION_CERTIFICATE, "names"), LIST(SETTING_NAMES, ""), CERTIFICATE(names)},
     {ROW(SECTION_CERTIFICATE, "servers"), LIST(SETTING_NETWORKS, ""), CERTIFICATE(servers)},
 
+    {ROW(SECTION_CLIENT_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},
+    {ROW(SECTION_CLIENT_CERTIFICATE, "key"), GIVEN(SETTING_TEXT), CERTIFICATE(key)},
+
     {ROW(SECTION_TLS_RULE, "protocols"), CHOICES("", protocols), TLS_RULE(protocols)},
     {ROW(SECTION_TLS_RULE, "towards"), CHOICE("anybody", towards_words), TLS_RULE(towards)},
     {ROW(SECTION_TLS_RULE, "clients"), LIST(SETTING_NETWORKS, ""), TLS_RULE(clients)},
@@ -407,6 +411,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS_RULE, "required"), CHOICE("auto", required_words), TLS_RULE(required)},
     {ROW(SECTION_TLS_RULE, "verify"), CHOICE("auto", verify_words), TLS_RULE(verify)},
     {ROW(SECTION_TLS_RULE, "old_versions"), CHOICE("no", yes_no), TLS_RULE(old_versions)},
+    {ROW(SECTION_TLS_RULE, "client_certificate"), TEXT(""), OR_ZERO, TLS_RULE(client_certificate)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -1,4 +1,5 @@
 #include "imap_gate.h"
+#include "login_tie.h"
 #include "retrieval_rules.h"
 
 /* What of a list decides what the gateway does. */
@@ -27,15 +28,24 @@ note_capability(struct offer *offer, struct span word)
 			offer->plus = rows[i].plus;
 }
 
+static void
+note_mechanism(struct imap_gate *g, struct span word)
+{
+	struct span auth = span_str("AUTH=");
+
+	if (span_istarts(word, auth))
+		login_offered(&g->relay, span_from(word, auth.n));
+}
+
 /* Writes what passes; true: something does not. */
 static bool
-filter(
-    const struct retrieval_policy *policy, struct span list, struct buf *out, struct offer *offer)
+filter(struct imap_gate *g, struct span list, struct buf *out, struct offer *offer)
 {
 	bool changed = false;
 
 	for (struct span word = span_word(&list); word.n > 0; word = span_word(&list)) {
-		if (!imap_capability_passes(policy, word)) {
+		note_mechanism(g, word);
+		if (!imap_capability_passes(&g->policy, word)) {
 			changed = true;
 			continue;
 		}
@@ -60,7 +70,7 @@ imap_pass_capabilities(struct imap_gate *g, const struct an_event *ev)
 		return;
 	}
 	buf_init(&kept, list.n + 1);
-	if (filter(&g->policy, list, &kept, &offer)) {
+	if (filter(g, list, &kept, &offer)) {
 		size_t before = (size_t)(list.p - ev->octets.p);
 
 		channel_put(to, span_first(ev->octets, before));

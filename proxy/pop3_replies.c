@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "login_tie.h"
 #include "pop3_gate.h"
 #include "retrieval_rules.h"
 
@@ -236,6 +237,7 @@ pass_mechanisms(struct pop3_gate *g, const struct an_event *ev)
 	buf_init(&kept, ev->octets.n + 1);
 	buf_add(&kept, name);
 	for (struct span word = span_word(&rest); word.n > 0; word = span_word(&rest)) {
+		login_offered(&g->relay, word);
 		if (!pop3_mechanism_passes(pop3_policy_of(g), word)) {
 			all = false;
 			continue;
@@ -277,6 +279,8 @@ pop3_line(struct pop3_gate *g, const struct an_event *ev)
 		pass_capability(g, ev);
 		return;
 	}
+	if (verb == POP3_AUTH)
+		login_offered(&g->relay, ev->octets);
 	if (verb == POP3_AUTH && !pop3_mechanism_passes(pop3_policy_of(g), ev->octets))
 		return;
 	if (verb == POP3_LIST && two_numbers(ev->octets, &number, &octets)) {

@@ -338,6 +338,7 @@ void
 relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
 {
 	r->tls[dir] = why == NULL ? RELAY_SECURE : RELAY_BROKEN;
+	r->plus_offered = false; /* what was said in the clear counts for nothing */
 	r->active[dir] = r->wrote[dir] = r->env->now(r->env->arg);
 	if (why != NULL)
 		channel_drop(relay_from(r, dir));

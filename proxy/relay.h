@@ -146,6 +146,7 @@ struct relay {
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;
 	bool opaque, client_spoke_tls;
+	bool plus_offered; /* the server has mechanisms that are bound to the channel */
 	bool unread; /* opaque from the first octet on: no gate sees any */
 	struct tls_sight
 	    *sight;   /* of a handshake that passes; NULL: none, or its record is written */

@@ -152,6 +152,16 @@ may_write(const struct side *side)
 	       !upgrade_shakes(&side->session->upgrade, side->dir);
 }
 
+static void
+lost(struct side *side)
+{
+	struct relay *r = side->session->relay;
+
+	if (r->peer[side->dir] != PEER_GONE)
+		upgrade_broken(&side->session->upgrade, side->dir);
+	relay_peer(r, side->dir, PEER_GONE);
+}
+
 /* As much of the queue as the socket takes; true: something went out. */
 static bool
 write_out(struct side *side)
@@ -166,7 +176,7 @@ write_out(struct side *side)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN) {
-			relay_peer(r, side->dir, PEER_GONE);
+			lost(side);
 			return true;
 		}
 		if (n < 0)
@@ -211,7 +221,7 @@ read_in(struct side *side)
 	else if (n == 0)
 		relay_peer(r, side->dir, PEER_EOF);
 	else if (errno != EAGAIN && errno != EINTR)
-		relay_peer(r, side->dir, PEER_GONE);
+		lost(side);
 }
 
 /* What OpenSSL has taken from the socket, and no event tells of; true: something came. */

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "core/reply.h"
+#include "login_tie.h"
 #include "smtp_gate.h"
 
 #define EHLO_REPLY_MAX 65536
@@ -242,16 +243,26 @@ next_line(struct span *rest)
 	return span_first(line, line.n - 2);
 }
 
+static void
+note_mechanisms(struct smtp_gate *g, struct span list)
+{
+	for (struct span word = span_word(&list); word.n > 0; word = span_word(&list))
+		login_offered(&g->relay, word);
+}
+
 static unsigned
-offered_by(struct span reply)
+offered_by(struct smtp_gate *g, struct span reply)
 {
 	unsigned exts = 0;
 
 	next_line(&reply);
 	while (reply.n > 0) {
-		struct span keyword = span_from(next_line(&reply), 4);
+		struct span rest = span_from(next_line(&reply), 4);
+		unsigned ext = smtp_ext_find(span_word(&rest));
 
-		exts |= smtp_ext_find(span_word(&keyword));
+		if (ext == SMTP_EXT_AUTH)
+			note_mechanisms(g, rest);
+		exts |= ext;
 	}
 	return exts;
 }
@@ -273,7 +284,7 @@ put_keyword(struct smtp_gate *g, struct buf *out, struct span line, bool size)
 static unsigned
 rewrite_ehlo(struct smtp_gate *g, struct span reply, struct buf *out)
 {
-	unsigned server_exts = offered_by(reply), kept = 0;
+	unsigned server_exts = offered_by(g, reply), kept = 0;
 	struct span first = span_from(next_line(&reply), 4);
 	size_t last = 0;
 
@@ -499,6 +510,9 @@ on_auth(struct smtp_gate *g, const struct an_event *ev)
 	struct transaction *tx = gate_transaction(g);
 	bool done = ev->smtp->code == 235;
 
+	/* 501 says nothing of the login: it made no sense, or the client has given up */
+	if (class_of(ev) == 5 && ev->smtp->code != 501)
+		login_failed(&g->relay, g->sasl);
 	if (ev->smtp->code != 334)
 		gate_login_over(g, ev->smtp->code);
 	if (ev->smtp->code != 334 && tx != NULL && g->sasl != NULL) {

@@ -31,7 +31,9 @@ struct tls_keys {
 	SSL_CTX *client_legs, *server_legs;
 	struct held *held;
 	size_t n_held;
-	struct held own;    /* of no section; its leaf is NULL where there is none */
+	struct held own;	 /* of no section; its leaf is NULL where there is none */
+	struct held *of_clients; /* shown to servers that ask */
+	size_t n_of_clients;
 	struct name *names; /* sorted */
 	size_t n_names;
 	size_t n_anchors;
@@ -72,18 +74,20 @@ release(struct held *h)
 	config_words_free(h->made);
 }
 
+/* *held gets *n_held of them. */
 static const char *
-hold_all(struct tls_keys *k, const struct config *c)
+hold_all(
+    struct tls_keys *k, const struct certificate *all, size_t n, struct held **held, size_t *n_held)
 {
-	k->held = calloc(c->n_certificates + 1, sizeof(*k->held));
-	if (k->held == NULL)
+	*held = calloc(n + 1, sizeof(**held));
+	if (*held == NULL)
 		return "out of memory";
-	for (; k->n_held < c->n_certificates; k->n_held++)
-		if (!hold(&k->held[k->n_held], &c->certificates[k->n_held])) {
+	for (; *n_held < n; ++*n_held)
+		if (!hold(&(*held)[*n_held], &all[*n_held])) {
 			snprintf(k->why, sizeof(k->why),
 			    "certificate \"%s\": cannot be used, or out of memory",
-			    c->certificates[k->n_held].name);
-			release(&k->held[k->n_held]);
+			    all[*n_held].name);
+			release(&(*held)[*n_held]);
 			return k->why;
 		}
 	return NULL;
@@ -98,6 +102,14 @@ hold_own(struct tls_keys *k, const struct config *c)
 		return "tls.own_certificate: cannot be used, or out of memory";
 	k->own.identity.name = "own";
 	return NULL;
+}
+
+static void
+release_all(struct held *held, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		release(&held[i]);
+	free(held);
 }
 
 static char *const *
@@ -180,6 +192,15 @@ const struct tls_identity *
 tls_keys_own(const struct tls_keys *k)
 {
 	return k->own.identity.leaf != NULL ? &k->own.identity : NULL;
+}
+
+const struct tls_identity *
+tls_keys_client_certificate(const struct tls_keys *k, const char *name)
+{
+	for (size_t i = 0; name != NULL && i < k->n_of_clients; i++)
+		if (strcmp(k->of_clients[i].identity.name, name) == 0)
+			return &k->of_clients[i].identity;
+	return NULL;
 }
 
 /* The name is not known yet, and it need not be: the address has one. */
@@ -355,7 +376,10 @@ make(struct tls_keys *k, const struct config *c)
 	const char *why = open_key_log(k, c->tls.key_log);
 
 	if (why == NULL)
-		why = hold_all(k, c);
+		why = hold_all(k, c->certificates, c->n_certificates, &k->held, &k->n_held);
+	if (why == NULL)
+		why = hold_all(k, c->client_certificates, c->n_client_certificates, &k->of_clients,
+		    &k->n_of_clients);
 	if (why == NULL)
 		why = hold_own(k, c);
 	if (why == NULL)
@@ -392,10 +416,9 @@ tls_keys_free(struct tls_keys *k)
 		return;
 	SSL_CTX_free(k->client_legs);
 	SSL_CTX_free(k->server_legs);
-	for (size_t i = 0; i < k->n_held; i++)
-		release(&k->held[i]);
+	release_all(k->held, k->n_held);
+	release_all(k->of_clients, k->n_of_clients);
 	release(&k->own);
-	free(k->held);
 	free(k->names);
 	pem_certificates_free(k->cas);
 	tls_tickets_wipe(&k->tickets);

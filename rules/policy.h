@@ -77,6 +77,7 @@ struct tls_rule {
 	enum { REQUIRED_AUTO, REQUIRED_NO, REQUIRED_YES } required; /* auto: as starttls has it */
 	enum tls_verify verify;
 	bool old_versions; /* the server may speak what is no good any more */
+	char *client_certificate; /* shown to a server that asks: name of its section; NULL: none */
 };
 
 /* The rows of "smtp { relay { } }" and "smtp { sender_domain { } }"; sets are never NULL. */

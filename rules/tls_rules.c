@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "core/buf.h"
 
 /* ---- rules ---- */
 
@@ -22,6 +23,7 @@ tls_rule_end(struct tls_rule *rule)
 	networks_free(rule->servers);
 	domains_free(rule->server_names);
 	free(rule->name);
+	free(rule->client_certificate);
 }
 
 static bool
@@ -151,6 +153,7 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 		*out = (struct tls_judgement){.action = rule->action,
 		    .old_versions = rule->old_versions,
 		    .verify = rule->verify,
+		    .client_certificate = rule->client_certificate,
 		    .rule = rule->name,
 		    .reason = "rule"};
 	if (rule != NULL && rule->required != REQUIRED_AUTO)
@@ -172,6 +175,27 @@ tls_word(const struct tls_judgement *j)
 	    [TLS_REFUSE] = STARTTLS_REFUSE};
 
 	return j->hidden ? STARTTLS_HIDE : words[j->action];
+}
+
+/* A name has no colons. */
+void
+tls_rule_to_pass(const struct facts *facts, const struct tls_query *q, char text[TLS_RULE_TEXT])
+{
+	static const char *const protocols[] = {
+	    [TLS_FTP] = "ftp", [TLS_SMTP] = "smtp", [TLS_POP3] = "pop3", [TLS_IMAP] = "imap"};
+	struct buf out = {.p = (uint8_t *)text, .cap = TLS_RULE_TEXT, .max = TLS_RULE_TEXT};
+	char server[IP_TEXT_MAX];
+
+	ip_text(&facts->server, server);
+	buf_str(&out, "tls_rule \"pass-");
+	for (const char *c = server; *c != '\0'; c++)
+		buf_octet(&out, *c == ':' ? '-' : (uint8_t)*c);
+	buf_str(&out, "\" { protocols = {\"");
+	buf_str(&out, protocols[q->protocol]);
+	buf_str(&out, "\"} servers = {\"");
+	buf_str(&out, server);
+	buf_str(&out, "\"} action = pass }");
+	buf_octet(&out, '\0');
 }
 
 const char *

@@ -28,6 +28,7 @@ struct tls_judgement {
 	bool unless_published;	/* what the server's senders verify by is to be asked for first */
 	bool old_versions;	/* of the server: TLS 1.0, 1.1, and ciphers of then */
 	enum tls_verify verify; /* of the server's certificate */
+	const char *client_certificate; /* that it may see where it asks for one; NULL: none */
 	/* For records: the name of a tls_rule, or "starttls"; lives as long as the policy. */
 	const char *rule;
 	/*
@@ -51,7 +52,12 @@ bool tls_may_show_own(const struct facts *, const struct tls_query *);
 enum starttls tls_word(const struct tls_judgement *);
 const char *tls_action_name(enum tls_action);
 
-/* Makes and frees the sets of a rule, and frees its name. False: no memory. */
+#define TLS_RULE_TEXT 256 /* octets of such a rule, with its NUL */
+
+/* Writes the rule by which this server would be let by, as it would stand in a configuration. */
+void tls_rule_to_pass(const struct facts *, const struct tls_query *, char text[TLS_RULE_TEXT]);
+
+/* Makes and frees the sets of a rule, and frees its texts. False: no memory. */
 bool tls_rule_begin(struct tls_rule *);
 void tls_rule_end(struct tls_rule *);
 

@@ -299,8 +299,8 @@ static const struct {
     {"a rule that weakens what it lets by",
 	NETWORK "tls_rule a {\naction = pass\nold_versions = yes }",
 	C
-	"3: tls_rule.action: TLS does not end here, and tls_rule.verify and tls_rule.old_versions "
-	"are for where it does; take them out\n",
+	"3: tls_rule.action: TLS does not end here, and tls_rule.verify, tls_rule.old_versions "
+	"and tls_rule.client_certificate are for where it does; take them out\n",
 	true},
 };
 

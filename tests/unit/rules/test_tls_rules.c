@@ -300,16 +300,47 @@ test_T_006_exceptions_are_of_their_rule(void **state)
 	(void)state;
 	rule->old_versions = true;
 	rule->verify = VERIFY_REPORT;
+	rule->client_certificate = strdup("us");
 	assert_true(networks_add(rule->servers, "10.0.0.25", &why));
 	policy_seal(p);
 	tls_judge(p, &facts, &q, &j);
 	assert_true(j.old_versions);
 	assert_int_equal(j.verify, VERIFY_REPORT);
+	assert_string_equal(j.client_certificate, "us");
 	facts.server = address("10.0.0.26");
 	tls_judge(p, &facts, &q, &j);
 	assert_false(j.old_versions);
 	assert_int_equal(j.verify, VERIFY_AUTO);
+	assert_null(j.client_certificate);
 	policy_free(p);
+}
+
+/* The longest address fits; its colons are none of a name's. */
+static void
+test_T_012_the_rule_that_would_pass_a_server(void **state)
+{
+	static const struct {
+		const char *server;
+		enum tls_protocol protocol;
+		const char *rule;
+	} rows[] = {
+	    {"10.0.0.25", TLS_SMTP,
+		"tls_rule \"pass-10.0.0.25\" { protocols = {\"smtp\"} servers = {\"10.0.0.25\"} "
+		"action = pass }"},
+	    {"2001:db8:1234:5678:9abc:def0:1234:5678", TLS_IMAP,
+		"tls_rule \"pass-2001-db8-1234-5678-9abc-def0-1234-5678\" { protocols = {\"imap\"} "
+		"servers = {\"2001:db8:1234:5678:9abc:def0:1234:5678\"} action = pass }"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct facts facts = {.server = address(rows[i].server)};
+		const struct tls_query q = {.protocol = rows[i].protocol};
+		char text[TLS_RULE_TEXT];
+
+		tls_rule_to_pass(&facts, &q, text);
+		assert_string_equal(text, rows[i].rule);
+	}
 }
 
 /* ---- in the clear, where TLS is required ---- */
@@ -406,6 +437,7 @@ main(void)
 	    cmocka_unit_test(test_T_014_when_what_is_published_is_asked_for),
 	    cmocka_unit_test(test_T_022_first_rule_that_holds_decides),
 	    cmocka_unit_test(test_T_006_exceptions_are_of_their_rule),
+	    cmocka_unit_test(test_T_012_the_rule_that_would_pass_a_server),
 	    cmocka_unit_test(test_N_013_no_mail_in_the_clear_where_TLS_is_required),
 	    cmocka_unit_test(test_facts_say_what_STARTTLS_gets),
 	    cmocka_unit_test(test_no_login_in_the_clear_where_TLS_is_required),
