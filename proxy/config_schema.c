@@ -59,6 +59,8 @@ static const struct choice keep_delete[] = {{"keep", false}, {"delete", true}, {
 static const struct choice report_cut[] = {{"report", false}, {"cut", true}, {NULL, 0}};
 static const struct choice pass_hide[] = {{"pass", false}, {"hide", true}, {NULL, 0}};
 static const struct choice data_protection[] = {{"asked", false}, {"required", true}, {NULL, 0}};
+static const struct choice server_protection[] = {{"same", SERVER_DATA_SAME},
+    {"private", SERVER_DATA_PRIVATE}, {"clear", SERVER_DATA_CLEAR}, {NULL, 0}};
 static const struct choice data_resumption[] = {{"report", false}, {"require", true}, {NULL, 0}};
 static const struct choice data_end[] = {{"close_notify", false}, {"fin", true}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
@@ -312,6 +314,8 @@ static const struct setting settings[] = {
     {ROW(SECTION_FTP, "refused_upload"), CHOICE("keep", keep_delete), CONFIG(ftp.delete_refused)},
     {ROW(SECTION_FTP, "data_protection"), CHOICE("asked", data_protection),
 	POLICY(ftp.protect_data)},
+    {ROW(SECTION_FTP, "server_data_protection"), CHOICE("same", server_protection),
+	CONFIG(ftp.server_protection)},
     {ROW(SECTION_FTP, "data_resumption"), CHOICE("report", data_resumption),
 	CONFIG(ftp.require_resumption)},
     {ROW(SECTION_FTP, "data_end"), CHOICE("close_notify", data_end), CONFIG(ftp.fin_ends)},

@@ -1,7 +1,7 @@
 /*
  * What of a session is under TLS (RFC 4217): the control connection from AUTH on, each data
  * connection as PROT has it. Both sides have the same, so that neither is weaker than the client
- * has asked for.
+ * has asked for, unless the configuration says otherwise.
  */
 #include <stdlib.h>
 
@@ -21,6 +21,27 @@ ftp_session_policy(const struct relay *r)
 
 /* ---- what the client asks for ---- */
 
+/* PROT P, of the client, and what the server is to hear of it. */
+static bool
+is_private(struct span args)
+{
+	return span_ieq(span_trim(args), span_str("P"));
+}
+
+static bool
+private_to_server(const struct ftp_gate *g, bool asked)
+{
+	switch (ftp_config_of(g)->server_protection) {
+	case SERVER_DATA_PRIVATE:
+		return true;
+	case SERVER_DATA_CLEAR:
+		return false;
+	case SERVER_DATA_SAME:
+		break;
+	}
+	return asked;
+}
+
 /*
  * What it all is called has changed (RFC 4217 s17); the server hears what it is called now. A size
  * of what is protected is that of other mechanisms.
@@ -37,7 +58,7 @@ ftp_protection_command(struct ftp_gate *g, struct ftp_exchange *x, const struct 
 	else if (ev->ftp->verb->verb == FTP_PBSZ)
 		ftp_forward_as(g, x, "0");
 	else
-		ftp_forward_as(g, x, span_ieq(span_trim(ev->ftp->args), span_str("P")) ? "P" : "C");
+		ftp_forward_as(g, x, private_to_server(g, is_private(ev->ftp->args)) ? "P" : "C");
 }
 
 /* ---- what the server says to it ---- */
@@ -92,11 +113,14 @@ on_pbsz(struct ftp_gate *g, const struct an_event *ev)
 static void
 on_prot(struct ftp_gate *g, const struct ftp_exchange *x, const struct an_event *ev)
 {
-	bool p = x->args != NULL && span_ieq(span_trim(span_str(x->args)), span_str("P"));
+	bool client = x->args != NULL && is_private(span_str(x->args));
+	bool server = private_to_server(g, client);
+	bool changes = client != g->protected[DATA_CLIENT] || server != g->protected[DATA_SERVER];
 
-	if (g->policy.in_tls && ev->ftp->code / 100 == 2 && p != g->protected[DATA_SERVER]) {
+	if (g->policy.in_tls && ev->ftp->code / 100 == 2 && changes) {
 		ftp_channel_forget(g);
-		g->protected[DATA_CLIENT] = g->protected[DATA_SERVER] = p;
+		g->protected[DATA_CLIENT] = client;
+		g->protected[DATA_SERVER] = server;
 	}
 	ftp_pass_reply(g, ev);
 }

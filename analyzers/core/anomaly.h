@@ -29,6 +29,9 @@
 	X(AN_DATA_REJECTED, "data_command_rejected", "RFC 5321 s4.1.1.4")                          \
 	X(AN_PLAIN_AHEAD_OF_TLS, "failed_protocol_change", "RFC 3207 s6, CVE-2011-0411")           \
 	X(AN_OTHER_PROTOCOL, "unknown_protocol", "cross-protocol requests on a mail port")         \
+	X(AN_IMAP_AHEAD_OF_LOGIN, "imap_data_ahead_of_login",                                      \
+	    "RFC 9051 s3.1: mailboxes while nobody is logged in")                                  \
+	X(AN_IMAP_REFERRAL, "imap_referral", "RFC 2221: sent elsewhere, in the clear")             \
 	X(AN_TRUNCATED, "truncated_message", "the stream ended inside a message")                  \
 	X(AN_TELNET_EVASION, "evasive_telnet", "RFC 854, within an FTP command")                   \
 	X(AN_TELNET_OPTION, "telnet_option", "RFC 1123 s4.1.2.12")                                 \

@@ -365,6 +365,20 @@ def test_large_files_whoever_looks_at_them_F16(tls_ftp, inside, way, inspect):
         assert "let_by" not in record["ftp_data"] and record["ftp_data"]["octets_in"] == len(big), record
 
 
+@pytest.mark.parametrize("level,towards", [("C", "private"), ("P", "clear")])
+def test_each_side_has_its_own_PROT_F17(tls_ftp, inside, level, towards):
+    server = tls_ftp(files={"a": PAYLOAD})
+    gate = inside(server, ftp={"server_data_protection": towards})
+    with gate.opened(level=level) as client:
+        assert client.get("RETR a") == PAYLOAD
+        assert client.put("STOR b", PAYLOAD).code == 226
+    assert server.files["b"] == PAYLOAD and "b" in server.whole
+    assert server.resumed == ([True] * 2 if towards == "private" else [])
+    for record in gate.records("ftp_data"):
+        data = record["ftp_data"]
+        assert ("tls" in data["client"], "tls" in data["server"]) == (level == "P", level == "C"), data
+
+
 def test_a_reload_during_a_transfer(tls_ftp, inside, ours):
     """The old generation finishes it, and shakes hands for the next one of its session."""
     go = threading.Event()
