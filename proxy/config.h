@@ -69,7 +69,8 @@ struct tls_config {
 	enum check verify, verify_inside; /* the certificates of servers outside, and inside */
 	char *trust;			  /* path of trust anchors (PEM); NULL: the system's */
 	bool session_tickets;		  /* clients may resume */
-	char *key_log;			  /* path; NULL: none */
+	enum check stripped; /* a server that offered STARTTLS until lately, and does not now */
+	char *key_log;	     /* path; NULL: none */
 	/* Certificates of CAs of the gateway's own: no anchors, wherever they stand (T-004). */
 	struct span own_ca_pem;
 	struct span trust_pem; /* as the PEM texts of a certificate; empty: there are no anchors */
@@ -268,8 +269,8 @@ struct config {
 	struct certificate *certificates;
 	size_t n_certificates;
 	/*
-	 * client_certificate "name" { chain = PATH  key = PATH }: shown to servers that ask, where a
-	 * tls_rule says so; without names and servers.
+	 * client_certificate "name" { chain = PATH  key = PATH }: shown to servers that ask, where
+	 * a tls_rule says so; without names and servers.
 	 */
 	struct certificate *client_certificates;
 	size_t n_client_certificates;

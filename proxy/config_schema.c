@@ -377,6 +377,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS, "verify_inside"), CHOICE("report", check_words), CONFIG(tls.verify_inside)},
     {ROW(SECTION_TLS, "trust"), TEXT(""), OR_ZERO, CONFIG(tls.trust)},
     {ROW(SECTION_TLS, "session_tickets"), CHOICE("yes", yes_no), CONFIG(tls.session_tickets)},
+    {ROW(SECTION_TLS, "stripped"), CHOICE("report", check_words), CONFIG(tls.stripped)},
     {ROW(SECTION_TLS, "key_log"), TEXT(""), OR_ZERO, CONFIG(tls.key_log)},
 
     {ROW(SECTION_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},

@@ -30,7 +30,9 @@ struct sessions {
 	struct data_shared *data;   /* of FTP's data connections */
 	struct ftp_servers *ftp_servers; /* NULL: no memory for what they refuse */
 	struct tls_keys *tls_keys;	 /* NULL: no TLS ends here */
-	struct data_ops data_ops;	 /* filled in by sessions_init() */
+	const struct tls_offers *tls_offers;
+	void (*offered)(void *arg, const struct tls_offer *); /* a server offers STARTTLS */
+	struct data_ops data_ops;			      /* filled in by sessions_init() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
 	unsigned max, count;
@@ -43,8 +45,8 @@ struct sessions {
 };
 
 /*
- * base, resolver, clients, stock, data, ftp_servers, tls_keys, config, board, max, descriptors,
- * unaudited, ended and arg are set; log is where records go.
+ * base, resolver, clients, stock, data, ftp_servers, tls_keys, tls_offers, offered, config, board,
+ * max, descriptors, unaudited, ended and arg are set; log is where records go.
  */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* There is no room for one more. */
