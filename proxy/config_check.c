@@ -325,6 +325,21 @@ check_data_ports(struct reading *r)
 
 /* Whoever asks for it would think that something is looked at. */
 static void
+check_protection(struct reading *r)
+{
+	const struct ftp_config *f = &r->config->ftp;
+
+	if (r->config->policy->ftp.protect_data && f->server_protection == SERVER_DATA_CLEAR)
+		faults_add(&r->faults, setting_line(r, SECTION_FTP, "data_protection"),
+		    "ftp.data_protection: required, and with ftp.server_data_protection = clear "
+		    "the server's side never has it");
+	if (f->require_resumption && !r->config->tls.session_tickets)
+		faults_warn(&r->faults, setting_line(r, SECTION_FTP, "data_resumption"),
+		    "ftp.data_resumption: require, and with tls.session_tickets = no no client "
+		    "can resume a session");
+}
+
+static void
 check_refused_upload(struct reading *r)
 {
 	const struct ftp_config *f = &r->config->ftp;
@@ -502,6 +517,10 @@ check_tls_rule(struct reading *r, unsigned i)
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
 		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
 		    "log in; set one of them otherwise");
+	if (rule->action != TLS_INTERCEPT && rule->server_leg != SERVER_LEG_SAME)
+		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "server_leg"),
+		    "tls_rule.server_leg: the rule does not intercept, and TLS does not end here; "
+		    "take it out, or say action = intercept");
 	if (rule->action != TLS_INTERCEPT &&
 	    (rule->old_versions || rule->verify != VERIFY_AUTO || rule->client_certificate != NULL))
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "action"),
@@ -582,6 +601,7 @@ config_check(struct reading *r)
 	check_ports(r);
 	check_data_ports(r);
 	check_refused_upload(r);
+	check_protection(r);
 	check_refused_message(r);
 	check_log_format(r);
 	check_tls(r);

@@ -19,13 +19,13 @@ struct farewell {
 	int fd;
 	struct tls_leg *tls; /* NULL: in the clear */
 	size_t octets;
-	struct event readable;
-	LIST_ENTRY(farewell) list;
+	struct event readable, over;
+	TAILQ_ENTRY(farewell) list;
 };
 
 struct data_farewells {
 	struct event_base *base;
-	LIST_HEAD(, farewell) list;
+	TAILQ_HEAD(, farewell) list; /* the oldest first */
 	unsigned n;
 };
 
@@ -33,9 +33,10 @@ static void
 end(struct farewell *f)
 {
 	event_del(&f->readable);
+	event_del(&f->over);
 	tls_leg_free(f->tls);
 	close(f->fd);
-	LIST_REMOVE(f, list);
+	TAILQ_REMOVE(&f->all->list, f, list);
 	f->all->n--;
 	free(f);
 }
@@ -51,14 +52,21 @@ take(struct farewell *f)
 }
 
 static void
+on_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	end(arg);
+}
+
+static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct farewell *f = arg;
-	ssize_t n = 0;
+	ssize_t n = take(f);
 
 	(void)fd;
-	if (what & EV_READ)
-		n = take(f);
+	(void)what;
 	if (n > 0)
 		f->octets += (size_t)n;
 	if (n == 0 || f->octets > OCTETS_MAX || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -72,7 +80,7 @@ data_farewells_new(struct event_base *base)
 
 	if (all != NULL) {
 		all->base = base;
-		LIST_INIT(&all->list);
+		TAILQ_INIT(&all->list);
 	}
 	return all;
 }
@@ -82,8 +90,8 @@ data_farewells_free(struct data_farewells *all)
 {
 	if (all == NULL)
 		return;
-	while (!LIST_EMPTY(&all->list))
-		end(LIST_FIRST(&all->list));
+	while (!TAILQ_EMPTY(&all->list))
+		end(TAILQ_FIRST(&all->list));
 	free(all);
 }
 
@@ -91,8 +99,10 @@ void
 data_farewell(struct data_farewells *all, int fd, struct tls_leg *tls)
 {
 	const struct timeval seconds = {FAREWELL_SECONDS, 0};
-	struct farewell *f = all->n < FAREWELLS_MAX ? calloc(1, sizeof(*f)) : NULL;
+	struct farewell *f = calloc(1, sizeof(*f));
 
+	if (all->n == FAREWELLS_MAX)
+		end(TAILQ_FIRST(&all->list));
 	if (f == NULL) {
 		tls_leg_free(tls);
 		close(fd);
@@ -101,8 +111,10 @@ data_farewell(struct data_farewells *all, int fd, struct tls_leg *tls)
 	f->all = all;
 	f->fd = fd;
 	f->tls = tls;
-	LIST_INSERT_HEAD(&all->list, f, list);
+	TAILQ_INSERT_TAIL(&all->list, f, list);
 	all->n++;
 	event_assign(&f->readable, all->base, fd, EV_READ | EV_PERSIST, on_readable, f);
-	event_add(&f->readable, &seconds);
+	event_assign(&f->over, all->base, -1, 0, on_over, f);
+	event_add(&f->readable, NULL);
+	event_add(&f->over, &seconds);
 }

@@ -7,8 +7,8 @@
 #ifndef POSTERN_DATA_FAREWELL_H
 #define POSTERN_DATA_FAREWELL_H
 
-#define FAREWELLS_MAX	 64 /* more are closed at once */
-#define FAREWELL_SECONDS 30
+#define FAREWELLS_MAX	 64 /* for one more the oldest is closed */
+#define FAREWELL_SECONDS 30 /* of each, whatever it sends */
 
 struct event_base;
 struct data_farewells;

@@ -65,6 +65,7 @@ shaken(struct leg *l, const char *why)
 {
 	unwatch(l);
 	event_del(&l->timer);
+	tls_leg_forget_hello(l->tls);
 	l->state = LEG_OPEN;
 	l->shaken(l->arg, l, why);
 }

@@ -2,7 +2,7 @@
  * data_leg - one of the two data connections of a transfer, from the wish to have it to its end:
  * a peer is waited for, or dialled, and what came of it is told once.
  *
- *	LEG_NONE -> LEG_OPENING -> LEG_OPEN -> LEG_NONE
+ *	LEG_NONE -> LEG_OPENING -> LEG_OPEN [-> LEG_SHAKING -> LEG_OPEN] -> LEG_NONE
  *
  * One that is open may be put under TLS (leg_protect), and is open again when that is done.
  *
@@ -40,7 +40,7 @@ struct data_shared {
 	struct data_farewells *farewells;
 };
 
-enum leg_state { LEG_NONE, LEG_OPENING, LEG_OPEN, LEG_SHAKING };
+enum leg_state { LEG_NONE, LEG_OPENING, LEG_OPEN, LEG_SHAKING }; /* from LEG_OPEN on: connected */
 
 struct leg {
 	struct data_shared *shared;

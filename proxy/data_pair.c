@@ -143,8 +143,9 @@ start_pump(struct data_pair *p)
 
 /* ---- under TLS ---- */
 
+/* It is under TLS, or need not be. */
 static bool
-is_protected(const struct data_pair *p, enum data_leg i)
+is_ready(const struct data_pair *p, enum data_leg i)
 {
 	return !p->flow.protected[i] || p->count.tls[i].version != NULL;
 }
@@ -155,7 +156,7 @@ protect(struct data_pair *p, enum data_leg i)
 	struct tls_leg *tls = p->owner.protect(p->owner.relay, i, p->legs[i].fd);
 
 	if (tls == NULL)
-		cut(p, i, "tls_no_memory");
+		cut(p, i, "tls_not_made");
 	else
 		leg_protect(&p->legs[i], tls, SHAKE_S);
 }
@@ -164,17 +165,19 @@ protect(struct data_pair *p, enum data_leg i)
 static void
 go_on(struct data_pair *p)
 {
-	bool ready = true;
+	bool all = true;
 
 	if (!p->flows || p->over || p->failed || p->pump != NULL ||
 	    p->legs[DATA_CLIENT].state < LEG_OPEN || p->legs[DATA_SERVER].state < LEG_OPEN)
 		return;
 	for (enum data_leg i = DATA_CLIENT; i < DATA_LEGS; i++) {
-		if (!is_protected(p, i) && p->legs[i].state == LEG_OPEN)
+		if (!is_ready(p, i) && p->legs[i].state == LEG_OPEN)
 			protect(p, i);
-		ready = ready && is_protected(p, i);
+		if (p->failed)
+			return;
+		all = all && is_ready(p, i);
 	}
-	if (ready && p->pump == NULL)
+	if (all && p->pump == NULL)
 		start_pump(p);
 }
 
@@ -182,9 +185,10 @@ static void
 on_shaken(void *arg, struct leg *l, const char *why)
 {
 	struct data_pair *p = arg;
+	bool resumed = false;
 
 	if (why == NULL)
-		why = p->owner.judge(p->owner.relay, l->which, l->tls);
+		why = p->owner.judge(p->owner.relay, l->which, l->tls, &resumed);
 	if (why != NULL) {
 		cut(p, l->which, why);
 		return;

@@ -21,10 +21,11 @@ struct data_owner {
 	void (*octets)(struct relay *, struct data_pair *, struct span);
 	/*
 	 * A leg of theirs that is to be under TLS, on this socket. NULL: it cannot be. And: its
-	 * handshake is over; NULL, or why it must not be used, a constant.
+	 * handshake is over; NULL, or why it must not be used, a constant; *resumed: it has the
+	 * session of the control connection.
 	 */
 	struct tls_leg *(*protect)(struct relay *, enum data_leg, int fd);
-	const char *(*judge)(struct relay *, enum data_leg, const struct tls_leg *);
+	const char *(*judge)(struct relay *, enum data_leg, struct tls_leg *, bool *resumed);
 };
 
 /* data_ops.open() of whoever knows the owner. NULL: no memory. */

@@ -13,7 +13,8 @@
 
 #define TURN_OCTETS (1u << 20) /* read before others have their turn */
 #define STRAY_ONCE  (256u << 10)
-#define TLS_ONCE    16384 /* a record (RFC 8446 s5.1) */
+#define TLS_ONCE    16384	/* a record (RFC 8446 s5.1) */
+#define STRAY_TLS   (16u << 20) /* that are decrypted; a peer that sends more is cut */
 
 struct data_pump {
 	struct pump_plan plan;
@@ -111,10 +112,16 @@ finish(struct data_pump *p)
 {
 	int sink = p->plan.fds[p->sink], error = 0;
 
-	if (p->plan.tls[p->sink] != NULL && !tls_leg_close(p->plan.tls[p->sink])) {
+	switch (
+	    p->plan.tls[p->sink] == NULL ? TLS_LEG_CLOSED : tls_leg_close(p->plan.tls[p->sink])) {
+	case TLS_LEG_CLOSED:
+		break;
+	case TLS_LEG_CLOSE_LATER:
 		p->blocked = true;
 		settle(p);
 		return STEP_NOTHING;
+	case TLS_LEG_NOT_CLOSED:
+		return cut(p, p->sink, "reset");
 	}
 	getsockopt(sink, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
 	if (error != 0)
@@ -336,9 +343,11 @@ on_stray(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (n > 0)
 		p->plan.count->stray += (size_t)n;
+	if (n > 0 && p->plan.tls[p->sink] != NULL && p->plan.count->stray > STRAY_TLS)
+		cut(p, p->sink, "stray");
 	else if (n == 0)
 		event_wanted(&p->stray, &p->straying, false);
-	else if (errno != EAGAIN && errno != EINTR)
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
 		cut(p, p->sink, why_of(p, p->sink));
 }
 
@@ -359,7 +368,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (p->ended && sendable(p) == 0)
+	if (p->ended && p->plan.hold > 0 && sendable(p) == 0)
 		p->moved = now; /* it is the verdict that is waited for */
 	due = p->moved + p->plan.stall * UINT64_C(1000);
 	if (due <= now)
@@ -380,6 +389,8 @@ data_pump_new(struct event_base *base, struct data_pipes *pipes, const struct pu
 	p->source = plan->source;
 	p->sink = plan->source == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT;
 	p->cap = DATA_RING + plan->hold;
+	if (plan->tls[p->sink] != NULL) /* that it sends no more means nothing */
+		tls_leg_take_fin(plan->tls[p->sink]);
 	p->ringed = plan->look || plan->tls[DATA_CLIENT] != NULL || plan->tls[DATA_SERVER] != NULL;
 	p->moved = clock_ms();
 	event_assign(&p->readable, base, plan->fds[p->source], EV_READ | EV_PERSIST, on_ready, p);

@@ -284,7 +284,19 @@ ftp_channel_command(struct ftp_gate *g, const struct an_event *ev)
 	g->agreed.client = way_of(d->verb->verb);
 	g->agreed.client_at = (struct endpoint){d->hostport.ip, d->hostport.port};
 	ftp_enter(g, FTP_AGREEING);
-	ask_server(g);
+	if (!ftp_protect_server(g))
+		ask_server(g);
+}
+
+void
+ftp_channel_go_on(struct ftp_gate *g, bool protected)
+{
+	if (g->stage != FTP_AGREEING)
+		return;
+	if (protected)
+		ask_server(g);
+	else
+		no_agreement(g, "425 The server does not protect data connections.");
 }
 
 /* ---- what the server says to ours ---- */
@@ -342,6 +354,10 @@ server_waits(struct ftp_gate *g, const struct an_event *ev)
 void
 ftp_channel_reply(struct ftp_gate *g, const struct an_event *ev)
 {
+	if (ev->ftp->verb->verb == FTP_PBSZ || ev->ftp->verb->verb == FTP_PROT) {
+		ftp_protection_own_reply(g, ev);
+		return;
+	}
 	if (way_of(ev->ftp->verb->verb) == FTP_WAY_NONE) {
 		ftp_transfer_own_reply(g, ev);
 		return;

@@ -227,7 +227,7 @@ ftp_command(struct ftp_gate *g, const struct an_event *ev)
 	    .server = r->facts.server,
 	    .epsv_all = g->epsv_all,
 	    .sized = g->sized,
-	    .protected = g->protected[DATA_CLIENT]};
+	    .protected = g->protected[DATA_CLIENT] && g->protected[DATA_SERVER]};
 	struct ftp_exchange *x = place_for(g);
 	struct verdict v;
 

@@ -103,6 +103,7 @@ struct ftp_transfer {
 	bool preliminary; /* the server has agreed to it */
 	bool finished;	  /* all octets are on the other leg */
 	bool cut, refused, aborted, unreachable;
+	bool client_failed;	 /* cut: on the client's leg */
 	bool quiet;		 /* let by, and nobody came, or nothing moves any more */
 	bool inspected;		 /* it was to be looked at */
 	unsigned asked;		 /* of the verbs that tell whether the name is there */
@@ -134,7 +135,8 @@ struct ftp_gate {
 	struct ftp_transfer transfer;
 	struct data_pair *pair; /* of the agreement, until a transfer takes it */
 
-	bool sized; /* PBSZ was accepted */
+	bool sized;	  /* PBSZ was accepted */
+	bool not_resumed; /* it was said that the server's data connections resume nothing */
 	bool protected[DATA_LEGS]; /* PROT P was: data of that leg is under TLS */
 
 	struct ftp_path directory;
@@ -229,6 +231,13 @@ struct ftp_policy ftp_session_policy(const struct relay *);
 /* AUTH, PBSZ, PROT of the client, which are let pass; and the server's final replies to them. */
 void ftp_protection_command(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
 void ftp_protection_reply(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
+/*
+ * What the configuration wants of the server's side, and the client has not asked for: the gateway
+ * asks itself, ahead of an agreement. True: ftp_channel_go_on() comes when the server has answered.
+ */
+bool ftp_protect_server(struct ftp_gate *);
+/* A final reply to its PBSZ or PROT. */
+void ftp_protection_own_reply(struct ftp_gate *, const struct an_event *);
 /* A leg is under TLS, or will not be (why): for relay_ops.upgraded(). */
 void ftp_upgraded(struct ftp_gate *, enum an_dir, const char *why);
 
@@ -240,6 +249,8 @@ void ftp_channel_command(struct ftp_gate *, const struct an_event *);
  * they belong).
  */
 void ftp_channel_reply(struct ftp_gate *, const struct an_event *);
+/* The server's side has the protection that it is to have; or cannot have it. */
+void ftp_channel_go_on(struct ftp_gate *, bool protected);
 /* News of the pair that waits for its transfer. */
 void ftp_channel_news(struct ftp_gate *, const struct data_news *);
 /* Nothing is agreed any more; holes are closed (REIN, USER, a new PORT, the end). */

@@ -141,6 +141,31 @@ ftp_protection_reply(struct ftp_gate *g, struct ftp_exchange *x, const struct an
 	}
 }
 
+/* ---- what the configuration asks for ---- */
+
+bool
+ftp_protect_server(struct ftp_gate *g)
+{
+	if (g->relay.tls[AN_S2C] != RELAY_SECURE || g->protected[DATA_SERVER] ||
+	    ftp_config_of(g)->server_protection != SERVER_DATA_PRIVATE)
+		return false;
+	ftp_ask(g, FTP_PBSZ, "0");
+	return true;
+}
+
+void
+ftp_protection_own_reply(struct ftp_gate *g, const struct an_event *ev)
+{
+	bool accepted = ev->ftp->code / 100 == 2;
+
+	if (ev->ftp->verb->verb == FTP_PBSZ && accepted) {
+		ftp_ask(g, FTP_PROT, "P");
+		return;
+	}
+	g->protected[DATA_SERVER] = accepted;
+	ftp_channel_go_on(g, accepted);
+}
+
 /* What was said in the clear may be anybody's word (N-017). */
 void
 ftp_upgraded(struct ftp_gate *g, enum an_dir dir, const char *why)

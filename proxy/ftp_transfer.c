@@ -110,10 +110,10 @@ own_reply(const struct ftp_transfer *t)
 {
 	if (t->refused)
 		return t->verdict == NULL ? REFUSED : t->verdict->reply;
-	if (t->server_code >= 400 || t->finished)
-		return NULL;
 	if (t->why != NULL && strcmp(t->why, "tls_not_resumed") == 0)
 		return NOT_RESUMED;
+	if (t->server_code >= 400 || t->finished)
+		return NULL;
 	return t->unreachable ? NO_CONNECTION : BROKEN;
 }
 
@@ -126,6 +126,21 @@ note_stray(struct ftp_gate *g)
 		ftp_anomaly(g, AN_FTP_DATA_STRAY, is_upload(t) ? AN_S2C : AN_C2S, 0, t->verb->name);
 }
 
+/* F-031: never in silence, but said once. */
+static void
+note_not_resumed(struct ftp_gate *g)
+{
+	const struct data_tls *tls;
+
+	if (g->transfer.pair == NULL || g->not_resumed)
+		return;
+	tls = &data_of(g)->count(g->transfer.pair)->tls[DATA_SERVER];
+	if (tls->version == NULL || tls->resumed)
+		return;
+	g->not_resumed = true;
+	ftp_anomaly(g, AN_FTP_NOT_RESUMED, AN_S2C, 0, g->transfer.verb->name);
+}
+
 /* Without a word to the client, if it was not told anything. */
 static void
 forget_transfer(struct ftp_gate *g)
@@ -133,6 +148,7 @@ forget_transfer(struct ftp_gate *g)
 	struct ftp_transfer *t = &g->transfer;
 
 	note_stray(g);
+	note_not_resumed(g);
 	ftp_record_transfer(g);
 	if (t->pair != NULL)
 		data_of(g)->close(t->pair);
@@ -436,13 +452,30 @@ is_decided(const struct ftp_gate *g)
 	return t->aborted || (t->server_code >= 400 && (is_upload(t) || !t->open[DATA_CLIENT]));
 }
 
+/*
+ * F-032: servers say 522, 425 or 450 when a data connection does not resume; or when its handshake
+ * fails, which is no news where it is the other leg's fault.
+ */
+static bool
+is_reuse_refused(const struct ftp_gate *g)
+{
+	const struct ftp_transfer *t = &g->transfer;
+	const struct data_tls *tls =
+	    t->pair == NULL ? NULL : &data_of(g)->count(t->pair)->tls[DATA_SERVER];
+
+	if (!g->protected[DATA_SERVER] || tls == NULL || t->client_failed)
+		return false;
+	return t->server_code == 522 || (t->preliminary && !tls->resumed &&
+					    (t->server_code == 425 || t->server_code == 450));
+}
+
 static void
 last_word(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct ftp_transfer *t = &g->transfer;
 
 	t->server_code = ev->ftp->code;
-	if (t->server_code == 522 && g->protected[DATA_SERVER])
+	if (is_reuse_refused(g))
 		ftp_anomaly(g, AN_FTP_REUSE_REFUSED, AN_S2C, ev->off, t->verb->name);
 	learn_name(g, ev);
 	if (g->stage == FTP_OPENING && t->server_code < 400)
@@ -514,6 +547,7 @@ legs_are_cut(struct ftp_gate *g, const struct data_news *news)
 	struct ftp_transfer *t = &g->transfer;
 
 	t->cut = true;
+	t->client_failed = news->leg == DATA_CLIENT;
 	t->why = news->why;
 	data_of(g)->reset(t->pair);
 	octets_over(g);

@@ -188,23 +188,23 @@ imap_ahead_of_login(struct imap_gate *g, const struct an_event *ev)
  * (RFC 2221; N-011). Empty: the status has no such code.
  */
 static struct span
-referral_of(const struct imap_gate *g, const struct an_event *ev)
+referral_of(const struct imap_gate *g, const struct an_event *ev, bool logged_in)
 {
 	struct span code = ev->imap->code, at;
 	size_t ahead;
 
-	if (g->logged_in || g->relay.facts.tls || !span_ieq(span_word(&code), span_str("REFERRAL")))
+	if (logged_in || g->relay.facts.tls || !span_ieq(span_word(&code), span_str("REFERRAL")))
 		return SPAN_NONE;
 	at = ev->imap->code;
 	ahead = (size_t)(at.p - ev->octets.p);
 	return ahead == 0 ? SPAN_NONE : span_of(at.p - 1, at.n + 2); /* with its brackets */
 }
 
-/* A status is the client's, without what leads it elsewhere. */
+/* A status is the client's, without what leads it elsewhere. logged_in: it was, ahead of it. */
 static void
-pass_status(struct imap_gate *g, const struct an_event *ev)
+pass_status(struct imap_gate *g, const struct an_event *ev, bool logged_in)
 {
-	struct span code = referral_of(g, ev), behind;
+	struct span code = referral_of(g, ev, logged_in), behind;
 	size_t before;
 
 	if (code.n == 0) {
@@ -247,6 +247,7 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 {
 	const struct imap_detail *d = ev->imap;
 	struct imap_command *c = imap_command_find(g, ev->slot);
+	bool logged_in = g->logged_in;
 
 	g->asked = imap_now(g);
 	if (d->unasked) {
@@ -267,7 +268,7 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 		finish_command(g, ev, c);
 		imap_command_drop(g, c);
 	}
-	pass_status(g, ev);
+	pass_status(g, ev, logged_in);
 	if (d->verb->verb == IMAP_STARTTLS && d->status != IMAP_ST_OK) {
 		imap_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off);
 		relay_upgrade_refused(&g->relay);
@@ -433,7 +434,7 @@ imap_on_response(struct imap_gate *g, const struct an_event *ev)
 		return;
 	}
 	note_response(g, ev);
-	pass_status(g, ev);
+	pass_status(g, ev, g->logged_in);
 	if (d->status == IMAP_ST_BYE)
 		on_bye(g);
 }

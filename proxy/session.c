@@ -589,11 +589,11 @@ protect_leg(struct relay *r, enum data_leg leg, int fd)
 }
 
 static const char *
-judge_leg(struct relay *r, enum data_leg leg, const struct tls_leg *tls)
+judge_leg(struct relay *r, enum data_leg leg, struct tls_leg *tls, bool *resumed)
 {
 	const struct session *s = r->owner;
 
-	return protect_verdict(&s->upgrade, leg, tls);
+	return protect_verdict(&s->upgrade, leg, tls, resumed);
 }
 
 static struct data_pair *

@@ -17,9 +17,10 @@
  */
 struct tls_leg *protect_data(const struct upgrade *, enum data_leg, int fd);
 /*
- * The handshake is over. NULL, or why it must not be used: "tls_verify": it is another server than
- * that of the control connection; "tls_not_resumed": as configured, of a client.
+ * The handshake is over. *resumed: it has the session of the control connection. NULL, or why it
+ * must not be used: "tls_verify": it is another server than that of the control connection;
+ * "tls_not_resumed": as configured, of a client; "tls_client_rate": too many full handshakes.
  */
-const char *protect_verdict(const struct upgrade *, enum data_leg, const struct tls_leg *);
+const char *protect_verdict(const struct upgrade *, enum data_leg, struct tls_leg *, bool *resumed);
 
 #endif

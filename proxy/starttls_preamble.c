@@ -15,7 +15,6 @@ struct exchange {
 	unsigned code;	     /* SMTP, FTP: the reply's */
 	const char *word;    /* POP3, IMAP: what the answer begins with */
 	const char *keyword; /* that a line of the reply must have; NULL: none */
-	bool may_fail;
 };
 
 /* The tag is no client's: nothing of theirs has been said. */
@@ -23,21 +22,19 @@ struct exchange {
 
 static const struct exchange smtp_rows[] = {{.code = 220},
     {.command = "EHLO", .code = 250, .keyword = "STARTTLS"}, {.command = "STARTTLS", .code = 220}};
-static const struct exchange ftp_rows[] = {{.code = 220}, {.command = "AUTH TLS", .code = 234},
-    {.command = "PBSZ 0", .code = 200, .may_fail = true},
-    {.command = "PROT P", .code = 200, .may_fail = true}};
+static const struct exchange ftp_rows[] = {{.code = 220}, {.command = "AUTH TLS", .code = 234}};
 static const struct exchange pop3_rows[] = {{.word = "+OK"}, {.command = "STLS", .word = "+OK"}};
 static const struct exchange imap_rows[] = {
     {.word = "* OK"}, {.command = TAG " STARTTLS", .word = TAG " OK"}};
 
 static const struct dialogue {
 	const struct exchange *rows;
-	size_t n, in_clear; /* exchanges; of them, those ahead of TLS, the greeting among them */
+	size_t n;
 } dialogues[PROTOCOL_COUNT] = {
-    [PROTOCOL_SMTP] = {smtp_rows, 3, 3},
-    [PROTOCOL_FTP] = {ftp_rows, 4, 2},
-    [PROTOCOL_POP3] = {pop3_rows, 2, 2},
-    [PROTOCOL_IMAP] = {imap_rows, 2, 2},
+    [PROTOCOL_SMTP] = {smtp_rows, 3},
+    [PROTOCOL_FTP] = {ftp_rows, 2},
+    [PROTOCOL_POP3] = {pop3_rows, 2},
+    [PROTOCOL_IMAP] = {imap_rows, 2},
 };
 
 struct starttls_preamble {
@@ -45,7 +42,6 @@ struct starttls_preamble {
 	struct ip from;
 	size_t at; /* the exchange whose answer is waited for */
 	size_t octets;
-	bool private;
 	const char *why;
 	struct reply reply; /* SMTP, FTP */
 	struct line line;   /* POP3, IMAP */
@@ -112,17 +108,6 @@ say(const struct starttls_preamble *p, struct buf *out)
 	buf_str(out, "\r\n");
 }
 
-static enum preamble_step
-go_on(struct starttls_preamble *p, struct buf *out)
-{
-	const struct dialogue *d = &dialogues[p->protocol];
-
-	if (p->at == d->n)
-		return PREAMBLE_DONE;
-	say(p, out);
-	return out->failed ? fail(p, "no_memory") : PREAMBLE_MORE;
-}
-
 /* ---- what is answered ---- */
 
 /* "* OK [CAPABILITY ...] ready" without what is in brackets. */
@@ -178,18 +163,16 @@ answered(
     struct starttls_preamble *p, unsigned code, struct span answer, size_t behind, struct buf *out)
 {
 	const struct dialogue *d = &dialogues[p->protocol];
-	const struct exchange *x = &d->rows[p->at];
-	bool right = is_right(x, code, answer);
 
-	if (!right && !x->may_fail)
+	if (!is_right(&d->rows[p->at], code, answer))
 		return fail(p, p->at == 0 ? "server_refused" : "tls_rejected");
 	if (p->at == 0 && !keep_greeting(p, answer))
 		return fail(p, "no_memory");
-	p->private = p->protocol == PROTOCOL_FTP && p->at == d->n - 1 && right;
 	p->at++;
-	if (p->at != d->in_clear)
-		return go_on(p, out);
-	return behind > 0 ? fail(p, "server_ahead_of_tls") : PREAMBLE_TLS;
+	if (p->at == d->n)
+		return behind > 0 ? fail(p, "server_ahead_of_tls") : PREAMBLE_TLS;
+	say(p, out);
+	return out->failed ? fail(p, "no_memory") : PREAMBLE_MORE;
 }
 
 /* *used: how much of it. An answer that is not whole yet is PREAMBLE_MORE. */
@@ -248,13 +231,7 @@ preamble_feed(struct starttls_preamble *p, const uint8_t *octets, size_t n, stru
 		step = has_codes(p) ? feed_reply(p, in, &used, out) : feed_line(p, in, &used, out);
 		in = span_from(in, used);
 	}
-	return step == PREAMBLE_DONE && in.n > 0 ? fail(p, "server_protocol") : step;
-}
-
-enum preamble_step
-preamble_secured(struct starttls_preamble *p, struct buf *out)
-{
-	return go_on(p, out);
+	return step;
 }
 
 const char *
@@ -267,10 +244,4 @@ struct span
 preamble_greeting(const struct starttls_preamble *p)
 {
 	return buf_span(&p->greeting);
-}
-
-bool
-preamble_data_is_private(const struct starttls_preamble *p)
-{
-	return p->private;
 }

@@ -16,15 +16,15 @@
 #include "core/buf.h"
 #include "core/ip.h"
 
-#define PREAMBLE_MAX (16u << 10) /* octets of all that a server says; more is none of its replies  \
-				  */
+#define PREAMBLE_MAX                                                                               \
+	(16u << 10) /* octets of all that a server says; more is none of its replies               \
+		     */
 
 struct starttls_preamble;
 
 enum preamble_step {
 	PREAMBLE_MORE, /* the server has not said all of it */
-	PREAMBLE_TLS,  /* it has said yes: shake hands, then feed what is inside */
-	PREAMBLE_DONE, /* the dialogue of the client begins, with preamble_greeting() */
+	PREAMBLE_TLS,  /* it has said yes: shake hands; inside the client's dialogue begins */
 	PREAMBLE_FAILED,
 };
 
@@ -38,17 +38,16 @@ void preamble_free(struct starttls_preamble *); /* NULL is fine */
  */
 enum preamble_step preamble_feed(
     struct starttls_preamble *, const uint8_t *p, size_t n, struct buf *out);
-/* TLS is there: what comes next. */
-enum preamble_step preamble_secured(struct starttls_preamble *, struct buf *out);
-/* Of PREAMBLE_FAILED, a constant: "tls_rejected", "server_ahead_of_tls", "server_protocol". */
+/*
+ * Of PREAMBLE_FAILED, a constant: "server_refused" (its greeting), "tls_rejected",
+ * "server_ahead_of_tls", "server_protocol", "no_memory".
+ */
 const char *preamble_why(const struct starttls_preamble *);
 
 /*
- * Of PREAMBLE_DONE: what the client is to read first, whole lines. A response code of IMAP's is not
+ * Of PREAMBLE_TLS: what the client is to read first, whole lines. A response code of IMAP's is not
  * in it: it told of the session in the clear.
  */
 struct span preamble_greeting(const struct starttls_preamble *);
-/* FTP: the server has accepted PROT P. */
-bool preamble_data_is_private(const struct starttls_preamble *);
 
 #endif

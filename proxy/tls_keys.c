@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -11,6 +12,8 @@
 #include "config_value.h"
 #include "pem.h"
 #include "tls_ticket.h"
+
+#define TICKET_STAMP 16 /* octets; random */
 
 /* ECDHE and AEAD alone: forward secrecy, and no padding to be asked about (T-008). */
 #define CIPHERS	       "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -287,6 +290,22 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 	    &k->tickets, (uint64_t)time(NULL), name, iv, cipher, mac, encrypt != 0);
 }
 
+/* Tells the sessions of one client apart, for who has to know which is which; 1: go on. */
+static int
+on_ticket_made(SSL *ssl, void *arg)
+{
+	SSL_SESSION *session = SSL_get_session(ssl);
+	uint8_t stamp[TICKET_STAMP];
+	void *there;
+	size_t n;
+
+	(void)arg;
+	if (SSL_SESSION_get0_ticket_appdata(session, &there, &n) == 1 && n > 0)
+		return 1; /* of the session that it resumes, or of the ticket ahead of this one */
+	return RAND_bytes(stamp, sizeof(stamp)) == 1 &&
+	       SSL_SESSION_set1_ticket_appdata(session, stamp, sizeof(stamp)) == 1;
+}
+
 static void
 on_key_log(const SSL *ssl, const char *line)
 {
@@ -338,6 +357,8 @@ make_client_legs(struct tls_keys *k, const struct config *c)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 		return SSL_CTX_set_num_tickets(ctx, 0) == 1 ? NULL : "cannot do without tickets";
 	}
+	if (SSL_CTX_set_session_ticket_cb(ctx, on_ticket_made, NULL, NULL) != 1)
+		return "cannot make session tickets";
 	if (!tls_tickets_begin(&k->tickets, c->tls_secret, (uint64_t)time(NULL)) ||
 	    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) != 1)
 		return "cannot make keys of session tickets";

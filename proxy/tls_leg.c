@@ -35,7 +35,9 @@ struct tls_leg {
 	bool flooded;	 /* with those */
 
 	/* server leg */
-	struct tls_sessions *sessions;	  /* NULL: none are kept */
+	struct tls_sessions *sessions; /* NULL: none are kept */
+	SSL_SESSION *unjudged;	       /* the newest, until it is trusted */
+	bool trusted;
 	bool asked;			  /* the server wants to see a certificate */
 	const struct tls_identity *shown; /* the one that it may see, or NULL */
 
@@ -45,6 +47,7 @@ struct tls_leg {
 	int refusal; /* an alert; SSL_AD_CLOSE_NOTIFY, which refuses nothing: none */
 	uint8_t alpn[TLS_LEG_ALPN_MAX];
 	size_t n_alpn;
+	const char *const *expected; /* NULL: alpn */
 };
 
 /* ---- what OpenSSL tells ---- */
@@ -133,6 +136,15 @@ on_hello(SSL *ssl, int *alert, void *arg)
 						   : SSL_CLIENT_HELLO_ERROR;
 }
 
+static bool
+is_chosen(const struct tls_leg *leg, struct span name)
+{
+	for (size_t i = 0; leg->expected != NULL && leg->expected[i] != NULL; i++)
+		if (span_eq(name, span_str(leg->expected[i])))
+			return true;
+	return leg->n_alpn > 0 && span_eq(name, span_of(leg->alpn, leg->n_alpn));
+}
+
 /* *out has to point into what the client offers: our copy lives as long as the handshake. */
 static int
 on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *offered,
@@ -142,10 +154,10 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned ch
 	struct span list = span_of(offered, n_offered), name;
 
 	(void)arg;
-	if (leg->n_alpn == 0)
+	if (leg->n_alpn == 0 && leg->expected == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
 	for (name = tls_alpn_next(&list); name.n > 0; name = tls_alpn_next(&list))
-		if (span_eq(name, span_of(leg->alpn, leg->n_alpn))) {
+		if (is_chosen(leg, name)) {
 			*out = name.p;
 			*n = (unsigned char)name.n;
 			return SSL_TLSEXT_ERR_OK;
@@ -171,20 +183,37 @@ on_certificate_request(SSL *ssl, void *arg)
 	return leg->shown == NULL || show(ssl, leg->shown) ? 1 : 0;
 }
 
-/*
- * A copy is kept, and a copy is resumed: where a connection ends without close_notify, as those of
- * uploads often do, OpenSSL takes its session for spoilt (RFC 5246 s7.2.2), which servers do not.
- * 0: the session itself is not taken.
- */
+/* One that nobody has judged yet is kept apart. 0: the session itself is not taken. */
 static int
 on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_leg *leg = SSL_get_app_data(ssl);
-	SSL_SESSION *copy = leg == NULL || leg->sessions == NULL ? NULL : SSL_SESSION_dup(session);
 
-	if (copy != NULL)
-		tls_sessions_put(leg->sessions, copy);
+	if (leg == NULL || leg->sessions == NULL)
+		return 0;
+	if (leg->trusted) {
+		tls_sessions_put(leg->sessions, session);
+		return 0;
+	}
+	SSL_SESSION_free(leg->unjudged);
+	leg->unjudged = SSL_SESSION_dup(session);
 	return 0;
+}
+
+void
+tls_leg_trust(struct tls_leg *leg)
+{
+	leg->trusted = true;
+	if (leg->sessions == NULL)
+		return;
+	/* of TLS 1.2 that was resumed nobody tells of a ticket that took the place of the old one
+	 */
+	if (leg->unjudged != NULL)
+		tls_sessions_put(leg->sessions, leg->unjudged);
+	else if (SSL_version(leg->ssl) < TLS1_3_VERSION)
+		tls_sessions_put(leg->sessions, SSL_get_session(leg->ssl));
+	SSL_SESSION_free(leg->unjudged);
+	leg->unjudged = NULL;
 }
 
 /* ---- a leg ---- */
@@ -272,18 +301,15 @@ take_old_versions(SSL *ssl)
 static bool
 resume(struct tls_leg *leg, struct tls_sessions *sessions)
 {
-	SSL_SESSION *newest, *copy;
+	SSL_SESSION *session;
 	bool taken;
 
 	if (sessions == NULL)
 		return true;
 	leg->sessions = tls_sessions_hold(sessions);
-	newest = tls_sessions_newest(sessions);
-	if (newest == NULL)
-		return true;
-	copy = SSL_SESSION_dup(newest);
-	taken = copy != NULL && SSL_set_session(leg->ssl, copy) == 1;
-	SSL_SESSION_free(copy);
+	session = tls_sessions_take(sessions);
+	taken = session == NULL || SSL_set_session(leg->ssl, session) == 1;
+	SSL_SESSION_free(session);
 	return taken;
 }
 
@@ -326,6 +352,7 @@ tls_leg_free(struct tls_leg *leg)
 	if (leg->state == TLS_LEG_OPEN)
 		SSL_set_shutdown(leg->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(leg->ssl);
+	SSL_SESSION_free(leg->unjudged);
 	tls_sessions_drop(leg->sessions);
 	tls_leg_forget_hello(leg);
 	free(leg);
@@ -472,6 +499,12 @@ tls_leg_answer(
 	ERR_clear_error();
 }
 
+void
+tls_leg_expect_alpn(struct tls_leg *leg, const char *const *names)
+{
+	leg->expected = names;
+}
+
 /* ---- octets ---- */
 
 /* Neither side may use the connection any more; returns -1. */
@@ -511,7 +544,8 @@ read_one(struct tls_leg *leg, void *p, size_t n)
 		ERR_clear_error();
 		return broken(leg, cut(leg), ECONNRESET);
 	default:
-		leg->fin = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+		leg->fin = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING &&
+			   SSL_has_pending(leg->ssl) == 0; /* no piece of a record */
 		return broken(leg, fault_of_queue(leg), ECONNRESET);
 	}
 }
@@ -556,6 +590,12 @@ bool
 tls_leg_ended_by_fin(const struct tls_leg *leg)
 {
 	return leg->fin;
+}
+
+void
+tls_leg_take_fin(struct tls_leg *leg)
+{
+	SSL_set_options(leg->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
 bool
@@ -609,20 +649,22 @@ tls_leg_write(struct tls_leg *leg, const struct iovec *iov, size_t n)
 	return broken(leg, error == SSL_ERROR_SYSCALL ? cut(leg) : fault_of_queue(leg), EPIPE);
 }
 
-bool
+enum tls_leg_closing
 tls_leg_close(struct tls_leg *leg)
 {
+	enum tls_leg_closing how = TLS_LEG_CLOSED;
 	int done;
-	bool later;
 
 	if (leg->state != TLS_LEG_OPEN || leg->cut)
-		return true;
+		return TLS_LEG_NOT_CLOSED;
 	ERR_clear_error();
 	done = SSL_shutdown(leg->ssl);
-	later = done < 0 && SSL_get_error(leg->ssl, done) == SSL_ERROR_WANT_WRITE;
-	leg->cut = done < 0 && !later;
+	if (done < 0)
+		how = SSL_get_error(leg->ssl, done) == SSL_ERROR_WANT_WRITE ? TLS_LEG_CLOSE_LATER
+									    : TLS_LEG_NOT_CLOSED;
+	leg->cut = how == TLS_LEG_NOT_CLOSED;
 	ERR_clear_error();
-	return !later;
+	return how;
 }
 
 /* ---- what is known of it ---- */

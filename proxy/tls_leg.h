@@ -43,7 +43,8 @@ struct tls_wanted {
 	bool old;		 /* it may speak TLS 1.0, 1.1 and ciphers of then (T-006) */
 	/*
 	 * Of this server: its newest session is resumed, if it has one, and those that the server
-	 * gives go into it. Held by the leg. NULL: none are resumed, and none kept.
+	 * gives go into it once tls_leg_trust() was called. Held by the leg. NULL: none are
+	 * resumed, and none kept.
 	 */
 	struct tls_sessions *sessions;
 	/* Shown where it asks for a certificate; borrowed, as keys. NULL: it gets to see none. */
@@ -89,6 +90,11 @@ struct span tls_leg_hello_body(const struct tls_leg *);
  * fails, with the alert (SSL_AD_*).
  */
 void tls_leg_answer(struct tls_leg *, const struct tls_identity *, struct span alpn, int alert);
+/*
+ * In place of the protocol: a client that offers any has to offer one of these (NULL behind the
+ * last; for good), which is chosen, or hears no_application_protocol (T-010).
+ */
+void tls_leg_expect_alpn(struct tls_leg *, const char *const *names);
 /* Gives back what it takes, once the handshake is over. */
 void tls_leg_forget_hello(struct tls_leg *);
 
@@ -99,8 +105,10 @@ void tls_leg_forget_hello(struct tls_leg *);
  * everything else, a FIN without close_notify too (T-021).
  */
 ssize_t tls_leg_read(struct tls_leg *, void *p, size_t n);
-/* The end of a FIN that no close_notify came ahead of: errno was ECONNRESET. */
+/* What broke was a FIN, between two records, that no close_notify came ahead of. */
 bool tls_leg_ended_by_fin(const struct tls_leg *);
+/* From now on such a FIN is an end: of a peer that is only written to. */
+void tls_leg_take_fin(struct tls_leg *);
 /*
  * Octets, or the end, are here that no event of the socket will tell of. Reading on from there
  * ends with the record that they are of, whatever more the peer has sent.
@@ -111,12 +119,15 @@ bool tls_leg_pending(const struct tls_leg *);
  * EAGAIN what is given next must begin with the same octets, and may be longer.
  */
 ssize_t tls_leg_write(struct tls_leg *, const struct iovec *, size_t n);
-/*
- * close_notify, behind everything that was written. False: the socket does not take it at the
- * moment; the peer sees a cut unless it is called again.
- */
-bool tls_leg_close(struct tls_leg *);
+enum tls_leg_closing {
+	TLS_LEG_CLOSED,	     /* close_notify has gone out, behind everything that was written */
+	TLS_LEG_CLOSE_LATER, /* the socket does not take it: the peer sees a cut until it does */
+	TLS_LEG_NOT_CLOSED,  /* it never will: the peer sees a cut */
+};
+enum tls_leg_closing tls_leg_close(struct tls_leg *);
 
+/* Of a server leg: it is who it has to be; its sessions may be resumed, those to come too. */
+void tls_leg_trust(struct tls_leg *);
 /* Of a server leg: X509_V_OK, or what is wrong with its certificate, name and staple included. */
 long tls_leg_verified(const struct tls_leg *);
 /*

@@ -4,7 +4,8 @@
 
 struct tls_sessions {
 	unsigned holders;
-	SSL_SESSION *newest;
+	SSL_SESSION *all[TLS_SESSIONS_MAX]; /* the newest is the last */
+	size_t n;
 };
 
 struct tls_sessions *
@@ -30,19 +31,45 @@ tls_sessions_drop(struct tls_sessions *s)
 {
 	if (s == NULL || --s->holders > 0)
 		return;
-	SSL_SESSION_free(s->newest);
+	while (s->n > 0)
+		SSL_SESSION_free(s->all[--s->n]);
 	free(s);
 }
 
-void
-tls_sessions_put(struct tls_sessions *s, SSL_SESSION *session)
+static void
+forget_oldest(struct tls_sessions *s)
 {
-	SSL_SESSION_free(s->newest);
-	s->newest = session;
+	SSL_SESSION_free(s->all[0]);
+	s->n--;
+	for (size_t i = 0; i < s->n; i++)
+		s->all[i] = s->all[i + 1];
 }
 
-SSL_SESSION *
-tls_sessions_newest(const struct tls_sessions *s)
+void
+tls_sessions_put(struct tls_sessions *s, const SSL_SESSION *session)
 {
-	return s->newest != NULL && SSL_SESSION_is_resumable(s->newest) == 1 ? s->newest : NULL;
+	SSL_SESSION *copy = SSL_SESSION_dup(session);
+
+	if (copy == NULL)
+		return;
+	if (s->n == TLS_SESSIONS_MAX)
+		forget_oldest(s);
+	s->all[s->n++] = copy;
+}
+
+/*
+ * Copies, in and out: where a connection ends without close_notify, as those of uploads often do,
+ * OpenSSL takes its session for spoilt (RFC 5246 s7.2.2), which servers do not.
+ */
+SSL_SESSION *
+tls_sessions_take(struct tls_sessions *s)
+{
+	SSL_SESSION *newest = s->n == 0 ? NULL : s->all[s->n - 1];
+
+	if (newest == NULL || SSL_SESSION_is_resumable(newest) != 1)
+		return NULL;
+	if (s->n == 1 || SSL_SESSION_get_protocol_version(newest) != TLS1_3_VERSION)
+		return SSL_SESSION_dup(newest);
+	s->n--;
+	return newest;
 }

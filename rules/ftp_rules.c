@@ -457,7 +457,7 @@ tls_feature_passes(const struct ftp_policy *policy, const struct ftp_detail *d)
 		return check_auth(&ahead, d) == NULL;
 	case FTP_PBSZ:
 	case FTP_PROT:
-		return starttls_passes(policy->starttls);
+		return policy->in_tls || starttls_passes(policy->starttls);
 	case FTP_CCC:
 		return policy->starttls == STARTTLS_PASS;
 	default:

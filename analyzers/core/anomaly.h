@@ -47,6 +47,8 @@
 	    "octets of a data connection that came the wrong way")                                 \
 	X(AN_FTP_REUSE_REFUSED, "ftp_session_reuse_refused",                                       \
 	    "522: a server that does not take a data connection's TLS for its client's")           \
+	X(AN_FTP_NOT_RESUMED, "ftp_data_not_resumed",                                              \
+	    "a server whose data connections do not resume their control connection's session")    \
 	X(AN_FTP_UNUSED_HOLE, "ftp_data_not_opened", "nobody came to a data connection")           \
 	X(AN_FTP_FILE_BEFORE_PORT, "file_before_port", "a transfer without PORT or PASV")          \
 	X(AN_FTP_TOO_MANY_PENDING, "too_many_transactions", "commands ahead of their replies")
