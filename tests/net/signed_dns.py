@@ -38,6 +38,7 @@ alone.example. A {fake}
 _25._tcp.alone.example. TLSA 2 0 1 {digest}
 {reverse}.in-addr.arpa. PTR mx.dane.example.
 unsigned.example. NS ns.net.example.
+silent.example. NS ns.net.example.
 broken.example. NS ns.net.example.
 broken.example. DS 12345 13 2 {digest}
 """
@@ -96,6 +97,9 @@ server:
   infra-cache-min-rtt: 50
 remote-control:
   control-enable: no
+stub-zone:
+  name: "silent.example"
+  stub-addr: {silent}
 """ + "".join(f"""\
 stub-zone:
   name: "{name}"
@@ -116,7 +120,7 @@ class SignedDns:
         self._zones()
         (self.dir / "nsd.conf").write_text(NSD.format(address=L.NSD, port=NSD_PORT, dir=self.dir))
         (self.dir / "unbound.conf").write_text(UNBOUND.format(
-            address=L.UNBOUND, port=UNBOUND_PORT, dir=self.dir, nsd=L.NSD))
+            address=L.UNBOUND, port=UNBOUND_PORT, dir=self.dir, nsd=L.NSD, silent=L.SILENT_DNS))
         for name, address, port in (("nsd", L.NSD, NSD_PORT), ("unbound", L.UNBOUND, UNBOUND_PORT)):
             daemon = Daemon(lab.server, [name, "-d", "-c", self.dir / f"{name}.conf"],
                             self.dir / f"{name}.log")
