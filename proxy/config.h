@@ -75,9 +75,10 @@ struct tls_config {
 	/* What becomes of servers outside, and inside, that cannot be verified; never VERIFY_AUTO.
 	 */
 	enum tls_verify verify, verify_inside;
-	char *trust;		    /* path of trust anchors (PEM); NULL: the system's */
-	bool session_tickets;	    /* clients may resume */
-	char *key_log;		    /* path; NULL: none */
+	char *trust;	      /* path of trust anchors (PEM); NULL: the system's */
+	bool session_tickets; /* clients may resume */
+	enum check stripped;  /* a server that offered STARTTLS until lately, and does not now */
+	char *key_log;	      /* path; NULL: none */
 	struct tls_authority ca[2]; /* by enum ca_which (ca.h); both are there, or none */
 	/*
 	 * The gateway's own, for mail from outside to servers inside that no section has one of:
@@ -285,8 +286,8 @@ struct config {
 	struct certificate *certificates;
 	size_t n_certificates;
 	/*
-	 * client_certificate "name" { chain = PATH  key = PATH }: shown to servers that ask, where a
-	 * tls_rule says so; without names and servers.
+	 * client_certificate "name" { chain = PATH  key = PATH }: shown to servers that ask, where
+	 * a tls_rule says so; without names and servers.
 	 */
 	struct certificate *client_certificates;
 	size_t n_client_certificates;

@@ -392,6 +392,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS, "own_certificate"), TEXT(""), OR_ZERO, CONFIG(tls.own.chain)},
     {ROW(SECTION_TLS, "own_key"), TEXT(""), OR_ZERO, CONFIG(tls.own.key)},
     {ROW(SECTION_TLS, "published"), CHOICE("pass", published_words), POLICY(published)},
+    {ROW(SECTION_TLS, "stripped"), CHOICE("report", check_words), CONFIG(tls.stripped)},
     {ROW(SECTION_TLS, "key_log"), TEXT(""), OR_ZERO, CONFIG(tls.key_log)},
 
     {ROW(SECTION_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},

@@ -276,6 +276,7 @@ pop3_line(struct pop3_gate *g, const struct an_event *ev)
 	uint64_t number, octets;
 
 	if (verb == POP3_CAPA) {
+		g->stls = g->stls || span_ieq(span_trim(ev->octets), span_str("STLS"));
 		pass_capability(g, ev);
 		return;
 	}
@@ -290,10 +291,27 @@ pop3_line(struct pop3_gate *g, const struct an_event *ev)
 	pass(g, ev);
 }
 
+/* True: the session ends for it, and the list must not look whole. */
+static bool
+stripped(struct pop3_gate *g, const struct an_event *ev)
+{
+	bool offered = g->stls;
+
+	g->stls = false;
+	if (g->done.logged_in || !relay_stripped(&g->relay, offered))
+		return false;
+	pop3_anomaly(g, AN_STARTTLS_STRIPPED, AN_S2C, ev->off, NULL);
+	if (g->relay.env->config->tls.stripped != CHECK_ENFORCE)
+		return false;
+	relay_end(&g->relay, "starttls_stripped", WISH_RESET, WISH_RESET);
+	return true;
+}
+
 void
 pop3_lines_end(struct pop3_gate *g, const struct an_event *ev)
 {
-	(void)ev;
+	if (ev->pop3->verb->verb == POP3_CAPA && stripped(g, ev))
+		return;
 	channel_put(&g->relay.client, span_str(".\r\n"));
 	pop3_flush_late(g);
 }

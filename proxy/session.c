@@ -567,6 +567,14 @@ under_pressure(void *arg)
 }
 
 static void
+on_offered(void *arg, const struct tls_offer *o)
+{
+	struct sessions *all = arg;
+
+	all->offered(all->arg, o);
+}
+
+static void
 on_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
 {
 	relay_data_news(r, pair, news);
@@ -627,6 +635,8 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .tls_keys = all->tls_keys,
 	    .mint = all->mint,
 	    .distrust = all->distrust,
+	    .tls_offers = all->tls_offers,
+	    .offered = on_offered,
 	    .arg = all,
 	};
 }

@@ -33,7 +33,9 @@ struct sessions {
 	struct tls_keys *tls_keys;	 /* NULL: no TLS ends here */
 	struct tls_distrust *distrust;	 /* NULL: not kept */
 	struct tls_mint *mint;		 /* NULL: there is no CA of our own */
-	struct data_ops data_ops;	 /* filled in by sessions_init() */
+	const struct tls_offers *tls_offers;
+	void (*offered)(void *arg, const struct tls_offer *); /* a server offers STARTTLS */
+	struct data_ops data_ops;			      /* filled in by sessions_init() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
 	unsigned max, count;
@@ -46,8 +48,9 @@ struct sessions {
 };
 
 /*
- * base, resolver, validator, clients, stock, data, ftp_servers, tls_keys, mint, distrust, config,
- * board, max, descriptors, unaudited, ended and arg are set; log is where records go.
+ * base, resolver, validator, clients, stock, data, ftp_servers, tls_keys, tls_offers, offered,
+ * mint, distrust, config, board, max, descriptors, unaudited, ended and arg are set; log is where
+ * records go.
  */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* There is no room for one more. */

@@ -321,6 +321,22 @@ new_session(struct smtp_gate *g, unsigned exts)
 		record_smtp_helo(g->tx->record, span_str(g->helo));
 }
 
+/* True: the session ends for it. */
+static bool
+stripped(struct smtp_gate *g, const struct an_event *ev)
+{
+	if (!relay_stripped(&g->relay, (offered_by(g, ev->octets) & SMTP_EXT_STARTTLS) != 0))
+		return false;
+	gate_anomaly(g, AN_STARTTLS_STRIPPED, AN_S2C, ev->off, NULL);
+	if (g->relay.env->config->tls.stripped != CHECK_ENFORCE)
+		return false;
+	gate_record_reply(
+	    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
+	gate_give_up(g, "451 4.7.0 Error: the mail server has no TLS any more, try again later",
+	    "starttls_stripped");
+	return true;
+}
+
 static void
 on_ehlo(struct smtp_gate *g, const struct an_event *ev)
 {
@@ -331,6 +347,8 @@ on_ehlo(struct smtp_gate *g, const struct an_event *ev)
 		gate_pass_reply(g, ev);
 		return;
 	}
+	if (ev->smtp->verb->verb == SMTP_EHLO && stripped(g, ev))
+		return;
 	free(g->helo);
 	g->helo = p->helo;
 	p->helo = NULL;
