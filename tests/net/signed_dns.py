@@ -34,6 +34,7 @@ _25._tcp.mx.pkix.example. TLSA 1 1 1 {digest}
 short.example. MX 10 mx.short.example.
 mx.short.example. A {fake}
 _25._tcp.mx.short.example. TYPE52 \\# 19 03010100000000000000000000000000000000
+_25._tcp.mx.three.example. TYPE52 \\# 3 030101
 alone.example. A {fake}
 _25._tcp.alone.example. TLSA 2 0 1 {digest}
 {reverse}.in-addr.arpa. PTR mx.dane.example.
@@ -138,6 +139,9 @@ class SignedDns:
         key = made.stdout.strip()
         subprocess.run(["ldns-signzone", "-o", ".", "root.zone", key], cwd=self.dir, check=True,
                        capture_output=True)
+        # ldns writes a record without association data as nsd cannot read it
+        signed = self.dir / "root.zone.signed"
+        signed.write_text(signed.read_text().replace("TLSA\t3 1 1\n", "TYPE52 \\# 3 030101\n"))
         self.anchors = self.dir / f"{key}.key"
         self.anchors.chmod(0o644)
 

@@ -107,6 +107,11 @@ def test_the_dns_cannot_tell_T_014(outgoing, theirs, name, reason):
     assert time.monotonic() - began < 5
 
 
+def test_a_record_of_three_octets_T_015(outgoing, theirs):
+    """No record at all, and so the DNS cannot tell."""
+    assert goes_by(outgoing("mx.three.example"), theirs) == "dns_failed"
+
+
 @pytest.mark.parametrize("name,known", [("mx.dane.example", True), ("mx.broken.example", False)])
 def test_only_what_is_known_T_014(outgoing, theirs, name, known):
     gate = outgoing(name, tls={"published": "pass_known"})
