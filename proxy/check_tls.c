@@ -284,10 +284,23 @@ print_legs(const struct config *c, FILE *out)
 	pem_certificates_free(anchors);
 }
 
+static void
+print_published(const struct config *c, FILE *out)
+{
+	if (config_asks_published(c))
+		fprintf(out,
+		    "# Mail servers outside (port 25) whose senders verify certificates (DANE, "
+		    "MTA-STS): let by%s.\n",
+		    c->policy->published == PUBLISHED_PASS
+			? ", also where the DNS does not say whether they do"
+			: "");
+}
+
 void
 check_print_tls(const struct config *c, FILE *out)
 {
 	print_rules(c->policy, out);
+	print_published(c, out);
 	if (!config_uses_tls(c))
 		return;
 	print_legs(c, out);

@@ -481,6 +481,7 @@ on_answers(void *arg)
 	struct session *s = a->session;
 
 	free(a);
+	upgrade_answered(&s->upgrade);
 	relay_answered(s->relay);
 	settle(s);
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "domains.h"
+#include "published.h"
 #include "tls_report.h"
 
 #define SERVICE_TEXT_MAX 128 /* more than all of its parts */
@@ -288,6 +289,75 @@ passes_by_name(struct upgrade *u)
 	return true;
 }
 
+/* ---- who verifies ---- */
+
+/* A client that asks for the name of a mail server outside may be one that knows its certificate.
+ */
+static bool
+name_to_judge(const struct upgrade *u, char name[DOMAIN_TEXT_MAX])
+{
+	const struct tls_client_hello *hello = hello_of_client(u);
+	const struct relay *r = u->relay;
+
+	return !u->judged_name && r->facts.unless_published && u->leg[AN_S2C] == NULL &&
+	       hello != NULL && domain_canonical(hello->server_name, name);
+}
+
+static void
+forget_question(struct upgrade *u)
+{
+	if (u->lookup != NULL)
+		u->relay->env->unask(u->relay->env->arg, u->lookup);
+	u->lookup = NULL;
+	answers_free(u->answers);
+	u->answers = NULL;
+}
+
+/* False: no memory. */
+static bool
+ask(struct upgrade *u, const struct verdict *v)
+{
+	struct relay *r = u->relay;
+
+	if (u->answers == NULL)
+		u->answers = answers_new();
+	if (u->answers != NULL)
+		u->lookup = r->env->ask(r->env->arg, r, v->questions, v->n_questions,
+		    r->env->config->dns_budget * 1000u, u->answers);
+	return u->lookup != NULL;
+}
+
+/* True: the server, which has said yes and heard nothing since, gets the client's own hello. */
+static bool
+passes_by_dns(struct upgrade *u)
+{
+	struct relay *r = u->relay;
+	char name[DOMAIN_TEXT_MAX];
+	struct verdict v;
+
+	if (u->lookup != NULL || !name_to_judge(u, name))
+		return false;
+	published_judge_name(r->env->config->policy, name, u->answers, &v);
+	if (v.action == VERDICT_ASK && ask(u, &v))
+		return false;
+	u->judged_name = true;
+	forget_question(u);
+	if (!v.passes_tls)
+		return false;
+	r->tls_said.action = TLS_PASS;
+	r->tls_said.rule = v.rule;
+	r->tls_said.reason = v.reason;
+	relay_pass_tls(r, tls_leg_hello_body(u->leg[AN_C2S]));
+	upgrade_free(u);
+	return true;
+}
+
+void
+upgrade_answered(struct upgrade *u)
+{
+	u->lookup = NULL;
+}
+
 /* ---- in steps ---- */
 
 static bool
@@ -295,7 +365,7 @@ may_begin(const struct upgrade *u, enum an_dir dir)
 {
 	struct relay *r = u->relay;
 
-	if (u->leg[dir] != NULL || relay_from(r, dir)->queued > 0)
+	if (u->leg[dir] != NULL || relay_from(r, dir)->queued > 0 || u->lookup != NULL)
 		return false;
 	return dir == AN_C2S || r->tls[AN_C2S] != RELAY_SHAKING ||
 	       (u->leg[AN_C2S] != NULL && tls_leg_state(u->leg[AN_C2S]) == TLS_LEG_HELLO);
@@ -353,6 +423,8 @@ go_on(struct upgrade *u, enum an_dir dir)
 	enum tls_leg_state was = tls_leg_state(leg), now;
 
 	if (was == TLS_LEG_HELLO) {
+		if (passes_by_dns(u))
+			return true;
 		if (u->relay->tls[AN_S2C] == RELAY_SHAKING)
 			return false;
 		if (!answer_client(u))
@@ -360,7 +432,7 @@ go_on(struct upgrade *u, enum an_dir dir)
 		was = TLS_LEG_SHAKING;
 	}
 	now = tls_leg_shake(leg);
-	if (now == TLS_LEG_HELLO && dir == AN_C2S && passes_by_name(u))
+	if (now == TLS_LEG_HELLO && dir == AN_C2S && (passes_by_name(u) || passes_by_dns(u)))
 		return true;
 	if (now == TLS_LEG_FAILED)
 		failed(u, dir, dir == AN_C2S && u->mint_failed ? "tls_mint" : tls_leg_why(leg));
@@ -496,6 +568,7 @@ upgrade_free(struct upgrade *u)
 	if (u->minting != NULL)
 		mint_cancel(u->minting);
 	u->minting = NULL;
+	forget_question(u);
 	u->leg[AN_C2S] = u->leg[AN_S2C] = NULL;
 	preamble_free(u->preamble);
 	u->preamble = NULL;

@@ -32,6 +32,11 @@ struct upgrade {
 	 */
 	struct mint_wait *minting;
 	bool mint_failed;
+	/* What is published of the name that the client asks for (published.h), while that is
+	 * asked. */
+	struct answers *answers;
+	void *lookup;
+	bool judged_name;
 	const char *shown;	   /* name of the identity that the client was shown; NULL: none */
 	void (*wake)(void *owner); /* may free it */
 	void *owner;
@@ -42,6 +47,8 @@ struct upgrade {
  * something changed, and there may be more to do.
  */
 bool upgrade_run(struct upgrade *, const int fds[2]);
+/* What it has asked the DNS (env->ask) is answered, if it has asked; upgrade_run() goes on. */
+void upgrade_answered(struct upgrade *);
 /* Their time is up if it is: those that are on fail ("tls_timeout"). */
 void upgrade_expired(struct upgrade *, uint64_t now);
 /*

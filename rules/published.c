@@ -131,6 +131,20 @@ passes(struct judgement *j, const char *reason)
 	return true;
 }
 
+static bool
+decide(struct judgement *j, const struct tally *tally)
+{
+	if (tally->dane || tally->mta_sts)
+		return passes(j, tally->dane ? "dane" : "mta_sts");
+	if (judgement_asks(j)) {
+		judgement_undecided(j, RULE);
+		return true;
+	}
+	if (dns_unknown(tally->unknown) && j->policy->published == PUBLISHED_PASS)
+		return passes(j, tally->unknown == DNS_TIMEOUT ? "dns_timeout" : "dns_failed");
+	return false;
+}
+
 bool
 published_judge(struct judgement *j)
 {
@@ -139,13 +153,19 @@ published_judge(struct judgement *j)
 	if (j->facts->server_name != NULL)
 		tally_name(j, j->facts->server_name, &tally);
 	tally_address(j, &tally);
-	if (tally.dane || tally.mta_sts)
-		return passes(j, tally.dane ? "dane" : "mta_sts");
-	if (judgement_asks(j)) {
-		judgement_undecided(j, RULE);
-		return true;
-	}
-	if (dns_unknown(tally.unknown) && j->policy->published == PUBLISHED_PASS)
-		return passes(j, tally.unknown == DNS_TIMEOUT ? "dns_timeout" : "dns_failed");
-	return false;
+	return decide(j, &tally);
+}
+
+void
+published_judge_name(const struct policy *policy, const char *name, const struct answers *answers,
+    struct verdict *out)
+{
+	struct judgement j = {.policy = policy, .answers = answers, .out = out};
+	struct tally tally = {.unknown = DNS_OK};
+
+	out->would_refuse = out->passes_tls = false;
+	out->reply[0] = '\0';
+	judgement_pass(&j, "none", "none");
+	tally_name(&j, name, &tally);
+	decide(&j, &tally);
 }

@@ -23,6 +23,15 @@
  */
 bool published_judge(struct judgement *);
 
+/*
+ * The same by the name that the client asks for (SNI), which senders that verify have to say (RFC
+ * 7672 s8.1, RFC 8461 s7.1): known when the server has said yes to STARTTLS already. name:
+ * canonical. out: always filled in; where nothing was found, it passes with rule and reason "none",
+ * and passes_tls is false.
+ */
+void published_judge_name(
+    const struct policy *, const char *name, const struct answers *, struct verdict *out);
+
 /* "v=STSv1;" ... (RFC 8461 s3.1) */
 bool published_mta_sts(const struct dns_txt *);
 

@@ -34,10 +34,12 @@ _25._tcp.mx.pkix.example. TLSA 1 1 1 {digest}
 short.example. MX 10 mx.short.example.
 mx.short.example. A {fake}
 _25._tcp.mx.short.example. TYPE52 \\# 19 03010100000000000000000000000000000000
+_25._tcp.mx.three.example. TYPE52 \\# 3 030101
 alone.example. A {fake}
 _25._tcp.alone.example. TLSA 2 0 1 {digest}
 {reverse}.in-addr.arpa. PTR mx.dane.example.
 unsigned.example. NS ns.net.example.
+silent.example. NS ns.net.example.
 broken.example. NS ns.net.example.
 broken.example. DS 12345 13 2 {digest}
 """
@@ -96,6 +98,9 @@ server:
   infra-cache-min-rtt: 50
 remote-control:
   control-enable: no
+stub-zone:
+  name: "silent.example"
+  stub-addr: {silent}
 """ + "".join(f"""\
 stub-zone:
   name: "{name}"
@@ -116,7 +121,7 @@ class SignedDns:
         self._zones()
         (self.dir / "nsd.conf").write_text(NSD.format(address=L.NSD, port=NSD_PORT, dir=self.dir))
         (self.dir / "unbound.conf").write_text(UNBOUND.format(
-            address=L.UNBOUND, port=UNBOUND_PORT, dir=self.dir, nsd=L.NSD))
+            address=L.UNBOUND, port=UNBOUND_PORT, dir=self.dir, nsd=L.NSD, silent=L.SILENT_DNS))
         for name, address, port in (("nsd", L.NSD, NSD_PORT), ("unbound", L.UNBOUND, UNBOUND_PORT)):
             daemon = Daemon(lab.server, [name, "-d", "-c", self.dir / f"{name}.conf"],
                             self.dir / f"{name}.log")
@@ -134,6 +139,9 @@ class SignedDns:
         key = made.stdout.strip()
         subprocess.run(["ldns-signzone", "-o", ".", "root.zone", key], cwd=self.dir, check=True,
                        capture_output=True)
+        # ldns writes a record without association data as nsd cannot read it
+        signed = self.dir / "root.zone.signed"
+        signed.write_text(signed.read_text().replace("TLSA\t3 1 1\n", "TYPE52 \\# 3 030101\n"))
         self.anchors = self.dir / f"{key}.key"
         self.anchors.chmod(0o644)
 

@@ -3,6 +3,7 @@ DANE and MTA-STS: where senders verify the certificate of a mail server, nobody 
 rule says so. SECURITY cases T-014, T-015; FIELD rows T9, N11.
 """
 
+import ssl
 import subprocess
 import time
 
@@ -54,7 +55,7 @@ def goes_by(gate, theirs):
 
 
 def is_intercepted(gate):
-    """There is no CA here to show anything of: that it should have been is what the refusal says."""
+    """No CA has anything to show here: that it should have been is what the refusal says."""
     with gate.client(source=L.CLIENT_INSIDE) as client:
         client.hello()
         assert client.cmd("STARTTLS").is_(454, "4.7.0")
@@ -106,6 +107,11 @@ def test_the_dns_cannot_tell_T_014(outgoing, theirs, name, reason):
     assert time.monotonic() - began < 5
 
 
+def test_a_record_of_three_octets_T_015(outgoing, theirs):
+    """No record at all, and so the DNS cannot tell."""
+    assert goes_by(outgoing("mx.three.example"), theirs) == "dns_failed"
+
+
 @pytest.mark.parametrize("name,known", [("mx.dane.example", True), ("mx.broken.example", False)])
 def test_only_what_is_known_T_014(outgoing, theirs, name, known):
     gate = outgoing(name, tls={"published": "pass_known"})
@@ -153,6 +159,82 @@ def test_postfix_outside(lab, campus, gateway, signed):
     assert "454" in done.stdout
     assert campus.box.wait("Subject: refused")
     assert gate.record("smtp", lambda r: "mail_from" in r["smtp"])
+
+
+# ---- where there is a CA: what is not let by is seen ----
+
+
+@pytest.fixture
+def seen(outgoing, authorities):
+    """The same, where a CA has something to show."""
+    def start(name, **settings):
+        tls = {**authorities.settings, "verify": "untrusted", **settings.pop("tls", {})}
+        return outgoing(name, tls=tls, **settings)
+
+    return start
+
+
+def upgraded(gate, name, theirs, version="1.3"):
+    """Who is at the other end of TLS, for a client that asks for a name; and what was recorded."""
+    with gate.client(cls=TlsClient, source=L.CLIENT_INSIDE) as client:
+        RawClient.hello(client)
+        client.upgrade(client_context(version), name=name)
+        shown = client.sock.getpeercert(True)
+        assert client.cmd("EHLO client.campus.example").code == 250
+        client.envelope("otto@plain.example", "anna@dane.example")
+        assert client.data(b"Subject: to outside\r\n\r\nx\r\n.\r\n").code == 250
+        assert client.cmd("QUIT").code == 221
+    said = gate.record("tls", lambda r: r["tls"].get("sni") == name)["tls"]
+    assert (said["action"] == "passed") == (shown == theirs.fingerprint), said
+    return said
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("name,reason", [("mx.dane.example", "dane"), ("mx.sts.example", "mta_sts"),
+                                         ("mx.broken.example", "dns_failed")])
+def test_the_name_that_the_sender_asks_for_T_014_T9(seen, theirs, name, reason, version):
+    """Its server greets with another one; the client's own hello goes on to it."""
+    said = upgraded(seen("localhost"), name, theirs, version)
+    assert (said["action"], said["rule"], said["reason"]) == ("passed", "published", reason)
+    assert said["sni"] == name
+
+
+@pytest.mark.parametrize("name", ["mx.plain.example", "mx.unsigned.example", "mx.pkix.example", None])
+def test_names_that_nobody_verifies_are_seen_T_014(seen, theirs, name):
+    gate = seen("localhost")
+    said = upgraded(gate, name, theirs)
+    assert said["action"] == "intercepted" and said["rule"] == "all", said
+    assert gate.record("smtp", lambda r: "mail_from" in r["smtp"])
+
+
+def test_ignored_by_name_too_T_014(seen, theirs):
+    gate = seen("mx.dane.example", tls={"published": "ignore"})
+    assert upgraded(gate, "mx.dane.example", theirs)["action"] == "intercepted"
+
+
+def test_silence_about_the_name_T_014(seen, theirs):
+    """Known is the server's own name; of the other one nobody says anything in time."""
+    gate = seen("mx.plain.example", smtp={"sender_domain": {"budget": 2}})
+    began = time.monotonic()
+    assert upgraded(gate, "mx.silent.example", theirs)["reason"] == "dns_timeout"
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+def test_a_client_that_goes_while_the_dns_is_asked_T_014(seen, theirs):
+    gate = seen("mx.plain.example", smtp={"sender_domain": {"budget": 2}})
+    with gate.client(cls=TlsClient, source=L.CLIENT_INSIDE) as client:
+        RawClient.hello(client)
+        assert client.cmd("STARTTLS").code == 220
+        incoming, outgoing_ = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context().wrap_bio(incoming, outgoing_, server_hostname="mx.silent.example")
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        client.send(outgoing_.read())
+        time.sleep(0.3)
+        client.reset()
+    assert gate.flow(timeout=20)
+    assert upgraded(gate, "mx.plain.example", theirs)["action"] == "intercepted"
 
 
 # ---- postern check ----

@@ -88,7 +88,19 @@ static const struct {
 	"#   Rule \"bank\": smtp, imap, servers outside, some names (where the client says one): "
 	"let "
 	"by.\n"
-	"#   Rule \"rest\": any server, some clients: looked into, and is required.\n"},
+	"#   Rule \"rest\": any server, some clients: looked into, and is required.\n"
+	"# Mail servers outside (port 25) whose senders verify certificates (DANE, MTA-STS): let "
+	"by, also where the DNS does not say whether they do.\n"},
+    {"tls_rule all { towards = outside }\ntls { published = pass_known }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# What becomes of TLS: the first of these that holds, else what stands above.\n"
+	"#   Rule \"all\": servers outside: looked into.\n"
+	"# Mail servers outside (port 25) whose senders verify certificates (DANE, MTA-STS): let "
+	"by.\n"},
+    {"tls_rule all { towards = outside }\ntls { published = ignore }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# What becomes of TLS: the first of these that holds, else what stands above.\n"
+	"#   Rule \"all\": servers outside: looked into.\n"},
     {ANY "client_certificate us { chain = '/c' key = '/d' }\ntls_rule bank { servers = "
 	 "{'192.0.2.1'} client_certificate = us }",
 	PROTOCOL_IMAP,
@@ -97,6 +109,8 @@ static const struct {
 	"# What becomes of TLS: the first of these that holds, else what stands above.\n"
 	"#   Rule \"bank\": any server of some networks: looked into; shown where asked for: "
 	"client certificate \"us\".\n"
+	"# Mail servers outside (port 25) whose senders verify certificates (DANE, MTA-STS): let "
+	"by, also where the DNS does not say whether they do.\n"
 	"# TLS 1.2 and newer, on both legs. Server certificates that cannot be verified: refused; "
 	"inside: recorded, and let by.\n#   0 trust anchors, the system's.\n"
 	"#   Certificate \"a\": for a.example, *.a.example, and any server inside where no other "

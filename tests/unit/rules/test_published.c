@@ -249,6 +249,42 @@ test_T_014_the_DNS_cannot_tell(void **state)
 	}
 }
 
+/* The name that the client asks for: nobody asks for any other. */
+static void
+test_T_014_the_name_that_the_client_asks_for(void **state)
+{
+	static const struct {
+		const char *name;
+		enum verdict_action action;
+		bool passes;
+		const char *reason;
+	} rows[] = {{"mx.other.example", VERDICT_PASS, true, "dane"},
+	    {"mx.strange.example", VERDICT_ASK, false, "undecided"},
+	    {"localhost", VERDICT_PASS, false, "none"}};
+	struct policy *p = policy_new();
+	struct verdict v;
+
+	(void)state;
+	put_tlsa("_25._tcp.mx.other.example", true, 3, HASH);
+	for (size_t i = 0; i < nitems(rows); i++) {
+		memset(&v, 0xa5, sizeof(v));
+		published_judge_name(p, rows[i].name, answers, &v);
+		assert_int_equal(v.action, rows[i].action);
+		assert_int_equal(v.passes_tls, rows[i].passes);
+		assert_string_equal(v.reason, rows[i].reason);
+	}
+	published_judge_name(p, "mx.strange.example", answers, &v);
+	assert_int_equal(v.n_questions, 3); /* TLSA, and two TXT; no PTR */
+	for (size_t i = 0; i < v.n_questions; i++) {
+		struct dns_answer a = {.status = DNS_NODATA, .question = v.questions[i]};
+		put(&a);
+	}
+	published_judge_name(p, "mx.strange.example", answers, &v);
+	assert_int_equal(v.action, VERDICT_PASS);
+	assert_false(v.passes_tls);
+	policy_free(p);
+}
+
 /* A reverse zone that does not answer is nothing unusual. */
 static void
 test_T_014_no_name_of_the_address(void **state)
@@ -291,6 +327,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_T_014_nothing_published, begin, end),
 	    cmocka_unit_test_setup_teardown(test_T_014_at_most_three_names, begin, end),
 	    cmocka_unit_test_setup_teardown(test_T_014_the_DNS_cannot_tell, begin, end),
+	    cmocka_unit_test_setup_teardown(
+		test_T_014_the_name_that_the_client_asks_for, begin, end),
 	    cmocka_unit_test_setup_teardown(test_T_014_no_name_of_the_address, begin, end),
 	    cmocka_unit_test_setup_teardown(
 		test_a_name_that_is_too_long_to_be_asked_for, begin, end),
