@@ -171,6 +171,29 @@ def test_even_who_trusts_both_sees_dates_and_names_T_001(authorities, outside, i
         connect(gate, trusting(authorities.untrusted))
 
 
+def test_what_cannot_be_mirrored_is_not_shown_at_all_T_001(lab, world, outside, intercepting, connect):
+    """A certificate that ended before 1970."""
+    gate = intercepting(outside("imap", Issued(lab, issuer=world, begins=-30000, ends=-25000)),
+                        tls={"verify": "untrusted"})
+    with pytest.raises(ssl.SSLError, match="internal error"):
+        connect(gate, client_context())
+    assert gate.flow()["flow"]["reason"] == "tls_mint"
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+@pytest.mark.parametrize("verify", ["report", "untrusted"])
+def test_a_server_inside_that_cannot_be_verified_T_001(lab, good, outside, intercepting, connect, verify):
+    """What is configured for it, or, where that is wanted, what nobody trusts."""
+    kept = Certificate(lab, NAME)
+    gate = intercepting(outside("imap", Issued(lab)), certificate={"mx": kept.section},
+                        tls={"verify_inside": verify}, forward={"mx": {"implicit_tls": True}})
+    with connect(gate, client_context()) as client:
+        client.login()
+        shown = client.sock.getpeercert(True)
+    assert (shown == kept.fingerprint) == (verify == "report")
+    assert ("UNTRUSTED" in parsed(shown)["issuer"]) == (verify == "untrusted")
+
+
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_what_was_trusted_is_not_resumed_when_it_is_not_any_more_T_018(
         lab, world, good, authorities, outside, intercepting, connect, version):
