@@ -364,6 +364,7 @@ install: all
 # into a folder: whoever unpacks it makes the user
 	$(if $(DESTDIR),,systemd-sysusers $(PREFIX)/lib/sysusers.d/postern.conf)
 	$(if $(DESTDIR),,systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/postern.conf)
+	$(if $(DESTDIR),,$(PREFIX)/sbin/postern certificate make)
 	! $(LIVE) || systemctl daemon-reload
 # A gateway that is gone must leave no guard that keeps the ports closed.
 uninstall:

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config_value.h"
+#include "own_certificate.h"
 #include "pem.h"
 #include "signer.h"
 
@@ -251,20 +252,55 @@ read_key(struct certificate *c, const struct looking *l)
 	return key;
 }
 
+static void
+read_both(struct certificate *c, const struct looking *at_chain, const struct looking *at_key)
+{
+	STACK_OF(X509) *chain = read_chain(c, at_chain);
+	EVP_PKEY *key = read_key(c, at_key);
+
+	if (chain != NULL && key != NULL &&
+	    X509_check_private_key(sk_X509_value(chain, 0), key) != 1)
+		fault(at_key, "is not the key of the first certificate of %.256s", at_chain->path);
+	EVP_PKEY_free(key);
+	pem_certificates_free(chain);
+}
+
 void
 certificate_read(
     struct certificate *c, const struct certificate_lines *lines, struct faults *faults)
 {
-	const struct looking at_chain = {"certificate.chain", c->chain, lines->chain, faults};
-	const struct looking at_key = {"certificate.key", c->key, lines->key, faults};
-	STACK_OF(X509) *chain = read_chain(c, &at_chain);
-	EVP_PKEY *key = read_key(c, &at_key);
+	const struct looking at_chain = {
+	    lines->of_client ? "client_certificate.chain" : "certificate.chain", c->chain,
+	    lines->chain, faults};
+	const struct looking at_key = {
+	    lines->of_client ? "client_certificate.key" : "certificate.key", c->key, lines->key,
+	    faults};
 
-	if (chain != NULL && key != NULL &&
-	    X509_check_private_key(sk_X509_value(chain, 0), key) != 1)
-		fault(&at_key, "is not the key of the first certificate of %.256s", c->chain);
-	EVP_PKEY_free(key);
-	pem_certificates_free(chain);
+	read_both(c, &at_chain, &at_key);
+}
+
+static unsigned
+line_or_first(unsigned line)
+{
+	return line != 0 ? line : 1;
+}
+
+void
+own_certificate_read(
+    struct tls_config *tls, const struct certificate_lines *lines, struct faults *faults)
+{
+	const bool made = tls->own.chain == NULL;
+	const struct looking at_chain = {"tls.own_certificate",
+	    made ? OWN_CERTIFICATE_PATH : tls->own.chain, line_or_first(lines->chain), faults};
+	const struct looking at_key = {
+	    "tls.own_key", made ? OWN_KEY_PATH : tls->own.key, line_or_first(lines->key), faults};
+
+	if (made && access(at_chain.path, F_OK) != 0 && access(at_key.path, F_OK) != 0)
+		return;
+	if (made && geteuid() != 0 && access(at_key.path, R_OK) != 0)
+		warn(&at_key, "%s; this goes on without it", strerror(errno));
+	else
+		read_both(&tls->own, &at_chain, &at_key);
 }
 
 /* ---- names of two ---- */
@@ -480,7 +516,7 @@ void
 trust_read(struct tls_config *tls, unsigned line, struct faults *faults)
 {
 	const char *path = tls->trust != NULL ? tls->trust : system_bundle();
-	const struct looking l = {"tls.trust", path, line != 0 ? line : 1, faults};
+	const struct looking l = {"tls.trust", path, line_or_first(line), faults};
 	STACK_OF(X509) * anchors;
 	struct stat st;
 

@@ -17,14 +17,20 @@
 #define CERTIFICATE_DAYS_LEFT 14	  /* one that expires within so many days is told */
 #define CERTIFICATE_BITS_MIN  112	  /* of security: RSA 2048, P-224 (NIST SP 800-57) */
 
-/* Lines of the settings of one certificate section. */
+/* One section with a certificate: what its settings are called, and their lines. */
 struct certificate_lines {
 	unsigned section, chain, key;
+	bool of_client; /* "client_certificate", else "certificate" */
 };
 
 /* Fills in chain_pem and key_pem of one whose paths are set: malloc()ed, the configuration's. */
 void certificate_read(
     struct certificate *, const struct certificate_lines *, struct faults *faults);
+/*
+ * The same of tls.own, with its paths or with those where it is made (own_certificate.h). Those may
+ * be missing, both of them; and whoever is not root and may not read them does without, warned.
+ */
+void own_certificate_read(struct tls_config *, const struct certificate_lines *, struct faults *);
 /* A name that two sections are for is a fault of the later one. */
 void certificates_compare(const struct certificate *all, size_t n,
     const struct certificate_lines *lines, struct faults *faults);

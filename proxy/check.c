@@ -9,6 +9,7 @@
 #include "budget.h"
 #include "channel.h"
 #include "check_ftp.h"
+#include "check_published.h"
 #include "check_retrieval.h"
 #include "check_tls.h"
 #include "cli.h"
@@ -379,10 +380,12 @@ check(int argc, char **argv)
 	struct config *c = config_read(path, stderr);
 	if (c == NULL)
 		return EXIT_USAGE;
-	if (rules)
+	if (rules) {
 		code = print_rules(c);
-	else
+	} else {
 		print_all(c);
+		check_published(c, stderr);
+	}
 	config_free(c);
 	return fflush(stdout) == 0 ? code : EXIT_FAILED;
 }

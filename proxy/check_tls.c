@@ -2,11 +2,13 @@
 
 #include "ca.h"
 #include "config_value.h"
+#include "own_certificate.h"
 #include "pem.h"
 #include "tls_rules.h"
 
 #define WORDS_MAX  192
 #define NAMES_TOLD 5 /* of a certificate; further ones are counted */
+#define OWN	   ", by the gateway's own certificate"
 
 /* ---- one protocol ---- */
 
@@ -22,7 +24,7 @@ static const struct tls_words {
 };
 
 static void
-say(const struct tls_judgement *j, enum protocol p, char text[WORDS_MAX])
+say(const struct tls_judgement *j, enum protocol p, bool own, char text[WORDS_MAX])
 {
 	const struct tls_words *w = &words_of[p];
 	const char *clear = !j->required	 ? ""
@@ -30,7 +32,7 @@ say(const struct tls_judgement *j, enum protocol p, char text[WORDS_MAX])
 						 : "; no login in the clear";
 
 	if (j->action == TLS_INTERCEPT)
-		snprintf(text, WORDS_MAX, "%s%s", w->intercepted, clear);
+		snprintf(text, WORDS_MAX, "%s%s%s", w->intercepted, own ? OWN : "", clear);
 	else if (j->action == TLS_PASS)
 		snprintf(
 		    text, WORDS_MAX, "let by; what follows is not looked at%s%s", w->passed, clear);
@@ -45,10 +47,13 @@ say(const struct tls_judgement *j, enum protocol p, char text[WORDS_MAX])
 /* Sessions that may be told apart, without rules. */
 struct direction {
 	const char *who;
+	bool there; /* in this configuration, of this protocol */
 	bool inside, identity;
+	bool own; /* the gateway's certificate may be shown */
 	uint16_t port;
-	bool mail; /* of SMTP alone */
 };
+
+#define DIRECTIONS_MAX 5
 
 static bool
 any_server_has_one(const struct config *c)
@@ -61,26 +66,27 @@ any_server_has_one(const struct config *c)
 
 /* Returns how many. */
 static size_t
-directions_of(const struct config *c, enum protocol p, struct direction out[4])
+directions_of(const struct config *c, enum protocol p, struct direction out[DIRECTIONS_MAX])
 {
-	bool ca = c->tls.ca[CA_TRUSTED].chain != NULL;
+	const bool ca = c->tls.ca[CA_TRUSTED].chain != NULL;
+	const bool smtp = p == PROTOCOL_SMTP;
+	const bool own = smtp && c->tls.own.chain_pem.n > 0, all_have = any_server_has_one(c);
 	const struct direction all[] = {
-	    {"servers inside with a certificate", true, true, 0, false},
-	    {c->n_certificates > 0 ? "other servers inside" : "servers inside", true, false, 0,
-		false},
-	    {"mail servers outside (port 25)", false, ca, TLS_MAIL_PORT, true},
-	    {p == PROTOCOL_SMTP ? "others outside" : "servers outside", false, ca, 0, false},
+	    {"servers inside with a certificate", c->n_certificates > 0, true, true, false, 0},
+	    {"mail from outside (port 25) to servers inside without", own && !all_have, true, false,
+		true, TLS_MAIL_PORT},
+	    {own			? "all else to servers inside without"
+		: c->n_certificates > 0 ? "other servers inside"
+					: "servers inside",
+		!all_have, true, false, false, 0},
+	    {"mail servers outside (port 25)", smtp, false, ca, false, TLS_MAIL_PORT},
+	    {smtp ? "others outside" : "servers outside", true, false, ca, false, 0},
 	};
 	size_t n = 0;
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		bool there = !all[i].mail || p == PROTOCOL_SMTP;
-
-		if (all[i].inside)
-			there = all[i].identity ? c->n_certificates > 0 : !any_server_has_one(c);
-		if (there)
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].there)
 			out[n++] = all[i];
-	}
 	return n;
 }
 
@@ -88,8 +94,8 @@ void
 check_print_tls_of(const struct config *c, enum protocol p, FILE *out)
 {
 	struct policy without_rules = *c->policy;
-	struct direction directions[4];
-	char text[4][WORDS_MAX];
+	struct direction directions[DIRECTIONS_MAX];
+	char text[DIRECTIONS_MAX][WORDS_MAX];
 	size_t n = directions_of(c, p, directions), different = 0;
 
 	without_rules.n_tls_rules = 0;
@@ -98,11 +104,13 @@ check_print_tls_of(const struct config *c, enum protocol p, FILE *out)
 		    .client_inside = !directions[i].inside, .server_inside = directions[i].inside};
 		const struct tls_query q = {.protocol = (enum tls_protocol)p,
 		    .port = directions[i].port,
+		    .asked = directions[i].port,
+		    .own = directions[i].own,
 		    .identity = directions[i].identity};
 		struct tls_judgement j;
 
 		tls_judge(&without_rules, &facts, &q, &j);
-		say(&j, p, text[i]);
+		say(&j, p, directions[i].own, text[i]);
 		different += strcmp(text[i], text[0]) != 0;
 	}
 	for (size_t i = 0; i < (different > 0 ? n : 1); i++)
@@ -131,11 +139,15 @@ print_rule(const struct tls_rule *rule, FILE *out)
 			fprintf(out, "%s%s", comma, protocol_name((enum protocol)p));
 			comma = ", ";
 		}
-	fprintf(out, "%s%s%s%s%s: %s%s.\n", rule->protocols != 0 ? ", " : "",
+	fprintf(out, "%s%s%s%s%s: %s%s%s%s%s.\n", rule->protocols != 0 ? ", " : "",
 	    towards[rule->towards], networks_empty(rule->servers) ? "" : " of some networks",
 	    networks_empty(rule->clients) ? "" : ", some clients",
 	    domains_empty(rule->server_names) ? "" : ", some names (where the client says one)",
-	    actions[rule->action], required[rule->required]);
+	    actions[rule->action], required[rule->required],
+	    rule->client_certificate != NULL ? "; shown where asked for: client certificate \""
+					     : "",
+	    rule->client_certificate != NULL ? rule->client_certificate : "",
+	    rule->client_certificate != NULL ? "\"" : "");
 }
 
 static void
@@ -176,6 +188,21 @@ print_end(X509 *leaf, FILE *out)
 }
 
 static void
+print_own_certificate(const struct certificate *own, FILE *out)
+{
+	STACK_OF(X509) *chain = own->chain_pem.n == 0 ? NULL : pem_certificates(own->chain_pem);
+	X509 *leaf = chain == NULL ? NULL : sk_X509_value(chain, 0);
+
+	if (leaf == NULL)
+		return;
+	fprintf(out, "#   Own certificate, for mail from outside (port 25) alone: %s",
+	    own->chain != NULL ? own->chain : OWN_CERTIFICATE_PATH);
+	print_end(leaf, out);
+	fputs(".\n", out);
+	pem_certificates_free(chain);
+}
+
+static void
 print_certificate(const struct certificate *c, FILE *out)
 {
 	STACK_OF(X509) *chain = c->chain_pem.n == 0 ? NULL : pem_certificates(c->chain_pem);
@@ -192,6 +219,18 @@ print_certificate(const struct certificate *c, FILE *out)
 		print_end(leaf, out);
 	fputs(".\n", out);
 	config_words_free(names);
+	pem_certificates_free(chain);
+}
+
+static void
+print_client_certificate(const struct certificate *c, FILE *out)
+{
+	STACK_OF(X509) *chain = c->chain_pem.n == 0 ? NULL : pem_certificates(c->chain_pem);
+
+	fprintf(out, "#   Client certificate \"%s\": for servers that ask, by rule", c->name);
+	if (chain != NULL)
+		print_end(sk_X509_value(chain, 0), out);
+	fputs(".\n", out);
 	pem_certificates_free(chain);
 }
 
@@ -254,7 +293,10 @@ check_print_tls(const struct config *c, FILE *out)
 	print_legs(c, out);
 	for (size_t i = 0; i < c->n_certificates; i++)
 		print_certificate(&c->certificates[i], out);
+	for (size_t i = 0; i < c->n_client_certificates; i++)
+		print_client_certificate(&c->client_certificates[i], out);
 	print_authorities(c, out);
+	print_own_certificate(&c->tls.own, out);
 	if (c->tls.key_log != NULL)
 		fprintf(out,
 		    "# Warning: tls.key_log: the keys of all sessions are written to %s; whoever "

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "ca_command.h"
+#include "certificate_command.h"
 #include "check.h"
 #include "config.h"
 #include "explain.h"
@@ -27,6 +28,7 @@ static const struct command commands[] = {
     {"status", "[--json] [--sessions] [-c FILE]", status_command},
     {"mime", "[--json] FILE...", mime_command},
     {"ca", "init [-d DIR] [-o ORGANISATION] | show [-c FILE | CERTIFICATE...]", ca_command},
+    {"certificate", "make [--name NAME] [CERTIFICATE KEY]", certificate_command},
 };
 
 const struct command *
@@ -42,8 +44,9 @@ void
 commands_usage(FILE *out)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "%s postern %-*s%s\n", i == 0 ? "usage:" : "      ",
-		    commands[i].usage[0] != '\0' ? 8 : 0, commands[i].name, commands[i].usage);
+		fprintf(out, "%s postern %-*s%s%s\n", i == 0 ? "usage:" : "      ",
+		    commands[i].usage[0] != '\0' ? 7 : 0, commands[i].name,
+		    commands[i].usage[0] != '\0' ? " " : "", commands[i].usage);
 	fputs("       postern --version | --help\n", out);
 }
 

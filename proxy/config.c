@@ -108,12 +108,15 @@ take_all_titled(struct reading *r)
 	const struct titled forward = {SECTION_FORWARD, sizeof(struct forward), NULL};
 	const struct titled certificate = {
 	    SECTION_CERTIFICATE, sizeof(struct certificate), begin_certificate};
+	const struct titled shown = {
+	    SECTION_CLIENT_CERTIFICATE, sizeof(struct certificate), begin_certificate};
 	const struct titled rule = {SECTION_TLS_RULE, sizeof(struct tls_rule), begin_tls_rule};
 	struct config *c = r->config;
 
 	c->policy->tls_rules = take_titled(r, &rule, &c->policy->n_tls_rules);
 	c->forwards = take_titled(r, &forward, &c->n_forwards);
 	c->certificates = take_titled(r, &certificate, &c->n_certificates);
+	c->client_certificates = take_titled(r, &shown, &c->n_client_certificates);
 	for (size_t i = 0; i < c->n_certificates; i++)
 		networks_seal(c->certificates[i].servers);
 }
@@ -209,10 +212,10 @@ free_pem(struct config *c, struct span *pem)
 }
 
 static void
-free_tls(struct config *c)
+free_certificates(struct config *c, struct certificate *all, size_t n)
 {
-	for (size_t i = 0; i < c->n_certificates; i++) {
-		struct certificate *one = &c->certificates[i];
+	for (size_t i = 0; i < n; i++) {
+		struct certificate *one = &all[i];
 
 		free_pem(c, &one->chain_pem);
 		free_pem(c, &one->key_pem);
@@ -222,7 +225,14 @@ free_tls(struct config *c)
 		free(one->key);
 		free(one->name);
 	}
-	free(c->certificates);
+	free(all);
+}
+
+static void
+free_tls(struct config *c)
+{
+	free_certificates(c, c->certificates, c->n_certificates);
+	free_certificates(c, c->client_certificates, c->n_client_certificates);
 	free_pem(c, &c->tls.trust_pem);
 	free_pem(c, &c->tls.own_ca_pem);
 	for (size_t i = 0; i < CA_COUNT; i++) {
@@ -232,6 +242,10 @@ free_tls(struct config *c)
 	}
 	if (c->tls.signer_file >= 0)
 		close(c->tls.signer_file);
+	free_pem(c, &c->tls.own.chain_pem);
+	free_pem(c, &c->tls.own.key_pem);
+	free(c->tls.own.chain);
+	free(c->tls.own.key);
 	free(c->tls.trust);
 	free(c->tls.key_log);
 	OPENSSL_cleanse(c->tls_secret, sizeof(c->tls_secret));
@@ -252,6 +266,7 @@ config_free(struct config *c)
 	free(c->status);
 	free(c->text);
 	config_words_free(c->resolvers);
+	free(c->dnssec_anchors);
 	config_words_free(c->inside_devices);
 	config_words_free(c->intercept.devices);
 	networks_free(c->intercept.bypass);

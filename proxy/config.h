@@ -75,10 +75,17 @@ struct tls_config {
 	/* What becomes of servers outside, and inside, that cannot be verified; never VERIFY_AUTO.
 	 */
 	enum tls_verify verify, verify_inside;
-	char *trust;		    /* path of trust anchors (PEM); NULL: the system's */
-	bool session_tickets;	    /* clients may resume */
-	char *key_log;		    /* path; NULL: none */
+	char *trust;	      /* path of trust anchors (PEM); NULL: the system's */
+	bool session_tickets; /* clients may resume */
+	enum check stripped;  /* a server that offered STARTTLS until lately, and does not now */
+	char *key_log;	      /* path; NULL: none */
 	struct tls_authority ca[2]; /* by enum ca_which (ca.h); both are there, or none */
+	/*
+	 * The gateway's own, for mail from outside to servers inside that no section has one of:
+	 * what was made at installation (own_certificate.h), where it is there, or the site's.
+	 * Its paths may be NULL; it has no name, no names and no servers.
+	 */
+	struct certificate own;
 	/* Certificates of CAs of the gateway's own: no anchors, wherever they stand (T-004). */
 	struct span own_ca_pem;
 	int signer_file;       /* what the signer is handed (signer.h); -1: none */
@@ -256,9 +263,10 @@ struct config {
 	size_t text_n;
 	unsigned workers;
 	char *user;
-	char *log;	     /* "-": standard output */
-	char **resolvers;    /* NULL-terminated; "recurse" alone: ask the roots */
-	unsigned dns_budget; /* seconds for all look-ups of one event; smtp.sender_domain.budget */
+	char *log;	      /* "-": standard output */
+	char **resolvers;     /* NULL-terminated; "recurse" alone: ask the roots */
+	char *dnssec_anchors; /* path; NULL: the system's, or the program's own */
+	unsigned dns_budget;  /* seconds for all look-ups of one event; smtp.sender_domain.budget */
 	unsigned drain;
 	bool audit_required;		 /* while records are lost, new sessions are refused */
 	char *status;			 /* path of the socket of "postern status"; "-": none */
@@ -277,6 +285,12 @@ struct config {
 	struct tls_config tls;
 	struct certificate *certificates;
 	size_t n_certificates;
+	/*
+	 * client_certificate "name" { chain = PATH  key = PATH }: shown to servers that ask, where
+	 * a tls_rule says so; without names and servers.
+	 */
+	struct certificate *client_certificates;
+	size_t n_client_certificates;
 	uint8_t tls_secret[TLS_SECRET]; /* of the supervisor, in config_inherit()'s; else zeros */
 	struct limits limits;
 	struct smtp_config smtp;
@@ -335,6 +349,9 @@ bool config_forwards(const struct config *, enum protocol);
 bool config_serves(const struct config *, enum protocol);
 /* Some leg of a session may be under TLS that ends here. */
 bool config_uses_tls(const struct config *);
+
+/* Mail to servers outside may be intercepted, and what they publish is asked for first. */
+bool config_asks_published(const struct config *);
 
 /* "192.0.2.1:25", "[2001:db8::1]:25", port 1 to 65535. False: neither; *out is left alone. */
 bool config_endpoint(const char *text, struct sockaddr_storage *out);

@@ -424,18 +424,27 @@ titled_line(const struct reading *r, enum config_section section, unsigned nth, 
 					      : r->scan.titled_line[section][nth];
 }
 
-static void
-check_certificate(struct reading *r, size_t i, const struct certificate_lines *lines)
+static struct certificate_lines
+certificate_lines(const struct reading *r, enum config_section section, unsigned i)
 {
-	struct certificate *c = &r->config->certificates[i];
+	return (struct certificate_lines){r->scan.titled_line[section][i],
+	    titled_line(r, section, i, "chain"), titled_line(r, section, i, "key"),
+	    section == SECTION_CLIENT_CERTIFICATE};
+}
 
-	check_title(r, SECTION_CERTIFICATE, c->name, lines->section);
+static void
+check_certificate(struct reading *r, enum config_section section, struct certificate *c,
+    const struct certificate_lines *lines)
+{
+	const char *name = config_section(section)->name;
+
+	check_title(r, section, c->name, lines->section);
 	if (c->chain == NULL)
 		faults_add(
-		    &r->faults, lines->section, "certificate.chain: missing; a path must be given");
+		    &r->faults, lines->section, "%s.chain: missing; a path must be given", name);
 	if (c->key == NULL)
 		faults_add(
-		    &r->faults, lines->section, "certificate.key: missing; a path must be given");
+		    &r->faults, lines->section, "%s.key: missing; a path must be given", name);
 	if (r->files && c->chain != NULL && c->key != NULL)
 		certificate_read(c, lines, &r->faults);
 }
@@ -451,6 +460,49 @@ check_untrusted(struct reading *r, enum tls_verify verify, const char *name, uns
 		    name);
 }
 
+static bool
+has_client_certificate(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_client_certificates; i++)
+		if (strcmp(c->client_certificates[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Whoever may use it is known to its server by it: that must be the server that was meant. */
+static void
+check_shown(struct reading *r, const struct tls_rule *rule, unsigned i)
+{
+	unsigned line = titled_line(r, SECTION_TLS_RULE, i, "client_certificate");
+
+	if (rule->client_certificate == NULL)
+		return;
+	if (!has_client_certificate(r->config, rule->client_certificate))
+		faults_add(&r->faults, line,
+		    "tls_rule.client_certificate: there is no section client_certificate \"%.64s\"",
+		    rule->client_certificate);
+	if (networks_empty(rule->servers) && domains_empty(rule->server_names))
+		faults_add(&r->faults, line,
+		    "tls_rule.client_certificate: any server could ask for it; say whose it is in "
+		    "tls_rule.servers or tls_rule.server_names");
+}
+
+static void
+check_own_certificate(struct reading *r)
+{
+	struct tls_config *t = &r->config->tls;
+	const struct certificate_lines lines = {
+	    .chain = setting_line(r, SECTION_TLS, "own_certificate"),
+	    .key = setting_line(r, SECTION_TLS, "own_key")};
+
+	if ((t->own.chain == NULL) != (t->own.key == NULL))
+		faults_add(&r->faults, lines.chain != 0 ? lines.chain : lines.key,
+		    "tls.own_certificate, tls.own_key: one of them alone is of no use; set both, "
+		    "or none");
+	else if (r->files && config_serves(r->config, PROTOCOL_SMTP))
+		own_certificate_read(t, &lines, &r->faults);
+}
+
 static void
 check_tls_rule(struct reading *r, unsigned i)
 {
@@ -463,10 +515,13 @@ check_tls_rule(struct reading *r, unsigned i)
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
 		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
 		    "log in; set one of them otherwise");
-	if (rule->action != TLS_INTERCEPT && (rule->old_versions || rule->verify != VERIFY_AUTO))
+	if (rule->action != TLS_INTERCEPT &&
+	    (rule->old_versions || rule->verify != VERIFY_AUTO || rule->client_certificate != NULL))
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "action"),
-		    "tls_rule.action: TLS does not end here, and tls_rule.verify and "
-		    "tls_rule.old_versions are for where it does; take them out");
+		    "tls_rule.action: TLS does not end here, and tls_rule.verify, "
+		    "tls_rule.old_versions and tls_rule.client_certificate are for where it does; "
+		    "take them out");
+	check_shown(r, rule, i);
 }
 
 /* One without the other would have to let pass, or to refuse, what it should be shown as it is. */
@@ -503,11 +558,17 @@ check_tls(struct reading *r)
 	struct certificate_lines lines[TITLED_MAX];
 
 	for (unsigned i = 0; i < c->n_certificates; i++) {
-		lines[i] = (struct certificate_lines){r->scan.titled_line[SECTION_CERTIFICATE][i],
-		    titled_line(r, SECTION_CERTIFICATE, i, "chain"),
-		    titled_line(r, SECTION_CERTIFICATE, i, "key")};
-		check_certificate(r, i, &lines[i]);
+		lines[i] = certificate_lines(r, SECTION_CERTIFICATE, i);
+		check_certificate(r, SECTION_CERTIFICATE, &c->certificates[i], &lines[i]);
 	}
+	for (unsigned i = 0; i < c->n_client_certificates; i++) {
+		const struct certificate_lines of_client =
+		    certificate_lines(r, SECTION_CLIENT_CERTIFICATE, i);
+
+		check_certificate(
+		    r, SECTION_CLIENT_CERTIFICATE, &c->client_certificates[i], &of_client);
+	}
+	check_own_certificate(r);
 	for (unsigned i = 0; i < c->policy->n_tls_rules; i++)
 		check_tls_rule(r, i);
 	if (r->files && c->tls.key_log != NULL)

@@ -33,19 +33,28 @@ write_block(int fd, struct span s)
 }
 
 static bool
+write_certificates(int fd, const struct certificate *all, size_t n)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = write_block(fd, all[i].chain_pem) && write_block(fd, all[i].key_pem);
+	return ok;
+}
+
+static bool
 write_blocks(int fd, const struct config *c, const uint8_t secret[TLS_SECRET])
 {
 	const struct digests *d = &c->content.sha256;
 	bool ok = write_block(fd, span_of(d->p, d->n * DIGEST_SIZE)) &&
 		  write_block(fd, span_of(secret, TLS_SECRET)) &&
-		  write_block(fd, c->tls.trust_pem) && write_block(fd, c->tls.own_ca_pem);
+		  write_block(fd, c->tls.trust_pem) && write_block(fd, c->tls.own_ca_pem) &&
+		  write_block(fd, c->tls.own.chain_pem) && write_block(fd, c->tls.own.key_pem);
 
 	for (size_t i = 0; ok && i < CA_COUNT; i++)
 		ok = write_block(fd, c->tls.ca[i].chain_pem);
-	for (size_t i = 0; ok && i < c->n_certificates; i++)
-		ok = write_block(fd, c->certificates[i].chain_pem) &&
-		     write_block(fd, c->certificates[i].key_pem);
-	return ok;
+	return ok && write_certificates(fd, c->certificates, c->n_certificates) &&
+	       write_certificates(fd, c->client_certificates, c->n_client_certificates);
 }
 
 int
@@ -84,21 +93,32 @@ take_block(struct span *rest, struct span *out)
 }
 
 static bool
+take_certificates(struct span *rest, struct certificate *all, size_t n)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = take_block(rest, &all[i].chain_pem) && take_block(rest, &all[i].key_pem);
+	return ok;
+}
+
+static bool
 take_blocks(struct span rest, struct config *c)
 {
 	struct span digests, secret;
 	bool ok = take_block(&rest, &digests) && digests_borrow(&c->content.sha256, digests) &&
 		  take_block(&rest, &secret) && secret.n == TLS_SECRET &&
-		  take_block(&rest, &c->tls.trust_pem) && take_block(&rest, &c->tls.own_ca_pem);
+		  take_block(&rest, &c->tls.trust_pem) && take_block(&rest, &c->tls.own_ca_pem) &&
+		  take_block(&rest, &c->tls.own.chain_pem) &&
+		  take_block(&rest, &c->tls.own.key_pem);
 
 	if (ok)
 		memcpy(c->tls_secret, secret.p, TLS_SECRET);
 	for (size_t i = 0; ok && i < CA_COUNT; i++)
 		ok = take_block(&rest, &c->tls.ca[i].chain_pem);
-	for (size_t i = 0; ok && i < c->n_certificates; i++)
-		ok = take_block(&rest, &c->certificates[i].chain_pem) &&
-		     take_block(&rest, &c->certificates[i].key_pem);
-	return ok && rest.n == 0;
+	return ok && take_certificates(&rest, c->certificates, c->n_certificates) &&
+	       take_certificates(&rest, c->client_certificates, c->n_client_certificates) &&
+	       rest.n == 0;
 }
 
 struct config *

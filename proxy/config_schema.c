@@ -25,6 +25,7 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_IMAP_TIMEOUTS] = {"timeouts", SECTION_IMAP, false},
     [SECTION_TLS] = {"tls", SECTION_ROOT, false},
     [SECTION_CERTIFICATE] = {"certificate", SECTION_ROOT, true},
+    [SECTION_CLIENT_CERTIFICATE] = {"client_certificate", SECTION_ROOT, true},
     [SECTION_TLS_RULE] = {"tls_rule", SECTION_ROOT, true},
 };
 
@@ -69,6 +70,8 @@ static const struct choice server_data[] = {{"passive", false}, {"same", true}, 
 
 static const struct choice tls_actions[] = {
     {"intercept", TLS_INTERCEPT}, {"pass", TLS_PASS}, {"refuse", TLS_REFUSE}, {NULL, 0}};
+static const struct choice published_words[] = {{"pass", PUBLISHED_PASS},
+    {"pass_known", PUBLISHED_KNOWN}, {"ignore", PUBLISHED_IGNORE}, {NULL, 0}};
 static const struct choice towards_words[] = {
     {"anybody", TLS_ANYBODY}, {"inside", TLS_INSIDE}, {"outside", TLS_OUTSIDE}, {NULL, 0}};
 static const struct choice required_words[] = {
@@ -116,6 +119,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_ROOT, "inside"), LIST(SETTING_NETWORKS, ""), POLICY(inside)},
     {ROW(SECTION_ROOT, "inside_devices"), LIST(SETTING_DEVICES, ""), CONFIG(inside_devices)},
     {ROW(SECTION_ROOT, "resolvers"), LIST(SETTING_RESOLVERS, ""), CONFIG(resolvers)},
+    {ROW(SECTION_ROOT, "dnssec_anchors"), TEXT(""), OR_ZERO, CONFIG(dnssec_anchors)},
     {ROW(SECTION_ROOT, "drain"), NUMBER("10", 0, 86400), CONFIG(drain)},
     {ROW(SECTION_ROOT, "audit"), CHOICE("best_effort", audit_words), CONFIG(audit_required)},
     {ROW(SECTION_ROOT, "log_format"), CHOICE("eve", log_formats), CONFIG(xferlog)},
@@ -385,12 +389,19 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS, "untrusted_ca"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_UNTRUSTED].chain)},
     {ROW(SECTION_TLS, "untrusted_ca_key"), TEXT(""), OR_ZERO, CONFIG(tls.ca[CA_UNTRUSTED].key)},
     {ROW(SECTION_TLS, "session_tickets"), CHOICE("yes", yes_no), CONFIG(tls.session_tickets)},
+    {ROW(SECTION_TLS, "own_certificate"), TEXT(""), OR_ZERO, CONFIG(tls.own.chain)},
+    {ROW(SECTION_TLS, "own_key"), TEXT(""), OR_ZERO, CONFIG(tls.own.key)},
+    {ROW(SECTION_TLS, "published"), CHOICE("pass", published_words), POLICY(published)},
+    {ROW(SECTION_TLS, "stripped"), CHOICE("report", check_words), CONFIG(tls.stripped)},
     {ROW(SECTION_TLS, "key_log"), TEXT(""), OR_ZERO, CONFIG(tls.key_log)},
 
     {ROW(SECTION_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},
     {ROW(SECTION_CERTIFICATE, "key"), GIVEN(SETTING_TEXT), CERTIFICATE(key)},
     {ROW(SECTION_CERTIFICATE, "names"), LIST(SETTING_NAMES, ""), CERTIFICATE(names)},
     {ROW(SECTION_CERTIFICATE, "servers"), LIST(SETTING_NETWORKS, ""), CERTIFICATE(servers)},
+
+    {ROW(SECTION_CLIENT_CERTIFICATE, "chain"), GIVEN(SETTING_TEXT), CERTIFICATE(chain)},
+    {ROW(SECTION_CLIENT_CERTIFICATE, "key"), GIVEN(SETTING_TEXT), CERTIFICATE(key)},
 
     {ROW(SECTION_TLS_RULE, "protocols"), CHOICES("", protocols), TLS_RULE(protocols)},
     {ROW(SECTION_TLS_RULE, "towards"), CHOICE("anybody", towards_words), TLS_RULE(towards)},
@@ -401,6 +412,7 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS_RULE, "required"), CHOICE("auto", required_words), TLS_RULE(required)},
     {ROW(SECTION_TLS_RULE, "verify"), CHOICE("auto", verify_words), TLS_RULE(verify)},
     {ROW(SECTION_TLS_RULE, "old_versions"), CHOICE("no", yes_no), TLS_RULE(old_versions)},
+    {ROW(SECTION_TLS_RULE, "client_certificate"), TEXT(""), OR_ZERO, TLS_RULE(client_certificate)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -59,7 +59,28 @@ config_serves(const struct config *c, enum protocol p)
 bool
 config_uses_tls(const struct config *c)
 {
-	return c->n_certificates > 0 || c->tls.ca[CA_TRUSTED].chain != NULL;
+	return c->n_certificates > 0 || c->tls.own.chain_pem.n > 0 ||
+	       c->tls.ca[CA_TRUSTED].chain != NULL;
+}
+
+static bool
+may_intercept_outside(const struct policy *p)
+{
+	for (size_t i = 0; i < p->n_tls_rules; i++) {
+		const struct tls_rule *rule = &p->tls_rules[i];
+
+		if (rule->action == TLS_INTERCEPT && rule->towards != TLS_INSIDE &&
+		    (rule->protocols == 0 || (rule->protocols & 1u << TLS_SMTP) != 0))
+			return true;
+	}
+	return p->starttls == STARTTLS_INTERCEPT || p->starttls == STARTTLS_REQUIRE;
+}
+
+bool
+config_asks_published(const struct config *c)
+{
+	return c->policy->published != PUBLISHED_IGNORE && config_serves(c, PROTOCOL_SMTP) &&
+	       may_intercept_outside(c->policy);
 }
 
 const unsigned *

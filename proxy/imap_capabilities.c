@@ -1,10 +1,11 @@
 #include "imap_gate.h"
+#include "login_tie.h"
 #include "retrieval_rules.h"
 
 /* What of a list decides what the gateway does. */
 struct offer {
 	enum imap_plus plus;
-	bool login_disabled;
+	bool login_disabled, starttls;
 };
 
 /* RFC 9051 s4.3: IMAP4rev2 has LITERAL- in it. */
@@ -27,15 +28,25 @@ note_capability(struct offer *offer, struct span word)
 			offer->plus = rows[i].plus;
 }
 
+static void
+note_mechanism(struct imap_gate *g, struct span word)
+{
+	struct span auth = span_str("AUTH=");
+
+	if (span_istarts(word, auth))
+		login_offered(&g->relay, span_from(word, auth.n));
+}
+
 /* Writes what passes; true: something does not. */
 static bool
-filter(
-    const struct retrieval_policy *policy, struct span list, struct buf *out, struct offer *offer)
+filter(struct imap_gate *g, struct span list, struct buf *out, struct offer *offer)
 {
 	bool changed = false;
 
 	for (struct span word = span_word(&list); word.n > 0; word = span_word(&list)) {
-		if (!imap_capability_passes(policy, word)) {
+		note_mechanism(g, word);
+		offer->starttls = offer->starttls || span_ieq(word, span_str("STARTTLS"));
+		if (!imap_capability_passes(&g->policy, word)) {
 			changed = true;
 			continue;
 		}
@@ -47,20 +58,40 @@ filter(
 	return changed;
 }
 
+/* True: the session ends for it. */
+static bool
+stripped(struct imap_gate *g, const struct an_event *ev, const struct offer *offer)
+{
+	if (g->logged_in || !relay_stripped(&g->relay, offer->starttls))
+		return false;
+	imap_anomaly(g, AN_STARTTLS_STRIPPED, AN_S2C, ev->off);
+	if (g->relay.env->config->tls.stripped != CHECK_ENFORCE)
+		return false;
+	imap_give_up(g, SPAN_NONE, NULL, "The mail server has no TLS any more, try again later",
+	    "starttls_stripped");
+	return true;
+}
+
 void
 imap_pass_capabilities(struct imap_gate *g, const struct an_event *ev)
 {
 	struct span list = ev->imap->capabilities;
 	struct channel *to = &g->relay.client;
-	struct offer offer = {IMAP_PLUS_NONE, false};
+	struct offer offer = {.plus = IMAP_PLUS_NONE};
 	struct buf kept;
+	bool changed;
 
 	if (list.n == 0) {
 		imap_pass(g, ev);
 		return;
 	}
 	buf_init(&kept, list.n + 1);
-	if (filter(&g->policy, list, &kept, &offer)) {
+	changed = filter(g, list, &kept, &offer);
+	if (stripped(g, ev, &offer)) {
+		buf_free(&kept);
+		return;
+	}
+	if (changed) {
 		size_t before = (size_t)(list.p - ev->octets.p);
 
 		channel_put(to, span_first(ev->octets, before));

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "imap_gate.h"
+#include "login_tie.h"
 
 /* ---- what a command has done, once the server has said OK ---- */
 
@@ -18,6 +19,8 @@ login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *
 	/* BAD says nothing of the password: the command was not understood, or given up */
 	if (d->status != IMAP_ST_NO)
 		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
+	else
+		login_failed(&g->relay, c->sasl);
 	imap_record_command(g, ev,
 	    done		      ? "OK"
 	    : d->status == IMAP_ST_NO ? "NO"

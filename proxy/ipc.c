@@ -13,6 +13,7 @@ enum flow_kind {
 	FLOW_WHOLE,  /* both addresses, of one family, and a port that needs no privilege */
 	FLOW_LISTEN, /* a destination without a port */
 	FLOW_BIND,   /* a destination, port 20 or none */
+	FLOW_SERVER, /* a destination with any port */
 };
 
 /* What each type of message must look like, and from whom it may come. */
@@ -45,6 +46,7 @@ static const struct rule rules[IPC_TYPE_COUNT] = {
     [IPC_DATA_BIND] = {IPC_FROM_WORKER, 0, 0, 0, UINT32_MAX, 0, 0, FLOW_BIND},
     [IPC_DATA_ANSWER] = {IPC_FROM_SUPERVISOR_TO_WORKER, 0, 1, 0, UINT32_MAX, 0,
 	IPC_DATA_RESULTS - 1, FLOW_NONE},
+    [IPC_TLS_OFFERED] = {IPC_FROM_WORKER, 0, 0, 0, PROTOCOL_COUNT - 1, 0, 0, FLOW_SERVER},
     [IPC_LOG_FILE] = {IPC_FROM_SUPERVISOR_TO_LOGGER, 1, 1, 0, LOG_FILES - 1, 0, 0, FLOW_NONE},
     [IPC_LOG_PIPE] = {IPC_FROM_SUPERVISOR_TO_LOGGER, 1, 1, 0, UINT32_MAX, 0, 0, FLOW_NONE},
     [IPC_LOG_ROTATE] = {IPC_FROM_LOGGER, 0, 0, 0, IPC_ROTATE_COUNT - 1, 0, 0, FLOW_NONE},
@@ -150,6 +152,8 @@ flow_fits(const struct ipc_flow *f, enum flow_kind kind)
 	case FLOW_BIND:
 		return is_none(&f->source) && is_host(&f->destination) &&
 		       (f->port == 0 || f->port == PORT_FTPDATA);
+	case FLOW_SERVER:
+		return is_none(&f->source) && is_host(&f->destination) && f->port != 0;
 	}
 	return false;
 }

@@ -51,6 +51,9 @@ enum ipc_type {
 	 */
 	IPC_DATA_ANSWER,
 
+	IPC_TLS_OFFERED, /* worker to supervisor: flow.destination and flow.port offer STARTTLS; a:
+			    enum protocol */
+
 	/* supervisor to logger */
 	IPC_LOG_FILE, /* 1 fd, opened to append to: lines of kind a (enum log_kind) go there */
 	IPC_LOG_PIPE, /* 1 fd, the reading end; a: the slot of its worker, or IPC_SLOT_SUPERVISOR */

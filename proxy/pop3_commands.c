@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "login_tie.h"
 #include "pop3/command.h"
 #include "pop3_gate.h"
 #include "retrieval_rules.h"
@@ -203,6 +204,8 @@ pop3_login_over(struct pop3_gate *g, const struct an_event *ev)
 	g->trying = false;
 	if (d->ok || is_temporary(d->code))
 		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
+	else
+		login_failed(&g->relay, g->sasl);
 	if (g->sasl != NULL && g->sasl->user[0] != '\0')
 		set_user(g, span_str(g->sasl->user));
 	free(g->sasl);

@@ -59,6 +59,7 @@ struct pop3_gate {
 	unsigned fetching;	 /* RETR and TOP at the server, or coming in */
 	unsigned bad;		 /* commands that made no sense */
 	unsigned anomalies;
+	bool stls;	 /* the list of capabilities that is coming in has it */
 	bool naming;	 /* USER is at the server */
 	bool trying;	 /* a login is at the server */
 	bool challenged; /* and the server went into it */

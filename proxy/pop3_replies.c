@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "login_tie.h"
 #include "pop3_gate.h"
 #include "retrieval_rules.h"
 
@@ -236,6 +237,7 @@ pass_mechanisms(struct pop3_gate *g, const struct an_event *ev)
 	buf_init(&kept, ev->octets.n + 1);
 	buf_add(&kept, name);
 	for (struct span word = span_word(&rest); word.n > 0; word = span_word(&rest)) {
+		login_offered(&g->relay, word);
 		if (!pop3_mechanism_passes(pop3_policy_of(g), word)) {
 			all = false;
 			continue;
@@ -274,9 +276,12 @@ pop3_line(struct pop3_gate *g, const struct an_event *ev)
 	uint64_t number, octets;
 
 	if (verb == POP3_CAPA) {
+		g->stls = g->stls || span_ieq(span_trim(ev->octets), span_str("STLS"));
 		pass_capability(g, ev);
 		return;
 	}
+	if (verb == POP3_AUTH)
+		login_offered(&g->relay, ev->octets);
 	if (verb == POP3_AUTH && !pop3_mechanism_passes(pop3_policy_of(g), ev->octets))
 		return;
 	if (verb == POP3_LIST && two_numbers(ev->octets, &number, &octets)) {
@@ -286,10 +291,27 @@ pop3_line(struct pop3_gate *g, const struct an_event *ev)
 	pass(g, ev);
 }
 
+/* True: the session ends for it, and the list must not look whole. */
+static bool
+stripped(struct pop3_gate *g, const struct an_event *ev)
+{
+	bool offered = g->stls;
+
+	g->stls = false;
+	if (g->done.logged_in || !relay_stripped(&g->relay, offered))
+		return false;
+	pop3_anomaly(g, AN_STARTTLS_STRIPPED, AN_S2C, ev->off, NULL);
+	if (g->relay.env->config->tls.stripped != CHECK_ENFORCE)
+		return false;
+	relay_end(&g->relay, "starttls_stripped", WISH_RESET, WISH_RESET);
+	return true;
+}
+
 void
 pop3_lines_end(struct pop3_gate *g, const struct an_event *ev)
 {
-	(void)ev;
+	if (ev->pop3->verb->verb == POP3_CAPA && stripped(g, ev))
+		return;
 	channel_put(&g->relay.client, span_str(".\r\n"));
 	pop3_flush_late(g);
 }

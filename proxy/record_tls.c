@@ -64,6 +64,8 @@ put_leg(struct json_writer *w, const struct record_tls_leg *leg)
 		record_put_item(w, leg->alpn);
 		json_close_list(w);
 	}
+	if (leg->client_certificate != NULL)
+		record_put(w, "client_certificate", leg->client_certificate);
 	for (int dir = AN_C2S; dir <= AN_S2C; dir++)
 		if (leg->alert[dir].seen)
 			record_put_int(w, alerts[dir], leg->alert[dir].description);
@@ -121,6 +123,10 @@ record_tls(const struct record_session *s, const struct record_tls *t, record_si
 		record_put(w, "reason", t->reason);
 	if (t->failure != NULL)
 		record_put(w, "failure", t->failure);
+	if (t->mechanism != NULL)
+		record_put_text(w, "mechanism", span_str(t->mechanism));
+	if (t->to_pass != NULL)
+		record_put(w, "rule_to_pass", t->to_pass);
 	put_hello(w, t->hello);
 	put_leg(w, &t->client);
 	put_certificate(w, t->certificate, t->chain);

@@ -19,13 +19,18 @@ struct record_tls_leg {
 	struct span alpn; /* the protocol that was chosen; empty: none, or not seen */
 	bool resumed;
 	struct tls_alert alert[2]; /* by enum an_dir of who sent it */
+	/* What the server was shown that asked for a certificate: its name, or "none"; NULL: it
+	 * did not ask. */
+	const char *client_certificate;
 };
 
 struct record_tls {
-	const char *action;  /* "intercepted", "passed", "refused" */
-	const char *rule;    /* that decided; NULL: nothing was asked */
-	const char *reason;  /* of the rule; NULL */
-	const char *failure; /* why there is no session under TLS; NULL: there is */
+	const char *action;    /* "intercepted", "passed", "refused" */
+	const char *rule;      /* that decided; NULL: nothing was asked */
+	const char *reason;    /* of the rule; NULL */
+	const char *failure;   /* why there is no session under TLS, or no login; NULL: there is */
+	const char *mechanism; /* of a login that failed because TLS ends here; NULL */
+	const char *to_pass;   /* the rule that would let this server by; NULL: it would not help */
 	const struct tls_client_hello *hello; /* NULL: it did not come, or could not be read */
 	struct record_tls_leg client;
 	const struct record_tls_leg *server; /* NULL: no leg of its own */

@@ -272,6 +272,25 @@ relay_begin_tls(struct relay *r)
 }
 
 bool
+relay_stripped(struct relay *r, bool offered)
+{
+	const struct relay_env *env = r->env;
+	const struct tls_offer o = {.protocol = r->ops->protocol,
+	    .ip = r->session.up_server.ip,
+	    .port = (uint16_t)r->session.up_server.port};
+	uint64_t age;
+
+	if (r->stripped || r->facts.tls || r->facts.authenticated || env->offered == NULL ||
+	    env->config->tls.stripped == CHECK_OFF)
+		return false;
+	age = tls_offers_age(env->tls_offers, &o, (uint64_t)r->session.started.tv_sec);
+	if (offered && (age == UINT64_MAX || age >= TLS_OFFERS_RENEW))
+		env->offered(env->arg, &o);
+	r->stripped = !offered && age != UINT64_MAX;
+	return r->stripped;
+}
+
+bool
 relay_intercepts(const struct relay *r, enum starttls word)
 {
 	return r->env->tls_keys != NULL && !r->facts.tls &&
@@ -338,6 +357,7 @@ void
 relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
 {
 	r->tls[dir] = why == NULL ? RELAY_SECURE : RELAY_BROKEN;
+	r->plus_offered = false; /* what was said in the clear counts for nothing */
 	r->active[dir] = r->wrote[dir] = r->env->now(r->env->arg);
 	if (why != NULL)
 		channel_drop(relay_from(r, dir));

@@ -19,6 +19,7 @@
 #include "data.h"
 #include "record.h"
 #include "tls/sight.h"
+#include "tls_offers.h"
 #include "tls_rules.h"
 
 /* Why a direction is not parsed at the moment; it goes on when no reason is left. */
@@ -86,6 +87,9 @@ struct relay_env {
 	const struct tls_keys *tls_keys; /* NULL: no TLS ends here */
 	struct tls_distrust *distrust;	 /* of clients in our CA; NULL: not kept */
 	struct tls_mint *mint;		 /* identities of servers outside; NULL: there are none */
+	/* Servers that offer STARTTLS: those that did; and: this one does. NULL: not kept. */
+	const struct tls_offers *tls_offers;
+	void (*offered)(void *arg, const struct tls_offer *);
 	void *arg;
 };
 
@@ -146,7 +150,9 @@ struct relay {
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;
 	bool opaque, client_spoke_tls;
-	bool unread; /* opaque from the first octet on: no gate sees any */
+	bool stripped;	   /* it has no STARTTLS, and had it until lately */
+	bool plus_offered; /* the server has mechanisms that are bound to the channel */
+	bool unread;	   /* opaque from the first octet on: no gate sees any */
 	struct tls_sight
 	    *sight;   /* of a handshake that passes; NULL: none, or its record is written */
 	bool reached; /* the server was connected */
@@ -210,6 +216,12 @@ void relay_pass_tls(struct relay *, struct span hello);
  */
 struct retrieval_policy relay_retrieval_policy(
     const struct relay *, const struct retrieval_policy *);
+/*
+ * The server has said what it can, in the clear, STARTTLS (offered) or not. True, once: it had it
+ * until lately, and somebody on the way may have taken it out (N-014); with tls.stripped = enforce
+ * the gate ends the session ("starttls_stripped").
+ */
+bool relay_stripped(struct relay *, bool offered);
 /* TLS that the client asks for ends here. */
 bool relay_intercepts(const struct relay *, enum starttls);
 /* The server will not, and the client has heard it: where TLS is required that is the end (N-013).

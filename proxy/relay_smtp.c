@@ -21,6 +21,7 @@ smtp_destroy(struct relay *r)
 	struct smtp_gate *g = gate_of(r);
 
 	smtp_free(g->dialogue);
+	free(g->server_name);
 	free(g->helo);
 	free(g->sasl);
 	free(g);

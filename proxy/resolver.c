@@ -9,6 +9,8 @@
 #include "unbound_context.h"
 
 #define KNOWN_MAX 8192
+#define BOGUS	  1    /* of unbound-event.h: forged, or not signed where it should be */
+#define SECURE	  2    /* validated by DNSSEC */
 #define SLOW_MS	  1000 /* a failure that came sooner held nobody up, and is no sign of death */
 
 LIST_HEAD(queries, query);
@@ -210,14 +212,14 @@ on_answer(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, i
 	struct dns_answer answer = {.status = DNS_FAILED};
 	bool has_packet = rcode == 0 && packet != NULL && n > 0; /* else: SERVFAIL of some cause */
 
-	(void)sec;
 	(void)why_bogus;
 	(void)limited;
 	if (q->resolver->closing)
 		return;
 	note_result(q->resolver, q, has_packet);
-	if (has_packet)
+	if (has_packet && sec != BOGUS)
 		dns_parse(span_of(packet, (size_t)n), &q->question, &answer);
+	answer.secure = sec == SECURE;
 	if (l != NULL) {
 		if (answer.status != DNS_FAILED && answers_put(l->into, &answer)) {
 			q->resolver->stats.answered++;
@@ -352,8 +354,10 @@ lookup_cancel(struct lookup *l)
 
 /* ---- the resolver ---- */
 
-struct resolver *
-resolver_new(struct event_base *base, char *const *servers, const char **why)
+/* dnssec: NULL: nothing is validated. */
+static struct resolver *
+make(struct event_base *base, char *const *servers, const struct unbound_dnssec *dnssec,
+    const char **why)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
 
@@ -364,12 +368,25 @@ resolver_new(struct event_base *base, char *const *servers, const char **why)
 	r->base = base;
 	LIST_INIT(&r->queries);
 	LIST_INIT(&r->lookups);
-	r->ub = unbound_context_new(base, servers, why);
+	r->ub = unbound_context_new(base, servers, dnssec, why);
 	if (r->ub == NULL) {
 		free(r);
 		return NULL;
 	}
 	return r;
+}
+
+struct resolver *
+resolver_new(struct event_base *base, char *const *servers, const char **why)
+{
+	return make(base, servers, NULL, why);
+}
+
+struct resolver *
+resolver_new_validating(
+    struct event_base *base, char *const *servers, const char *anchors, const char **why)
+{
+	return make(base, servers, &(const struct unbound_dnssec){anchors}, why);
 }
 
 void

@@ -42,6 +42,16 @@ struct resolver_stats {
  * *why     on failure, what is wrong; good until the next call
  */
 struct resolver *resolver_new(struct event_base *, char *const *servers, const char **why);
+/*
+ * The same, and every answer is validated by DNSSEC (RFC 4035): dns_answer.secure says whether it
+ * was signed; one that should have been and was not, or is forged, is DNS_FAILED. Servers that
+ * leave signatures out make that of all that is signed.
+ *
+ * anchors  path of trust anchors (DS or DNSKEY records, RFC 1035 s5); NULL: what the system has, or
+ *          this program's own
+ */
+struct resolver *resolver_new_validating(
+    struct event_base *, char *const *servers, const char *anchors, const char **why);
 /* Lookups that are under way are gone with it: no callback comes any more. NULL is fine. */
 void resolver_free(struct resolver *);
 

@@ -152,6 +152,16 @@ may_write(const struct side *side)
 	       !upgrade_shakes(&side->session->upgrade, side->dir);
 }
 
+static void
+lost(struct side *side)
+{
+	struct relay *r = side->session->relay;
+
+	if (r->peer[side->dir] != PEER_GONE)
+		upgrade_broken(&side->session->upgrade, side->dir);
+	relay_peer(r, side->dir, PEER_GONE);
+}
+
 /* As much of the queue as the socket takes; true: something went out. */
 static bool
 write_out(struct side *side)
@@ -166,7 +176,7 @@ write_out(struct side *side)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN) {
-			relay_peer(r, side->dir, PEER_GONE);
+			lost(side);
 			return true;
 		}
 		if (n < 0)
@@ -211,7 +221,7 @@ read_in(struct side *side)
 	else if (n == 0)
 		relay_peer(r, side->dir, PEER_EOF);
 	else if (errno != EAGAIN && errno != EINTR)
-		relay_peer(r, side->dir, PEER_GONE);
+		lost(side);
 }
 
 /* What OpenSSL has taken from the socket, and no event tells of; true: something came. */
@@ -475,6 +485,16 @@ on_answers(void *arg)
 	settle(s);
 }
 
+/* What counts only if it was validated is asked where that is done. */
+static struct resolver *
+resolver_for(const struct sessions *all, const struct dns_question *q, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (all->validator != NULL && (q[i].type == DNS_TLSA || q[i].type == DNS_TXT))
+			return all->validator;
+	return all->resolver;
+}
+
 static void *
 start_lookup(void *arg, struct relay *r, const struct dns_question *q, size_t n, unsigned budget_ms,
     struct answers *into)
@@ -485,7 +505,7 @@ start_lookup(void *arg, struct relay *r, const struct dns_question *q, size_t n,
 	if (a == NULL)
 		return NULL;
 	a->session = r->owner;
-	a->lookup = resolver_ask(all->resolver, q, n, budget_ms, into, on_answers, a);
+	a->lookup = resolver_ask(resolver_for(all, q, n), q, n, budget_ms, into, on_answers, a);
 	if (a->lookup == NULL) {
 		free(a);
 		return NULL;
@@ -543,6 +563,14 @@ under_pressure(void *arg)
 	return (uint64_t)all->count * 100u >= (uint64_t)all->max * all->config->limits.pressure ||
 	       (uint64_t)all->taken * 100u >=
 		   (uint64_t)all->descriptors * all->config->limits.pressure;
+}
+
+static void
+on_offered(void *arg, const struct tls_offer *o)
+{
+	struct sessions *all = arg;
+
+	all->offered(all->arg, o);
 }
 
 static void
@@ -606,6 +634,8 @@ sessions_init(struct sessions *all, struct log_pipe *log)
 	    .tls_keys = all->tls_keys,
 	    .mint = all->mint,
 	    .distrust = all->distrust,
+	    .tls_offers = all->tls_offers,
+	    .offered = on_offered,
 	    .arg = all,
 	};
 }
@@ -770,13 +800,16 @@ judge_tls(const struct sessions *all, const struct arrival *a, const struct reco
 {
 	*q = (struct tls_query){.protocol = (enum tls_protocol)a->protocol,
 	    .port = (uint16_t)rs->up_server.port,
+	    .asked = (uint16_t)rs->server.port,
 	    .implicit = arrival_is_implicit(all->config, a, &rs->up_server),
 	    .identity = all->tls_keys != NULL &&
-			tls_keys_can_show(all->tls_keys, &facts->server, facts->server_inside)};
+			tls_keys_can_show(all->tls_keys, &facts->server, facts->server_inside),
+	    .own = all->tls_keys != NULL && tls_keys_own(all->tls_keys) != NULL};
 
 	tls_judge(all->config->policy, facts, q, out);
 	facts->starttls = tls_word(out);
 	facts->tls_required = out->required;
+	facts->unless_published = out->unless_published;
 }
 
 static struct relay *

@@ -23,6 +23,7 @@ struct sessions {
 	struct event_base *base;
 	struct relay_env env; /* filled in by sessions_init() */
 	struct resolver *resolver;
+	struct resolver *validator; /* the same with DNSSEC; NULL: nobody asks what needs it */
 	struct clients *clients;
 	/* Records are being lost now, and the administrator wants no session without one. */
 	bool (*unaudited)(void *arg);
@@ -32,7 +33,9 @@ struct sessions {
 	struct tls_keys *tls_keys;	 /* NULL: no TLS ends here */
 	struct tls_distrust *distrust;	 /* NULL: not kept */
 	struct tls_mint *mint;		 /* NULL: there is no CA of our own */
-	struct data_ops data_ops;	 /* filled in by sessions_init() */
+	const struct tls_offers *tls_offers;
+	void (*offered)(void *arg, const struct tls_offer *); /* a server offers STARTTLS */
+	struct data_ops data_ops;			      /* filled in by sessions_init() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
 	unsigned max, count;
@@ -45,8 +48,9 @@ struct sessions {
 };
 
 /*
- * base, resolver, clients, stock, data, ftp_servers, tls_keys, mint, distrust, config, board, max,
- * descriptors, unaudited, ended and arg are set; log is where records go.
+ * base, resolver, validator, clients, stock, data, ftp_servers, tls_keys, tls_offers, offered,
+ * mint, distrust, config, board, max, descriptors, unaudited, ended and arg are set; log is where
+ * records go.
  */
 void sessions_init(struct sessions *, struct log_pipe *log);
 /* There is no room for one more. */

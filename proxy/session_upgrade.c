@@ -55,6 +55,7 @@ connect_server(struct upgrade *u, int fd)
 	struct tls_wanted w = {.server = u->relay->facts.server,
 	    .any_name = !u->relay->facts.server_inside,
 	    .old = u->relay->tls_said.old_versions};
+	const struct tls_keys *keys = u->relay->env->tls_keys;
 	char name[DOMAIN_TEXT_MAX];
 
 	if (u->relay->ops->data_news != NULL && u->sessions == NULL)
@@ -66,7 +67,8 @@ connect_server(struct upgrade *u, int fd)
 		w.alpn = hello->alpn;
 	if (hello != NULL && hello->server_name.n > 0 && domain_canonical(hello->server_name, name))
 		w.server_name = name;
-	return tls_leg_connect(u->relay->env->tls_keys, fd, &w);
+	w.own = tls_keys_client_certificate(keys, u->relay->tls_said.client_certificate);
+	return tls_leg_connect(keys, fd, &w);
 }
 
 static struct tls_leg *
@@ -156,6 +158,19 @@ minted(struct upgrade *u, const struct tls_client_hello *hello)
 	return identity;
 }
 
+/* Of the server, whatever certificate is kept; else the gateway's own, where that will do. */
+static const struct tls_identity *
+kept(const struct relay *r, const struct tls_client_hello *hello)
+{
+	const struct tls_keys *keys = r->env->tls_keys;
+	const struct tls_identity *identity =
+	    tls_keys_identity(keys, hello->server_name, &r->facts.server);
+
+	if (identity != NULL || !tls_may_show_own(&r->facts, &r->tls_asked))
+		return identity;
+	return tls_keys_own(keys);
+}
+
 /* Of a server inside what is kept, unless the client is to see that the server was not verified. */
 static const struct tls_identity *
 identity_for(struct upgrade *u, const struct tls_client_hello *hello)
@@ -163,7 +178,7 @@ identity_for(struct upgrade *u, const struct tls_client_hello *hello)
 	const struct relay *r = u->relay;
 
 	if (r->facts.server_inside && (verify_of(u) != VERIFY_UNTRUSTED || is_verified(u)))
-		return tls_keys_identity(r->env->tls_keys, hello->server_name, &r->facts.server);
+		return kept(r, hello);
 	return minted(u, hello);
 }
 
@@ -358,6 +373,15 @@ upgrade_expired(struct upgrade *u, uint64_t now)
 	if (u->relay->tls[AN_S2C] == RELAY_SHAKING)
 		failed(u, AN_S2C, "tls_timeout");
 	dismiss_client(u, "tls_timeout");
+}
+
+void
+upgrade_broken(const struct upgrade *u, enum an_dir dir)
+{
+	const char *why = u->leg[dir] == NULL ? NULL : tls_leg_why(u->leg[dir]);
+
+	if (why != NULL && strcmp(why, "tls_cut") != 0)
+		tls_report(u->relay, u->leg[AN_C2S], u->leg[AN_S2C], NULL, u->shown, why);
 }
 
 void

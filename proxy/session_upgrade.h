@@ -40,6 +40,11 @@ struct upgrade {
 bool upgrade_run(struct upgrade *, const int fds[2]);
 /* Their time is up if it is: those that are on fail ("tls_timeout"). */
 void upgrade_expired(struct upgrade *, uint64_t now);
+/*
+ * A leg that was open broke: why is recorded, where it says more than that the peer is gone. To be
+ * called once.
+ */
+void upgrade_broken(const struct upgrade *, enum an_dir);
 void upgrade_free(struct upgrade *);
 
 /* A handshake is on here: the owner neither reads nor writes, and waits for what it says. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "budget.h"
@@ -43,6 +44,8 @@ struct slots {
 	bool stopping, said_gone;
 	bool tell_serving;
 	uint8_t tls_secret[TLS_SECRET]; /* of ticket keys */
+	struct tls_offers *offers;	/* what workers saw of servers, for all of them */
+	int offers_fd;			/* the same, to read */
 	char refusal[256];		/* "": none to be told */
 	uint64_t deaths;
 };
@@ -68,7 +71,8 @@ start_with(struct slots *s, const struct config *c, int text, struct data_part *
 
 	if (board >= 0)
 		w = worker_process_start(s->base, &s->worker_events, c,
-		    (const int[]){text, log, e->log_state(e->arg), board}, data, slot, generation);
+		    (const int[]){text, log, e->log_state(e->arg), board, s->offers_fd}, data, slot,
+		    generation);
 	if (w != NULL)
 		w->board = number;
 	else if (board >= 0)
@@ -486,6 +490,14 @@ on_later(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void
+on_offered(void *arg, const struct tls_offer *o)
+{
+	struct slots *s = arg;
+
+	tls_offers_note(s->offers, o, (uint64_t)time(NULL));
+}
+
 struct slots *
 slots_new(struct event_base *base, const struct slots_events *events, struct data_service *data)
 {
@@ -501,7 +513,11 @@ slots_new(struct event_base *base, const struct slots_events *events, struct dat
 	    .garbage = on_garbage,
 	    .stuck = on_stuck,
 	    .missing = on_missing,
+	    .offered = on_offered,
 	    .arg = s};
+	s->offers_fd = -1;
+	s->offers = made ? tls_offers_new(&s->offers_fd) : NULL;
+	made = s->offers != NULL;
 	s->text = s->next_text = -1;
 	s->later = evtimer_new(base, on_later, s);
 	for (unsigned i = 0; made && i < WORKERS_MAX; i++) {
@@ -547,6 +563,9 @@ slots_free(struct slots *s)
 		s->retiring = w->next;
 		end_worker(s, w);
 	}
+	if (s->offers != NULL)
+		close(s->offers_fd);
+	tls_offers_close(s->offers);
 	if (s->later != NULL)
 		event_free(s->later);
 	if (s->text >= 0)

@@ -314,6 +314,8 @@ act(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
 	struct relay *r = &g->relay;
 
 	if (v->action == VERDICT_PASS) {
+		if (v->passes_tls)
+			gate_let_tls_by(g, v);
 		if (v->would_refuse)
 			gate_record_verdict(g, v);
 		else

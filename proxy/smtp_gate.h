@@ -94,6 +94,7 @@ struct smtp_gate {
 	struct transaction *tx;		     /* the open one, or NULL */
 	struct message message;
 
+	char *server_name;    /* that the server greeted with, canonical; NULL: none */
 	char *helo;	      /* of the last EHLO or HELO, until its reply only proposed */
 	unsigned server_exts; /* what the server offered */
 	uint64_t size_max;    /* of a message: the smaller of ours and the server's; 0: none */
@@ -203,6 +204,8 @@ void gate_pass_reply(struct smtp_gate *, const struct an_event *);
 void gate_starttls(struct smtp_gate *, const struct an_event *);
 /* As ops->upgraded. */
 void gate_upgraded(struct smtp_gate *, enum an_dir, const char *why);
+/* It is not intercepted after all, for what the verdict says. */
+void gate_let_tls_by(struct smtp_gate *, const struct verdict *);
 /* What becomes of STARTTLS here. */
 enum starttls gate_starttls_word(const struct smtp_gate *);
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "core/reply.h"
+#include "login_tie.h"
 #include "smtp_gate.h"
 
 #define EHLO_REPLY_MAX 65536
@@ -185,11 +186,27 @@ gate_sent_ahead(struct smtp_gate *g, const struct an_event *ev)
 	return true;
 }
 
+/* "220 mx.example.net ESMTP": kept for who has to know whom it is spoken with. */
+static void
+keep_server_name(struct smtp_gate *g, struct span greeting)
+{
+	struct span text = span_from(greeting, 4);
+	char name[DOMAIN_TEXT_MAX];
+
+	if (!g->relay.facts.unless_published || !domain_canonical(span_word(&text), name))
+		return;
+	free(g->server_name);
+	g->server_name = strdup(name);
+	g->relay.facts.server_name = g->server_name;
+}
+
 static void
 on_greeting(struct smtp_gate *g, const struct an_event *ev)
 {
-	if (!gate_sent_ahead(g, ev))
-		gate_pass_reply(g, ev);
+	if (gate_sent_ahead(g, ev))
+		return;
+	keep_server_name(g, span_trim(ev->octets));
+	gate_pass_reply(g, ev);
 }
 
 /* ---- EHLO: the intersection of what the server offers and what Postern sees through ---- */
@@ -226,16 +243,26 @@ next_line(struct span *rest)
 	return span_first(line, line.n - 2);
 }
 
+static void
+note_mechanisms(struct smtp_gate *g, struct span list)
+{
+	for (struct span word = span_word(&list); word.n > 0; word = span_word(&list))
+		login_offered(&g->relay, word);
+}
+
 static unsigned
-offered_by(struct span reply)
+offered_by(struct smtp_gate *g, struct span reply)
 {
 	unsigned exts = 0;
 
 	next_line(&reply);
 	while (reply.n > 0) {
-		struct span keyword = span_from(next_line(&reply), 4);
+		struct span rest = span_from(next_line(&reply), 4);
+		unsigned ext = smtp_ext_find(span_word(&rest));
 
-		exts |= smtp_ext_find(span_word(&keyword));
+		if (ext == SMTP_EXT_AUTH)
+			note_mechanisms(g, rest);
+		exts |= ext;
 	}
 	return exts;
 }
@@ -257,7 +284,7 @@ put_keyword(struct smtp_gate *g, struct buf *out, struct span line, bool size)
 static unsigned
 rewrite_ehlo(struct smtp_gate *g, struct span reply, struct buf *out)
 {
-	unsigned server_exts = offered_by(reply), kept = 0;
+	unsigned server_exts = offered_by(g, reply), kept = 0;
 	struct span first = span_from(next_line(&reply), 4);
 	size_t last = 0;
 
@@ -294,6 +321,22 @@ new_session(struct smtp_gate *g, unsigned exts)
 		record_smtp_helo(g->tx->record, span_str(g->helo));
 }
 
+/* True: the session ends for it. */
+static bool
+stripped(struct smtp_gate *g, const struct an_event *ev)
+{
+	if (!relay_stripped(&g->relay, (offered_by(g, ev->octets) & SMTP_EXT_STARTTLS) != 0))
+		return false;
+	gate_anomaly(g, AN_STARTTLS_STRIPPED, AN_S2C, ev->off, NULL);
+	if (g->relay.env->config->tls.stripped != CHECK_ENFORCE)
+		return false;
+	gate_record_reply(
+	    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
+	gate_give_up(g, "451 4.7.0 Error: the mail server has no TLS any more, try again later",
+	    "starttls_stripped");
+	return true;
+}
+
 static void
 on_ehlo(struct smtp_gate *g, const struct an_event *ev)
 {
@@ -304,6 +347,8 @@ on_ehlo(struct smtp_gate *g, const struct an_event *ev)
 		gate_pass_reply(g, ev);
 		return;
 	}
+	if (ev->smtp->verb->verb == SMTP_EHLO && stripped(g, ev))
+		return;
 	free(g->helo);
 	g->helo = p->helo;
 	p->helo = NULL;
@@ -483,6 +528,9 @@ on_auth(struct smtp_gate *g, const struct an_event *ev)
 	struct transaction *tx = gate_transaction(g);
 	bool done = ev->smtp->code == 235;
 
+	/* 501 says nothing of the login: it made no sense, or the client has given up */
+	if (class_of(ev) == 5 && ev->smtp->code != 501)
+		login_failed(&g->relay, g->sasl);
 	if (ev->smtp->code != 334)
 		gate_login_over(g, ev->smtp->code);
 	if (ev->smtp->code != 334 && tx != NULL && g->sasl != NULL) {

@@ -14,6 +14,17 @@ gate_starttls_word(const struct smtp_gate *g)
 						  : r->env->config->policy->starttls;
 }
 
+void
+gate_let_tls_by(struct smtp_gate *g, const struct verdict *v)
+{
+	struct relay *r = &g->relay;
+
+	r->facts.starttls = STARTTLS_PASS;
+	r->tls_said.action = TLS_PASS;
+	r->tls_said.rule = v->rule;
+	r->tls_said.reason = v->reason;
+}
+
 static void
 say(struct smtp_gate *g, const char *reply)
 {

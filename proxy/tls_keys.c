@@ -31,10 +31,13 @@ struct tls_keys {
 	SSL_CTX *client_legs, *server_legs;
 	struct held *held;
 	size_t n_held;
+	struct held own;	 /* of no section; its leaf is NULL where there is none */
+	struct held *of_clients; /* shown to servers that ask */
+	size_t n_of_clients;
 	struct name *names; /* sorted */
 	size_t n_names;
 	size_t n_anchors;
-	STACK_OF(X509) * own; /* CAs of our own; NULL: there are none */
+	STACK_OF(X509) * cas; /* CAs of our own; NULL: there are none */
 	struct tls_tickets tickets;
 	int key_log; /* -1: none */
 	char why[512];
@@ -71,21 +74,42 @@ release(struct held *h)
 	config_words_free(h->made);
 }
 
+/* *held gets *n_held of them. */
 static const char *
-hold_all(struct tls_keys *k, const struct config *c)
+hold_all(
+    struct tls_keys *k, const struct certificate *all, size_t n, struct held **held, size_t *n_held)
 {
-	k->held = calloc(c->n_certificates + 1, sizeof(*k->held));
-	if (k->held == NULL)
+	*held = calloc(n + 1, sizeof(**held));
+	if (*held == NULL)
 		return "out of memory";
-	for (; k->n_held < c->n_certificates; k->n_held++)
-		if (!hold(&k->held[k->n_held], &c->certificates[k->n_held])) {
+	for (; *n_held < n; ++*n_held)
+		if (!hold(&(*held)[*n_held], &all[*n_held])) {
 			snprintf(k->why, sizeof(k->why),
 			    "certificate \"%s\": cannot be used, or out of memory",
-			    c->certificates[k->n_held].name);
-			release(&k->held[k->n_held]);
+			    all[*n_held].name);
+			release(&(*held)[*n_held]);
 			return k->why;
 		}
 	return NULL;
+}
+
+static const char *
+hold_own(struct tls_keys *k, const struct config *c)
+{
+	if (c->tls.own.chain_pem.n == 0)
+		return NULL;
+	if (!hold(&k->own, &c->tls.own))
+		return "tls.own_certificate: cannot be used, or out of memory";
+	k->own.identity.name = "own";
+	return NULL;
+}
+
+static void
+release_all(struct held *held, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		release(&held[i]);
+	free(held);
 }
 
 static char *const *
@@ -164,11 +188,26 @@ tls_keys_identity(const struct tls_keys *k, struct span server_name, const struc
 	return found != NULL ? found : identity_of_address(k, server);
 }
 
+const struct tls_identity *
+tls_keys_own(const struct tls_keys *k)
+{
+	return k->own.identity.leaf != NULL ? &k->own.identity : NULL;
+}
+
+const struct tls_identity *
+tls_keys_client_certificate(const struct tls_keys *k, const char *name)
+{
+	for (size_t i = 0; name != NULL && i < k->n_of_clients; i++)
+		if (strcmp(k->of_clients[i].identity.name, name) == 0)
+			return &k->of_clients[i].identity;
+	return NULL;
+}
+
 /* The name is not known yet, and it need not be: the address has one. */
 bool
 tls_keys_can_show(const struct tls_keys *k, const struct ip *server, bool inside)
 {
-	return inside ? identity_of_address(k, server) != NULL : k->own != NULL;
+	return inside ? identity_of_address(k, server) != NULL : k->cas != NULL;
 }
 
 /* ---- trust anchors ---- */
@@ -195,7 +234,7 @@ bool
 tls_keys_signed_by_us(const struct tls_keys *k, const STACK_OF(X509) * chain)
 {
 	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (is_our_own(sk_X509_value(chain, i), k->own))
+		if (is_our_own(sk_X509_value(chain, i), k->cas))
 			return true;
 	return false;
 }
@@ -230,7 +269,7 @@ add_anchors(struct tls_keys *k, const struct tls_config *tls)
 {
 	STACK_OF(X509) *all = NULL;
 	bool done = certificates_of(tls->trust_pem, &all) &&
-		    certificates_of(tls->own_ca_pem, &k->own) && add_all_but(k, all, k->own);
+		    certificates_of(tls->own_ca_pem, &k->cas) && add_all_but(k, all, k->cas);
 
 	pem_certificates_free(all);
 	return done ? NULL : "tls.trust: cannot be read, or out of memory";
@@ -337,7 +376,12 @@ make(struct tls_keys *k, const struct config *c)
 	const char *why = open_key_log(k, c->tls.key_log);
 
 	if (why == NULL)
-		why = hold_all(k, c);
+		why = hold_all(k, c->certificates, c->n_certificates, &k->held, &k->n_held);
+	if (why == NULL)
+		why = hold_all(k, c->client_certificates, c->n_client_certificates, &k->of_clients,
+		    &k->n_of_clients);
+	if (why == NULL)
+		why = hold_own(k, c);
 	if (why == NULL)
 		why = list_names(k);
 	if (why == NULL)
@@ -372,11 +416,11 @@ tls_keys_free(struct tls_keys *k)
 		return;
 	SSL_CTX_free(k->client_legs);
 	SSL_CTX_free(k->server_legs);
-	for (size_t i = 0; i < k->n_held; i++)
-		release(&k->held[i]);
-	free(k->held);
+	release_all(k->held, k->n_held);
+	release_all(k->of_clients, k->n_of_clients);
+	release(&k->own);
 	free(k->names);
-	pem_certificates_free(k->own);
+	pem_certificates_free(k->cas);
 	tls_tickets_wipe(&k->tickets);
 	if (k->key_log >= 0)
 		close(k->key_log);

@@ -37,6 +37,15 @@ void tls_keys_free(struct tls_keys *); /* NULL is fine */
 const struct tls_identity *tls_keys_identity(
     const struct tls_keys *, struct span server_name, const struct ip *server);
 
+/* The gateway's own, for mail of servers that take any: tls_may_show_own(). NULL: it has none. */
+const struct tls_identity *tls_keys_own(const struct tls_keys *);
+
+/*
+ * What a server is shown that asks for a certificate of its client, by the name of its section
+ * (NULL: none). Borrowed.
+ */
+const struct tls_identity *tls_keys_client_certificate(const struct tls_keys *, const char *name);
+
 /*
  * There is something to be shown of a server, whatever name a client will say: of one inside what
  * is kept, of one outside what is minted (tls_mint.h).

@@ -10,6 +10,8 @@
 #define OLD_CIPHERS	 "ALL:!aNULL:!eNULL"
 #define RECORD_MAX	 16384 /* octets of a record (RFC 8446 s5.1) */
 #define HANDSHAKE_HEADER 4     /* type and length of a handshake message (RFC 8446 s4) */
+#define EMPTY_MAX	 16    /* records without octets of the dialogue that one read may take */
+#define IDLE_MAX	 32    /* messages of TLS's own between two octets of the dialogue */
 
 /* A ClientHello, as it came: OpenSSL gives only parts of it. */
 struct kept_hello {
@@ -25,10 +27,17 @@ struct tls_leg {
 	const char *why;
 	int alert; /* that the peer sent; -1: none */
 	bool client, wants_write;
-	long verified;		       /* server leg that is open */
-	bool ended, cut;	       /* reading: the peer said that it ends, or did not */
-	bool fin;		       /* cut: by a FIN */
-	struct tls_sessions *sessions; /* server leg; NULL: none are kept */
+	long verified;	 /* server leg that is open */
+	bool ended, cut; /* reading: the peer said that it ends, or did not */
+	bool fin;	 /* cut: by a FIN */
+	bool heard;	 /* octets of the dialogue have come */
+	unsigned idle;	 /* messages since then that carry none */
+	bool flooded;	 /* with those */
+
+	/* server leg */
+	struct tls_sessions *sessions;	  /* NULL: none are kept */
+	bool asked;			  /* the server wants to see a certificate */
+	const struct tls_identity *shown; /* the one that it may see, or NULL */
 
 	/* client leg, until its handshake is over */
 	struct kept_hello *hello;
@@ -66,16 +75,33 @@ keep_hello(struct tls_leg *leg, struct span body)
 	    tls_client_hello_parse(span_of(leg->hello->p, body.n), &leg->hello->parsed);
 }
 
+/*
+ * Tickets, changes of keys, requests for a renegotiation. OpenSSL would read on as long as they
+ * come, and nobody else of this worker would be served (T-020).
+ */
+static void
+count_idle(struct tls_leg *leg)
+{
+	if (++leg->idle <= IDLE_MAX)
+		return;
+	leg->flooded = true;
+	SSL_set_shutdown(leg->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
 static void
 on_message(int ours, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
 {
 	struct span message = span_of(p, n);
+	struct tls_leg *leg = arg;
 
 	(void)version;
 	(void)ssl;
-	if (ours == 0 && type == SSL3_RT_HANDSHAKE && n >= HANDSHAKE_HEADER &&
-	    message.p[0] == SSL3_MT_CLIENT_HELLO)
-		keep_hello(arg, span_from(message, HANDSHAKE_HEADER));
+	if (ours != 0 || type != SSL3_RT_HANDSHAKE || n < HANDSHAKE_HEADER)
+		return;
+	if (leg->state == TLS_LEG_OPEN)
+		count_idle(leg);
+	else if (leg->client && message.p[0] == SSL3_MT_CLIENT_HELLO)
+		keep_hello(leg, span_from(message, HANDSHAKE_HEADER));
 }
 
 static void
@@ -85,6 +111,9 @@ on_info(const SSL *ssl, int where, int value)
 
 	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT)
 		leg->alert = value & 0xff;
+	else if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT &&
+		 (value & 0xff) == SSL_AD_NO_RENEGOTIATION)
+		count_idle(leg); /* a ClientHello is not told as a message then */
 }
 
 static int
@@ -124,6 +153,24 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned ch
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+static bool
+show(SSL *ssl, const struct tls_identity *identity)
+{
+	return SSL_use_certificate(ssl, identity->leaf) == 1 &&
+	       SSL_use_PrivateKey(ssl, identity->key) == 1 &&
+	       (identity->chain == NULL || SSL_set1_chain(ssl, identity->chain) == 1);
+}
+
+/* CertificateRequest: without an identity the answer is an empty one, and the server decides. */
+static int
+on_certificate_request(SSL *ssl, void *arg)
+{
+	struct tls_leg *leg = arg;
+
+	leg->asked = true;
+	return leg->shown == NULL || show(ssl, leg->shown) ? 1 : 0;
+}
+
 /*
  * A copy is kept, and a copy is resumed: where a connection ends without close_notify, as those of
  * uploads often do, OpenSSL takes its session for spoilt (RFC 5246 s7.2.2), which servers do not.
@@ -157,7 +204,11 @@ leg_new(SSL_CTX *ctx, int fd)
 		return NULL;
 	}
 	SSL_set_info_callback(leg->ssl, on_info);
+	SSL_set_msg_callback(leg->ssl, on_message);
+	SSL_set_msg_callback_arg(leg->ssl, leg);
 	SSL_set_mode(leg->ssl, SSL_MODE_NO_AUTO_CHAIN);
+	/* behind each record that carries no octets it is others' turn (T-020) */
+	SSL_clear_mode(leg->ssl, SSL_MODE_AUTO_RETRY);
 	return leg;
 }
 
@@ -172,8 +223,6 @@ tls_leg_accept(const struct tls_keys *keys, int fd, struct span service)
 	/* OpenSSL has these of contexts alone */
 	SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
-	SSL_set_msg_callback(leg->ssl, on_message);
-	SSL_set_msg_callback_arg(leg->ssl, leg);
 	SSL_set_accept_state(leg->ssl);
 	leg->client = true;
 	if (SSL_set_session_id_context(leg->ssl, service.p, (unsigned)service.n) == 1)
@@ -246,6 +295,8 @@ tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 
 	if (leg == NULL)
 		return NULL;
+	leg->shown = w->own;
+	SSL_set_cert_cb(leg->ssl, on_certificate_request, leg);
 	SSL_CTX_sess_set_new_cb(ctx, on_session); /* OpenSSL has it of contexts alone */
 	SSL_set_connect_state(leg->ssl);
 	SSL_set_tlsext_status_type(leg->ssl, TLSEXT_STATUSTYPE_ocsp);
@@ -283,6 +334,19 @@ tls_leg_free(struct tls_leg *leg)
 
 /* ---- the handshake ---- */
 
+/* A server that went away instead of a first word; in TLS 1.3 its alert comes late, or is lost. */
+static bool
+wants_certificate(const struct tls_leg *leg)
+{
+	return leg->asked && leg->shown == NULL && !leg->heard;
+}
+
+static const char *
+cut(const struct tls_leg *leg)
+{
+	return wants_certificate(leg) ? "tls_client_certificate" : "tls_cut";
+}
+
 /* What the first fault in OpenSSL's queue is for us; it is emptied. */
 static const char *
 fault_of_queue(const struct tls_leg *leg)
@@ -290,22 +354,26 @@ fault_of_queue(const struct tls_leg *leg)
 	static const struct {
 		int reason;
 		const char *why;
-	} rows[] = {{SSL_R_UNEXPECTED_EOF_WHILE_READING, "tls_cut"},
-	    {SSL_R_WRONG_VERSION_NUMBER, "tls_plain"}, {SSL_R_HTTP_REQUEST, "tls_plain"},
+	} rows[] = {{SSL_R_WRONG_VERSION_NUMBER, "tls_plain"}, {SSL_R_HTTP_REQUEST, "tls_plain"},
 	    {SSL_R_HTTPS_PROXY_REQUEST, "tls_plain"}, {SSL_R_UNSUPPORTED_PROTOCOL, "tls_version"},
 	    {SSL_R_VERSION_TOO_LOW, "tls_version"}, {SSL_R_NO_SHARED_CIPHER, "tls_cipher"},
+	    {SSL_R_TOO_MANY_KEY_UPDATES, "tls_flood"}, {SSL_R_RECORD_TOO_SMALL, "tls_flood"},
+	    {SSL_R_TOO_MANY_WARN_ALERTS, "tls_flood"}, {SSL_R_EXCESSIVE_MESSAGE_SIZE, "tls_size"},
 	    {ERR_R_MALLOC_FAILURE, "tls_no_memory"}};
 	unsigned long fault = ERR_peek_error();
+	const char *why = "tls_handshake";
 
 	ERR_clear_error();
-	if (leg->alert > 0)
-		return "tls_alert";
-	if (leg->answered && leg->refusal != SSL_AD_CLOSE_NOTIFY)
-		return "tls_refused";
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (ERR_GET_REASON(fault) == rows[i].reason)
-			return rows[i].why;
-	return "tls_handshake";
+			why = rows[i].why;
+	if (ERR_GET_REASON(fault) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		why = cut(leg);
+	if (leg->alert > 0 && ERR_GET_REASON(fault) != SSL_R_TOO_MANY_WARN_ALERTS)
+		why = wants_certificate(leg) ? "tls_client_certificate" : "tls_alert";
+	else if (leg->answered && leg->refusal != SSL_AD_CLOSE_NOTIFY)
+		why = "tls_refused";
+	return why;
 }
 
 /* What was resumed was looked at when it began. */
@@ -337,11 +405,10 @@ tls_leg_shake(struct tls_leg *leg)
 	if (done == 1) {
 		leg->state = TLS_LEG_OPEN;
 		leg->verified = verify(leg);
-		SSL_set_msg_callback(leg->ssl, NULL);
 	} else if (error == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
 		leg->state = TLS_LEG_HELLO;
 	} else if (error == SSL_ERROR_SYSCALL) {
-		fail(leg, "tls_cut");
+		fail(leg, cut(leg));
 	} else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
 		fail(leg, fault_of_queue(leg));
 	}
@@ -385,14 +452,6 @@ tls_leg_hello(const struct tls_leg *leg)
 	return leg->hello != NULL && leg->hello->well_formed ? &leg->hello->parsed : NULL;
 }
 
-static bool
-show(SSL *ssl, const struct tls_identity *identity)
-{
-	return SSL_use_certificate(ssl, identity->leaf) == 1 &&
-	       SSL_use_PrivateKey(ssl, identity->key) == 1 &&
-	       (identity->chain == NULL || SSL_set1_chain(ssl, identity->chain) == 1);
-}
-
 void
 tls_leg_answer(
     struct tls_leg *leg, const struct tls_identity *identity, struct span alpn, int alert)
@@ -426,15 +485,20 @@ broken(struct tls_leg *leg, const char *why, int with_errno)
 	return -1;
 }
 
-/* As tls_leg_read(), of one record. */
+/* As tls_leg_read(), of one record; EAGAIN also behind one that carried no octets. */
 static ssize_t
-read_record(struct tls_leg *leg, void *p, size_t n)
+read_one(struct tls_leg *leg, void *p, size_t n)
 {
 	size_t got = 0;
 
 	ERR_clear_error();
-	if (SSL_read_ex(leg->ssl, p, n, &got) == 1)
+	if (SSL_read_ex(leg->ssl, p, n, &got) == 1) {
+		leg->heard = true;
+		leg->idle = 0;
 		return (ssize_t)got;
+	}
+	if (leg->flooded)
+		return broken(leg, "tls_flood", ECONNRESET);
 	switch (SSL_get_error(leg->ssl, 0)) {
 	case SSL_ERROR_ZERO_RETURN:
 		leg->ended = true;
@@ -445,11 +509,28 @@ read_record(struct tls_leg *leg, void *p, size_t n)
 		return -1;
 	case SSL_ERROR_SYSCALL:
 		ERR_clear_error();
-		return broken(leg, "tls_cut", ECONNRESET);
+		return broken(leg, cut(leg), ECONNRESET);
 	default:
 		leg->fin = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 		return broken(leg, fault_of_queue(leg), ECONNRESET);
 	}
+}
+
+/* Tickets and the like are read on from, but not without an end. */
+static ssize_t
+read_record(struct tls_leg *leg, void *p, size_t n)
+{
+	BIO *wire = SSL_get_rbio(leg->ssl);
+	uint64_t before;
+	unsigned empty = 0;
+	ssize_t got;
+
+	do {
+		before = BIO_number_read(wire);
+		got = read_one(leg, p, n);
+	} while (
+	    got < 0 && errno == EAGAIN && ++empty < EMPTY_MAX && BIO_number_read(wire) != before);
+	return got;
 }
 
 ssize_t
@@ -525,7 +606,7 @@ tls_leg_write(struct tls_leg *leg, const struct iovec *iov, size_t n)
 		errno = EAGAIN;
 		return -1;
 	}
-	return broken(leg, error == SSL_ERROR_SYSCALL ? "tls_cut" : fault_of_queue(leg), EPIPE);
+	return broken(leg, error == SSL_ERROR_SYSCALL ? cut(leg) : fault_of_queue(leg), EPIPE);
 }
 
 bool
@@ -550,6 +631,14 @@ long
 tls_leg_verified(const struct tls_leg *leg)
 {
 	return leg->state == TLS_LEG_OPEN ? leg->verified : SSL_get_verify_result(leg->ssl);
+}
+
+const char *
+tls_leg_client_certificate(const struct tls_leg *leg)
+{
+	if (!leg->asked)
+		return NULL;
+	return leg->shown == NULL ? "none" : leg->shown->name;
 }
 
 SSL *

@@ -46,6 +46,8 @@ struct tls_wanted {
 	 * gives go into it. Held by the leg. NULL: none are resumed, and none kept.
 	 */
 	struct tls_sessions *sessions;
+	/* Shown where it asks for a certificate; borrowed, as keys. NULL: it gets to see none. */
+	const struct tls_identity *own;
 };
 
 /*
@@ -67,7 +69,9 @@ bool tls_leg_wants_write(const struct tls_leg *);
 /*
  * Why it failed, or broke later: a constant, for records. "tls_cut": the peer was gone without a
  * word; "tls_alert": with one; "tls_plain": it does not speak TLS; "tls_version", "tls_cipher":
- * it has none that we have; "tls_refused": we did; "tls_no_memory"; "tls_handshake": all else.
+ * it has none that we have; "tls_refused": we did; "tls_client_certificate": the server asked for
+ * one, saw none, and said no; "tls_flood": records that carry nothing, and no end of them (T-020);
+ * "tls_size": a message of the handshake was too long; "tls_no_memory"; "tls_handshake": all else.
  */
 const char *tls_leg_why(const struct tls_leg *);
 /* The alert that the peer sent (RFC 8446 s6), or -1. */
@@ -115,6 +119,11 @@ bool tls_leg_close(struct tls_leg *);
 
 /* Of a server leg: X509_V_OK, or what is wrong with its certificate, name and staple included. */
 long tls_leg_verified(const struct tls_leg *);
+/*
+ * Of a server leg: NULL: it asked for no certificate of a client; else the name of the one that it
+ * was shown, or "none".
+ */
+const char *tls_leg_client_certificate(const struct tls_leg *);
 /* The connection, for records, sessions to resume, certificates. Borrowed. */
 SSL *tls_leg_ssl(const struct tls_leg *);
 

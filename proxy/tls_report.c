@@ -20,6 +20,7 @@ put_leg(const struct tls_leg *leg, enum an_dir from, struct record_tls_leg *out)
 		SSL_get0_alpn_selected(ssl, &alpn, &n);
 		out->alpn = span_of(alpn, n);
 	}
+	out->client_certificate = tls_leg_client_certificate(leg);
 	if (tls_leg_alert(leg) > 0)
 		out->alert[from] = (struct tls_alert){
 		    .seen = true, .fatal = true, .description = (uint8_t)tls_leg_alert(leg)};
@@ -63,11 +64,18 @@ note_distrust(const struct relay *r, const struct tls_leg *client, struct record
 		t->suggestion = tls_distrust_rule(from, to, rule);
 }
 
+/* What only the two ends can do with each other (T-012). */
+static bool
+takes_to_pass(const char *why)
+{
+	return why != NULL && strcmp(why, "tls_client_certificate") == 0;
+}
+
 void
 tls_report(const struct relay *r, const struct tls_leg *client, const struct tls_leg *server,
     const struct tls_client_hello *hello, const char *shown, const char *why)
 {
-	char rule[DISTRUST_TEXT_MAX];
+	char suggestion[DISTRUST_TEXT_MAX], rule[TLS_RULE_TEXT];
 	struct record_tls_leg upstream = {0};
 	struct tls_certificate *certificate = NULL;
 	struct record_tls t = {.action = "intercepted",
@@ -77,9 +85,13 @@ tls_report(const struct relay *r, const struct tls_leg *client, const struct tls
 	    .shown = shown,
 	    .hello = hello};
 
+	if (takes_to_pass(why)) {
+		tls_rule_to_pass(&r->facts, &r->tls_asked, rule);
+		t.to_pass = rule;
+	}
 	if (client != NULL) {
 		put_leg(client, AN_C2S, &t.client);
-		note_distrust(r, client, &t, rule);
+		note_distrust(r, client, &t, suggestion);
 	}
 	if (server != NULL) {
 		put_leg(server, AN_S2C, &upstream);

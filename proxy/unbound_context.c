@@ -1,6 +1,7 @@
 #include "unbound_context.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "resolver.h"
 
@@ -13,7 +14,6 @@ struct option {
 
 /* unbound.conf(5). What is not here is libunbound's default. */
 static const struct option options[] = {
-    {"module-config:", "iterator"},    /* whom we forward to validates; we have no trust anchor */
     {"do-not-query-localhost:", "no"}, /* a resolver on the same host is the usual case */
     {"outgoing-range:", "256"},
     {"num-queries-per-thread:", TEXT(RESOLVER_OUTSTANDING)},
@@ -28,6 +28,19 @@ static const struct option options[] = {
     {"control-enable:", "no"},
     {"unblock-lan-zones:", "yes"}, /* a site's own DNS knows the names of private addresses */
     {NULL, NULL},
+};
+
+static const struct option trusting_options[] = {{"module-config:", "iterator"}, {NULL, NULL}};
+static const struct option dnssec_options[] = {
+    {"module-config:", "validator iterator"}, {NULL, NULL}};
+
+/* Where Debian keeps the root's keys (package dns-root-data). */
+#define SYSTEM_ANCHORS "/usr/share/dns/root.key"
+
+/* The root's keys of 2017 and 2024, as IANA publishes them (root-anchors.xml). */
+static const char *const root_anchors[] = {
+    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+    ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
 };
 
 /*
@@ -75,6 +88,28 @@ set_servers(struct ub_ctx *ub, char *const *servers)
 	return fault == 0 ? set_options(ub, forward_options) : fault;
 }
 
+static int
+set_anchors(struct ub_ctx *ub, const char *path)
+{
+	int fault = 0;
+
+	if (path == NULL && access(SYSTEM_ANCHORS, R_OK) == 0)
+		path = SYSTEM_ANCHORS;
+	if (path != NULL)
+		return ub_ctx_add_ta_file(ub, path);
+	for (size_t i = 0; fault == 0 && i < sizeof(root_anchors) / sizeof(root_anchors[0]); i++)
+		fault = ub_ctx_add_ta(ub, root_anchors[i]);
+	return fault;
+}
+
+static int
+set_dnssec(struct ub_ctx *ub, const struct unbound_dnssec *dnssec)
+{
+	int fault = set_options(ub, dnssec == NULL ? trusting_options : dnssec_options);
+
+	return fault == 0 && dnssec != NULL ? set_anchors(ub, dnssec->anchors) : fault;
+}
+
 static void
 ignore(void *arg, int rcode, void *packet, int n, int sec, char *why_bogus, int limited)
 {
@@ -99,7 +134,8 @@ finalise(struct ub_ctx *ub)
 }
 
 struct ub_ctx *
-unbound_context_new(struct event_base *base, char *const *servers, const char **why)
+unbound_context_new(struct event_base *base, char *const *servers,
+    const struct unbound_dnssec *dnssec, const char **why)
 {
 	struct ub_ctx *ub = ub_ctx_create_event(base);
 	int fault;
@@ -109,6 +145,8 @@ unbound_context_new(struct event_base *base, char *const *servers, const char **
 		return NULL;
 	}
 	fault = set_options(ub, options);
+	if (fault == 0)
+		fault = set_dnssec(ub, dnssec);
 	if (fault == 0)
 		fault = ub_ctx_debugout(ub, NULL); /* it may not write where that could block */
 	if (fault == 0)

@@ -26,6 +26,7 @@
 #define LOG_WAIT_MS 1000
 
 struct worker {
+	struct tls_offers *tls_offers;
 	struct tls_keys *tls_keys; /* NULL: no TLS ends here */
 	struct tls_mint *mint;	   /* NULL: there is no CA */
 	struct config *config;
@@ -343,6 +344,19 @@ start_data(struct worker *w)
 	return w->data.requests != NULL && w->data.holes != NULL && w->data.farewells != NULL;
 }
 
+/* One that finds no room is told by the next session. */
+static void
+tell_offer(void *arg, const struct tls_offer *o)
+{
+	const struct ipc_message m = {.type = IPC_TLS_OFFERED,
+	    .a = o->protocol,
+	    .flow = {.destination = o->ip, .port = o->port}};
+
+	(void)arg;
+	if (ipc_send(WORKER_CONTROL, &m, NULL, 0) == IPC_CLOSED)
+		return; /* whoever reads from it finds out */
+}
+
 static const char *
 start_sessions(struct worker *w)
 {
@@ -356,6 +370,8 @@ start_sessions(struct worker *w)
 	    .tls_keys = w->tls_keys,
 	    .mint = w->mint,
 	    .distrust = w->mint == NULL ? NULL : tls_distrust_new(),
+	    .tls_offers = w->tls_offers,
+	    .offered = tell_offer,
 	    .board = w->board,
 	    .max = budget.sessions,
 	    .descriptors = budget.left,
@@ -365,6 +381,12 @@ start_sessions(struct worker *w)
 	s->clients = clients_new(&w->config->limits);
 	s->ftp_servers = ftp_servers_new();
 	s->resolver = resolver_new(w->base, w->config->resolvers, &why);
+	if (config_asks_published(w->config)) {
+		s->validator = resolver_new_validating(
+		    w->base, w->config->resolvers, w->config->dnssec_anchors, &why);
+		if (s->validator == NULL)
+			return why;
+	}
 	if (w->config->mode != INTERCEPT_OFF)
 		s->stock = stock_new(ask_for_sockets, w);
 	if (s->clients == NULL || s->resolver == NULL ||
@@ -411,6 +433,10 @@ start(struct worker *w, char **argv)
 	w->board = board_open(WORKER_BOARD, (unsigned)slot, (unsigned)generation);
 	if (w->board == NULL)
 		return "cannot map its board";
+	w->tls_offers = tls_offers_open(WORKER_TLS_OFFERS);
+	close(WORKER_TLS_OFFERS);
+	if (w->tls_offers == NULL)
+		return "cannot map what servers offer";
 	w->config = config_inherit(argv[1], WORKER_CONFIG, stderr);
 	close(WORKER_CONFIG);
 	if (w->config == NULL)
@@ -451,12 +477,14 @@ stop(struct worker *w)
 	data_farewells_free(w->data.farewells);
 	data_pipes_free(&w->pipes);
 	resolver_free(w->sessions.resolver);
+	resolver_free(w->sessions.validator);
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
 	ftp_servers_free(w->sessions.ftp_servers);
 	tls_mint_free(w->mint);
 	tls_distrust_free(w->sessions.distrust);
 	tls_keys_free(w->tls_keys);
+	tls_offers_close(w->tls_offers);
 	if (w->control != NULL)
 		event_free(w->control);
 	if (w->drain != NULL)

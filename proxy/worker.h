@@ -17,6 +17,7 @@ enum worker_fd {
 	WORKER_LOG,		     /* the writing end of its log pipe */
 	WORKER_LOG_STATE,	     /* log_state.h, to read */
 	WORKER_BOARD,		     /* board.h, its own page, to write */
+	WORKER_TLS_OFFERS,	     /* tls_offers.h, to read */
 	WORKER_FD_END
 };
 

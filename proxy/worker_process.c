@@ -69,6 +69,17 @@ heed_data(struct worker_process *w, const struct ipc_message *m)
 	return true;
 }
 
+static bool
+heed_offer(struct worker_process *w, const struct ipc_message *m)
+{
+	const struct tls_offer o = {(enum protocol)m->a, m->flow.destination, m->flow.port};
+
+	if (w->state != WORKER_SERVING && w->state != WORKER_RETIRING)
+		return false;
+	w->events->offered(w->events->arg, &o);
+	return true;
+}
+
 /* False: it says what does not fit its state. */
 static bool
 heed(struct worker_process *w, const struct ipc_message *m)
@@ -105,6 +116,8 @@ heed(struct worker_process *w, const struct ipc_message *m)
 	case IPC_DATA_LISTEN:
 	case IPC_DATA_BIND:
 		return heed_data(w, m);
+	case IPC_TLS_OFFERED:
+		return heed_offer(w, m);
 	default:
 		return false;
 	}

@@ -9,6 +9,7 @@
 
 #include "data_service.h"
 #include "listening.h"
+#include "tls_offers.h"
 #include "worker.h"
 
 #define WORKER_INHERITS (WORKER_FD_END - WORKER_CONFIG)
@@ -34,6 +35,8 @@ struct worker_events {
 	void (*stuck)(void *arg, struct worker_process *, const char *why);
 	/* Sockets that it asked for cannot be made; they are tried again, and this is said once. */
 	void (*missing)(void *arg, struct worker_process *, const char *why);
+	/* A server offers STARTTLS. */
+	void (*offered)(void *arg, const struct tls_offer *);
 	void *arg;
 };
 

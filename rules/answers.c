@@ -5,10 +5,14 @@
 struct entry {
 	struct dns_question question;
 	enum dns_status status;
+	bool secure;
 	size_t n;
-	struct dns_mx *mx;	    /* n of them when MX was asked, else NULL */
-	struct ip *address;	    /* n of them when A or AAAA was asked, else NULL */
-	char (*host)[DNS_NAME_MAX]; /* n of them when PTR was asked, else NULL */
+	/* n of them when that was asked, else NULL */
+	struct dns_mx *mx;
+	struct ip *address;	    /* of A or AAAA */
+	char (*host)[DNS_NAME_MAX]; /* of PTR */
+	struct dns_tlsa *tlsa;
+	struct dns_txt *txt;
 };
 
 struct answers {
@@ -30,6 +34,8 @@ entry_free(struct entry *entry)
 	free(entry->mx);
 	free(entry->address);
 	free(entry->host);
+	free(entry->tlsa);
+	free(entry->txt);
 	free(entry);
 }
 
@@ -83,13 +89,19 @@ copy_records(struct entry *entry, const struct dns_answer *answer)
 	case DNS_AAAA:
 		entry->address = copy_of(answer->address, n, sizeof(answer->address[0]));
 		return entry->address != NULL;
+	case DNS_TLSA:
+		entry->tlsa = copy_of(answer->tlsa, n, sizeof(answer->tlsa[0]));
+		return entry->tlsa != NULL;
+	case DNS_TXT:
+		entry->txt = copy_of(answer->txt, n, sizeof(answer->txt[0]));
+		return entry->txt != NULL;
 	}
 	return false;
 }
 
 static bool
 put(struct answers *answers, const struct dns_question *question, enum dns_status status,
-    const struct dns_answer *records)
+    bool secure, const struct dns_answer *records)
 {
 	struct entry *entry;
 
@@ -102,6 +114,7 @@ put(struct answers *answers, const struct dns_question *question, enum dns_statu
 		return false;
 	entry->question = *question;
 	entry->status = status;
+	entry->secure = secure;
 	if (records != NULL && !copy_records(entry, records)) {
 		entry_free(entry);
 		return false;
@@ -117,7 +130,7 @@ answers_put(struct answers *answers, const struct dns_answer *answer)
 
 	/* The rules rely on it: an answer that is "ok" has records. */
 	return put(answers, &answer->question,
-	    answer->status == DNS_OK && !records ? DNS_NODATA : answer->status,
+	    answer->status == DNS_OK && !records ? DNS_NODATA : answer->status, answer->secure,
 	    records ? answer : NULL);
 }
 
@@ -126,7 +139,7 @@ answers_fill(
     struct answers *answers, const struct dns_question *questions, size_t n, enum dns_status status)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!put(answers, &questions[i], status, NULL))
+		if (!put(answers, &questions[i], status, false, NULL))
 			return false;
 	return true;
 }
@@ -167,4 +180,24 @@ const char *
 answers_host(const struct answers *answers, const char *name, size_t i)
 {
 	return find(answers, DNS_PTR, name)->host[i];
+}
+
+const struct dns_tlsa *
+answers_tlsa(const struct answers *answers, const char *name, size_t i)
+{
+	return &find(answers, DNS_TLSA, name)->tlsa[i];
+}
+
+const struct dns_txt *
+answers_txt(const struct answers *answers, const char *name, size_t i)
+{
+	return &find(answers, DNS_TXT, name)->txt[i];
+}
+
+bool
+answers_secure(const struct answers *answers, enum dns_type type, const char *name)
+{
+	const struct entry *entry = find(answers, type, name);
+
+	return entry != NULL && entry->secure;
 }

@@ -36,5 +36,9 @@ size_t answers_count(const struct answers *, enum dns_type, const char *name);
 const struct dns_mx *answers_mx(const struct answers *, const char *name, size_t i);
 const struct ip *answers_address(const struct answers *, enum dns_type, const char *name, size_t i);
 const char *answers_host(const struct answers *, const char *name, size_t i); /* of PTR */
+const struct dns_tlsa *answers_tlsa(const struct answers *, const char *name, size_t i);
+const struct dns_txt *answers_txt(const struct answers *, const char *name, size_t i);
+/* The answer was validated by DNSSEC. */
+bool answers_secure(const struct answers *, enum dns_type, const char *name);
 
 #endif

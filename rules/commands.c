@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "published.h"
 #include "relay.h"
 
 /*
@@ -39,6 +40,8 @@ judge_starttls(struct judgement *j)
 {
 	enum starttls does = j->facts->starttls;
 
+	if (j->facts->unless_published && published_judge(j))
+		return;
 	switch (does != STARTTLS_AUTO ? does : j->policy->starttls) {
 	case STARTTLS_AUTO:
 		if (commands_go_blind(j->policy, j->facts))

@@ -303,7 +303,7 @@ policy_judge(const struct policy *policy, const struct facts *facts, const struc
 {
 	struct judgement j = {.policy = policy, .facts = facts, .answers = answers, .out = out};
 
-	out->would_refuse = false;
+	out->would_refuse = out->passes_tls = false;
 	out->reply[0] = '\0';
 	judgement_pass(&j, "none", "none");
 	if (ev->kind == EV_COMMAND && ev->smtp != NULL)

@@ -59,6 +59,13 @@ enum tls_verify {
 	VERIFY_ENFORCE,
 };
 
+/* What becomes of interception where a server outside publishes what its senders verify by. */
+enum published {
+	PUBLISHED_PASS,	  /* it passes unread, also where the DNS cannot tell */
+	PUBLISHED_KNOWN,  /* it passes where that was found */
+	PUBLISHED_IGNORE, /* nobody asks */
+};
+
 /* tls_rule "name" { }: what stands in it must all hold; an empty set holds for all. */
 struct tls_rule {
 	char *name;
@@ -70,6 +77,7 @@ struct tls_rule {
 	enum { REQUIRED_AUTO, REQUIRED_NO, REQUIRED_YES } required; /* auto: as starttls has it */
 	enum tls_verify verify;
 	bool old_versions; /* the server may speak what is no good any more */
+	char *client_certificate; /* shown to a server that asks: name of its section; NULL: none */
 };
 
 /* The rows of "smtp { relay { } }" and "smtp { sender_domain { } }"; sets are never NULL. */
@@ -154,6 +162,7 @@ struct policy {
 	struct retrieval_policy pop3, imap;
 	struct tls_rule *tls_rules; /* the first that holds decides */
 	size_t n_tls_rules;
+	enum published published; /* published.h */
 };
 
 /* Everything empty or off but relay.check and sender.check = enforce; NULL: no memory. */
@@ -166,14 +175,16 @@ void policy_seal(struct policy *);
 struct facts {
 	struct ip client, server;
 	bool client_inside, server_inside;
-	bool greeted;		/* the server has accepted an EHLO or HELO */
-	bool authenticated;	/* this very server has said 235 to this client */
-	bool null_sender;	/* of the transaction that is open */
-	unsigned recipients;	/* of it, accepted or waiting for their reply */
-	bool smtputf8;		/* asked for at MAIL */
-	bool tls;		/* the client's leg is under TLS */
-	bool tls_required;	/* tls_judge(): no mail and no login in the clear */
-	enum starttls starttls; /* tls_word() of it; STARTTLS_AUTO: as the policy has it */
+	bool greeted;		 /* the server has accepted an EHLO or HELO */
+	bool authenticated;	 /* this very server has said 235 to this client */
+	bool null_sender;	 /* of the transaction that is open */
+	unsigned recipients;	 /* of it, accepted or waiting for their reply */
+	bool smtputf8;		 /* asked for at MAIL */
+	bool tls;		 /* the client's leg is under TLS */
+	bool tls_required;	 /* tls_judge(): no mail and no login in the clear */
+	enum starttls starttls;	 /* tls_word() of it; STARTTLS_AUTO: as the policy has it */
+	bool unless_published;	 /* of it */
+	const char *server_name; /* that the server greets with, canonical; NULL: none; borrowed */
 };
 
 /*
@@ -192,6 +203,7 @@ enum verdict_action {
 struct verdict {
 	enum verdict_action action;
 	bool would_refuse;  /* action is PASS because the check only reports */
+	bool passes_tls;    /* action is PASS, of STARTTLS: TLS does not end here after all */
 	const char *rule;   /* "relay", "sender_domain", "servers", ...: a constant, never NULL */
 	const char *reason; /* "not_local", "nxdomain", "null_mx", ...: a constant, never NULL */
 	char reply[VERDICT_REPLY_MAX + 1]; /* one line without CR LF: "550 5.7.1 ..." */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "core/buf.h"
 
 /* ---- rules ---- */
 
@@ -22,6 +23,7 @@ tls_rule_end(struct tls_rule *rule)
 	networks_free(rule->servers);
 	domains_free(rule->server_names);
 	free(rule->name);
+	free(rule->client_certificate);
 }
 
 static bool
@@ -86,6 +88,13 @@ between_servers(const struct facts *facts, const struct tls_query *q)
 	return q->protocol == TLS_SMTP && q->port == TLS_MAIL_PORT && !facts->server_inside;
 }
 
+bool
+tls_may_show_own(const struct facts *facts, const struct tls_query *q)
+{
+	return q->own && q->protocol == TLS_SMTP && q->asked == TLS_MAIL_PORT && !q->implicit &&
+	       !facts->client_inside && facts->server_inside;
+}
+
 /* Without a certificate to show: what nobody asked to be looked at passes where nothing goes blind.
  */
 static struct tls_judgement
@@ -95,6 +104,8 @@ judge_auto(const struct policy *policy, const struct facts *facts, const struct 
 
 	if (q->identity && !between)
 		return said(TLS_INTERCEPT, "auto");
+	if (tls_may_show_own(facts, q))
+		return said(TLS_INTERCEPT, "own_certificate");
 	if (q->protocol == TLS_SMTP && commands_go_blind(policy, facts))
 		return said(TLS_REFUSE, "would_go_blind");
 	if (between)
@@ -142,12 +153,15 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 		*out = (struct tls_judgement){.action = rule->action,
 		    .old_versions = rule->old_versions,
 		    .verify = rule->verify,
+		    .client_certificate = rule->client_certificate,
 		    .rule = rule->name,
 		    .reason = "rule"};
 	if (rule != NULL && rule->required != REQUIRED_AUTO)
 		required = rule->required == REQUIRED_YES;
 	out->required = required;
-	if (out->action == TLS_INTERCEPT && !q->identity) {
+	out->unless_published = out->action == TLS_INTERCEPT && between_servers(facts, q) &&
+				!q->implicit && policy->published != PUBLISHED_IGNORE;
+	if (out->action == TLS_INTERCEPT && !q->identity && !tls_may_show_own(facts, q)) {
 		out->action = TLS_REFUSE;
 		out->reason = "no_identity";
 	}
@@ -161,6 +175,27 @@ tls_word(const struct tls_judgement *j)
 	    [TLS_REFUSE] = STARTTLS_REFUSE};
 
 	return j->hidden ? STARTTLS_HIDE : words[j->action];
+}
+
+/* A name has no colons. */
+void
+tls_rule_to_pass(const struct facts *facts, const struct tls_query *q, char text[TLS_RULE_TEXT])
+{
+	static const char *const protocols[] = {
+	    [TLS_FTP] = "ftp", [TLS_SMTP] = "smtp", [TLS_POP3] = "pop3", [TLS_IMAP] = "imap"};
+	struct buf out = {.p = (uint8_t *)text, .cap = TLS_RULE_TEXT, .max = TLS_RULE_TEXT};
+	char server[IP_TEXT_MAX];
+
+	ip_text(&facts->server, server);
+	buf_str(&out, "tls_rule \"pass-");
+	for (const char *c = server; *c != '\0'; c++)
+		buf_octet(&out, *c == ':' ? '-' : (uint8_t)*c);
+	buf_str(&out, "\" { protocols = {\"");
+	buf_str(&out, protocols[q->protocol]);
+	buf_str(&out, "\"} servers = {\"");
+	buf_str(&out, server);
+	buf_str(&out, "\"} action = pass }");
+	buf_octet(&out, '\0');
 }
 
 const char *

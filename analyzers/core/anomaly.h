@@ -26,6 +26,7 @@
 	X(AN_INVALID_BDAT, "invalid_bdat", "RFC 3030 s2")                                          \
 	X(AN_BDAT_TOO_LONG, "bdat_chunk_len_exceeded", "RFC 3030 s2")                              \
 	X(AN_TLS_REJECTED, "tls_rejected", "RFC 3207 s4")                                          \
+	X(AN_STARTTLS_STRIPPED, "starttls_stripped", "a server that offered TLS until lately")     \
 	X(AN_DATA_REJECTED, "data_command_rejected", "RFC 5321 s4.1.1.4")                          \
 	X(AN_PLAIN_AHEAD_OF_TLS, "failed_protocol_change", "RFC 3207 s6, CVE-2011-0411")           \
 	X(AN_OTHER_PROTOCOL, "unknown_protocol", "cross-protocol requests on a mail port")         \

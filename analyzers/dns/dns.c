@@ -192,6 +192,80 @@ take_address(struct reader *r, struct dns_answer *out)
 		out->address[out->n++] = v4 ? ip_v4(p) : ip_v6(p);
 }
 
+#define TLSA_HEAD 3 /* usage, selector, matching type (RFC 6698 s2.1) */
+
+static void
+take_tlsa(struct reader *r, size_t length, struct dns_answer *out)
+{
+	const uint8_t *p = take(r, length);
+
+	if (p == NULL)
+		return;
+	if (length <= TLSA_HEAD || out->n == DNS_TLSA_MAX)
+		out->left_out++;
+	else
+		out->tlsa[out->n++] =
+		    (struct dns_tlsa){p[0], p[1], p[2], (uint16_t)(length - TLSA_HEAD)};
+}
+
+/* Strings with their lengths (RFC 1035 s3.3.14), joined. False: they are not as long as they say.
+ */
+static bool
+join_strings(struct span strings, struct dns_txt *txt)
+{
+	while (strings.n > 0) {
+		size_t n = strings.p[0];
+		struct span one;
+
+		if (n > strings.n - 1)
+			return false;
+		one = span_first(span_first(span_from(strings, 1), n), sizeof(txt->text) - txt->n);
+		if (one.n > 0)
+			memcpy(txt->text + txt->n, one.p, one.n);
+		txt->n = (uint8_t)(txt->n + one.n);
+		strings = span_from(strings, 1 + n);
+	}
+	return true;
+}
+
+static void
+take_txt(struct reader *r, size_t length, struct dns_answer *out)
+{
+	const uint8_t *p = take(r, length);
+	struct dns_txt txt = {0};
+
+	if (p == NULL)
+		return;
+	if (out->n == DNS_TXT_MAX || length == 0 || !join_strings(span_of(p, length), &txt))
+		out->left_out++;
+	else
+		out->txt[out->n++] = txt;
+}
+
+/* The data of a record of the type that was asked for. */
+static void
+take_data(struct reader *r, size_t length, struct dns_answer *out)
+{
+	switch (out->question.type) {
+	case DNS_A:
+	case DNS_AAAA:
+		take_address(r, out);
+		break;
+	case DNS_PTR:
+		take_ptr(r, out);
+		break;
+	case DNS_MX:
+		take_mx(r, out);
+		break;
+	case DNS_TXT:
+		take_txt(r, length, out);
+		break;
+	case DNS_TLSA:
+		take_tlsa(r, length, out);
+		break;
+	}
+}
+
 /* One resource record (RFC 1035 s4.1.3); only those at "owner" count. */
 static void
 take_record(struct reader *r, const char *owner, struct pass *pass, struct dns_answer *out)
@@ -218,12 +292,8 @@ take_record(struct reader *r, const char *owner, struct pass *pass, struct dns_a
 	if (type == TYPE_CNAME) {
 		take_name(r, &pass->cname);
 		pass->has_cname = true;
-	} else if (type == DNS_MX) {
-		take_mx(r, out);
-	} else if (type == DNS_PTR) {
-		take_ptr(r, out);
 	} else {
-		take_address(r, out);
+		take_data(r, length, out);
 	}
 	r->bad = r->bad || r->at != end;
 }
@@ -309,6 +379,17 @@ dns_parse(struct span packet, const struct dns_question *question, struct dns_an
 }
 
 bool
+dns_tlsa_usable(const struct dns_tlsa *t)
+{
+	enum { DANE_TA = 2, DANE_EE = 3, SELECTOR_MAX = 1, MATCH_MAX = 2 };
+	static const uint16_t lengths[MATCH_MAX + 1] = {0, 32, 64}; /* whole, SHA-256, SHA-512 */
+
+	return (t->usage == DANE_TA || t->usage == DANE_EE) && t->selector <= SELECTOR_MAX &&
+	       t->matching <= MATCH_MAX &&
+	       (lengths[t->matching] == 0 || t->n == lengths[t->matching]);
+}
+
+bool
 dns_name_ok(struct span name)
 {
 	size_t label = 0;
@@ -390,6 +471,10 @@ dns_type_name(enum dns_type type)
 		return "PTR";
 	case DNS_MX:
 		return "MX";
+	case DNS_TXT:
+		return "TXT";
+	case DNS_TLSA:
+		return "TLSA";
 	case DNS_AAAA:
 		return "AAAA";
 	}

@@ -1,7 +1,7 @@
 /*
- * dns - DNS answers: from the wire to what the rules ask of them (RFC 1035, 3596, 7505).
+ * dns - DNS answers: from the wire to what the rules ask of them (RFC 1035, 3596, 6698, 7505).
  *
- * Reads one response message and keeps the MX, A, AAAA or PTR records that answer the question,
+ * Reads one response message and keeps the MX, A, AAAA, PTR, TXT or TLSA records that answer it,
  * following CNAMEs within the message. Names are checked as host names before anybody sees
  * them: a record whose name is none is dropped and counted. Pure; no socket, no clock.
  */
@@ -16,12 +16,17 @@
 #define DNS_HOST_MAX	32   /* names of one address */
 #define DNS_RECORDS_MAX 1000 /* of any kind in one message, which keeps the work below 15 ms */
 #define DNS_CNAME_MAX	10
+#define DNS_TLSA_MAX	32
+#define DNS_TXT_MAX	16  /* records; a domain has many for other purposes */
+#define DNS_TXT_OCTETS	255 /* of a record, its strings joined; the rest is left out */
 
 enum dns_type {
 	DNS_A = 1,
 	DNS_PTR = 12,
 	DNS_MX = 15,
+	DNS_TXT = 16,
 	DNS_AAAA = 28,
+	DNS_TLSA = 52,
 };
 
 enum dns_status {
@@ -43,8 +48,20 @@ struct dns_mx {
 	bool is_address;	 /* "192.0.2.1" where a host name belongs */
 };
 
+/* RFC 6698 s2.1. The association data is not kept: nobody here compares it. */
+struct dns_tlsa {
+	uint8_t usage, selector, matching;
+	uint16_t n; /* octets of the association data, never 0 */
+};
+
+struct dns_txt {
+	uint8_t n;
+	char text[DNS_TXT_OCTETS]; /* any octets */
+};
+
 struct dns_answer {
 	enum dns_status status;
+	bool secure; /* validated by DNSSEC, the answer "no" too; dns_parse() leaves it false */
 	struct dns_question question;
 	size_t n;	 /* records below, of the kind that question.type says */
 	size_t left_out; /* records beyond the maximum, and records with bad names */
@@ -52,6 +69,8 @@ struct dns_answer {
 		struct dns_mx mx[DNS_MX_MAX]; /* lowest preference first */
 		struct ip address[DNS_ADDRESS_MAX];
 		char host[DNS_HOST_MAX][DNS_NAME_MAX]; /* lower case, no trailing dot */
+		struct dns_tlsa tlsa[DNS_TLSA_MAX];
+		struct dns_txt txt[DNS_TXT_MAX];
 	};
 };
 
@@ -65,9 +84,17 @@ struct dns_answer {
  * more than DNS_RECORDS_MAX answers; only records with bad names (and the type asked for).
  * Of more than DNS_MX_MAX MX records the lowest preferences are kept. Of PTR records those whose
  * name is a host name, and not an address in the form of one; on the way to them an alias may have
- * any printable name (RFC 2317), which nobody is shown.
+ * any printable name (RFC 2317), which nobody is shown. A TLSA record without association data
+ * (less than four octets), and a TXT record whose strings are not what its length says, count as
+ * records with bad names: left out.
  */
 void dns_parse(struct span packet, const struct dns_question *question, struct dns_answer *out);
+
+/*
+ * Mail servers that send verify by this record (RFC 7672 s3.1): DANE-TA or DANE-EE, of a
+ * certificate or a key, whole or by a digest of the length that it has.
+ */
+bool dns_tlsa_usable(const struct dns_tlsa *);
 
 /* Letters, digits, hyphens, underscores, dots; labels of 1 to 63 octets; 253 in all. */
 bool dns_name_ok(struct span);

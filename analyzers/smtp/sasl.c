@@ -84,6 +84,43 @@ cram_user(struct span r)
 	return digest.n == CRAM_DIGEST ? span_first(r, (size_t)at) : SPAN_NONE;
 }
 
+bool
+sasl_is_plus(struct span mechanism)
+{
+	struct span plus = span_str("-PLUS");
+
+	return span_istarts(mechanism, span_str("SCRAM-")) && mechanism.n > plus.n &&
+	       span_ieq(span_from(mechanism, mechanism.n - plus.n), plus);
+}
+
+enum sasl_tie
+sasl_tie(const struct sasl *s)
+{
+	static const struct {
+		const char *begins;
+		enum sasl_tie tie;
+	} rows[] = {{"EXTERNAL", SASL_CERTIFICATE}, {"GSSAPI", SASL_CHANNEL_MAYBE},
+	    {"GSS-SPNEGO", SASL_CHANNEL_MAYBE}, {"GS2-", SASL_CHANNEL_MAYBE},
+	    {"NTLM", SASL_CHANNEL_MAYBE}};
+	struct span m = span_str(s->mechanism);
+
+	if (sasl_is_plus(m) || s->gs2 == 'p')
+		return SASL_CHANNEL;
+	if (s->gs2 == 'y')
+		return SASL_CHANNEL_MISSED;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (span_starts(m, span_str(rows[i].begins)))
+			return rows[i].tie;
+	return SASL_FREE;
+}
+
+static void
+note_gs2(struct sasl *s, struct span r)
+{
+	if (s->responses == 1 && r.n > 0 && span_starts(span_str(s->mechanism), span_str("SCRAM-")))
+		s->gs2 = r.p[0];
+}
+
 static struct span
 user_in(const struct sasl *s, struct span r)
 {
@@ -116,7 +153,9 @@ sasl_response(struct sasl *s, struct span base64)
 	if (span_eq(base64, span_str("*")))
 		return;
 	s->responses++;
-	if (!span_eq(base64, span_str("=")) && base64_decode(base64, &plain))
+	if (!span_eq(base64, span_str("=")) && base64_decode(base64, &plain)) {
+		note_gs2(s, buf_span(&plain));
 		set_user(s, user_in(s, buf_span(&plain)));
+	}
 	explicit_bzero(octets, sizeof(octets));
 }

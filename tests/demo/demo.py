@@ -30,6 +30,7 @@ from ftp_servers import PASSWORD, USER, FtpServer  # noqa: E402
 from gateway import BINARY, Gateway  # noqa: E402
 from lab import Lab, LabError, wait_for  # noqa: E402
 from peers import FakeServer, knock  # noqa: E402
+from tls_peers import Certificate  # noqa: E402
 
 PERSON = L.INSIDE4 + "40"  # one of our own people
 WORLD = L.CLIENT_OTHER     # a mail server outside
@@ -39,7 +40,7 @@ IN_FIRST_LINE = ("event_type", "src_ip", "src_port", "dest_ip", "dest_port", "pr
                  "upstream", "tx_id")
 ONCE = ("timestamp", "flow_id", "community_id")  # shown of the first record only, like
 COMMON = ("", "EHLO", "QUIT")                    # what servers reply to these
-SHOWN = ("smtp", "ftp_data", "email", "pop3", "imap", "fileinfo", "anomaly")
+SHOWN = ("tls", "smtp", "ftp_data", "email", "pop3", "imap", "fileinfo", "anomaly")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 
 
@@ -76,6 +77,14 @@ def ftp(*options, name="report.txt"):
     """A client that knows nothing of the gateway: "-P -" is an active one."""
     return ["curl", "-sv", "--noproxy", "*", "-m", "8", *options,
             f"ftp://{USER}:{PASSWORD}@{L.VSFTPD}/{name}"]
+
+
+def ftp_tls(way, command):
+    """The same under TLS, control and data."""
+    script = (f"set ftp:passive-mode {way}; set ftp:ssl-force yes; set ftp:ssl-protect-data yes; "
+              f"set ssl:verify-certificate no; set net:timeout 8; set net:max-retries 1; debug 5; "
+              f"open -u {USER},{PASSWORD} {L.VSFTPD}; {command}")
+    return ["lftp", "-c", script]
 
 
 def mailbox(url, *options):
@@ -128,6 +137,8 @@ SESSIONS = [
     disguise("bang path", "evil.example!victim@campus.example"),
     Session("A second mail smuggled inside the first (LF . CR LF)", curl(L.MX, GOOD, OTTO),
             "550 5.5.2", stdin=HIDDEN),
+    Session("A relay attempt inside STARTTLS: the gateway has the server's certificate, and reads on",
+            swaks(L.OPEN_RELAY, GOOD, VICTIM, "-tls"), "550 5.7.1"),
     Session("A web browser on the mail port",
             ["curl", "-sv", "--http0.9", "--noproxy", "*", f"http://{L.MX}:25/"],
             ("554 5.5.0", "221 2.7.0")),  # before or after the greeting: a browser speaks first
@@ -136,6 +147,8 @@ SESSIONS = [
     Session("A passive FTP client: one hole, for one connection", ftp(*PASSIVE), "226"),
     Session("An upload, active: what was in it, with digest and both connections",
             ftp(*ACTIVE, "-T", "-", name="prices.csv"), "226", stdin="apples,3\n"),
+    Session("An active FTP client under TLS, and a server that wants its session resumed: no kernel helper can",
+            ftp_tls("no", "get report.txt -o {dir}/fetched.txt"), "226"),
     Session("A program as an upload, and what is called a picture",
             ftp(*PASSIVE, "-T", "/bin/true", name="holiday.jpg"), "552"),
     Session("A message by POP3: its parts, and what the session did", mailbox("pop3:1"), "+OK"),
@@ -154,9 +167,9 @@ def told(output):
     """The reply that mattered: the last one before the client said QUIT."""
     replies = []
     for line in output.splitlines():
-        if re.match(r"( -> |> )(QUIT|\w+ LOGOUT)", line):
+        if re.match(r"( -> | ~> |> |---> )(QUIT|\w+ LOGOUT)", line):
             break
-        reply = re.match(r"(?:<-|<\*\*|<) *((?:\d\d\d[ -]|\+OK|-ERR|A\d+ (?:OK|NO|BAD)).*)|"
+        reply = re.match(r"(?:<---|<-|<\*\*|<~\*|<~|<) *((?:\d\d\d[ -]|\+OK|-ERR|A\d+ (?:OK|NO|BAD)).*)|"
                          r"(\d\d\d \d\.\d\.\d.*)", line)
         if reply:
             replies.append((reply.group(1) or reply.group(2)).strip())
@@ -289,10 +302,12 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
 
     def start(self):
         self.gate = Gateway(self.lab, L.MX, mode="tproxy", workers=2,
-                            content={"mismatch": "enforce"})
+                            content={"mismatch": "enforce"},
+                            certificate={"campus": Certificate(self.lab, "campus.example").section})
         self.lab.at_end(self.gate.stop)
         print(f"\nOn the router {BINARY.name} runs now, with two workers. No client and no server was "
-              "told of it.", flush=True)
+              "told of it. It has a "
+              "certificate for the servers inside, and ends TLS that asks for it.", flush=True)
 
     def addresses(self):
         """What each end takes the other for, from the server's own log and from curl's."""

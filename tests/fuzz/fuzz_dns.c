@@ -47,6 +47,19 @@ claim_hosts(const struct dns_answer *a)
 	}
 }
 
+static void
+claim_certificates(const struct dns_answer *a)
+{
+	fuzz_claim(a->n <= (a->question.type == DNS_TLSA ? DNS_TLSA_MAX : DNS_TXT_MAX));
+	for (size_t i = 0; i < a->n; i++)
+		if (a->question.type == DNS_TLSA) {
+			fuzz_claim(a->tlsa[i].n > 0);
+			fuzz_claim(!dns_tlsa_usable(&a->tlsa[i]) || a->tlsa[i].usage >= 2);
+		} else {
+			fuzz_claim(a->txt[i].n <= DNS_TXT_OCTETS);
+		}
+}
+
 /* The octets as an address: where its names are is a name that can be asked for. */
 static void
 claim_reverse(struct span octets)
@@ -80,12 +93,12 @@ claim_question(struct span name)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	static const enum dns_type types[] = {DNS_A, DNS_MX, DNS_AAAA, DNS_PTR};
+	static const enum dns_type types[] = {DNS_A, DNS_MX, DNS_AAAA, DNS_PTR, DNS_TLSA, DNS_TXT};
 	struct span packet = span_from(span_of(p, n), 1);
 	struct dns_question q;
 	struct dns_answer a;
 
-	fuzz_claim(dns_question_set(&q, types[n > 0 ? p[0] % 4 : 0], span_str("a.example")));
+	fuzz_claim(dns_question_set(&q, types[n > 0 ? p[0] % 6 : 0], span_str("a.example")));
 	dns_parse(packet, &q, &a);
 	fuzz_claim(a.question.type == q.type && strcmp(a.question.name, q.name) == 0);
 	fuzz_claim((a.status == DNS_OK) == (a.n > 0));
@@ -94,6 +107,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		claim_mx(&a);
 	else if (q.type == DNS_PTR)
 		claim_hosts(&a);
+	else if (q.type == DNS_TLSA || q.type == DNS_TXT)
+		claim_certificates(&a);
 	else
 		claim_addresses(&a);
 	claim_question(packet);

@@ -31,14 +31,14 @@ def pidfd_getfd(pid, fd):
     return copy
 
 
-TITLED = {"forward", "certificate", "tls_rule"}  # sections with a name, of which there may be many
+TITLED = {"forward", "certificate", "client_certificate", "tls_rule"}  # sections with a name, of which there may be many
 
 
 def render(settings, indent=""):
     """A nested dict as a configuration: dicts are sections, lists are lists, the rest values."""
     lines = []
     for key, value in settings.items():
-        if key in TITLED:
+        if key in TITLED and isinstance(value, dict):
             for name, row in value.items():
                 lines += [f'{indent}{key} "{name}" {{', render(row, indent + "    "), indent + "}"]
         elif isinstance(value, dict):

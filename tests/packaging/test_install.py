@@ -90,3 +90,20 @@ def test_the_installed_sample_is_a_good_configuration(installed):
     intercept = done.stdout.split("intercept {", 1)[1].split("}", 1)[0]
     assert 'mode' in intercept and "off" in intercept.split("mode", 1)[1].splitlines()[0]
     assert done.stdout.count("listen ") == 1 and '"127.0.0.1:2525"' in done.stdout
+
+
+@pytest.mark.parametrize("argv,code,made", [(["configure", ""], 0, True), (["configure", ""], 1, True),
+                                            (["configure", "0.1"], 0, False),
+                                            (["abort-upgrade", "0.1"], 0, False)])
+def test_the_package_makes_a_certificate_once(tmp_path, argv, code, made):
+    """Of its own, when it is first installed; that it cannot is no reason not to be installed."""
+    postern, called = tmp_path / "postern", tmp_path / "called"
+    postern.write_text(f'#!/bin/sh\necho "$@" >>{called}\nexit {code}\n')
+    postern.chmod(0o755)
+    script = (ROOT / "packaging/debian/postern.postinst").read_text()
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-c", script, "postinst", *argv], env={**os.environ, "PATH": path},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (called.read_text() if called.exists() else "") == ("certificate make\n" if made else "")
+    assert ("refused" in done.stderr) == (made and code != 0)

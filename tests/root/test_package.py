@@ -50,6 +50,17 @@ def test_installed_it_changes_nothing_on_the_wire(machine):
     assert listening and set(listening) == {"0100007F:09DD"}
 
 
+def test_a_certificate_of_its_own(machine):
+    """Made when the package is first installed; the gateway has read it; one that is there stays."""
+    assert machine.says("stat -c '%a %U' /etc/postern/own.key /etc/postern/own.pem") == \
+        "400 root\n444 root"
+    assert "/etc/postern/own.pem; valid until" in machine.says("postern check")
+    before = machine.says("sha256sum /etc/postern/own.key")
+    machine.run("apt-get -q -y install --reinstall /postern.deb", ok=True)
+    assert machine.says("sha256sum /etc/postern/own.key") == before
+    assert machine.says(ACTIVE) == "active"
+
+
 def test_who_may_read_the_records(machine):
     assert machine.says("stat -c '%a %U %G' /var/log/postern") == "2750 root adm"
     session(machine)

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "core/buf.h"
+#include "dns/dns.h"
 
 enum {
 	DNS_CNAME = 5,
 	DNS_SOA = 6,
-	DNS_TXT = 16,
 	DNS_QUESTION_AT = 12, /* where the name of the question lies in every message */
 	DNS_UDP_MAX = 1232,
 };

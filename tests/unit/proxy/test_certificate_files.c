@@ -299,10 +299,53 @@ static const struct {
     {"a rule that weakens what it lets by",
 	NETWORK "tls_rule a {\naction = pass\nold_versions = yes }",
 	C
-	"3: tls_rule.action: TLS does not end here, and tls_rule.verify and tls_rule.old_versions "
-	"are for where it does; take them out\n",
+	"3: tls_rule.action: TLS does not end here, and tls_rule.verify, tls_rule.old_versions "
+	"and tls_rule.client_certificate are for where it does; take them out\n",
 	true},
 };
+
+/* Of the gateway's own; what is there when nothing is said is the machine's matter. */
+#define OWN(chain, key)                                                                            \
+	NETWORK "tls { trust = '@/root.pem'\nown_certificate = '" chain "'\nown_key = '" key "' }"
+
+static const struct {
+	const char *name, *text, *want;
+	bool fails;
+} own_rows[] = {
+    {"a good one", OWN("@/good.pem", "@/good.key"), "", false},
+    {"one that is not there", OWN("@/none.pem", "@/good.key"),
+	C "3: tls.own_certificate: @/none.pem: No such file or directory\n", true},
+    {"the key of another", OWN("@/good.pem", "@/rsa.key"),
+	C "4: tls.own_key: @/rsa.key: is not the key of the first certificate of @/good.pem\n",
+	true},
+    {"one without its key", NETWORK "tls {\nown_certificate = '@/good.pem' }",
+	C
+	"3: tls.own_certificate, tls.own_key: one of them alone is of no use; set both, or none\n",
+	true},
+    {"a key alone", NETWORK "tls {\n\nown_key = '@/good.key' }",
+	C
+	"4: tls.own_certificate, tls.own_key: one of them alone is of no use; set both, or none\n",
+	true},
+    {"no mail, and nobody reads it",
+	NETWORK "smtp { ports = {} } tls { trust = '@/root.pem' own_certificate = '@/none.pem' "
+		"own_key = '@/none.key' }",
+	"", false},
+};
+
+static void
+test_T_016_what_is_wrong_with_the_gateways_own(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(own_rows) / sizeof(own_rows[0]); i++) {
+		char *told;
+		struct config *c = read_text(own_rows[i].text, &told);
+
+		if (strcmp(told, own_rows[i].want) != 0 || (c == NULL) != own_rows[i].fails)
+			fail_msg("%s: wanted\n%sgot\n%s", own_rows[i].name, own_rows[i].want, told);
+		config_free(c);
+		free(told);
+	}
+}
 
 static void
 test_T_016_what_is_wrong_has_its_line(void **state)
@@ -381,6 +424,34 @@ shown(const struct config *worker, const char *server_name)
 		    X509_get_subject_name(id->leaf), NID_commonName, subject, sizeof(subject));
 	tls_keys_free(k);
 	return subject;
+}
+
+/* It is for no name, and for no server: who wants it asks for it. */
+static void
+test_the_gateways_own_is_handed_over(void **state)
+{
+	const struct make make = {.cn = "own.example", .alternatives = "DNS:mail.example"};
+	struct config *c, *worker;
+	struct tls_keys *k;
+	const char *why = NULL;
+	char *told;
+
+	(void)state;
+	write_one("own", &make);
+	c = read_text(OWN("@/own.pem", "@/own.key"), &told);
+	assert_string_equal(told, "");
+	free(told);
+	worker = handed(c);
+	assert_true(config_uses_tls(worker));
+	assert_string_equal(shown(worker, "mail.example"), "none");
+	k = tls_keys_new(worker, &why);
+	assert_non_null(k);
+	assert_non_null(tls_keys_own(k));
+	assert_string_equal(tls_keys_own(k)->name, "own");
+	assert_int_equal(X509_check_private_key(tls_keys_own(k)->leaf, tls_keys_own(k)->key), 1);
+	tls_keys_free(k);
+	config_free(worker);
+	config_free(c);
 }
 
 /* A new certificate needs no restart: who reads the configuration again has it. */
@@ -473,6 +544,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_T_016_what_is_wrong_has_its_line),
+	    cmocka_unit_test(test_T_016_what_is_wrong_with_the_gateways_own),
+	    cmocka_unit_test(test_the_gateways_own_is_handed_over),
 	    cmocka_unit_test(test_T_016_a_key_that_others_may_read_is_told),
 	    cmocka_unit_test(test_files_are_handed_over_and_read_again),
 	    cmocka_unit_test(test_glance_reads_no_other_file),

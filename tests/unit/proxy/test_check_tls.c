@@ -111,6 +111,18 @@ static const struct {
 	"let "
 	"by.\n"
 	"#   Rule \"rest\": any server, some clients: looked into, and is required.\n"},
+    {ANY "client_certificate us { chain = '/c' key = '/d' }\ntls_rule bank { servers = "
+	 "{'192.0.2.1'} client_certificate = us }",
+	PROTOCOL_IMAP,
+	"#   TLS (STARTTLS), servers inside with a certificate: looked into.\n"
+	"#   TLS (STARTTLS), servers outside: refused (NO).\n--\n"
+	"# What becomes of TLS: the first of these that holds, else what stands above.\n"
+	"#   Rule \"bank\": any server of some networks: looked into; shown where asked for: "
+	"client certificate \"us\".\n"
+	"# TLS 1.2 and newer, on both legs. Server certificates that cannot be verified: refused; "
+	"inside: recorded, and let by.\n#   0 trust anchors, the system's.\n"
+	"#   Certificate \"a\": for a.example, *.a.example, and any server inside where no other "
+	"is.\n#   Client certificate \"us\": for servers that ask, by rule.\n"},
 };
 
 static void

@@ -81,10 +81,11 @@ must_read(const char *text)
 /* ---- what is wrong, word for word ---- */
 
 #define ROOT_NAMES                                                                                 \
-	"workers, user, log, inside, inside_devices, resolvers, drain, audit, log_format, "        \
+	"workers, user, log, inside, inside_devices, resolvers, dnssec_anchors, drain, audit, "    \
+	"log_format, "                                                                             \
 	"status, "                                                                                 \
 	"metrics, intercept, forward, rotation, limits, smtp, mime, content, ftp, pop3, imap, "    \
-	"tls, certificate, tls_rule"
+	"tls, certificate, client_certificate, tls_rule"
 #define FORWARD(name, listen, to)                                                                  \
 	"forward \"" name "\" { listen = \"" listen "\" to = \"" to "\" }\n"
 
@@ -222,6 +223,26 @@ static const struct {
 	"3: tls_rule.protocols: \"http\" is not one of smtp, ftp, pop3, imap\n"},
     {"no such action", NETWORK "tls_rule a {\naction = drop }",
 	"3: tls_rule.action: \"drop\" is not one of intercept, pass, refuse\n"},
+    {"T-012: a client certificate that is not there",
+	NETWORK "tls_rule a {\nservers = {\"192.0.2.1\"}\nclient_certificate = us }",
+	"4: tls_rule.client_certificate: there is no section client_certificate \"us\"\n"},
+    {"T-012: a client certificate for anybody",
+	NETWORK "client_certificate us { chain = /a key = /b }\n"
+		"tls_rule a {\nclient_certificate = us }",
+	"2: client_certificate.chain: /a: No such file or directory\n"
+	"2: client_certificate.key: /b: No such file or directory\n"
+	"4: tls_rule.client_certificate: any server could ask for it; say whose it is in "
+	"tls_rule.servers or tls_rule.server_names\n"},
+    {"T-012: a client certificate where TLS does not end",
+	NETWORK "client_certificate us { chain = /a key = /b }\n"
+		"tls_rule a { servers = {\"192.0.2.1\"} client_certificate = us\naction = pass }",
+	"2: client_certificate.chain: /a: No such file or directory\n"
+	"2: client_certificate.key: /b: No such file or directory\n"
+	"4: tls_rule.action: TLS does not end here, and tls_rule.verify, tls_rule.old_versions and "
+	"tls_rule.client_certificate are for where it does; take them out\n"},
+    {"T-012: a client certificate without files", NETWORK "client_certificate us { }",
+	"2: client_certificate.chain: missing; a path must be given\n"
+	"2: client_certificate.key: missing; a path must be given\n"},
     {"a rule twice", NETWORK "tls_rule a { }\ntls_rule a { }", "3: found duplicate title 'a'\n"},
     {"data ports that are taken", NETWORK "intercept { mode = redirect }\nsmtp { ports = {44999} }",
 	"1: ftp.data_ports_from: port 44999 is one of 40000 to 44999, and sessions that begin "
@@ -1060,7 +1081,9 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_EXTENSIONS:
 		return "{\"exe\", \"tar.gz\"}";
 	case SETTING_TEXT:
-		if (row->zero_ok) /* a path */
+		if (strcmp(row->name, "client_certificate") == 0)
+			return "\"one\""; /* the section of that name */
+		if (row->zero_ok)     /* a path */
 			return "\"/dev/null\"";
 		return "\"a \\\"b\\\" \\\\ \\$c # {d}\"";
 	case SETTING_MARK: /* the three of them must fit together */

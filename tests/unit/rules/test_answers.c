@@ -55,6 +55,31 @@ test_records(void **state)
 }
 
 static void
+test_records_of_certificates(void **state)
+{
+	struct answers *answers = answers_new();
+	struct dns_answer tlsa = answer_of(DNS_TLSA, "_25._tcp.a.example", DNS_OK);
+	struct dns_answer txt = answer_of(DNS_TXT, "_mta-sts.a.example", DNS_OK);
+
+	(void)state;
+	tlsa.secure = true;
+	tlsa.n = txt.n = 2;
+	tlsa.tlsa[1] = (struct dns_tlsa){3, 1, 1, 32};
+	memcpy(txt.txt[1].text, "v=", txt.txt[1].n = 2);
+	assert_true(answers_put(answers, &tlsa));
+	assert_true(answers_put(answers, &txt));
+	memset(&tlsa, 0, sizeof(tlsa)); /* a copy was kept */
+	memset(&txt, 0, sizeof(txt));
+	assert_true(answers_secure(answers, DNS_TLSA, "_25._tcp.a.example"));
+	assert_false(answers_secure(answers, DNS_TXT, "_mta-sts.a.example"));
+	assert_false(answers_secure(answers, DNS_TXT, "_25._tcp.a.example"));
+	assert_int_equal(answers_count(answers, DNS_TLSA, "_25._tcp.a.example"), 2);
+	assert_int_equal(answers_tlsa(answers, "_25._tcp.a.example", 1)->n, 32);
+	assert_int_equal(answers_txt(answers, "_mta-sts.a.example", 1)->n, 2);
+	answers_free(answers);
+}
+
+static void
 test_first_stays(void **state)
 {
 	struct answers *answers = answers_new();
@@ -130,6 +155,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_records),
+	    cmocka_unit_test(test_records_of_certificates),
 	    cmocka_unit_test(test_first_stays),
 	    cmocka_unit_test(test_fill),
 	    cmocka_unit_test(test_bound),

@@ -146,6 +146,87 @@ test_T_014_mail_between_servers_passes_unless_a_rule_says_otherwise(void **state
 	policy_free(p);
 }
 
+/* For whoever takes any certificate: STARTTLS from outside to inside, at port 25. */
+static void
+test_the_gateways_own_certificate_is_for_mail_from_outside(void **state)
+{
+	static const struct {
+		const char *what, *want;
+		enum tls_protocol protocol;
+		bool inside, implicit, identity;
+		unsigned asked;
+	} rows[] = {
+	    {"mail", "intercepted starttls own_certificate", TLS_SMTP, true, false, false, 25},
+	    {"one is kept", "intercepted starttls auto", TLS_SMTP, true, false, true, 25},
+	    {"roaming users", "refused starttls would_go_blind", TLS_SMTP, true, false, false, 587},
+	    {"from the first octet on", "refused starttls would_go_blind", TLS_SMTP, true, true,
+		false, 25},
+	    {"to outside", "passed starttls auto", TLS_SMTP, false, false, false, 25},
+	    {"POP3", "refused starttls auto", TLS_POP3, true, false, false, 25},
+	};
+	struct policy *p = policy_of(STARTTLS_AUTO);
+	struct asked a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		a = asks(rows[i].protocol, rows[i].inside, rows[i].identity);
+		a.q.own = true;
+		a.q.asked = (uint16_t)rows[i].asked;
+		a.q.implicit = rows[i].implicit;
+		if (strcmp(judged(p, &a), rows[i].want) != 0)
+			fail_msg("%s: %s", rows[i].what, judged(p, &a));
+	}
+	a = asks(TLS_SMTP, true, false);
+	a.q.asked = TLS_MAIL_PORT;
+	assert_string_equal(judged(p, &a), "refused starttls would_go_blind");
+	a.q.own = true;
+	p->starttls = STARTTLS_INTERCEPT;
+	assert_string_equal(judged(p, &a), "intercepted starttls intercept");
+	p->starttls = STARTTLS_PASS;
+	assert_string_equal(judged(p, &a), "passed starttls pass");
+	policy_free(p);
+}
+
+/* What is asked for first is for mail from server to server that would be intercepted. */
+static void
+test_T_014_when_what_is_published_is_asked_for(void **state)
+{
+	static const struct {
+		enum starttls word;
+		bool inside, implicit;
+		unsigned port;
+		enum published published;
+		bool want;
+	} rows[] = {
+	    {STARTTLS_INTERCEPT, false, false, 25, PUBLISHED_PASS, true},
+	    {STARTTLS_REQUIRE, false, false, 25, PUBLISHED_KNOWN, true},
+	    {STARTTLS_INTERCEPT, false, false, 25, PUBLISHED_IGNORE, false},
+	    {STARTTLS_INTERCEPT, false, false, 587, PUBLISHED_PASS, false},
+	    {STARTTLS_INTERCEPT, false, true, 25, PUBLISHED_PASS, false},
+	    {STARTTLS_INTERCEPT, true, false, 25, PUBLISHED_PASS, false},
+	    {STARTTLS_AUTO, false, false, 25, PUBLISHED_PASS, false},
+	    {STARTTLS_REFUSE, false, false, 25, PUBLISHED_PASS, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		struct policy *p = policy_of(rows[i / 2].word);
+		const struct facts facts = {
+		    .client_inside = !rows[i / 2].inside, .server_inside = rows[i / 2].inside};
+		const struct tls_query q = {.protocol = TLS_SMTP,
+		    .port = (uint16_t)rows[i / 2].port,
+		    .implicit = rows[i / 2].implicit,
+		    .identity = i % 2 == 0}; /* with nothing to show, too */
+		struct tls_judgement j;
+
+		p->published = rows[i / 2].published;
+		tls_judge(p, &facts, &q, &j);
+		if (j.unless_published != rows[i / 2].want)
+			fail_msg("row %zu", i / 2);
+		policy_free(p);
+	}
+}
+
 /* ---- rules ---- */
 
 static struct tls_rule *
@@ -219,16 +300,47 @@ test_T_006_exceptions_are_of_their_rule(void **state)
 	(void)state;
 	rule->old_versions = true;
 	rule->verify = VERIFY_REPORT;
+	rule->client_certificate = strdup("us");
 	assert_true(networks_add(rule->servers, "10.0.0.25", &why));
 	policy_seal(p);
 	tls_judge(p, &facts, &q, &j);
 	assert_true(j.old_versions);
 	assert_int_equal(j.verify, VERIFY_REPORT);
+	assert_string_equal(j.client_certificate, "us");
 	facts.server = address("10.0.0.26");
 	tls_judge(p, &facts, &q, &j);
 	assert_false(j.old_versions);
 	assert_int_equal(j.verify, VERIFY_AUTO);
+	assert_null(j.client_certificate);
 	policy_free(p);
+}
+
+/* The longest address fits; its colons are none of a name's. */
+static void
+test_T_012_the_rule_that_would_pass_a_server(void **state)
+{
+	static const struct {
+		const char *server;
+		enum tls_protocol protocol;
+		const char *rule;
+	} rows[] = {
+	    {"10.0.0.25", TLS_SMTP,
+		"tls_rule \"pass-10.0.0.25\" { protocols = {\"smtp\"} servers = {\"10.0.0.25\"} "
+		"action = pass }"},
+	    {"2001:db8:1234:5678:9abc:def0:1234:5678", TLS_IMAP,
+		"tls_rule \"pass-2001-db8-1234-5678-9abc-def0-1234-5678\" { protocols = {\"imap\"} "
+		"servers = {\"2001:db8:1234:5678:9abc:def0:1234:5678\"} action = pass }"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct facts facts = {.server = address(rows[i].server)};
+		const struct tls_query q = {.protocol = rows[i].protocol};
+		char text[TLS_RULE_TEXT];
+
+		tls_rule_to_pass(&facts, &q, text);
+		assert_string_equal(text, rows[i].rule);
+	}
 }
 
 /* ---- in the clear, where TLS is required ---- */
@@ -321,8 +433,11 @@ main(void)
 	    cmocka_unit_test(test_words_decide_where_no_rule_does),
 	    cmocka_unit_test(test_auto_without_an_identity),
 	    cmocka_unit_test(test_T_014_mail_between_servers_passes_unless_a_rule_says_otherwise),
+	    cmocka_unit_test(test_the_gateways_own_certificate_is_for_mail_from_outside),
+	    cmocka_unit_test(test_T_014_when_what_is_published_is_asked_for),
 	    cmocka_unit_test(test_T_022_first_rule_that_holds_decides),
 	    cmocka_unit_test(test_T_006_exceptions_are_of_their_rule),
+	    cmocka_unit_test(test_T_012_the_rule_that_would_pass_a_server),
 	    cmocka_unit_test(test_N_013_no_mail_in_the_clear_where_TLS_is_required),
 	    cmocka_unit_test(test_facts_say_what_STARTTLS_gets),
 	    cmocka_unit_test(test_no_login_in_the_clear_where_TLS_is_required),

@@ -879,6 +879,143 @@ test_name_ok(void **state)
 }
 
 static void
+put_tlsa(struct buf *b, size_t length)
+{
+	static const uint8_t data[80] = {3, 1, 1};
+
+	put_record(b, DNS_TLSA, length);
+	buf_add(b, span_of(data, length));
+}
+
+/* RFC 6698 s2.1: what has no association data is no record; what is too short to be used is seen.
+ */
+static void
+test_T_015_TLSA_of_any_length(void **state)
+{
+	static const struct {
+		size_t length;
+		enum dns_status status;
+		bool usable;
+	} rows[] = {{0, DNS_FAILED, false}, {1, DNS_FAILED, false}, {2, DNS_FAILED, false},
+	    {3, DNS_FAILED, false}, {4, DNS_OK, false}, {19, DNS_OK, false}, {34, DNS_OK, false},
+	    {35, DNS_OK, true}, {36, DNS_OK, false}, {67, DNS_OK, false}};
+	struct dns_answer a;
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++) {
+		begin(&b, QR, DNS_TLSA, 1);
+		put_tlsa(&b, rows[i].length);
+		parse(&b, DNS_TLSA, &a);
+		assert_int_equal(a.status, rows[i].status);
+		assert_int_equal(a.n, rows[i].status == DNS_OK);
+		assert_int_equal(a.left_out, rows[i].status != DNS_OK);
+		assert_false(a.secure);
+		if (a.n > 0) {
+			assert_int_equal(a.tlsa[0].n, rows[i].length - 3);
+			assert_int_equal(dns_tlsa_usable(&a.tlsa[0]), rows[i].usable);
+		}
+	}
+}
+
+/* Beside good ones, bad ones count for nothing. */
+static void
+test_T_015_TLSA_among_others(void **state)
+{
+	static const size_t lengths[] = {0, 2, 35, 3, 19};
+	struct dns_answer a;
+	struct buf b;
+
+	(void)state;
+	begin(&b, QR, DNS_TLSA, nitems(lengths));
+	for (size_t i = 0; i < nitems(lengths); i++)
+		put_tlsa(&b, lengths[i]);
+	parse(&b, DNS_TLSA, &a);
+	assert_int_equal(a.status, DNS_OK);
+	assert_int_equal(a.n, 2);
+	assert_int_equal(a.left_out, 3);
+	assert_int_equal(a.tlsa[0].usage, 3);
+	assert_int_equal(a.tlsa[0].selector, 1);
+	assert_int_equal(a.tlsa[0].matching, 1);
+	assert_int_equal(a.tlsa[1].n, 16);
+
+	begin(&b, QR, DNS_TLSA, DNS_TLSA_MAX + 1);
+	for (size_t i = 0; i <= DNS_TLSA_MAX; i++)
+		put_tlsa(&b, 35);
+	parse(&b, DNS_TLSA, &a);
+	assert_int_equal(a.n, DNS_TLSA_MAX);
+	assert_int_equal(a.left_out, 1);
+}
+
+/* The length of the data leaves the message. */
+static void
+test_T_015_TLSA_that_is_cut(void **state)
+{
+	struct dns_answer a;
+	struct buf b;
+
+	(void)state;
+	begin(&b, QR, DNS_TLSA, 1);
+	put_record(&b, DNS_TLSA, 35);
+	buf_add(&b, span_of("\x03\x01\x01", 3));
+	parse(&b, DNS_TLSA, &a);
+	assert_int_equal(a.status, DNS_FAILED);
+	assert_int_equal(a.n, 0);
+}
+
+static void
+test_T_015_TLSA_that_senders_use(void **state)
+{
+	static const struct {
+		struct dns_tlsa record;
+		bool want;
+	} rows[] = {{{0, 1, 1, 32}, false}, {{1, 1, 1, 32}, false}, {{2, 0, 1, 32}, true},
+	    {{2, 1, 2, 64}, true}, {{3, 1, 1, 32}, true}, {{3, 1, 0, 91}, true},
+	    {{3, 0, 0, 1}, true}, {{3, 2, 1, 32}, false}, {{3, 1, 3, 32}, false},
+	    {{3, 1, 2, 32}, false}, {{3, 1, 1, 64}, false}, {{4, 1, 1, 32}, false},
+	    {{255, 255, 255, 32}, false}};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(rows); i++)
+		if (dns_tlsa_usable(&rows[i].record) != rows[i].want)
+			fail_msg("row %zu", i);
+}
+
+static void
+put_txt(struct buf *b, struct span rdata)
+{
+	put_record(b, DNS_TXT, rdata.n);
+	buf_add(b, rdata);
+}
+
+static void
+test_TXT_strings_are_joined(void **state)
+{
+	static const char two[] = "\x08v=STSv1;\x00\x05 id=1";
+	uint8_t longest[2 * 201];
+	struct dns_answer a;
+	struct buf b;
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = longest[201] = 200;
+	begin(&b, QR, DNS_TXT, 5);
+	put_txt(&b, span_of(two, sizeof(two) - 1));
+	put_txt(&b, span_of(longest, sizeof(longest)));
+	put_txt(&b, span_of("\x05cut", 4)); /* says more than there is */
+	put_txt(&b, SPAN_NONE);
+	put_txt(&b, span_of("", 1));
+	parse(&b, DNS_TXT, &a);
+	assert_int_equal(a.status, DNS_OK);
+	assert_int_equal(a.n, 3);
+	assert_int_equal(a.left_out, 2);
+	assert_memory_equal(a.txt[0].text, "v=STSv1; id=1", 13);
+	assert_int_equal(a.txt[0].n, 13);
+	assert_int_equal(a.txt[1].n, DNS_TXT_OCTETS);
+	assert_int_equal(a.txt[2].n, 0);
+}
+
+static void
 test_names_of_values(void **state)
 {
 	(void)state;
@@ -886,6 +1023,8 @@ test_names_of_values(void **state)
 	assert_string_equal(dns_type_name(DNS_MX), "MX");
 	assert_string_equal(dns_type_name(DNS_AAAA), "AAAA");
 	assert_string_equal(dns_type_name(DNS_PTR), "PTR");
+	assert_string_equal(dns_type_name(DNS_TXT), "TXT");
+	assert_string_equal(dns_type_name(DNS_TLSA), "TLSA");
 	assert_string_equal(dns_status_name(DNS_OK), "ok");
 	assert_string_equal(dns_status_name(DNS_TIMEOUT), "timeout");
 }
@@ -923,6 +1062,11 @@ main(void)
 	    cmocka_unit_test(test_ptr_alias),
 	    cmocka_unit_test(test_reverse_name),
 	    {"D-020 names of addresses", test_bad_ptr, NULL, NULL, NULL},
+	    cmocka_unit_test(test_T_015_TLSA_of_any_length),
+	    cmocka_unit_test(test_T_015_TLSA_among_others),
+	    cmocka_unit_test(test_T_015_TLSA_that_is_cut),
+	    cmocka_unit_test(test_T_015_TLSA_that_senders_use),
+	    cmocka_unit_test(test_TXT_strings_are_joined),
 	    cmocka_unit_test(test_names_of_values),
 	};
 

@@ -105,6 +105,51 @@ test_keeps_no_secret(void **state)
 		assert_false(span_starts(all, span_str("secret")));
 }
 
+/* What a login is tied to: its mechanism, and of SCRAM the first octet that the client says. */
+static void
+test_T_030_T_031_T_032_ties(void **state)
+{
+	static const struct {
+		const char *mechanism, *response;
+		enum sasl_tie tie;
+	} ties[] = {
+	    {"SCRAM-SHA-256-PLUS", "cD10bHMtZXhwb3J0ZXIsLG49YW5uYSxyPXg=", SASL_CHANNEL},
+	    {"scram-sha-1-plus", NULL, SASL_CHANNEL},
+	    {"SCRAM-SHA-256", "cD10bHMtdW5pcXVlLCxuPWFubmEscj14", SASL_CHANNEL},
+	    {"SCRAM-SHA-256", "eSwsbj1hbm5hLHI9eA==", SASL_CHANNEL_MISSED},
+	    {"SCRAM-SHA-256", "biwsbj1hbm5hLHI9eA==", SASL_FREE},
+	    {"SCRAM-SHA-256", NULL, SASL_FREE},
+	    {"SCRAM-SHA-256", "=", SASL_FREE},
+	    {"PLAIN", "eQBhbm5hAHBhc3M=", SASL_FREE},
+	    {"LOGIN", "cGV0ZXI=", SASL_FREE},
+	    {"EXTERNAL", "=", SASL_CERTIFICATE},
+	    {"GSSAPI", NULL, SASL_CHANNEL_MAYBE},
+	    {"GSS-SPNEGO", NULL, SASL_CHANNEL_MAYBE},
+	    {"GS2-KRB5-PLUS", NULL, SASL_CHANNEL_MAYBE},
+	    {"NTLM", NULL, SASL_CHANNEL_MAYBE},
+	    {"XOAUTH2", NULL, SASL_FREE},
+	    {"-PLUS", NULL, SASL_FREE},
+	    {"SECRET-PLUS", NULL, SASL_FREE},
+	};
+	struct sasl s;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(ties); i++) {
+		sasl_begin(&s, span_str(ties[i].mechanism));
+		if (ties[i].response != NULL)
+			sasl_response(&s, span_str(ties[i].response));
+		assert_int_equal(sasl_tie(&s), ties[i].tie);
+	}
+	/* only the first response says it */
+	sasl_begin(&s, span_str("SCRAM-SHA-1"));
+	sasl_response(&s, span_str("bg=="));
+	sasl_response(&s, span_str("cA=="));
+	assert_int_equal(sasl_tie(&s), SASL_FREE);
+	assert_true(sasl_is_plus(span_str("scram-sha-512-plus")));
+	assert_false(sasl_is_plus(span_str("SCRAM-SHA-512")));
+	assert_false(sasl_is_plus(SPAN_NONE));
+}
+
 int
 main(void)
 {
@@ -113,6 +158,7 @@ main(void)
 	    cmocka_unit_test(test_begins_anew),
 	    cmocka_unit_test(test_long_user),
 	    cmocka_unit_test(test_keeps_no_secret),
+	    cmocka_unit_test(test_T_030_T_031_T_032_ties),
 	};
 	struct CMUnitTest tests[nitems(fixed) + nitems(rows)];
 
