@@ -464,6 +464,17 @@ check_certificate(struct reading *r, enum config_section section, struct certifi
 		certificate_read(c, lines, &r->faults);
 }
 
+/* What nobody trusts has to be signed by somebody. */
+static void
+check_untrusted(struct reading *r, enum tls_verify verify, const char *name, unsigned line)
+{
+	if (verify == VERIFY_UNTRUSTED && r->config->tls.ca[CA_UNTRUSTED].chain == NULL)
+		faults_add(&r->faults, line,
+		    "%s: untrusted, and tls.untrusted_ca, which would sign for such servers, is "
+		    "missing",
+		    name);
+}
+
 static bool
 has_client_certificate(const struct config *c, const char *name)
 {
@@ -513,6 +524,8 @@ check_tls_rule(struct reading *r, unsigned i)
 	const struct tls_rule *rule = &r->config->policy->tls_rules[i];
 
 	check_title(r, SECTION_TLS_RULE, rule->name, r->scan.titled_line[SECTION_TLS_RULE][i]);
+	check_untrusted(
+	    r, rule->verify, "tls_rule.verify", titled_line(r, SECTION_TLS_RULE, i, "verify"));
 	if (rule->action == TLS_REFUSE && rule->required == REQUIRED_YES)
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
 		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
@@ -582,6 +595,9 @@ check_tls(struct reading *r)
 		    "tls.key_log: whoever can read %.256s reads all that was said under TLS",
 		    c->tls.key_log);
 	check_authorities(r);
+	check_untrusted(r, c->tls.verify, "tls.verify", setting_line(r, SECTION_TLS, "verify"));
+	check_untrusted(r, c->tls.verify_inside, "tls.verify_inside",
+	    setting_line(r, SECTION_TLS, "verify_inside"));
 	if (r->files)
 		certificates_compare(c->certificates, c->n_certificates, lines, &r->faults);
 	if (r->files && (config_uses_tls(c) || c->tls.trust != NULL))

@@ -153,6 +153,7 @@ minted(struct upgrade *u, const struct tls_client_hello *hello)
 	if (mint == NULL || real == NULL || u->mint_failed)
 		return NULL;
 	identity = tls_mint_get(mint, real, hello->server_name, trusted, on_minted, u, &u->minting);
+	u->mint_failed = identity == NULL && u->minting == NULL;
 	service_of(u->relay, trusted ? "minted " : "untrusted ", service);
 	if (identity != NULL &&
 	    SSL_set_session_id_context(tls_leg_ssl(u->leg[AN_C2S]), service, sizeof(service)) != 1)

@@ -129,15 +129,24 @@ copy_names(X509 *real, struct leaf_wanted *w)
 	GENERAL_NAMES_free(all);
 }
 
+/* A certificate is for this name; *found, if wanted: by which of its own, for OPENSSL_free(). */
+static bool
+is_for(X509 *x, struct span server_name, char **found)
+{
+	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+	char name[DOMAIN_TEXT_MAX];
+
+	return server_name.n > 0 && domain_canonical(server_name, name) &&
+	       X509_check_host(x, name, 0, flags, found) == 1;
+}
+
 /* The one of many that this client looks for comes first. */
 static void
 add_asked(X509 *real, struct span server_name, struct leaf_wanted *w)
 {
-	unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-	char name[DOMAIN_TEXT_MAX], *found = NULL;
+	char *found = NULL;
 
-	if (server_name.n > 0 && domain_canonical(server_name, name) &&
-	    X509_check_host(real, name, 0, flags, &found) == 1 && found != NULL)
+	if (is_for(real, server_name, &found) && found != NULL)
 		add_domain(w, span_str(found));
 	OPENSSL_free(found);
 }
@@ -411,6 +420,17 @@ tls_mint_connect(struct tls_mint *m, int fd)
 
 /* ---- for sessions ---- */
 
+/*
+ * It cannot be shown any more, or not to this client: it was made for one that asked for another of
+ * more names than there is room for.
+ */
+static bool
+will_not_do(const struct entry *e, X509 *real, struct span server_name)
+{
+	return clock_ms() - e->made >= MINT_HOURS * HOUR_MS ||
+	       (is_for(real, server_name, NULL) && !is_for(e->identity.leaf, server_name, NULL));
+}
+
 static const struct tls_identity *
 kept(struct tls_mint *m, struct entry *e)
 {
@@ -431,7 +451,7 @@ tls_mint_get(struct tls_mint *m, X509 *real, struct span server_name, bool trust
 	if (X509_digest(real, EVP_sha256(), id, &n) != 1)
 		return NULL;
 	e = find(m, id, trusted);
-	if (e != NULL && e->question == NULL && clock_ms() - e->made >= MINT_HOURS * HOUR_MS) {
+	if (e != NULL && e->question == NULL && will_not_do(e, real, server_name)) {
 		forget(m, e);
 		e = NULL;
 	}

@@ -171,6 +171,29 @@ def test_even_who_trusts_both_sees_dates_and_names_T_001(authorities, outside, i
         connect(gate, trusting(authorities.untrusted))
 
 
+def test_what_cannot_be_mirrored_is_not_shown_at_all_T_001(lab, world, outside, intercepting, connect):
+    """A certificate that ended before 1970."""
+    gate = intercepting(outside("imap", Issued(lab, issuer=world, begins=-30000, ends=-25000)),
+                        tls={"verify": "untrusted"})
+    with pytest.raises(ssl.SSLError, match="internal error"):
+        connect(gate, client_context())
+    assert gate.flow()["flow"]["reason"] == "tls_mint"
+
+
+@pytest.mark.parametrize("mode", ["forward"])
+@pytest.mark.parametrize("verify", ["report", "untrusted"])
+def test_a_server_inside_that_cannot_be_verified_T_001(lab, good, outside, intercepting, connect, verify):
+    """What is configured for it, or, where that is wanted, what nobody trusts."""
+    kept = Certificate(lab, NAME)
+    gate = intercepting(outside("imap", Issued(lab)), certificate={"mx": kept.section},
+                        tls={"verify_inside": verify}, forward={"mx": {"implicit_tls": True}})
+    with connect(gate, client_context()) as client:
+        client.login()
+        shown = client.sock.getpeercert(True)
+    assert (shown == kept.fingerprint) == (verify == "report")
+    assert ("UNTRUSTED" in parsed(shown)["issuer"]) == (verify == "untrusted")
+
+
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_what_was_trusted_is_not_resumed_when_it_is_not_any_more_T_018(
         lab, world, good, authorities, outside, intercepting, connect, version):
@@ -260,13 +283,14 @@ def test_leaves_are_short_and_say_nothing_of_lists_T_017(good, authorities, outs
 
 
 def test_many_names_T_017(lab, world, authorities, outside, intercepting, connect):
-    """More than there is room for: that which the client asks for is there."""
-    names = [f"DNS:host-{i:04}-of-many.a-long-name-of-somebody.outside.example" for i in range(400)]
-    real = Issued(lab, issuer=world, alternatives=",".join(names + [f"DNS:{NAME}"]))
+    """More than there is room for: that which a client asks for is there, whoever came before."""
+    names = [f"host-{i:04}-of-many.a-long-name-of-somebody.outside.example" for i in range(400)]
+    real = Issued(lab, issuer=world, alternatives=",".join(f"DNS:{name}" for name in (*names, NAME)))
     gate = intercepting(outside("imap", real))
-    with connect(gate, trusting(authorities.trusted)) as client:
-        client.login()
-        assert 100 < len(client.sock.getpeercert()["subjectAltName"]) <= 250
+    for name in (NAME, names[399], names[0], NAME):
+        with connect(gate, trusting(authorities.trusted), name) as client:
+            client.login()
+            assert 100 < len(client.sock.getpeercert()["subjectAltName"]) <= 250
 
 
 # ---- T-013: clients that do not trust us ----

@@ -16,6 +16,19 @@
 #define ANY	"certificate a { chain = '/a' key = '/a' names = {a.example, '*.a.example'} }\n"
 #define SOME	"certificate a { chain = '/a' key = '/a' servers = {'10.0.0.1'} }\n"
 
+#define CAS                                                                                        \
+	"tls { verify = untrusted ca = '/c' ca_key = '/ck' untrusted_ca = '/u' untrusted_ca_key "  \
+	"= "                                                                                       \
+	"'/uk' }\n"
+#define OF_CAS                                                                                     \
+	"# TLS 1.2 and newer, on both legs. Server certificates that cannot be verified: let by, " \
+	"and the client is shown what nobody trusts; inside: recorded, and let by.\n"              \
+	"#   0 trust anchors, the system's.\n"                                                     \
+	"# Clients of servers outside are shown certificates that are made on the way, signed by " \
+	"one of two CAs (postern ca show):\n"                                                      \
+	"#   /c: for servers that were verified; clients have to trust it.\n"                      \
+	"#   /u: for servers that were not, and are let by; no client may trust it.\n"
+
 /* To be freed. */
 static char *
 said_of(const char *text, enum protocol p)
@@ -60,6 +73,15 @@ static const struct {
 	"inside: recorded, and let by.\n#   0 trust anchors, the system's.\n"
 	"#   Certificate \"a\": for a.example, *.a.example, and any server inside where no other "
 	"is.\n"},
+    /* servers outside are mirrored; mail from server to server is not */
+    {CAS, PROTOCOL_IMAP,
+	"#   TLS (STARTTLS), servers inside: refused (NO).\n"
+	"#   TLS (STARTTLS), servers outside: looked into.\n--\n" OF_CAS},
+    {CAS, PROTOCOL_SMTP,
+	"#   TLS (STARTTLS), servers inside: refused (454).\n"
+	"#   TLS (STARTTLS), mail servers outside (port 25): let by; what follows is not looked "
+	"at.\n"
+	"#   TLS (STARTTLS), others outside: looked into.\n--\n" OF_CAS},
     /* of some servers, or of all */
     {SOME, PROTOCOL_IMAP,
 	"#   TLS (STARTTLS), servers inside with a certificate: looked into.\n"

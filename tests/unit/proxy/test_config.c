@@ -1021,6 +1021,14 @@ test_tls_authorities(void **state)
 	assert_non_null(strstr(told, "3: tls.untrusted_ca_key: missing; "));
 	assert_null(strstr(told, "tls.ca_key: missing"));
 	free(told);
+	c = read_text(NETWORK "tls {\nverify = untrusted\nverify_inside = untrusted\n}\n"
+			      "tls_rule a {\nverify = untrusted\n}",
+	    &told);
+	assert_null(c);
+	assert_non_null(strstr(told, "3: tls.verify: untrusted, and tls.untrusted_ca, "));
+	assert_non_null(strstr(told, "4: tls.verify_inside: untrusted, and "));
+	assert_non_null(strstr(told, "7: tls_rule.verify: untrusted, and "));
+	free(told);
 }
 
 static void
