@@ -530,10 +530,6 @@ check_tls_rule(struct reading *r, unsigned i)
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "required"),
 		    "tls_rule.required: yes, and with tls_rule.action = refuse nobody could ever "
 		    "log in; set one of them otherwise");
-	if (rule->action != TLS_INTERCEPT && rule->server_leg != SERVER_LEG_SAME)
-		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "server_leg"),
-		    "tls_rule.server_leg: the rule does not intercept, and TLS does not end here; "
-		    "take it out, or say action = intercept");
 	if (rule->action != TLS_INTERCEPT &&
 	    (rule->old_versions || rule->verify != VERIFY_AUTO || rule->client_certificate != NULL))
 		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "action"),

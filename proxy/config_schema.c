@@ -61,12 +61,9 @@ static const struct choice log_formats[] = {{"eve", false}, {"eve_xferlog", true
 static const struct choice keep_delete[] = {{"keep", false}, {"delete", true}, {NULL, 0}};
 static const struct choice report_cut[] = {{"report", false}, {"cut", true}, {NULL, 0}};
 static const struct choice pass_hide[] = {{"pass", false}, {"hide", true}, {NULL, 0}};
-static const struct choice server_leg_words[] = {{"same", SERVER_LEG_SAME},
-    {"starttls", SERVER_LEG_STARTTLS}, {"tls", SERVER_LEG_TLS}, {"clear", SERVER_LEG_CLEAR},
-    {NULL, 0}};
 static const struct choice data_protection[] = {{"asked", false}, {"required", true}, {NULL, 0}};
 static const struct choice server_protection[] = {{"same", SERVER_DATA_SAME},
-    {"clear", SERVER_DATA_CLEAR}, {"private", SERVER_DATA_PRIVATE}, {NULL, 0}};
+    {"private", SERVER_DATA_PRIVATE}, {"clear", SERVER_DATA_CLEAR}, {NULL, 0}};
 static const struct choice data_resumption[] = {{"report", false}, {"require", true}, {NULL, 0}};
 static const struct choice data_end[] = {{"close_notify", false}, {"fin", true}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
@@ -414,7 +411,6 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS_RULE, "action"), CHOICE("intercept", tls_actions), TLS_RULE(action)},
     {ROW(SECTION_TLS_RULE, "required"), CHOICE("auto", required_words), TLS_RULE(required)},
     {ROW(SECTION_TLS_RULE, "verify"), CHOICE("auto", verify_words), TLS_RULE(verify)},
-    {ROW(SECTION_TLS_RULE, "server_leg"), CHOICE("same", server_leg_words), TLS_RULE(server_leg)},
     {ROW(SECTION_TLS_RULE, "old_versions"), CHOICE("no", yes_no), TLS_RULE(old_versions)},
     {ROW(SECTION_TLS_RULE, "client_certificate"), TEXT(""), OR_ZERO, TLS_RULE(client_certificate)},
 };

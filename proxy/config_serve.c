@@ -56,19 +56,10 @@ config_serves(const struct config *c, enum protocol p)
 	return config_forwards(c, p) || (c->mode != INTERCEPT_OFF && n > 0);
 }
 
-static bool
-carries_up(const struct policy *p)
-{
-	for (size_t i = 0; i < p->n_tls_rules; i++)
-		if (p->tls_rules[i].server_leg != SERVER_LEG_SAME)
-			return true;
-	return false;
-}
-
 bool
 config_uses_tls(const struct config *c)
 {
-	return carries_up(c->policy) || c->n_certificates > 0 || c->tls.own.chain_pem.n > 0 ||
+	return c->n_certificates > 0 || c->tls.own.chain_pem.n > 0 ||
 	       c->tls.ca[CA_TRUSTED].chain != NULL;
 }
 

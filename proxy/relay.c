@@ -255,15 +255,11 @@ relay_upgrade(struct relay *r, enum an_dir dir)
 void
 relay_begin_tls(struct relay *r)
 {
-	if (relay_carries_up(r))
-		relay_upgrade(r, AN_S2C);
 	if (!r->tls_asked.implicit)
 		return;
 	switch (r->tls_said.action) {
 	case TLS_INTERCEPT:
-		relay_upgrade(r, AN_C2S);
-		if (r->tls_said.server_leg != SERVER_LEG_CLEAR)
-			relay_upgrade(r, AN_S2C);
+		relay_upgrade_both(r);
 		break;
 	case TLS_PASS:
 		r->opaque = r->unread = true;
@@ -292,12 +288,6 @@ relay_stripped(struct relay *r, bool offered)
 		env->offered(env->arg, &o);
 	r->stripped = !offered && age != UINT64_MAX;
 	return r->stripped;
-}
-
-bool
-relay_carries_up(const struct relay *r)
-{
-	return tls_carries_up(&r->tls_said, r->tls_asked.implicit);
 }
 
 bool
@@ -354,22 +344,10 @@ relay_turn_away(struct relay *r, const char *reason)
 		channel_drop(&r->client);
 }
 
-/* The client in the clear hears that there is no server; why stands in the record. */
-static void
-server_leg_over(struct relay *r, const char *why)
-{
-	if (why == NULL)
-		return;
-	r->ops->turn_away(r, "server_unreachable");
-	r->reason = why;
-}
-
 static void
 tell_gate(struct relay *r, enum an_dir dir, const char *why)
 {
-	if (relay_carries_up(r))
-		server_leg_over(r, why);
-	else if (r->tls_asked.implicit)
+	if (r->tls_asked.implicit)
 		relay_begins_anew(r, dir, why);
 	else
 		r->ops->upgraded(r, dir, why);

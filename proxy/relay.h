@@ -199,7 +199,7 @@ void relay_upgrade(struct relay *, enum an_dir);
 void relay_upgraded(struct relay *, enum an_dir, const char *why);
 bool relay_shaking(const struct relay *); /* on some leg */
 /*
- * TLS from the first octet on, where tls_asked and tls_said have it: the legs are asked for, or
+ * TLS from the first octet on, where tls_asked and tls_said have it: both legs are asked for, or
  * what comes is passed unread, or the client hears an alert. To be called before all else. Gates
  * are not told of such an upgrade (ops->upgraded): their dialogue begins inside.
  */
@@ -222,9 +222,6 @@ struct retrieval_policy relay_retrieval_policy(
  * the gate ends the session ("starttls_stripped").
  */
 bool relay_stripped(struct relay *, bool offered);
-/* By a rule: the server's leg is under TLS from the beginning, and the client's stays in the clear.
- */
-bool relay_carries_up(const struct relay *);
 /* TLS that the client asks for ends here. */
 bool relay_intercepts(const struct relay *, enum starttls);
 /* The server will not, and the client has heard it: where TLS is required that is the end (N-013).

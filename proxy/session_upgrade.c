@@ -1,9 +1,7 @@
 #include "session_upgrade.h"
 
-#include <errno.h>
 #include <openssl/sha.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 #include "domains.h"
 #include "published.h"
@@ -221,8 +219,7 @@ report_last(struct upgrade *u, enum an_dir dir, const char *why)
 {
 	struct tls_leg *client = u->leg[AN_C2S];
 
-	if (dir == AN_S2C && !relay_carries_up(u->relay) &&
-	    (why == NULL || u->relay->tls[AN_C2S] == RELAY_SHAKING))
+	if (dir == AN_S2C && (why == NULL || u->relay->tls[AN_C2S] == RELAY_SHAKING))
 		return;
 	tls_report(u->relay, client, u->leg[AN_S2C], client == NULL ? NULL : tls_leg_hello(client),
 	    u->shown, why);
@@ -389,32 +386,12 @@ begin(struct upgrade *u, enum an_dir dir, int fd)
 	return true;
 }
 
-/* What the server said in the clear ahead of it all is the first that the client hears. */
-static void
-give_greeting(struct upgrade *u)
-{
-	struct span greeting = preamble_greeting(u->preamble);
-	struct channel_room room = channel_room(relay_from(u->relay, AN_S2C));
-	bool fits = room.n >= greeting.n;
-
-	if (fits)
-		memcpy(room.p, greeting.p, greeting.n);
-	preamble_free(u->preamble);
-	u->preamble = NULL;
-	if (fits)
-		relay_received(u->relay, AN_S2C, greeting.n);
-	else
-		relay_end(u->relay, "no_memory", WISH_RESET, WISH_RESET);
-}
-
 static void
 is_open(struct upgrade *u, enum an_dir dir)
 {
 	if (dir == AN_S2C)
 		tls_leg_trust(u->leg[dir]);
 	tell(u, dir, NULL);
-	if (dir == AN_S2C && u->preamble != NULL)
-		give_greeting(u);
 }
 
 static bool
@@ -444,78 +421,6 @@ go_on(struct upgrade *u, enum an_dir dir)
 	return now != was;
 }
 
-/* ---- STARTTLS of our own ---- */
-
-#define PREAMBLE_READ 4096
-
-static bool
-in_preamble(const struct upgrade *u)
-{
-	return u->preamble != NULL && !u->said_yes;
-}
-
-static bool
-wants_preamble(const struct upgrade *u)
-{
-	return u->relay->tls_said.server_leg == SERVER_LEG_STARTTLS && u->preamble == NULL &&
-	       !u->said_yes;
-}
-
-static bool
-begin_preamble(struct upgrade *u)
-{
-	const struct relay *r = u->relay;
-
-	u->preamble = preamble_new(r->ops->protocol, &r->session.up_client.ip);
-	if (u->preamble == NULL)
-		failed(u, AN_S2C, "tls_no_memory");
-	return true;
-}
-
-/* Some octets to a server that has read all that was sent before: they fit. */
-static bool
-send_all(int fd, struct span out)
-{
-	return out.n == 0 || send(fd, out.p, out.n, MSG_NOSIGNAL) == (ssize_t)out.n;
-}
-
-static bool
-go_on_preamble(struct upgrade *u, int fd)
-{
-	uint8_t in[PREAMBLE_READ];
-	enum preamble_step step;
-	struct buf out;
-	ssize_t n = recv(fd, in, sizeof(in), 0);
-	bool sent;
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n <= 0) {
-		failed(u, AN_S2C, "server_closed");
-		return true;
-	}
-	buf_init(&out, PREAMBLE_MAX);
-	step = preamble_feed(u->preamble, in, (size_t)n, &out);
-	sent = send_all(fd, buf_span(&out));
-	buf_free(&out);
-	u->said_yes = step == PREAMBLE_TLS;
-	if (step == PREAMBLE_FAILED || !sent)
-		failed(u, AN_S2C, sent ? preamble_why(u->preamble) : "server_closed");
-	return true;
-}
-
-static bool
-go_on_server(struct upgrade *u, int fd)
-{
-	if (in_preamble(u))
-		return go_on_preamble(u, fd);
-	if (u->leg[AN_S2C] != NULL)
-		return go_on(u, AN_S2C);
-	if (may_begin(u, AN_S2C) && wants_preamble(u))
-		return begin_preamble(u);
-	return begin(u, AN_S2C, fd);
-}
-
 bool
 upgrade_run(struct upgrade *u, const int fds[2])
 {
@@ -531,9 +436,7 @@ upgrade_run(struct upgrade *u, const int fds[2])
 		if (u->relay->tls[dir] != RELAY_SHAKING || fds[dir] < 0 ||
 		    u->relay->wish[dir] != WISH_NONE)
 			continue;
-		if (dir == AN_S2C)
-			any = go_on_server(u, fds[dir]) || any;
-		else if (u->leg[dir] == NULL)
+		if (u->leg[dir] == NULL)
 			any = begin(u, dir, fds[dir]) || any;
 		else
 			any = go_on(u, dir) || any;
@@ -571,8 +474,6 @@ upgrade_free(struct upgrade *u)
 	u->minting = NULL;
 	forget_question(u);
 	u->leg[AN_C2S] = u->leg[AN_S2C] = NULL;
-	preamble_free(u->preamble);
-	u->preamble = NULL;
 	tls_sessions_drop(u->sessions);
 	u->sessions = NULL;
 	u->until = 0;
@@ -583,23 +484,19 @@ upgrade_free(struct upgrade *u)
 bool
 upgrade_shakes(const struct upgrade *u, enum an_dir dir)
 {
-	return (u->leg[dir] != NULL || (dir == AN_S2C && in_preamble(u))) &&
-	       u->relay->tls[dir] == RELAY_SHAKING;
+	return u->leg[dir] != NULL && u->relay->tls[dir] == RELAY_SHAKING;
 }
 
 bool
 upgrade_wants_read(const struct upgrade *u, enum an_dir dir)
 {
-	if (u->leg[dir] == NULL)
-		return true; /* what the server says ahead of TLS */
 	return tls_leg_state(u->leg[dir]) == TLS_LEG_SHAKING && !tls_leg_wants_write(u->leg[dir]);
 }
 
 bool
 upgrade_wants_write(const struct upgrade *u, enum an_dir dir)
 {
-	return u->leg[dir] != NULL && tls_leg_state(u->leg[dir]) == TLS_LEG_SHAKING &&
-	       tls_leg_wants_write(u->leg[dir]);
+	return tls_leg_state(u->leg[dir]) == TLS_LEG_SHAKING && tls_leg_wants_write(u->leg[dir]);
 }
 
 struct tls_leg *

@@ -13,7 +13,6 @@
 #define POSTERN_SESSION_UPGRADE_H
 
 #include "relay.h"
-#include "starttls_preamble.h"
 #include "tls_leg.h"
 #include "tls_mint.h"
 
@@ -23,9 +22,6 @@
 struct upgrade {
 	struct relay *relay;
 	struct tls_leg *leg[2]; /* by the direction in which the peer sends; NULL: in the clear */
-	/* Towards a server that we bring under TLS alone; NULL: none, or its greeting is given. */
-	struct starttls_preamble *preamble;
-	bool said_yes;		       /* it is over, and the handshake begins */
 	struct tls_sessions *sessions; /* of the server, for data connections; NULL: not kept */
 	uint64_t until; /* env->now() when handshakes have to be over; 0: none is on */
 	/* For a certificate that is minted: what is waited for; upgrade_run() then has more to do.

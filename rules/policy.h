@@ -66,14 +66,6 @@ enum published {
 	PUBLISHED_IGNORE, /* nobody asks */
 };
 
-/* How the server's leg goes, where it is not as the client's. */
-enum tls_server_leg {
-	SERVER_LEG_SAME,
-	SERVER_LEG_STARTTLS, /* a client in the clear, or under TLS from the first octet on */
-	SERVER_LEG_TLS, /* a client in the clear: the server's leg is TLS from the first octet on */
-	SERVER_LEG_CLEAR, /* a client under TLS from the first octet on */
-};
-
 /* tls_rule "name" { }: what stands in it must all hold; an empty set holds for all. */
 struct tls_rule {
 	char *name;
@@ -86,7 +78,6 @@ struct tls_rule {
 	enum tls_verify verify;
 	bool old_versions;	  /* the server may speak what is no good any more */
 	char *client_certificate; /* shown to a server that asks: name of its section; NULL: none */
-	enum tls_server_leg server_leg;
 };
 
 /* The rows of "smtp { relay { } }" and "smtp { sender_domain { } }"; sets are never NULL. */

@@ -154,7 +154,6 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 		    .old_versions = rule->old_versions,
 		    .verify = rule->verify,
 		    .client_certificate = rule->client_certificate,
-		    .server_leg = rule->server_leg,
 		    .rule = rule->name,
 		    .reason = "rule"};
 	if (rule != NULL && rule->required != REQUIRED_AUTO)
@@ -162,21 +161,10 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 	out->required = required;
 	out->unless_published = out->action == TLS_INTERCEPT && between_servers(facts, q) &&
 				!q->implicit && policy->published != PUBLISHED_IGNORE;
-	if (tls_carries_up(out, q->implicit)) {
-		out->action = TLS_REFUSE;
-		out->reason = "one_sided";
-	}
 	if (out->action == TLS_INTERCEPT && !q->identity && !tls_may_show_own(facts, q)) {
 		out->action = TLS_REFUSE;
 		out->reason = "no_identity";
 	}
-}
-
-bool
-tls_carries_up(const struct tls_judgement *j, bool implicit)
-{
-	return !implicit &&
-	       (j->server_leg == SERVER_LEG_STARTTLS || j->server_leg == SERVER_LEG_TLS);
 }
 
 enum starttls

@@ -29,13 +29,11 @@ struct tls_judgement {
 	bool old_versions;	/* of the server: TLS 1.0, 1.1, and ciphers of then */
 	enum tls_verify verify; /* of the server's certificate */
 	const char *client_certificate; /* that it may see where it asks for one; NULL: none */
-	enum tls_server_leg server_leg; /* SAME but by a rule */
 	/* For records: the name of a tls_rule, or "starttls"; lives as long as the policy. */
 	const char *rule;
 	/*
 	 * "rule", "intercept", "pass", "refuse", "hide", "require"; "auto"; "would_go_blind";
 	 * "between_servers"; "own_certificate": auto, and there is no other one to be shown;
-	 * "one_sided": a client in the clear whose server is under TLS has no STARTTLS;
 	 * "no_identity": what should be intercepted and cannot is refused.
 	 */
 	const char *reason;
@@ -50,8 +48,6 @@ void tls_judge(const struct policy *, const struct facts *, const struct tls_que
  * (RFC 7435), but for those that DANE or MTA-STS tells which; roaming users (port 587) never do.
  */
 bool tls_may_show_own(const struct facts *, const struct tls_query *);
-/* The server's leg is under TLS, and the client's is not and will not be. */
-bool tls_carries_up(const struct tls_judgement *, bool implicit);
 /* The same as a word of starttls that is not auto, for whoever judges commands. */
 enum starttls tls_word(const struct tls_judgement *);
 const char *tls_action_name(enum tls_action);
