@@ -229,9 +229,19 @@ print_legs(const struct config *c, FILE *out)
 	pem_certificates_free(anchors);
 }
 
+/* What is usual goes without saying. */
+static void
+print_stripped(const struct config *c, FILE *out)
+{
+	if (c->tls.stripped != CHECK_REPORT)
+		fprintf(out, "# Servers that offered STARTTLS within 30 days and do not now: %s.\n",
+		    c->tls.stripped == CHECK_OFF ? "nobody looks" : "the session ends");
+}
+
 void
 check_print_tls(const struct config *c, FILE *out)
 {
+	print_stripped(c, out);
 	print_rules(c->policy, out);
 	if (!config_uses_tls(c))
 		return;

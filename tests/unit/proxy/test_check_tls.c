@@ -89,6 +89,12 @@ static const struct {
 	"let "
 	"by.\n"
 	"#   Rule \"rest\": any server, some clients: looked into, and is required.\n"},
+    {"tls { stripped = enforce }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# Servers that offered STARTTLS within 30 days and do not now: the session ends.\n"},
+    {"tls { stripped = off }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# Servers that offered STARTTLS within 30 days and do not now: nobody looks.\n"},
     {ANY "client_certificate us { chain = '/c' key = '/d' }\ntls_rule bank { servers = "
 	 "{'192.0.2.1'} client_certificate = us }",
 	PROTOCOL_IMAP,
