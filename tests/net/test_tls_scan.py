@@ -75,6 +75,23 @@ def test_POP3_and_IMAP_T_007_T10(lab, gateway, theirs, settings, client_folder, 
         expect_nothing(scan(lab, client_folder, port, "-t", protocol))
 
 
+def test_FTP_AUTH_T_007_T10(lab, fake, gateway, theirs, settings, client_folder):
+    context = theirs.server_context()
+    replies = {b"FEAT": b"211-Features\r\n AUTH TLS\r\n211 End\r\n", b"AUTH": b"234 go\r\n"}
+
+    def script(conversation):
+        conversation.send(GREETINGS["ftp"])
+        while True:
+            verb = conversation.line().split()[0].upper()
+            conversation.send(replies.get(verb, b"500 what?\r\n"))
+            if verb == b"AUTH":
+                conversation.__class__ = TlsConversation
+                conversation.wrap_with(context, server_side=True)
+
+    gateway(fake(script=script), protocol="ftp", ftp={"starttls": "intercept"}, **settings)
+    expect_nothing(scan(lab, client_folder, 21, "-t", "ftp"))
+
+
 @pytest.mark.parametrize("protocol", PORTS)
 def test_TLS_from_the_first_octet_on_T_007_T10(lab, fake, gateway, theirs, settings, client_folder,
                                                protocol):
