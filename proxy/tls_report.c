@@ -63,6 +63,7 @@ tls_report(const struct relay *r, const struct tls_leg *client, const struct tls
 	struct tls_certificate *certificate = NULL;
 	char rule[TLS_RULE_TEXT];
 	struct record_tls t = {.action = "intercepted",
+	    .one_sided = r->one_sided,
 	    .rule = r->tls_said.rule,
 	    .reason = r->tls_said.reason,
 	    .failure = why,
