@@ -121,6 +121,10 @@ print_rule(const struct tls_rule *rule, FILE *out)
 	    [REQUIRED_YES] = ", and is required"};
 	static const char *const actions[] = {
 	    [TLS_INTERCEPT] = "looked into", [TLS_PASS] = "let by", [TLS_REFUSE] = "refused"};
+	static const char *const upstream[] = {[UPSTREAM_SAME] = "",
+	    [UPSTREAM_STARTTLS] = "; the gateway asks the server for TLS itself",
+	    [UPSTREAM_TLS] = "; the server is under TLS, whatever the client is",
+	    [UPSTREAM_PLAIN] = "; the server is in the clear, though the client is under TLS"};
 	const char *comma = "";
 
 	fprintf(out, "#   Rule \"%s\": ", rule->name);
@@ -129,11 +133,11 @@ print_rule(const struct tls_rule *rule, FILE *out)
 			fprintf(out, "%s%s", comma, protocol_name((enum protocol)p));
 			comma = ", ";
 		}
-	fprintf(out, "%s%s%s%s%s: %s%s%s%s%s.\n", rule->protocols != 0 ? ", " : "",
+	fprintf(out, "%s%s%s%s%s: %s%s%s%s%s%s.\n", rule->protocols != 0 ? ", " : "",
 	    towards[rule->towards], networks_empty(rule->servers) ? "" : " of some networks",
 	    networks_empty(rule->clients) ? "" : ", some clients",
 	    domains_empty(rule->server_names) ? "" : ", some names (where the client says one)",
-	    actions[rule->action], required[rule->required],
+	    actions[rule->action], required[rule->required], upstream[rule->upstream],
 	    rule->client_certificate != NULL ? "; shown where asked for: client certificate \""
 					     : "",
 	    rule->client_certificate != NULL ? rule->client_certificate : "",

@@ -89,6 +89,13 @@ static const struct {
 	"let "
 	"by.\n"
 	"#   Rule \"rest\": any server, some clients: looked into, and is required.\n"},
+    {"tls_rule old { servers = {'192.0.2.1'} upstream = starttls }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# What becomes of TLS: the first of these that holds, else what stands above.\n"
+	"#   Rule \"old\": any server of some networks: looked into; the gateway asks the server "
+	"for TLS itself.\n"
+	"# TLS 1.2 and newer, on both legs. Server certificates that cannot be verified: refused; "
+	"inside: recorded, and let by.\n#   0 trust anchors, the system's.\n"},
     {"tls { stripped = enforce }", PROTOCOL_IMAP,
 	"#   TLS (STARTTLS): refused (NO).\n--\n"
 	"# Servers that offered STARTTLS within 30 days and do not now: the session ends.\n"},
