@@ -131,6 +131,10 @@ print_rule(const struct tls_rule *rule, FILE *out)
 	    [REQUIRED_YES] = ", and is required"};
 	static const char *const actions[] = {
 	    [TLS_INTERCEPT] = "looked into", [TLS_PASS] = "let by", [TLS_REFUSE] = "refused"};
+	static const char *const upstream[] = {[UPSTREAM_SAME] = "",
+	    [UPSTREAM_STARTTLS] = "; the gateway asks the server for TLS itself",
+	    [UPSTREAM_TLS] = "; the server is under TLS, whatever the client is",
+	    [UPSTREAM_PLAIN] = "; the server is in the clear, though the client is under TLS"};
 	const char *comma = "";
 
 	fprintf(out, "#   Rule \"%s\": ", rule->name);
@@ -139,11 +143,11 @@ print_rule(const struct tls_rule *rule, FILE *out)
 			fprintf(out, "%s%s", comma, protocol_name((enum protocol)p));
 			comma = ", ";
 		}
-	fprintf(out, "%s%s%s%s%s: %s%s%s%s%s.\n", rule->protocols != 0 ? ", " : "",
+	fprintf(out, "%s%s%s%s%s: %s%s%s%s%s%s.\n", rule->protocols != 0 ? ", " : "",
 	    towards[rule->towards], networks_empty(rule->servers) ? "" : " of some networks",
 	    networks_empty(rule->clients) ? "" : ", some clients",
 	    domains_empty(rule->server_names) ? "" : ", some names (where the client says one)",
-	    actions[rule->action], required[rule->required],
+	    actions[rule->action], required[rule->required], upstream[rule->upstream],
 	    rule->client_certificate != NULL ? "; shown where asked for: client certificate \""
 					     : "",
 	    rule->client_certificate != NULL ? rule->client_certificate : "",
@@ -284,6 +288,15 @@ print_legs(const struct config *c, FILE *out)
 	pem_certificates_free(anchors);
 }
 
+/* What is usual goes without saying. */
+static void
+print_stripped(const struct config *c, FILE *out)
+{
+	if (c->tls.stripped != CHECK_REPORT)
+		fprintf(out, "# Servers that offered STARTTLS within 30 days and do not now: %s.\n",
+		    c->tls.stripped == CHECK_OFF ? "nobody looks" : "the session ends");
+}
+
 static void
 print_published(const struct config *c, FILE *out)
 {
@@ -299,6 +312,7 @@ print_published(const struct config *c, FILE *out)
 void
 check_print_tls(const struct config *c, FILE *out)
 {
+	print_stripped(c, out);
 	print_rules(c->policy, out);
 	print_published(c, out);
 	if (!config_uses_tls(c))

@@ -502,6 +502,26 @@ check_shown(struct reading *r, const struct tls_rule *rule, unsigned i)
 		    "tls_rule.servers or tls_rule.server_names");
 }
 
+/* One leg under TLS alone. */
+static void
+check_upstream(struct reading *r, const struct tls_rule *rule, unsigned i)
+{
+	unsigned line = titled_line(r, SECTION_TLS_RULE, i, "upstream");
+	char name[DOMAIN_TEXT_MAX];
+
+	if (rule->upstream != UPSTREAM_SAME && rule->action != TLS_INTERCEPT)
+		faults_add(&r->faults, line,
+		    "tls_rule.upstream: the gateway has no leg of its own where tls_rule.action is "
+		    "not intercept");
+	if (rule->upstream == UPSTREAM_PLAIN)
+		faults_warn(&r->faults, line,
+		    "tls_rule.upstream: plain: clients under TLS are carried on in the clear, and "
+		    "cannot see it");
+	if (rule->upstream_name != NULL && !domain_canonical(span_str(rule->upstream_name), name))
+		faults_add(&r->faults, titled_line(r, SECTION_TLS_RULE, i, "upstream_name"),
+		    "tls_rule.upstream_name: \"%.256s\" is no name of a host", rule->upstream_name);
+}
+
 static void
 check_own_certificate(struct reading *r)
 {
@@ -537,6 +557,7 @@ check_tls_rule(struct reading *r, unsigned i)
 		    "tls_rule.old_versions and tls_rule.client_certificate are for where it does; "
 		    "take them out");
 	check_shown(r, rule, i);
+	check_upstream(r, rule, i);
 }
 
 /* One without the other would have to let pass, or to refuse, what it should be shown as it is. */

@@ -74,6 +74,8 @@ static const struct choice published_words[] = {{"pass", PUBLISHED_PASS},
     {"pass_known", PUBLISHED_KNOWN}, {"ignore", PUBLISHED_IGNORE}, {NULL, 0}};
 static const struct choice towards_words[] = {
     {"anybody", TLS_ANYBODY}, {"inside", TLS_INSIDE}, {"outside", TLS_OUTSIDE}, {NULL, 0}};
+static const struct choice upstream_words[] = {{"same", UPSTREAM_SAME},
+    {"starttls", UPSTREAM_STARTTLS}, {"tls", UPSTREAM_TLS}, {"plain", UPSTREAM_PLAIN}, {NULL, 0}};
 static const struct choice required_words[] = {
     {"auto", REQUIRED_AUTO}, {"yes", REQUIRED_YES}, {"no", REQUIRED_NO}, {NULL, 0}};
 static const struct choice verify_words[] = {{"auto", VERIFY_AUTO}, {"enforce", VERIFY_ENFORCE},
@@ -412,6 +414,8 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS_RULE, "required"), CHOICE("auto", required_words), TLS_RULE(required)},
     {ROW(SECTION_TLS_RULE, "verify"), CHOICE("auto", verify_words), TLS_RULE(verify)},
     {ROW(SECTION_TLS_RULE, "old_versions"), CHOICE("no", yes_no), TLS_RULE(old_versions)},
+    {ROW(SECTION_TLS_RULE, "upstream"), CHOICE("same", upstream_words), TLS_RULE(upstream)},
+    {ROW(SECTION_TLS_RULE, "upstream_name"), TEXT(""), OR_ZERO, TLS_RULE(upstream_name)},
     {ROW(SECTION_TLS_RULE, "client_certificate"), TEXT(""), OR_ZERO, TLS_RULE(client_certificate)},
 };
 

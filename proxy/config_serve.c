@@ -59,6 +59,9 @@ config_serves(const struct config *c, enum protocol p)
 bool
 config_uses_tls(const struct config *c)
 {
+	for (size_t i = 0; i < c->policy->n_tls_rules; i++)
+		if (c->policy->tls_rules[i].upstream != UPSTREAM_SAME)
+			return true;
 	return c->n_certificates > 0 || c->tls.own.chain_pem.n > 0 ||
 	       c->tls.ca[CA_TRUSTED].chain != NULL;
 }

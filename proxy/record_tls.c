@@ -117,6 +117,8 @@ record_tls(const struct record_session *s, const struct record_tls *t, record_si
 
 	json_open_object(w, "tls");
 	record_put(w, "action", t->action);
+	if (t->one_sided != NULL)
+		record_put(w, "one_sided", t->one_sided);
 	if (t->rule != NULL)
 		record_put(w, "rule", t->rule);
 	if (t->reason != NULL)

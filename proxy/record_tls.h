@@ -26,6 +26,7 @@ struct record_tls_leg {
 
 struct record_tls {
 	const char *action;    /* "intercepted", "passed", "refused" */
+	const char *one_sided; /* "client", "server": only that leg is under TLS; NULL */
 	const char *rule;      /* that decided; NULL: nothing was asked */
 	const char *reason;    /* of the rule; NULL */
 	const char *failure;   /* why there is no session under TLS, or no login; NULL: there is */

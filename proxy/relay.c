@@ -95,6 +95,7 @@ relay_free(struct relay *r)
 	record_end(r);
 	show(r);
 	board_session_ended(&r->seat, r->reason == NULL ? "stopped" : r->reason);
+	buf_free(&r->asking.greeting);
 	channel_free(&r->client);
 	channel_free(&r->server);
 	r->ops->destroy(r);
@@ -129,7 +130,7 @@ pause_full(struct relay *r, enum an_dir dir, bool full)
 static bool
 may_parse(struct relay *r, enum an_dir dir)
 {
-	if (r->wish[dir] != WISH_NONE || relay_shaking(r))
+	if (r->wish[dir] != WISH_NONE || relay_shaking(r) || r->asking.stage != ASKING_NOTHING)
 		return false;
 	pause_full(r, dir, channel_full(relay_to(r, dir)) && r->wish[an_other(dir)] == WISH_NONE);
 	return r->pause[dir] == 0;
@@ -191,6 +192,7 @@ peer_changed(struct relay *r, enum an_dir dir)
 void
 relay_run(struct relay *r)
 {
+	relay_upstream_run(r);
 	pump(r);
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		if (r->wish[dir] == WISH_NONE &&
@@ -255,7 +257,7 @@ relay_upgrade(struct relay *r, enum an_dir dir)
 void
 relay_begin_tls(struct relay *r)
 {
-	if (!r->tls_asked.implicit)
+	if (relay_upstream_begin(r) || !r->tls_asked.implicit)
 		return;
 	switch (r->tls_said.action) {
 	case TLS_INTERCEPT:
@@ -347,6 +349,8 @@ relay_turn_away(struct relay *r, const char *reason)
 static void
 tell_gate(struct relay *r, enum an_dir dir, const char *why)
 {
+	if (relay_upstream_upgraded(r, dir, why))
+		return;
 	if (r->tls_asked.implicit)
 		relay_begins_anew(r, dir, why);
 	else
@@ -435,11 +439,14 @@ relay_farewell(const struct relay_farewells *f, const char *reason)
 {
 	const struct {
 		const char *reason, *reply;
-	} rows[] = {{"server_unreachable", f->server_unreachable},
+	} rows[] = {
 	    {"no_source_address", f->no_source_address}, {"audit", f->audit}, {"loop", f->loop}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(rows[i].reason, reason) == 0)
 			return rows[i].reply;
+	if (span_starts(span_str(reason), span_str("tls_")) ||
+	    span_starts(span_str(reason), span_str("server_")))
+		return f->server_unreachable;
 	return f->limits;
 }

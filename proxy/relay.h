@@ -150,6 +150,18 @@ struct relay {
 	const char *reason; /* why the session ends; NULL: it does not yet */
 	unsigned tx_count;
 	bool opaque, client_spoke_tls;
+	/* A rule has it that legs are not alike. */
+	bool own_way;
+	const char *one_sided; /* for records: "client", "server" is under TLS alone; NULL */
+	struct relay_asking {  /* the gateway asks the server for TLS: relay_upstream.c */
+		enum {
+			ASKING_NOTHING,
+			ASKING_GREETING, /* it waits for that */
+			ASKING_HELLO,	 /* EHLO was said */
+			ASKING_TLS,	 /* STARTTLS was said, or the handshake is on */
+		} stage;
+		struct buf greeting;
+	} asking;
 	bool stripped;	   /* it has no STARTTLS, and had it until lately */
 	bool plus_offered; /* the server has mechanisms that are bound to the channel */
 	bool unread;	   /* opaque from the first octet on: no gate sees any */
@@ -204,6 +216,14 @@ bool relay_shaking(const struct relay *); /* on some leg */
  * are not told of such an upgrade (ops->upgraded): their dialogue begins inside.
  */
 void relay_begin_tls(struct relay *);
+/*
+ * Where a rule has it that the legs are not alike (tls_said.upstream): true, and what is to be done
+ * for that is begun. And: looks at what the server says while it is asked; gates see nothing of it.
+ * And: as ops->upgraded; false: it is none of its business.
+ */
+bool relay_upstream_begin(struct relay *);
+void relay_upstream_run(struct relay *);
+bool relay_upstream_upgraded(struct relay *, enum an_dir, const char *why);
 /*
  * In place of such an upgrade, while nothing has been said to either peer: the body of the client's
  * hello goes to the server in records of our own, and what follows is passed unread. A hello is the

@@ -36,6 +36,7 @@ connect_server(const struct upgrade *u, const SSL *control, int fd)
 	const struct tls_wanted w = {.server = r->facts.server,
 	    .server_name = SSL_get_servername(control, TLSEXT_NAMETYPE_host_name),
 	    .old = r->tls_said.old_versions,
+	    .own = tls_keys_client_certificate(r->env->tls_keys, r->tls_said.client_certificate),
 	    .sessions = u->sessions};
 
 	return tls_leg_connect(r->env->tls_keys, fd, &w);

@@ -68,6 +68,8 @@ connect_server(struct upgrade *u, int fd)
 		w.alpn = hello->alpn;
 	if (hello != NULL && hello->server_name.n > 0 && domain_canonical(hello->server_name, name))
 		w.server_name = name;
+	if (hello == NULL)
+		w.server_name = u->relay->tls_said.upstream_name;
 	w.own = tls_keys_client_certificate(keys, u->relay->tls_said.client_certificate);
 	return tls_leg_connect(keys, fd, &w);
 }
@@ -219,7 +221,9 @@ report_last(struct upgrade *u, enum an_dir dir, const char *why)
 {
 	struct tls_leg *client = u->leg[AN_C2S];
 
-	if (dir == AN_S2C && (why == NULL || u->relay->tls[AN_C2S] == RELAY_SHAKING))
+	bool alone = u->relay->own_way; /* no leg of the client's follows */
+
+	if (dir == AN_S2C && ((why == NULL && !alone) || u->relay->tls[AN_C2S] == RELAY_SHAKING))
 		return;
 	tls_report(u->relay, client, u->leg[AN_S2C], client == NULL ? NULL : tls_leg_hello(client),
 	    u->shown, why);
@@ -279,7 +283,7 @@ passes_by_name(struct upgrade *u)
 	const struct tls_client_hello *hello = hello_of_client(u);
 	struct relay *r = u->relay;
 
-	if (hello == NULL || !r->tls_asked.implicit || u->leg[AN_S2C] != NULL ||
+	if (hello == NULL || !r->tls_asked.implicit || r->own_way || u->leg[AN_S2C] != NULL ||
 	    may_intercept(u, hello) || r->tls_said.action != TLS_PASS)
 		return false;
 	relay_pass_tls(r, tls_leg_hello_body(u->leg[AN_C2S]));

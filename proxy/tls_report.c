@@ -79,6 +79,7 @@ tls_report(const struct relay *r, const struct tls_leg *client, const struct tls
 	struct record_tls_leg upstream = {0};
 	struct tls_certificate *certificate = NULL;
 	struct record_tls t = {.action = "intercepted",
+	    .one_sided = r->one_sided,
 	    .rule = r->tls_said.rule,
 	    .reason = r->tls_said.reason,
 	    .failure = why,

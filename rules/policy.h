@@ -66,6 +66,14 @@ enum published {
 	PUBLISHED_IGNORE, /* nobody asks */
 };
 
+/* What the leg to the server is, whatever the client's is. */
+enum tls_upstream {
+	UPSTREAM_SAME,	   /* as the client's */
+	UPSTREAM_STARTTLS, /* under TLS: the gateway asks for it */
+	UPSTREAM_TLS,	   /* under TLS from the first octet on */
+	UPSTREAM_PLAIN,	   /* in the clear */
+};
+
 /* tls_rule "name" { }: what stands in it must all hold; an empty set holds for all. */
 struct tls_rule {
 	char *name;
@@ -76,7 +84,9 @@ struct tls_rule {
 	enum tls_action action;
 	enum { REQUIRED_AUTO, REQUIRED_NO, REQUIRED_YES } required; /* auto: as starttls has it */
 	enum tls_verify verify;
-	bool old_versions;	  /* the server may speak what is no good any more */
+	bool old_versions; /* the server may speak what is no good any more */
+	enum tls_upstream upstream;
+	char *upstream_name;	  /* of the server, where no client says one; NULL: none */
 	char *client_certificate; /* shown to a server that asks: name of its section; NULL: none */
 };
 

@@ -24,6 +24,7 @@ tls_rule_end(struct tls_rule *rule)
 	domains_free(rule->server_names);
 	free(rule->name);
 	free(rule->client_certificate);
+	free(rule->upstream_name);
 }
 
 static bool
@@ -141,6 +142,13 @@ judge_word(const struct policy *policy, const struct facts *facts, const struct 
 
 /* ---- the whole ---- */
 
+/* A client in the clear needs to be shown nothing. */
+static bool
+server_alone(const struct tls_judgement *j, const struct tls_query *q)
+{
+	return !q->implicit && (j->upstream == UPSTREAM_STARTTLS || j->upstream == UPSTREAM_TLS);
+}
+
 void
 tls_judge(const struct policy *policy, const struct facts *facts, const struct tls_query *q,
     struct tls_judgement *out)
@@ -154,6 +162,8 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 		    .old_versions = rule->old_versions,
 		    .verify = rule->verify,
 		    .client_certificate = rule->client_certificate,
+		    .upstream = q->protocol == TLS_FTP ? UPSTREAM_SAME : rule->upstream,
+		    .upstream_name = rule->upstream_name,
 		    .rule = rule->name,
 		    .reason = "rule"};
 	if (rule != NULL && rule->required != REQUIRED_AUTO)
@@ -161,7 +171,8 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 	out->required = required;
 	out->unless_published = out->action == TLS_INTERCEPT && between_servers(facts, q) &&
 				!q->implicit && policy->published != PUBLISHED_IGNORE;
-	if (out->action == TLS_INTERCEPT && !q->identity && !tls_may_show_own(facts, q)) {
+	if (out->action == TLS_INTERCEPT && !q->identity && !tls_may_show_own(facts, q) &&
+	    !server_alone(out, q)) {
 		out->action = TLS_REFUSE;
 		out->reason = "no_identity";
 	}

@@ -298,9 +298,8 @@ static const struct {
 	true},
     {"a rule that weakens what it lets by",
 	NETWORK "tls_rule a {\naction = pass\nold_versions = yes }",
-	C
-	"3: tls_rule.action: TLS does not end here, and tls_rule.verify, tls_rule.old_versions "
-	"and tls_rule.client_certificate are for where it does; take them out\n",
+	C "3: tls_rule.action: TLS does not end here, and tls_rule.verify, tls_rule.old_versions "
+	  "and tls_rule.client_certificate are for where it does; take them out\n",
 	true},
 };
 

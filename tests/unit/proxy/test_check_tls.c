@@ -123,6 +123,21 @@ static const struct {
 	"#   TLS (STARTTLS): refused (NO).\n--\n"
 	"# What becomes of TLS: the first of these that holds, else what stands above.\n"
 	"#   Rule \"all\": servers outside: looked into.\n"},
+    {"tls_rule old { servers = {'192.0.2.1'} upstream = starttls }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# What becomes of TLS: the first of these that holds, else what stands above.\n"
+	"#   Rule \"old\": any server of some networks: looked into; the gateway asks the server "
+	"for TLS itself.\n"
+	"# Mail servers outside (port 25) whose senders verify certificates (DANE, MTA-STS): let "
+	"by, also where the DNS does not say whether they do.\n"
+	"# TLS 1.2 and newer, on both legs. Server certificates that cannot be verified: refused; "
+	"inside: recorded, and let by.\n#   0 trust anchors, the system's.\n"},
+    {"tls { stripped = enforce }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# Servers that offered STARTTLS within 30 days and do not now: the session ends.\n"},
+    {"tls { stripped = off }", PROTOCOL_IMAP,
+	"#   TLS (STARTTLS): refused (NO).\n--\n"
+	"# Servers that offered STARTTLS within 30 days and do not now: nobody looks.\n"},
     {ANY "client_certificate us { chain = '/c' key = '/d' }\ntls_rule bank { servers = "
 	 "{'192.0.2.1'} client_certificate = us }",
 	PROTOCOL_IMAP,

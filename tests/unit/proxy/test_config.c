@@ -223,6 +223,11 @@ static const struct {
 	"3: tls_rule.protocols: \"http\" is not one of smtp, ftp, pop3, imap\n"},
     {"no such action", NETWORK "tls_rule a {\naction = drop }",
 	"3: tls_rule.action: \"drop\" is not one of intercept, pass, refuse\n"},
+    {"N-022: a leg of its own where there is none",
+	NETWORK "tls_rule a {\naction = pass\nupstream = tls\nupstream_name = \"a b\" }",
+	"4: tls_rule.upstream: the gateway has no leg of its own where tls_rule.action is not "
+	"intercept\n"
+	"5: tls_rule.upstream_name: \"a b\" is no name of a host\n"},
     {"T-012: a client certificate that is not there",
 	NETWORK "tls_rule a {\nservers = {\"192.0.2.1\"}\nclient_certificate = us }",
 	"4: tls_rule.client_certificate: there is no section client_certificate \"us\"\n"},
@@ -1083,7 +1088,9 @@ another_value(const struct setting *row, char text[64])
 	case SETTING_TEXT:
 		if (strcmp(row->name, "client_certificate") == 0)
 			return "\"one\""; /* the section of that name */
-		if (row->zero_ok)     /* a path */
+		if (strcmp(row->name, "upstream_name") == 0)
+			return "\"mx.example\"";
+		if (row->zero_ok) /* a path */
 			return "\"/dev/null\"";
 		return "\"a \\\"b\\\" \\\\ \\$c # {d}\"";
 	case SETTING_MARK: /* the three of them must fit together */

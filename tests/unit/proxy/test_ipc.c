@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "ipc.h"
 
 static int
@@ -242,6 +243,16 @@ static const struct {
     {"bind to any port", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, V6(2), 0), 0, IPC_FROM_WORKER, true},
     {"bind to 22", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, SERVER, 22), 0, IPC_FROM_WORKER, false},
     {"bind to 2000", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, SERVER, 2000), 0, IPC_FROM_WORKER, false},
+    {"N_014 a server with TLS", ABOUT(IPC_TLS_OFFERED, PROTOCOL_SMTP, 0, NOBODY, SERVER, 25), 0,
+	IPC_FROM_WORKER, true},
+    {"N_014 of no protocol", ABOUT(IPC_TLS_OFFERED, PROTOCOL_COUNT, 0, NOBODY, SERVER, 25), 0,
+	IPC_FROM_WORKER, false},
+    {"N_014 without a port", ABOUT(IPC_TLS_OFFERED, PROTOCOL_SMTP, 0, NOBODY, SERVER, 0), 0,
+	IPC_FROM_WORKER, false},
+    {"N_014 without an address", SAYS(IPC_TLS_OFFERED, PROTOCOL_SMTP, 0), 0, IPC_FROM_WORKER,
+	false},
+    {"N_014 by a logger", ABOUT(IPC_TLS_OFFERED, PROTOCOL_SMTP, 0, NOBODY, SERVER, 25), 0,
+	IPC_FROM_LOGGER, false},
     {"bind to ::", ABOUT(IPC_DATA_BIND, 7, 0, NOBODY, {IP_V6, {0}}, 20), 0, IPC_FROM_WORKER, false},
 
     {"done", SAYS(IPC_DATA_ANSWER, 7, IPC_DATA_DONE), 0, IPC_FROM_SUPERVISOR_TO_WORKER, true},

@@ -315,6 +315,45 @@ test_T_006_exceptions_are_of_their_rule(void **state)
 	policy_free(p);
 }
 
+/* A client in the clear needs no certificate to be shown; FTP has none of it. */
+static void
+test_N_022_one_leg_alone_by_rule(void **state)
+{
+	struct policy *p = policy_of(STARTTLS_AUTO);
+	struct tls_query q = {.protocol = TLS_IMAP};
+	struct facts facts = {.server = address("10.0.0.25"), .server_inside = true};
+	struct tls_rule *rule = add_rule(p, "old", TLS_INTERCEPT);
+	struct tls_judgement j;
+	const char *why;
+
+	(void)state;
+	rule->upstream = UPSTREAM_STARTTLS;
+	rule->upstream_name = strdup("mx.example");
+	assert_true(networks_add(rule->servers, "10.0.0.25", &why));
+	policy_seal(p);
+	tls_judge(p, &facts, &q, &j);
+	assert_int_equal(j.upstream, UPSTREAM_STARTTLS);
+	assert_int_equal(j.action, TLS_INTERCEPT);
+	assert_string_equal(j.upstream_name, "mx.example");
+	q.implicit = true;
+	tls_judge(p, &facts, &q, &j);
+	assert_int_equal(j.action, TLS_REFUSE);
+	q.implicit = false;
+	q.protocol = TLS_FTP;
+	tls_judge(p, &facts, &q, &j);
+	assert_int_equal(j.upstream, UPSTREAM_SAME);
+	assert_int_equal(j.action, TLS_REFUSE);
+	rule->upstream = UPSTREAM_PLAIN;
+	q.protocol = TLS_SMTP;
+	tls_judge(p, &facts, &q, &j);
+	assert_int_equal(j.action, TLS_REFUSE);
+	facts.server = address("10.0.0.26");
+	q.identity = true;
+	tls_judge(p, &facts, &q, &j);
+	assert_int_equal(j.upstream, UPSTREAM_SAME);
+	policy_free(p);
+}
+
 /* The longest address fits; its colons are none of a name's. */
 static void
 test_T_012_the_rule_that_would_pass_a_server(void **state)
@@ -437,6 +476,7 @@ main(void)
 	    cmocka_unit_test(test_T_014_when_what_is_published_is_asked_for),
 	    cmocka_unit_test(test_T_022_first_rule_that_holds_decides),
 	    cmocka_unit_test(test_T_006_exceptions_are_of_their_rule),
+	    cmocka_unit_test(test_N_022_one_leg_alone_by_rule),
 	    cmocka_unit_test(test_T_012_the_rule_that_would_pass_a_server),
 	    cmocka_unit_test(test_N_013_no_mail_in_the_clear_where_TLS_is_required),
 	    cmocka_unit_test(test_facts_say_what_STARTTLS_gets),
