@@ -337,6 +337,7 @@ def test_mail_between_servers_passes_T_022(good, outside, intercepting, connect)
     gate = intercepting(server, implicit=False, smtp={"starttls": "auto"})
     with upgraded(gate, connect, client_context()) as client:
         assert client.sock.getpeercert(True) == good.fingerprint
+    # what the DNS cannot tell of is let by, too, unless that is not wanted
     gate.configure(smtp={"starttls": "auto"}, tls={**gate.settings["tls"], "published": "ignore"},
                    tls_rule={"all": {"towards": "outside", "action": "intercept"}})
     gate.reload()
