@@ -46,8 +46,8 @@ private_to_server(const struct ftp_gate *g, bool asked)
  * What it all is called has changed (RFC 4217 s17); the server hears what it is called now. A size
  * of what is protected is that of other mechanisms.
  */
-void
-ftp_protection_command(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+static void
+ask_for_both(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
 	bool ends_here = g->policy.in_tls || relay_intercepts(&g->relay, g->policy.starttls);
 
@@ -59,6 +59,33 @@ ftp_protection_command(struct ftp_gate *g, struct ftp_exchange *x, const struct 
 		ftp_forward_as(g, x, "0");
 	else
 		ftp_forward_as(g, x, private_to_server(g, is_private(ev->ftp->args)) ? "P" : "C");
+}
+
+/* By a rule the server's leg is in the clear: what a client asks for is of its own side. */
+static void
+protect_client_alone(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	bool private = is_private(ev->ftp->args);
+
+	if (ev->ftp->verb->verb == FTP_PBSZ) {
+		g->sized = true;
+		ftp_say_to(g, x, "200 PBSZ=0");
+		return;
+	}
+	if (private != g->protected[DATA_CLIENT])
+		ftp_channel_forget(g);
+	g->protected[DATA_CLIENT] = private;
+	ftp_say_to(g, x, private ? "200 Protection level is P." : "200 Protection level is C.");
+}
+
+void
+ftp_protection_command(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
+{
+	if (g->policy.in_tls && g->relay.tls[AN_S2C] != RELAY_SECURE) {
+		protect_client_alone(g, x, ev);
+		return;
+	}
+	ask_for_both(g, x, ev);
 }
 
 /* ---- what the server says to it ---- */

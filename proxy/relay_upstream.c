@@ -15,6 +15,7 @@ static const struct ask {
 	const char *greeting, *hello, *ask, *yes;
 } asks[PROTOCOL_COUNT] = {
     [PROTOCOL_SMTP] = {"220", "EHLO ", "STARTTLS\r\n", "220"},
+    [PROTOCOL_FTP] = {"220", NULL, "AUTH TLS\r\n", "234"},
     [PROTOCOL_POP3] = {"+OK", NULL, "STLS\r\n", "+OK"},
     [PROTOCOL_IMAP] = {"* OK", NULL, TAG " STARTTLS\r\n", TAG " OK"},
 };
@@ -34,12 +35,24 @@ line_of(struct span s)
 	return end < 0 ? SPAN_NONE : span_first(s, (size_t)end + 1);
 }
 
-/* More lines of this reply follow: of SMTP "250-", of IMAP all without our tag. */
+/* "220-" of FTP ends with "220 ", whatever stands between (RFC 959 s4.2). */
 static bool
-goes_on(const struct relay *r, struct span line)
+ends_as(struct span line, struct span first)
+{
+	return line.n > 3 && span_starts(line, span_first(first, 3)) && line.p[3] != '-';
+}
+
+/*
+ * More lines of the reply that begins with first follow: of SMTP "250-", of FTP all but the last,
+ * of IMAP all without our tag.
+ */
+static bool
+goes_on(const struct relay *r, struct span line, struct span first)
 {
 	if (r->ops->protocol == PROTOCOL_SMTP)
 		return line.n > 3 && line.p[3] == '-';
+	if (r->ops->protocol == PROTOCOL_FTP)
+		return !ends_as(line, first) && first.n > 3 && first.p[3] == '-';
 	return r->ops->protocol == PROTOCOL_IMAP && r->asking.stage == ASKING_TLS &&
 	       !span_starts(line, span_str(TAG " "));
 }
@@ -54,7 +67,7 @@ reply_of(const struct relay *r, struct span in)
 	do {
 		line = line_of(span_from(in, n));
 		n += line.n;
-	} while (line.n > 0 && goes_on(r, line));
+	} while (line.n > 0 && goes_on(r, line, in));
 	return line.n > 0 ? n : 0;
 }
 
@@ -225,8 +238,7 @@ relay_upstream_begin(struct relay *r)
 	enum tls_upstream how = r->tls_said.upstream;
 	bool implicit = r->tls_asked.implicit;
 
-	if (r->env->tls_keys == NULL || r->ops->protocol == PROTOCOL_FTP ||
-	    (implicit && r->tls_said.action != TLS_INTERCEPT))
+	if (r->env->tls_keys == NULL || (implicit && r->tls_said.action != TLS_INTERCEPT))
 		return false;
 	if (implicit && (how == UPSTREAM_PLAIN || how == UPSTREAM_STARTTLS))
 		relay_upgrade(r, AN_C2S);

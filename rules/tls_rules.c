@@ -162,7 +162,7 @@ tls_judge(const struct policy *policy, const struct facts *facts, const struct t
 		    .old_versions = rule->old_versions,
 		    .verify = rule->verify,
 		    .client_certificate = rule->client_certificate,
-		    .upstream = q->protocol == TLS_FTP ? UPSTREAM_SAME : rule->upstream,
+		    .upstream = rule->upstream,
 		    .upstream_name = rule->upstream_name,
 		    .rule = rule->name,
 		    .reason = "rule"};

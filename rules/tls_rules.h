@@ -28,7 +28,7 @@ struct tls_judgement {
 	bool unless_published;	/* what the server's senders verify by is to be asked for first */
 	bool old_versions;	/* of the server: TLS 1.0, 1.1, and ciphers of then */
 	enum tls_verify verify; /* of the server's certificate */
-	enum tls_upstream upstream;	/* never but same of FTP */
+	enum tls_upstream upstream;	/* what the server's leg is */
 	const char *upstream_name;	/* NULL: none */
 	const char *client_certificate; /* that it may see where it asks for one; NULL: none */
 	/* For records: the name of a tls_rule, or "starttls"; lives as long as the policy. */

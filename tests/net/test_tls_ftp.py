@@ -185,6 +185,29 @@ def test_TLS_from_the_first_octet_on_F_027_F17(perimeter, vsftpd, tls_gateway, t
         assert record["dest_port"] == 990 and record["ftp_data"]["server"]["tls"]["session_resumed"], record
 
 
+# ---- one leg alone ----
+
+class PlainCurl(Curl):
+    """Knows nothing of TLS."""
+
+    ways = [PASSIVE, ACTIVE]
+
+    @staticmethod
+    def argv(way, url):
+        return [word for word in Curl.argv(way, url) if word != "--ssl-reqd"]
+
+
+@pytest.mark.parametrize("way", PlainCurl.ways, ids=str)
+def test_a_plain_client_before_a_server_under_TLS_F20(perimeter, vsftpd, ftp_gateway, tmp_path, way):
+    gate = ftp_gateway(vsftpd, ftp={"server_data_protection": "private"},
+                       tls_rule={"up": {"protocols": ["ftp"], "upstream": "starttls"}})
+    fetch_and_bring(perimeter, vsftpd, PlainCurl, way, tmp_path)
+    for record in records_of(gate, 2):
+        data = record["ftp_data"]
+        assert "tls" not in data["client"] and data["server"]["tls"]["session_resumed"], data
+    assert gate.records("tls")[0]["tls"]["one_sided"] == "server"
+
+
 # ---- what is resumed ----
 
 def test_a_client_that_does_not_resume_is_recorded_F_033(perimeter, vsftpd, tls_gateway, ours):
@@ -212,7 +235,7 @@ def test_a_client_that_does_not_resume_is_refused_F_033(perimeter, vsftpd, tls_g
     def work(kind):
         return retrieve(open_tls(vsftpd.address, ours, version, kind))
 
-    with pytest.raises((*RESET, ftplib.Error)):  # the client may read before it is told
+    with pytest.raises((*RESET, ftplib.Error)):  # the client may read before it is told why
         perimeter.client.call(lambda: work(ftplib.FTP_TLS))
     data = records_of(gate, 1)[0]["ftp_data"]
     assert (data["outcome"], data["reason"]) == ("cut", "tls_not_resumed"), data
@@ -293,18 +316,36 @@ def test_the_server_s_side_resumes_whatever_it_speaks_F_030_F_031(tls_ftp, insid
     assert server.whole == {"0", "1", "2", "3"}
 
 
-def test_data_from_another_server_F_030(lab, tls_ftp, inside):
-    """The server does not resume, and shows another certificate than the control connection's."""
-    server = tls_ftp(data_certificate=Certificate(lab, "fake.campus.example"), files={"a": b"not yours"})
+@pytest.mark.parametrize("version", VERSIONS)
+def test_data_from_another_server_F_030(lab, tls_ftp, inside, version):
+    """Another certificate than the control connection's; nor does a session of its make it the server."""
+    server = tls_ftp(data_certificate=Certificate(lab, "fake.campus.example"), files={"a": b"not yours"},
+                     version=version)
     gate = inside(server)
     with gate.opened() as client:
-        data, _ = FtpClient.begin(client, "RETR a")
+        for _ in range(3):
+            data, _ = FtpClient.begin(client, "RETR a")
+            with data, pytest.raises((Closed, OSError)):
+                client.protect(data)
+                data.fill(10)
+            assert client.reply().code == 426
+    for record in gate.records("ftp_data"):
+        data = record["ftp_data"]
+        assert (data["outcome"], data["reason"]) == ("cut", "tls_verify"), data
+
+
+def test_a_ticket_of_another_control_connection_is_another_client_s_F_033(tls_ftp, inside):
+    """Two sessions of one address: the data port of one is not the other's, whatever its ticket."""
+    gate = inside(tls_ftp(files={"a": b"hello"}), ftp={"data_resumption": "require"})
+    with gate.opened() as mine, gate.opened() as other:
+        assert mine.get("RETR a") == b"hello" and other.get("RETR a") == b"hello"
+        data, _ = FtpClient.begin(mine, "RETR a")
         with data, pytest.raises((Closed, OSError)):
-            client.protect(data)
+            other.protect(data)
             data.fill(10)
-        assert client.reply().code == 426
-    data = gate.record("ftp_data")["ftp_data"]
-    assert (data["outcome"], data["reason"]) == ("cut", "tls_verify"), data
+        answer = mine.reply()
+        assert answer.code == 522, answer
+        assert other.get("RETR a") == b"hello"
 
 
 @pytest.mark.parametrize("way", WAYS)
