@@ -341,8 +341,8 @@ test_N_022_one_leg_alone_by_rule(void **state)
 	q.implicit = false;
 	q.protocol = TLS_FTP;
 	tls_judge(p, &facts, &q, &j);
-	assert_int_equal(j.upstream, UPSTREAM_SAME);
-	assert_int_equal(j.action, TLS_REFUSE);
+	assert_int_equal(j.upstream, UPSTREAM_STARTTLS);
+	assert_int_equal(j.action, TLS_INTERCEPT);
 	rule->upstream = UPSTREAM_PLAIN;
 	q.protocol = TLS_SMTP;
 	tls_judge(p, &facts, &q, &j);
