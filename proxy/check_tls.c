@@ -15,7 +15,7 @@ static const struct tls_words {
 } words_of[PROTOCOL_COUNT] = {
     [PROTOCOL_SMTP] = {"STARTTLS", "454", "502", "", "looked into"},
     [PROTOCOL_FTP] = {"AUTH", "534", "502", ", and data connections are not opened",
-	"refused (534), for data connections would go by unseen"},
+	"looked into, data connections with it"},
     [PROTOCOL_POP3] = {"STLS", "-ERR", "-ERR", "", "looked into"},
     [PROTOCOL_IMAP] = {"STARTTLS", "NO", "BAD", "", "looked into"},
 };

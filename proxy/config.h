@@ -148,6 +148,10 @@ struct ftp_config {
 	unsigned data_ports_from, data_ports_to; /* of our own, in redirect and forward modes */
 	bool inspect;	     /* files are looked at; else their octets never come to user space */
 	bool delete_refused; /* an upload that was refused is deleted where the session made it */
+	enum { SERVER_DATA_SAME, SERVER_DATA_PRIVATE, SERVER_DATA_CLEAR } server_protection;
+	/* Of data connections under TLS: the client's has to resume its control connection's
+	 * session; an end without close_notify is one. */
+	bool require_resumption, fin_ends;
 	struct ftp_limits dialogue;
 	unsigned pending; /* command lines that wait behind one: 20; 421 */
 	unsigned errors;  /* 20; 421 */

@@ -58,6 +58,11 @@ static const struct choice log_formats[] = {{"eve", false}, {"eve_xferlog", true
 static const struct choice keep_delete[] = {{"keep", false}, {"delete", true}, {NULL, 0}};
 static const struct choice report_cut[] = {{"report", false}, {"cut", true}, {NULL, 0}};
 static const struct choice pass_hide[] = {{"pass", false}, {"hide", true}, {NULL, 0}};
+static const struct choice data_protection[] = {{"asked", false}, {"required", true}, {NULL, 0}};
+static const struct choice server_protection[] = {{"same", SERVER_DATA_SAME},
+    {"private", SERVER_DATA_PRIVATE}, {"clear", SERVER_DATA_CLEAR}, {NULL, 0}};
+static const struct choice data_resumption[] = {{"report", false}, {"require", true}, {NULL, 0}};
+static const struct choice data_end[] = {{"close_notify", false}, {"fin", true}, {NULL, 0}};
 static const struct choice server_data[] = {{"passive", false}, {"same", true}, {NULL, 0}};
 
 static const struct choice tls_actions[] = {
@@ -304,6 +309,13 @@ static const struct setting settings[] = {
     {ROW(SECTION_FTP, "data_ports_to"), NUMBER("44999", 1024, 65535), CONFIG(ftp.data_ports_to)},
     {ROW(SECTION_FTP, "inspect"), CHOICE("yes", yes_no), CONFIG(ftp.inspect)},
     {ROW(SECTION_FTP, "refused_upload"), CHOICE("keep", keep_delete), CONFIG(ftp.delete_refused)},
+    {ROW(SECTION_FTP, "data_protection"), CHOICE("asked", data_protection),
+	POLICY(ftp.protect_data)},
+    {ROW(SECTION_FTP, "server_data_protection"), CHOICE("same", server_protection),
+	CONFIG(ftp.server_protection)},
+    {ROW(SECTION_FTP, "data_resumption"), CHOICE("report", data_resumption),
+	CONFIG(ftp.require_resumption)},
+    {ROW(SECTION_FTP, "data_end"), CHOICE("close_notify", data_end), CONFIG(ftp.fin_ends)},
     {ROW(SECTION_FTP, "command_line"), NUMBER("4096", 512, 65536), CONFIG(ftp.dialogue.line)},
     {ROW(SECTION_FTP, "reply_line"), NUMBER("4096", 512, 65536), CONFIG(ftp.dialogue.reply_line)},
     {ROW(SECTION_FTP, "reply_lines"), NUMBER("1000", 32, 100000), CONFIG(ftp.dialogue.reply_lines)},

@@ -11,7 +11,8 @@
  * middle never makes half a file look whole.
  *
  * Memory of a pair: none while nothing flows; DATA_RING octets plus the window that is held back
- * where octets are looked at; a pipe in the kernel where they are not.
+ * where octets are looked at, or a leg is under TLS; a pipe in the kernel else. TLS_LEG_IDLE for
+ * each leg that is under TLS.
  */
 #ifndef POSTERN_DATA_H
 #define POSTERN_DATA_H
@@ -71,12 +72,25 @@ struct data_flow {
 	size_t
 	    hold; /* of them, so many stay back until data_ops.release(); at most DATA_HOLD_MAX */
 	unsigned stall; /* seconds without an octet, either way, after which it is cut */
+	/*
+	 * Legs that shake hands once both are open, ahead of any octet, each as the control
+	 * connection on its side has (RFC 4217 s10). One that fails is cut: "tls_...".
+	 */
+	bool protected[DATA_LEGS];
+	bool fin_ends; /* of a leg under TLS: an end without close_notify is one, and no cut */
+};
+
+/* What came of the handshake of a leg. */
+struct data_tls {
+	const char *version; /* "TLSv1.3", a constant; NULL: there was none */
+	bool resumed;	     /* the session of the control connection */
 };
 
 struct data_count {
 	uint64_t octets[DATA_LEGS]; /* read from or written to that leg (as the direction is) */
 	uint64_t stray;		    /* that came the wrong way, and went nowhere */
 	uint64_t began, ended;	    /* relay_env.now() of the first and last octet; 0: none */
+	struct data_tls tls[DATA_LEGS];
 };
 
 /* All of one thread; arg is relay_env.arg. */

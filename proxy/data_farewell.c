@@ -8,12 +8,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tls_leg.h"
+
 #define AT_ONCE	   (256u << 10)
+#define TLS_ONCE   16384       /* a record (RFC 8446 s5.1) */
 #define OCTETS_MAX (16u << 20) /* of one peer: then it may have its reset */
 
 struct farewell {
 	struct data_farewells *all;
 	int fd;
+	struct tls_leg *tls; /* NULL: in the clear */
 	size_t octets;
 	struct event readable;
 	LIST_ENTRY(farewell) list;
@@ -29,10 +33,21 @@ static void
 end(struct farewell *f)
 {
 	event_del(&f->readable);
+	tls_leg_free(f->tls);
 	close(f->fd);
 	LIST_REMOVE(f, list);
 	f->all->n--;
 	free(f);
+}
+
+/* As recv(). TCP: octets are not even copied. */
+static ssize_t
+take(struct farewell *f)
+{
+	uint8_t waste[TLS_ONCE];
+
+	return f->tls == NULL ? recv(f->fd, NULL, AT_ONCE, MSG_TRUNC)
+			      : tls_leg_read(f->tls, waste, sizeof(waste));
 }
 
 static void
@@ -41,8 +56,9 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	struct farewell *f = arg;
 	ssize_t n = 0;
 
+	(void)fd;
 	if (what & EV_READ)
-		n = recv(fd, NULL, AT_ONCE, MSG_TRUNC); /* TCP: not even copied */
+		n = take(f);
 	if (n > 0)
 		f->octets += (size_t)n;
 	if (n == 0 || f->octets > OCTETS_MAX || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -72,17 +88,19 @@ data_farewells_free(struct data_farewells *all)
 }
 
 void
-data_farewell(struct data_farewells *all, int fd)
+data_farewell(struct data_farewells *all, int fd, struct tls_leg *tls)
 {
 	const struct timeval seconds = {FAREWELL_SECONDS, 0};
 	struct farewell *f = all->n < FAREWELLS_MAX ? calloc(1, sizeof(*f)) : NULL;
 
 	if (f == NULL) {
+		tls_leg_free(tls);
 		close(fd);
 		return;
 	}
 	f->all = all;
 	f->fd = fd;
+	f->tls = tls;
 	LIST_INSERT_HEAD(&all->list, f, list);
 	all->n++;
 	event_assign(&f->readable, all->base, fd, EV_READ | EV_PERSIST, on_readable, f);

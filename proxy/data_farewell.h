@@ -12,11 +12,15 @@
 
 struct event_base;
 struct data_farewells;
+struct tls_leg;
 
 struct data_farewells *data_farewells_new(struct event_base *); /* NULL: no memory */
 /* Closes them. NULL is fine. */
 void data_farewells_free(struct data_farewells *);
-/* fd is taken: its FIN has gone out, and it does not linger. */
-void data_farewell(struct data_farewells *, int fd);
+/*
+ * fd is taken: its FIN has gone out, and it does not linger. tls too, behind whose close_notify
+ * that was: tickets that its peer sends late are kept. NULL: in the clear.
+ */
+void data_farewell(struct data_farewells *, int fd, struct tls_leg *tls);
 
 #endif

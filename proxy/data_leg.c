@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "tls_leg.h"
 
 #define PORT_FTPDATA 20	   /* RFC 959 s5.2: the supervisor binds to no other for us */
 #define RANDOM_FROM  10000 /* of ports that we choose ourselves */
@@ -60,11 +61,25 @@ watch(struct leg *l, int fd, short what, event_callback_fn fn)
 }
 
 static void
+shaken(struct leg *l, const char *why)
+{
+	unwatch(l);
+	event_del(&l->timer);
+	l->state = LEG_OPEN;
+	l->shaken(l->arg, l, why);
+}
+
+static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
+	struct leg *l = arg;
+
 	(void)fd;
 	(void)what;
-	fail(arg, "timeout");
+	if (l->state == LEG_SHAKING)
+		shaken(l, "tls_timeout");
+	else
+		fail(l, "timeout");
 }
 
 static void
@@ -126,10 +141,53 @@ opened(struct leg *l, const struct endpoint *peer)
 	l->told(l->arg, &news);
 }
 
+/* ---- under TLS ---- */
+
+static void
+on_shake(evutil_socket_t fd, short what, void *arg)
+{
+	struct leg *l = arg;
+
+	(void)what;
+	switch (tls_leg_shake(l->tls)) {
+	case TLS_LEG_SHAKING:
+		watch(l, fd, tls_leg_wants_write(l->tls) ? EV_WRITE : EV_READ, on_shake);
+		break;
+	case TLS_LEG_OPEN:
+		shaken(l, NULL);
+		break;
+	case TLS_LEG_HELLO: /* it was answered ahead */
+	case TLS_LEG_FAILED:
+		shaken(l, tls_leg_why(l->tls));
+		break;
+	}
+}
+
+void
+leg_protect(struct leg *l, struct tls_leg *tls, unsigned seconds)
+{
+	l->tls = tls;
+	l->state = LEG_SHAKING;
+	start_timer(l, seconds);
+	on_shake(l->fd, EV_WRITE, l);
+}
+
+static void
+end_tls(struct leg *l, bool reset)
+{
+	if (l->tls != NULL && !reset)
+		tls_leg_close(l->tls);
+	tls_leg_free(l->tls);
+	l->tls = NULL;
+}
+
+/* ---- its end ---- */
+
 void
 leg_close(struct leg *l, bool reset)
 {
 	stop_waiting(l);
+	end_tls(l, reset);
 	if (l->fd >= 0 && reset) {
 		data_reset(l->fd);
 	} else if (l->fd >= 0) {
@@ -147,7 +205,8 @@ void
 leg_part(struct leg *l)
 {
 	if (l->fd >= 0)
-		data_farewell(l->shared->farewells, l->fd);
+		data_farewell(l->shared->farewells, l->fd, l->tls);
+	l->tls = NULL;
 	l->fd = -1;
 	leg_close(l, false);
 }

@@ -4,6 +4,8 @@
  *
  *	LEG_NONE -> LEG_OPENING -> LEG_OPEN -> LEG_NONE
  *
+ * One that is open may be put under TLS (leg_protect), and is open again when that is done.
+ *
  * How a peer is waited for: taken off the wire, its connection comes to the worker's data
  * listener (data_holes.h) once the supervisor has told the kernel; in forward mode, and towards the
  * server in redirect mode, the supervisor makes a listening socket on a port of ftp.data_ports.
@@ -38,7 +40,7 @@ struct data_shared {
 	struct data_farewells *farewells;
 };
 
-enum leg_state { LEG_NONE, LEG_OPENING, LEG_OPEN };
+enum leg_state { LEG_NONE, LEG_OPENING, LEG_OPEN, LEG_SHAKING };
 
 struct leg {
 	struct data_shared *shared;
@@ -50,7 +52,10 @@ struct leg {
 	void *arg;
 
 	enum leg_state state;
-	int fd;	      /* the connection, or what is to be one; -1 */
+	int fd;		     /* the connection, or what is to be one; -1 */
+	struct tls_leg *tls; /* of the connection; NULL: in the clear */
+	/* The handshake is over; why: NULL, or what is wrong. Must not close the leg. */
+	void (*shaken)(void *arg, struct leg *, const char *why);
 	int listener; /* -1 */
 	struct event ready, timer;
 	bool watched; /* ready is added */
@@ -65,11 +70,16 @@ struct leg {
 	struct data_dial dial;
 };
 
-/* shared, arrival, client, which, told and arg are set, the rest is zero. */
+/* shared, arrival, client, which, told, shaken and arg are set, the rest is zero. */
 void leg_init(struct leg *);
 /* Of a leg in LEG_NONE. */
 void leg_listen(struct leg *, const struct data_hole *, unsigned seconds);
 void leg_dial(struct leg *, const struct data_dial *, unsigned seconds);
+/*
+ * Of a leg in LEG_OPEN: shakes hands, LEG_SHAKING until then; l->shaken() is told, with why
+ * "tls_timeout" after so many seconds. tls is taken. May call l->shaken() from within.
+ */
+void leg_protect(struct leg *, struct tls_leg *tls, unsigned seconds);
 /* Back to LEG_NONE; reset: the peer must not take what it has for whole. Tells nothing. */
 void leg_close(struct leg *, bool reset);
 /* The same of one whose transfer has ended well, with its FIN: its peer closes in its own time. */

@@ -5,8 +5,10 @@
 
 #include "data_passed.h"
 #include "data_pump.h"
+#include "tls_leg.h"
 
 #define NEWS_MAX     12
+#define SHAKE_S	     30		    /* seconds for a handshake (N-021) */
 #define INTRUDERS_AT (NEWS_MAX - 8) /* with so many waiting, another intruder is not told */
 
 struct data_pair {
@@ -17,6 +19,7 @@ struct data_pair {
 	struct data_flow flow;
 	bool flows, released; /* flow() and release() were called */
 	bool over;	      /* reset, or done: nothing flows any more */
+	bool failed;	      /* ... and it was told that it cannot */
 	struct data_count count;
 	/* let by: */
 	struct endpoint server;
@@ -107,11 +110,24 @@ on_pump(void *arg, enum pump_what what, enum data_leg leg, const char *why)
 	tell(p, &news);
 }
 
+/* It is told once, and nothing begins any more. */
+static void
+cut(struct data_pair *p, enum data_leg leg, const char *why)
+{
+	const struct data_news news = {.what = DATA_CUT, .leg = leg, .why = why};
+
+	if (!p->failed)
+		tell(p, &news);
+	p->failed = true;
+}
+
 static void
 start_pump(struct data_pair *p)
 {
 	struct pump_plan plan = {.source = source_of(p),
 	    .fds = {p->legs[DATA_CLIENT].fd, p->legs[DATA_SERVER].fd},
+	    .tls = {p->legs[DATA_CLIENT].tls, p->legs[DATA_SERVER].tls},
+	    .fin_ends = p->flow.fin_ends,
 	    .count = &p->count,
 	    .look = p->flow.look,
 	    .hold = p->flow.look && !p->released ? p->flow.hold : 0,
@@ -119,14 +135,63 @@ start_pump(struct data_pair *p)
 	    .octets = on_octets,
 	    .told = on_pump,
 	    .arg = p};
-	const struct data_news cut = {.what = DATA_CUT, .leg = source_of(p), .why = "no_memory"};
 
-	if (!p->flows || p->over || p->pump != NULL || p->legs[DATA_CLIENT].state != LEG_OPEN ||
-	    p->legs[DATA_SERVER].state != LEG_OPEN)
-		return;
 	p->pump = data_pump_new(p->shared->base, p->shared->pipes, &plan);
 	if (p->pump == NULL)
-		tell(p, &cut);
+		cut(p, source_of(p), "no_memory");
+}
+
+/* ---- under TLS ---- */
+
+static bool
+is_protected(const struct data_pair *p, enum data_leg i)
+{
+	return !p->flow.protected[i] || p->count.tls[i].version != NULL;
+}
+
+static void
+protect(struct data_pair *p, enum data_leg i)
+{
+	struct tls_leg *tls = p->owner.protect(p->owner.relay, i, p->legs[i].fd);
+
+	if (tls == NULL)
+		cut(p, i, "tls_no_memory");
+	else
+		leg_protect(&p->legs[i], tls, SHAKE_S);
+}
+
+/* Both are connected, and the octets of one may go to the other: then each shakes hands. */
+static void
+go_on(struct data_pair *p)
+{
+	bool ready = true;
+
+	if (!p->flows || p->over || p->failed || p->pump != NULL ||
+	    p->legs[DATA_CLIENT].state < LEG_OPEN || p->legs[DATA_SERVER].state < LEG_OPEN)
+		return;
+	for (enum data_leg i = DATA_CLIENT; i < DATA_LEGS; i++) {
+		if (!is_protected(p, i) && p->legs[i].state == LEG_OPEN)
+			protect(p, i);
+		ready = ready && is_protected(p, i);
+	}
+	if (ready && p->pump == NULL)
+		start_pump(p);
+}
+
+static void
+on_shaken(void *arg, struct leg *l, const char *why)
+{
+	struct data_pair *p = arg;
+
+	if (why == NULL)
+		why = p->owner.judge(p->owner.relay, l->which, l->tls);
+	if (why != NULL) {
+		cut(p, l->which, why);
+		return;
+	}
+	p->count.tls[l->which] = (struct data_tls){.version = SSL_get_version(tls_leg_ssl(l->tls)),
+	    .resumed = SSL_session_reused(tls_leg_ssl(l->tls)) == 1};
+	go_on(p);
 }
 
 /* Legs are closed ahead of the news that they are. */
@@ -166,7 +231,7 @@ on_leg(void *arg, const struct data_news *news)
 	struct data_pair *p = arg;
 
 	tell(p, news);
-	start_pump(p);
+	go_on(p);
 }
 
 /* ---- let by ---- */
@@ -257,6 +322,7 @@ data_pair_open(struct data_shared *shared, const struct data_owner *owner)
 		    .client = owner->client,
 		    .which = i,
 		    .told = on_leg,
+		    .shaken = on_shaken,
 		    .arg = p};
 		leg_init(&p->legs[i]);
 	}
@@ -288,7 +354,7 @@ flow(struct data_pair *p, const struct data_flow *f)
 	if (p->passed.number != 0)
 		data_passed_flows(&p->passed, f->stall);
 	else
-		start_pump(p);
+		go_on(p);
 }
 
 static void
@@ -326,6 +392,7 @@ drop(struct data_pair *p, enum data_leg which, bool with_reset)
 {
 	stop_pump(p);
 	leg_close(&p->legs[which], with_reset);
+	p->count.tls[which] = (struct data_tls){.version = NULL};
 	forget_news(p, which);
 }
 

@@ -19,6 +19,12 @@ struct data_owner {
 	 * pair) by that. */
 	void (*news)(struct relay *, struct data_pair *, const struct data_news *);
 	void (*octets)(struct relay *, struct data_pair *, struct span);
+	/*
+	 * A leg of theirs that is to be under TLS, on this socket. NULL: it cannot be. And: its
+	 * handshake is over; NULL, or why it must not be used, a constant.
+	 */
+	struct tls_leg *(*protect)(struct relay *, enum data_leg, int fd);
+	const char *(*judge)(struct relay *, enum data_leg, const struct tls_leg *);
 };
 
 /* data_ops.open() of whoever knows the owner. NULL: no memory. */

@@ -8,10 +8,12 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "tls_leg.h"
 #include "wanted.h"
 
 #define TURN_OCTETS (1u << 20) /* read before others have their turn */
 #define STRAY_ONCE  (256u << 10)
+#define TLS_ONCE    16384 /* a record (RFC 8446 s5.1) */
 
 struct data_pump {
 	struct pump_plan plan;
@@ -24,10 +26,11 @@ struct data_pump {
 	bool ended;	  /* the source's FIN was seen */
 	bool blocked;	  /* the sink takes nothing at the moment */
 	bool over;	  /* PUMP_DONE or PUMP_CUT was told */
-	/* looked at: octets "out" to "in" of the stream are here, modulo cap */
+	bool ringed;	  /* octets come through this process */
+	/* ringed: octets "out" to "in" of the stream are here, modulo cap */
 	uint8_t *ring;
 	size_t cap;
-	/* not looked at */
+	/* else */
 	struct data_pipe pipe;
 	bool piped;
 };
@@ -84,12 +87,35 @@ cut(struct data_pump *p, enum data_leg leg, const char *why)
 	return STEP_OVER;
 }
 
+static bool
+has_room(const struct data_pump *p)
+{
+	return held(p) < (p->ringed ? p->cap : DATA_PIPE_OCTETS);
+}
+
+/* Which events are waited for. */
+static void
+settle(struct data_pump *p)
+{
+	if (held(p) == 0)
+		give_back(p);
+	/* a pipe may be full of short pieces long before it has its octets */
+	event_wanted(
+	    &p->readable, &p->reading, !p->ended && has_room(p) && (p->ringed || !p->blocked));
+	event_wanted(&p->writable, &p->writing, p->blocked);
+}
+
 /* All octets are out. */
 static enum step
 finish(struct data_pump *p)
 {
 	int sink = p->plan.fds[p->sink], error = 0;
 
+	if (p->plan.tls[p->sink] != NULL && !tls_leg_close(p->plan.tls[p->sink])) {
+		p->blocked = true;
+		settle(p);
+		return STEP_NOTHING;
+	}
 	getsockopt(sink, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
 	if (error != 0)
 		return cut(p, p->sink, "reset");
@@ -123,6 +149,26 @@ moved(struct data_pump *p, enum data_leg leg, size_t n)
 
 /* ---- in ---- */
 
+/* Why a leg that was read, or written, is no more. */
+static const char *
+why_of(const struct data_pump *p, enum data_leg leg)
+{
+	const struct tls_leg *tls = p->plan.tls[leg];
+
+	if (errno == ENOMEM)
+		return "no_memory";
+	return tls == NULL || tls_leg_why(tls) == NULL ? "reset" : tls_leg_why(tls);
+}
+
+/* F-036: a FIN is no end under TLS, for anybody may send it. */
+static bool
+is_end(const struct data_pump *p, ssize_t n)
+{
+	const struct tls_leg *tls = p->plan.tls[p->source];
+
+	return n == 0 || (tls != NULL && p->plan.fin_ends && tls_leg_ended_by_fin(tls));
+}
+
 /* n: of the call that read. */
 static enum step
 came(struct data_pump *p, ssize_t n)
@@ -133,8 +179,8 @@ came(struct data_pump *p, ssize_t n)
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return STEP_NOTHING;
-	if (n < 0)
-		return cut(p, p->source, errno == ENOMEM ? "no_memory" : "reset");
+	if (!is_end(p, n))
+		return cut(p, p->source, why_of(p, p->source));
 	p->ended = true;
 	p->plan.told(p->plan.arg, PUMP_SOURCE_END, p->source, NULL);
 	return STEP_NOTHING;
@@ -151,9 +197,12 @@ receive(struct data_pump *p)
 		return cut(p, p->source, "no_memory");
 	if (room > p->cap - at)
 		room = p->cap - at;
-	n = recv(p->plan.fds[p->source], p->ring + at, room, 0);
+	n = p->plan.tls[p->source] == NULL
+		? recv(p->plan.fds[p->source], p->ring + at, room, 0)
+		: tls_leg_read(p->plan.tls[p->source], p->ring + at, room);
 	step = came(p, n);
-	if (step == STEP_MOVED && !p->plan.octets(p->plan.arg, span_of(p->ring + at, (size_t)n)))
+	if (step == STEP_MOVED && p->plan.look &&
+	    !p->plan.octets(p->plan.arg, span_of(p->ring + at, (size_t)n)))
 		return STEP_OVER;
 	return step;
 }
@@ -168,18 +217,12 @@ splice_in(struct data_pump *p)
 			   DATA_PIPE_OCTETS - held(p), SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 }
 
-static bool
-has_room(const struct data_pump *p)
-{
-	return held(p) < (p->plan.look ? p->cap : DATA_PIPE_OCTETS);
-}
-
 static enum step
 take_in(struct data_pump *p)
 {
 	if (p->ended || !has_room(p))
 		return STEP_NOTHING;
-	return p->plan.look ? receive(p) : splice_in(p);
+	return p->ringed ? receive(p) : splice_in(p);
 }
 
 /* ---- out ---- */
@@ -191,13 +234,15 @@ send_some(struct data_pump *p)
 
 	if (n > p->cap - at)
 		n = p->cap - at;
+	if (p->plan.tls[p->sink] != NULL)
+		return tls_leg_write(p->plan.tls[p->sink], &(struct iovec){p->ring + at, n}, 1);
 	return send(p->plan.fds[p->sink], p->ring + at, n, MSG_NOSIGNAL);
 }
 
 static ssize_t
 put_out(struct data_pump *p)
 {
-	if (p->plan.look)
+	if (p->ringed)
 		return send_some(p);
 	return splice(p->pipe.out, NULL, p->plan.fds[p->sink], NULL, held(p),
 	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -219,7 +264,7 @@ write_out(struct data_pump *p)
 			break;
 		}
 		if (n <= 0)
-			return cut(p, p->sink, "reset");
+			return cut(p, p->sink, why_of(p, p->sink));
 		moved(p, p->sink, (size_t)n);
 		step = STEP_MOVED;
 	}
@@ -228,15 +273,13 @@ write_out(struct data_pump *p)
 
 /* ---- what happens ---- */
 
-static void
-settle(struct data_pump *p)
+/* What OpenSSL has taken from the socket, and no event tells of. */
+static bool
+is_pending(const struct data_pump *p)
 {
-	if (held(p) == 0)
-		give_back(p);
-	/* a pipe may be full of short pieces long before it has its octets */
-	event_wanted(
-	    &p->readable, &p->reading, !p->ended && has_room(p) && (p->plan.look || !p->blocked));
-	event_wanted(&p->writable, &p->writing, p->blocked);
+	const struct tls_leg *tls = p->plan.tls[p->source];
+
+	return tls != NULL && !p->ended && has_room(p) && tls_leg_pending(tls);
 }
 
 static void
@@ -255,10 +298,13 @@ turn(struct data_pump *p)
 	} while (in == STEP_MOVED && !p->blocked && p->in < until);
 	/* the end is held with the window: an empty file must not look whole ahead of its verdict
 	 */
-	if (p->ended && held(p) == 0 && p->plan.hold == 0)
+	if (p->ended && held(p) == 0 && p->plan.hold == 0) {
 		finish(p);
-	else
-		settle(p);
+		return;
+	}
+	settle(p);
+	if (is_pending(p))
+		event_active(&p->kick, EV_TIMEOUT, 0);
 }
 
 static void
@@ -269,19 +315,31 @@ on_ready(evutil_socket_t fd, short what, void *arg)
 	turn(arg);
 }
 
+/* As recv(). TCP: octets are not even copied; under TLS there are tickets among them. */
+static ssize_t
+take_stray(struct data_pump *p)
+{
+	uint8_t waste[TLS_ONCE];
+
+	return p->plan.tls[p->sink] == NULL
+		   ? recv(p->plan.fds[p->sink], NULL, STRAY_ONCE, MSG_TRUNC)
+		   : tls_leg_read(p->plan.tls[p->sink], waste, sizeof(waste));
+}
+
 static void
 on_stray(evutil_socket_t fd, short what, void *arg)
 {
 	struct data_pump *p = arg;
-	ssize_t n = recv(fd, NULL, STRAY_ONCE, MSG_TRUNC); /* TCP: not even copied */
+	ssize_t n = take_stray(p);
 
+	(void)fd;
 	(void)what;
 	if (n > 0)
 		p->plan.count->stray += (size_t)n;
 	else if (n == 0)
 		event_wanted(&p->stray, &p->straying, false);
 	else if (errno != EAGAIN && errno != EINTR)
-		cut(p, p->sink, "reset");
+		cut(p, p->sink, why_of(p, p->sink));
 }
 
 static void
@@ -322,6 +380,7 @@ data_pump_new(struct event_base *base, struct data_pipes *pipes, const struct pu
 	p->source = plan->source;
 	p->sink = plan->source == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT;
 	p->cap = DATA_RING + plan->hold;
+	p->ringed = plan->look || plan->tls[DATA_CLIENT] != NULL || plan->tls[DATA_SERVER] != NULL;
 	p->moved = clock_ms();
 	event_assign(&p->readable, base, plan->fds[p->source], EV_READ | EV_PERSIST, on_ready, p);
 	event_assign(&p->stray, base, plan->fds[p->sink], EV_READ | EV_PERSIST, on_stray, p);

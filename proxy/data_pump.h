@@ -3,6 +3,7 @@
  *
  *	looked at	source -> recv -> ring -> octets() -> [window held back] -> send -> sink
  *	not looked at	source -> splice -> pipe -> splice -> sink
+ *	under TLS	as what is looked at, by OpenSSL in place of recv and send
  *
  * The ring is where octets are received, looked at and sent from: none is copied. A source is read
  * only when there is room, so a slow sink holds it back.
@@ -16,7 +17,7 @@
  * Octets that the sink sends are thrown away and counted; that it sends no more means nothing.
  *
  * Memory: DATA_RING + hold octets, or a pipe of DATA_PIPE_OCTETS, from the first octet to the
- * last that goes out; nothing while nothing is on its way.
+ * last that goes out; nothing while nothing is on its way. A ring where one side is under TLS.
  */
 #ifndef POSTERN_DATA_PUMP_H
 #define POSTERN_DATA_PUMP_H
@@ -26,6 +27,7 @@
 
 struct event_base;
 struct data_pump;
+struct tls_leg;
 
 enum pump_what {
 	PUMP_SOURCE_END, /* the source has ended well, its octets were all shown */
@@ -34,8 +36,11 @@ enum pump_what {
 };
 
 struct pump_plan {
-	enum data_leg source;	  /* the other one is the sink */
-	int fds[DATA_LEGS];	  /* non-blocking, connected TCP; lent until data_pump_free() */
+	enum data_leg source; /* the other one is the sink */
+	int fds[DATA_LEGS];   /* non-blocking, connected TCP; lent until data_pump_free() */
+	/* Legs that are open, lent as long; NULL: in the clear. */
+	struct tls_leg *tls[DATA_LEGS];
+	bool fin_ends; /* of the source: a FIN without close_notify is its end, and no cut */
 	struct data_count *count; /* all zero; kept up to date until then */
 	bool look;
 	size_t hold;	/* octets that stay back until data_pump_release(); looked at only */

@@ -203,7 +203,8 @@ let_by(struct ftp_gate *g)
 	const struct record_session *s = &g->relay.session;
 	struct endpoint client = {.ip = s->client.ip};
 
-	if (ftp_config_of(g)->inspect || !ftp_transparent(g) || !ways[g->agreed.server].passive ||
+	if (ftp_config_of(g)->inspect || g->protected[DATA_CLIENT] || g->protected[DATA_SERVER] ||
+	    !ftp_transparent(g) || !ways[g->agreed.server].passive ||
 	    !ip_eq(&g->agreed.server_at.ip, &s->server.ip))
 		return false;
 	return g->relay.env->data->let_by(

@@ -53,7 +53,7 @@ forward(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		put_command(g, text_of(x->word), text_of(x->args));
 		return;
 	}
-	if (ev->ftp->synch && x->verb->anytime)
+	if (ev->ftp->synch && x->verb->anytime && !g->relay.facts.tls) /* nothing is urgent there */
 		put_synch(g);
 	put_command(g, ev->ftp->word, ev->ftp->args);
 }
@@ -62,6 +62,15 @@ void
 ftp_forward(struct ftp_gate *g, const struct an_event *ev)
 {
 	forward(g, &g->exchange, ev);
+}
+
+void
+ftp_forward_as(struct ftp_gate *g, struct ftp_exchange *x, const char *args)
+{
+	if (x->taken)
+		x->slot = ftp_sent(g->dialogue, x->verb->verb);
+	x->at_server = true;
+	put_command(g, span_str(x->verb->name), text_of(args));
 }
 
 void
@@ -177,6 +186,11 @@ let_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	case FTP_RNTO:
 		pass_name(g, x, ev);
 		break;
+	case FTP_AUTH:
+	case FTP_PBSZ:
+	case FTP_PROT:
+		ftp_protection_command(g, x, ev);
+		break;
 	case FTP_ABOR:
 		forward(g, x, ev);
 		ftp_transfer_abort(g);
@@ -209,8 +223,11 @@ void
 ftp_command(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct relay *r = &g->relay;
-	struct ftp_facts facts = {
-	    .client = r->facts.client, .server = r->facts.server, .epsv_all = g->epsv_all};
+	struct ftp_facts facts = {.client = r->facts.client,
+	    .server = r->facts.server,
+	    .epsv_all = g->epsv_all,
+	    .sized = g->sized,
+	    .protected = g->protected[DATA_CLIENT]};
 	struct ftp_exchange *x = place_for(g);
 	struct verdict v;
 

@@ -9,6 +9,7 @@
  *   relay_ftp.c      the row of the protocol: events in, deadlines, peers that go away
  *   ftp_commands.c   a command of the client: may it pass, forward it, or begin something
  *   ftp_replies.c    a reply of the server: to the client, rewritten, or to the gateway itself
+ *   ftp_protection.c AUTH, PBSZ, PROT: what of the session is under TLS
  *   ftp_channel.c    where the next data connection leads: PORT, EPRT, PASV, EPSV on both sides
  *   ftp_transfer.c   a transfer: legs, replies and octets in their order, to its one outcome
  *   ftp_content.c    what is in a file, and whether it may pass
@@ -133,6 +134,9 @@ struct ftp_gate {
 	struct ftp_transfer transfer;
 	struct data_pair *pair; /* of the agreement, until a transfer takes it */
 
+	bool sized; /* PBSZ was accepted */
+	bool protected[DATA_LEGS]; /* PROT P was: data of that leg is under TLS */
+
 	struct ftp_path directory;
 	char *user; /* of the last USER that the server took; NULL: none */
 	bool epsv_all, ascii;
@@ -178,6 +182,8 @@ void ftp_command(struct ftp_gate *, const struct an_event *);
  * copy (no secret verb).
  */
 void ftp_forward(struct ftp_gate *, const struct an_event *);
+/* The same, with other arguments than the client's. */
+void ftp_forward_as(struct ftp_gate *, struct ftp_exchange *, const char *args);
 /*
  * The client's command is the gateway's to answer: what comes next from the server is not the reply
  * to it, and it can still be forwarded later (SIZE ahead of STOR).
@@ -195,6 +201,8 @@ void ftp_reply(struct ftp_gate *, const struct an_event *);
  * that it belongs to; a final one ends that exchange.
  */
 void ftp_pass_reply(struct ftp_gate *, const struct an_event *);
+/* The same, of which the client reads these lines (with CR LF) in place of the server's. */
+void ftp_pass_reply_as(struct ftp_gate *, const struct an_event *, struct span instead);
 /*
  * The gateway replies to the exchange itself, one line without CR LF; a final reply ends the
  * exchange, a 1xx does not. What the server still says to that command is then nobody's: the
@@ -213,6 +221,16 @@ void ftp_say_to(struct ftp_gate *, struct ftp_exchange *, const char *reply);
 /* Says "421 ..." and ends the session; a transfer is cut. */
 void ftp_give_up(struct ftp_gate *, const char *reply, const char *reason);
 void ftp_count_error(struct ftp_gate *);
+
+/* ---- ftp_protection.c ---- */
+
+/* What of TLS is the session's own, in the place of what is configured. */
+struct ftp_policy ftp_session_policy(const struct relay *);
+/* AUTH, PBSZ, PROT of the client, which are let pass; and the server's final replies to them. */
+void ftp_protection_command(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
+void ftp_protection_reply(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
+/* A leg is under TLS, or will not be (why): for relay_ops.upgraded(). */
+void ftp_upgraded(struct ftp_gate *, enum an_dir, const char *why);
 
 /* ---- ftp_channel.c ---- */
 

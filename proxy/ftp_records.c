@@ -211,6 +211,7 @@ ftp_record_transfer(struct ftp_gate *g)
 
 	memcpy(record.legs, t->ends, sizeof(record.legs));
 	if (count != NULL) {
+		memcpy(record.tls, count->tls, sizeof(record.tls));
 		record.octets_in = count->octets[source];
 		record.octets_out =
 		    count->octets[source == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT];

@@ -90,9 +90,8 @@ exchange_of(struct ftp_gate *g, uint64_t slot)
 	return NULL;
 }
 
-/* These lines are the client's; the server said "lines". */
-static void
-pass_as(struct ftp_gate *g, const struct an_event *ev, struct span instead)
+void
+ftp_pass_reply_as(struct ftp_gate *g, const struct an_event *ev, struct span instead)
 {
 	struct ftp_exchange *x = exchange_of(g, ev->slot);
 
@@ -110,7 +109,7 @@ pass_as(struct ftp_gate *g, const struct an_event *ev, struct span instead)
 void
 ftp_pass_reply(struct ftp_gate *g, const struct an_event *ev)
 {
-	pass_as(g, ev, ev->octets);
+	ftp_pass_reply_as(g, ev, ev->octets);
 }
 
 void
@@ -282,7 +281,7 @@ on_feat(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	g->mlst = ftp_features_has(ev->octets, "MLST");
 	buf_init(&out, 2 * ev->octets.n + 64);
 	if (ftp_features_rewrite(ev->octets, &filter, &out))
-		pass_as(g, ev, buf_span(&out));
+		ftp_pass_reply_as(g, ev, buf_span(&out));
 	else
 		g->relay.client.failed = true;
 	buf_free(&out);
@@ -296,31 +295,9 @@ on_banner(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 	    x->verb->verb == FTP_SYST ? "215 UNIX Type: L8\r\n" : "220 FTP server ready.\r\n";
 
 	if (class_of(ev) == 2 && g->policy.hide_banner)
-		pass_as(g, ev, span_str(instead));
+		ftp_pass_reply_as(g, ev, span_str(instead));
 	else
 		ftp_pass_reply(g, ev);
-}
-
-/* Who spoke ahead of the handshake spoke in the clear to somebody who thinks it is inside. */
-static void
-on_auth(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
-{
-	bool client = channel_input(&g->relay.client).n > 0, server = g->behind > 0;
-
-	(void)x;
-	if (ftp_state(g->dialogue) != FTP_ST_OPAQUE) {
-		if (class_of(ev) >= 4)
-			ftp_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off, NULL);
-		ftp_pass_reply(g, ev);
-	} else if (client || server) {
-		ftp_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, client ? AN_C2S : AN_S2C, ev->off, NULL);
-		ftp_give_up(g, "421 Octets ahead of TLS.",
-		    client ? "client_ahead_of_tls" : "server_ahead_of_tls");
-	} else {
-		ftp_channel_forget(g);
-		g->relay.opaque = true;
-		ftp_pass_reply(g, ev);
-	}
 }
 
 static void
@@ -351,7 +328,9 @@ static const struct {
     {FTP_FEAT, on_feat},
     {FTP_SYST, on_banner},
     {FTP_HOST, on_banner},
-    {FTP_AUTH, on_auth},
+    {FTP_AUTH, ftp_protection_reply},
+    {FTP_PBSZ, ftp_protection_reply},
+    {FTP_PROT, ftp_protection_reply},
     {FTP_QUIT, on_quit},
 };
 

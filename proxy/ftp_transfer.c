@@ -20,6 +20,7 @@
 #define NO_CONNECTION "425 Can't open data connection."
 #define REFUSED	      "550 File refused."
 #define BROKEN	      "426 Data connection closed; transfer aborted."
+#define NOT_RESUMED   "522 The session of the control connection has to be resumed."
 
 /*
  * Milliseconds for the server's own word, which is better than ours: one that could not be reached
@@ -111,6 +112,8 @@ own_reply(const struct ftp_transfer *t)
 		return t->verdict == NULL ? REFUSED : t->verdict->reply;
 	if (t->server_code >= 400 || t->finished)
 		return NULL;
+	if (t->why != NULL && strcmp(t->why, "tls_not_resumed") == 0)
+		return NOT_RESUMED;
 	return t->unreachable ? NO_CONNECTION : BROKEN;
 }
 
@@ -381,6 +384,8 @@ start_flow(struct ftp_gate *g)
 	ftp_content_begin(g);
 	flow.look = t->inspected;
 	flow.hold = ftp_content_may_refuse(g) ? DATA_HOLD_MAX : 0;
+	flow.fin_ends = ftp_config_of(g)->fin_ends;
+	memcpy(flow.protected, g->protected, sizeof(flow.protected));
 	data_of(g)->flow(t->pair, &flow);
 	if (!ftp_way_is_passive(g->agreed.client))
 		ftp_dial_client(g);
@@ -437,6 +442,8 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 	struct ftp_transfer *t = &g->transfer;
 
 	t->server_code = ev->ftp->code;
+	if (t->server_code == 522 && g->protected[DATA_SERVER])
+		ftp_anomaly(g, AN_FTP_REUSE_REFUSED, AN_S2C, ev->off, t->verb->name);
 	learn_name(g, ev);
 	if (g->stage == FTP_OPENING && t->server_code < 400)
 		start_flow(g); /* without a 1xx */

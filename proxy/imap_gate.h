@@ -188,6 +188,11 @@ void imap_on_reply(struct imap_gate *, const struct an_event *);
 void imap_on_response(struct imap_gate *, const struct an_event *);
 void imap_on_continue(struct imap_gate *, const struct an_event *);
 void imap_on_text(struct imap_gate *, const struct an_event *);
+/*
+ * The server tells of mailboxes while nobody is logged in: no client that believes it is served
+ * (N-010). True: the session is ended.
+ */
+bool imap_ahead_of_login(struct imap_gate *, const struct an_event *);
 /* As ops->upgraded. */
 void imap_upgraded(struct imap_gate *, enum an_dir, const char *why);
 

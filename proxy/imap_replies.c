@@ -149,6 +149,74 @@ imap_upgraded(struct imap_gate *g, enum an_dir dir, const char *why)
 	imap_secured(g->dialogue);
 }
 
+/* ---- ahead of the login ---- */
+
+static bool
+is_of_mailboxes(const struct an_event *ev)
+{
+	switch ((int)ev->imap->kind) {
+	case IMAP_KIND_EXISTS:
+	case IMAP_KIND_RECENT:
+	case IMAP_KIND_EXPUNGE:
+	case IMAP_KIND_VANISHED:
+	case IMAP_KIND_FLAGS:
+	case IMAP_KIND_ENABLED:
+	case IMAP_KIND_LIST:
+		return ev->kind == EV_RESPONSE || ev->kind == EV_TEXT;
+	default:
+		return ev->kind == EV_FETCH;
+	}
+}
+
+bool
+imap_ahead_of_login(struct imap_gate *g, const struct an_event *ev)
+{
+	if (ev->dir != AN_S2C || !g->greeted || g->logged_in || g->relay.opaque ||
+	    g->relay.reason != NULL || !is_of_mailboxes(ev))
+		return false;
+	imap_anomaly(g, AN_IMAP_AHEAD_OF_LOGIN, AN_S2C, ev->off);
+	imap_give_up(
+	    g, SPAN_NONE, NULL, "The mail server sent an invalid response", "server_protocol");
+	return true;
+}
+
+/*
+ * Where a client that believed it would say its password next is anybody's word in the clear
+ * (RFC 2221; N-011). Empty: the status has no such code.
+ */
+static struct span
+referral_of(const struct imap_gate *g, const struct an_event *ev)
+{
+	struct span code = ev->imap->code, at;
+	size_t ahead;
+
+	if (g->logged_in || g->relay.facts.tls || !span_ieq(span_word(&code), span_str("REFERRAL")))
+		return SPAN_NONE;
+	at = ev->imap->code;
+	ahead = (size_t)(at.p - ev->octets.p);
+	return ahead == 0 ? SPAN_NONE : span_of(at.p - 1, at.n + 2); /* with its brackets */
+}
+
+/* A status is the client's, without what leads it elsewhere. */
+static void
+pass_status(struct imap_gate *g, const struct an_event *ev)
+{
+	struct span code = referral_of(g, ev), behind;
+	size_t before;
+
+	if (code.n == 0) {
+		imap_pass_capabilities(g, ev);
+		return;
+	}
+	before = (size_t)(code.p - ev->octets.p);
+	behind = span_from(ev->octets, before + code.n);
+	if (behind.n > 0 && behind.p[0] == ' ')
+		behind = span_from(behind, 1);
+	imap_anomaly(g, AN_IMAP_REFERRAL, AN_S2C, ev->off);
+	channel_put(&g->relay.client, span_first(ev->octets, before));
+	channel_put(&g->relay.client, behind);
+}
+
 /* ---- events ---- */
 
 static void
@@ -196,7 +264,7 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 		finish_command(g, ev, c);
 		imap_command_drop(g, c);
 	}
-	imap_pass_capabilities(g, ev);
+	pass_status(g, ev);
 	if (d->verb->verb == IMAP_STARTTLS && d->status != IMAP_ST_OK) {
 		imap_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off);
 		relay_upgrade_refused(&g->relay);
@@ -362,7 +430,7 @@ imap_on_response(struct imap_gate *g, const struct an_event *ev)
 		return;
 	}
 	note_response(g, ev);
-	imap_pass_capabilities(g, ev);
+	pass_status(g, ev);
 	if (d->status == IMAP_ST_BYE)
 		on_bye(g);
 }

@@ -11,6 +11,7 @@
 #include <sys/time.h>
 
 #include "community_id.h"
+#include "data.h"
 #include "policy.h"
 
 #define RECORD_TEXT_MAX	  1024 /* octets of one text; a cut one has "<name>_truncated": true */
@@ -121,6 +122,7 @@ struct record_ftp_data {
 	/* [DATA_CLIENT, DATA_SERVER][peer, our end]; family IP_NONE: none. let_by: the server */
 	/* itself is the other end of the client's, and there is no leg to the server. */
 	struct endpoint legs[2][2];
+	struct data_tls tls[2];	   /* of the legs */
 	uint64_t octets_in, octets_out; /* read from the source, written to the other side */
 	uint64_t offset;		/* REST */
 	uint64_t duration_ms;

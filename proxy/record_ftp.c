@@ -154,13 +154,29 @@ has_flowed(const struct record_ftp_data *d)
 	return is_file(d) && !d->let_by && (d->octets_in > 0 || is_complete(d));
 }
 
+static void
+put_leg_tls(struct json_writer *w, const struct data_tls *tls)
+{
+	if (tls->version == NULL)
+		return;
+	json_open_object(w, "tls");
+	record_put(w, "version", tls->version);
+	json_truth(w, "session_resumed", tls->resumed);
+	json_close_object(w);
+}
+
 /* One data connection, from who made it to who waited. */
 static void
-put_leg(struct json_writer *w, const char *key, const struct endpoint ends[2], bool peer_connects,
-    bool passive)
+put_leg(struct json_writer *w, const struct record_ftp_data *d, enum data_leg leg)
 {
-	json_open_object(w, key);
+	static const char *const keys[] = {[DATA_CLIENT] = "client", [DATA_SERVER] = "server"};
+	const struct endpoint *ends = d->legs[leg];
+	bool passive = leg == DATA_CLIENT ? d->client_passive : d->server_passive;
+	bool peer_connects = passive == (leg == DATA_CLIENT);
+
+	json_open_object(w, keys[leg]);
 	record_put(w, "mode", passive ? "passive" : "active");
+	put_leg_tls(w, &d->tls[leg]);
 	if (ends[0].ip.family != IP_NONE)
 		record_put_leg(w, &ends[peer_connects ? 0 : 1], &ends[peer_connects ? 1 : 0]);
 	json_close_object(w);
@@ -169,9 +185,9 @@ put_leg(struct json_writer *w, const char *key, const struct endpoint ends[2], b
 static void
 put_legs(struct json_writer *w, const struct record_ftp_data *d)
 {
-	put_leg(w, "client", d->legs[DATA_CLIENT], d->client_passive, d->client_passive);
+	put_leg(w, d, DATA_CLIENT);
 	if (!d->let_by)
-		put_leg(w, "server", d->legs[DATA_SERVER], !d->server_passive, d->server_passive);
+		put_leg(w, d, DATA_SERVER);
 }
 
 static uint64_t

@@ -29,23 +29,6 @@ ftp_destroy(struct relay *r)
 }
 
 /* The greeting is the first exchange: the server's reply to a command that nobody wrote. */
-/*
- * What becomes of AUTH is the session's own. TLS that would end here is refused: data connections
- * do not end here yet, and what could not be looked into would go by unseen.
- */
-static struct ftp_policy
-policy_of_session(const struct relay *r)
-{
-	struct ftp_policy p = r->env->config->policy->ftp;
-
-	if (r->facts.starttls != STARTTLS_AUTO)
-		p.starttls = r->facts.starttls;
-	if (r->facts.tls || p.starttls == STARTTLS_INTERCEPT || p.starttls == STARTTLS_REQUIRE)
-		p.starttls = STARTTLS_REFUSE;
-	p.needs_tls = r->facts.tls_required && !r->facts.tls;
-	return p;
-}
-
 static bool
 begin(struct ftp_gate *g)
 {
@@ -54,7 +37,7 @@ begin(struct ftp_gate *g)
 
 	buf_init(&g->held, ftp_config_of(g)->dialogue.reply);
 	g->dialogue = ftp_new(&ftp_config_of(g)->dialogue);
-	g->policy = policy_of_session(&g->relay);
+	g->policy = ftp_session_policy(&g->relay);
 	g->asked = g->acted = ftp_now(g);
 	if (g->dialogue == NULL || !ftp_exchange_begin(g, &g->exchange, &ev)) {
 		g->relay.client.failed = true;
@@ -490,6 +473,12 @@ ftp_transfers(const struct relay *r)
 	return has_data(ftp_gate_of((struct relay *)(uintptr_t)r));
 }
 
+static void
+ftp_tls_over(struct relay *r, enum an_dir dir, const char *why)
+{
+	ftp_upgraded(ftp_gate_of(r), dir, why);
+}
+
 const struct relay_ops relay_ftp = {
     .name = "ftp",
     .protocol = PROTOCOL_FTP,
@@ -504,6 +493,7 @@ const struct relay_ops relay_ftp = {
     .expired = ftp_expired,
     .finish = ftp_finish,
     .turn_away = ftp_turn_away,
+    .upgraded = ftp_tls_over,
     .transfers = ftp_transfers,
     .data_news = ftp_data_news,
     .data_octets = ftp_data_octets,

@@ -138,7 +138,7 @@ imap_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = imap_now(g);
-		if (handlers[ev.kind] != NULL)
+		if (!imap_ahead_of_login(g, &ev) && handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
 		if (dir == AN_S2C)
 			imap_say_held(g);

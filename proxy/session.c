@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "data_pair.h"
 #include "proxy_protocol.h"
+#include "session_protect.h"
 #include "session_upgrade.h"
 #include "tls_keys.h"
 #include "wanted.h"
@@ -545,6 +546,22 @@ on_data_news(struct relay *r, struct data_pair *pair, const struct data_news *ne
 	settle(r->owner);
 }
 
+static struct tls_leg *
+protect_leg(struct relay *r, enum data_leg leg, int fd)
+{
+	const struct session *s = r->owner;
+
+	return protect_data(&s->upgrade, leg, fd);
+}
+
+static const char *
+judge_leg(struct relay *r, enum data_leg leg, const struct tls_leg *tls)
+{
+	const struct session *s = r->owner;
+
+	return protect_verdict(&s->upgrade, leg, tls);
+}
+
 static struct data_pair *
 open_data(void *arg, struct relay *r)
 {
@@ -554,7 +571,9 @@ open_data(void *arg, struct relay *r)
 	    .arrival = s->arrival,
 	    .client = s->client,
 	    .news = on_data_news,
-	    .octets = relay_data_octets};
+	    .octets = relay_data_octets,
+	    .protect = protect_leg,
+	    .judge = judge_leg};
 
 	return data_pair_open(all->data, &owner);
 }

@@ -55,6 +55,9 @@ connect_server(struct upgrade *u, int fd)
 	    .server = u->relay->facts.server, .old = u->relay->tls_said.old_versions};
 	char name[DOMAIN_TEXT_MAX];
 
+	if (u->relay->ops->data_news != NULL && u->sessions == NULL)
+		u->sessions = tls_sessions_new();
+	w.sessions = u->sessions;
 	if (hello != NULL)
 		w.old = may_intercept(u, hello) && u->relay->tls_said.old_versions;
 	if (hello != NULL && hello->alpn.n <= TLS_LEG_ALPN_MAX)
@@ -296,6 +299,8 @@ upgrade_free(struct upgrade *u)
 	tls_leg_free(u->leg[AN_C2S]);
 	tls_leg_free(u->leg[AN_S2C]);
 	u->leg[AN_C2S] = u->leg[AN_S2C] = NULL;
+	tls_sessions_drop(u->sessions);
+	u->sessions = NULL;
 	u->until = 0;
 }
 

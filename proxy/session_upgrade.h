@@ -20,7 +20,8 @@
 struct upgrade {
 	struct relay *relay;
 	struct tls_leg *leg[2]; /* by the direction in which the peer sends; NULL: in the clear */
-	uint64_t until;		/* env->now() when handshakes have to be over; 0: none is on */
+	struct tls_sessions *sessions; /* of the server, for data connections; NULL: not kept */
+	uint64_t until; /* env->now() when handshakes have to be over; 0: none is on */
 };
 
 /*

@@ -299,6 +299,9 @@ static const char *
 make_server_legs(struct tls_keys *k, const struct config *c)
 {
 	k->server_legs = new_context(k, TLS_client_method(), &c->tls);
+	if (k->server_legs != NULL) /* sessions are told of, for legs that keep their own */
+		SSL_CTX_set_session_cache_mode(
+		    k->server_legs, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	return k->server_legs != NULL ? NULL : "cannot make a context of TLS for servers";
 }
 

@@ -25,8 +25,10 @@ struct tls_leg {
 	const char *why;
 	int alert; /* that the peer sent; -1: none */
 	bool client, wants_write;
-	long verified;	 /* server leg that is open */
-	bool ended, cut; /* reading: the peer said that it ends, or did not */
+	long verified;		       /* server leg that is open */
+	bool ended, cut;	       /* reading: the peer said that it ends, or did not */
+	bool fin;		       /* cut: by a FIN */
+	struct tls_sessions *sessions; /* server leg; NULL: none are kept */
 
 	/* client leg, until its handshake is over */
 	struct kept_hello *hello;
@@ -122,6 +124,22 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned ch
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/*
+ * A copy is kept, and a copy is resumed: where a connection ends without close_notify, as those of
+ * uploads often do, OpenSSL takes its session for spoilt (RFC 5246 s7.2.2), which servers do not.
+ * 0: the session itself is not taken.
+ */
+static int
+on_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_leg *leg = SSL_get_app_data(ssl);
+	SSL_SESSION *copy = leg == NULL || leg->sessions == NULL ? NULL : SSL_SESSION_dup(session);
+
+	if (copy != NULL)
+		tls_sessions_put(leg->sessions, copy);
+	return 0;
+}
+
 /* ---- a leg ---- */
 
 static struct tls_leg *
@@ -202,19 +220,39 @@ take_old_versions(SSL *ssl)
 	       SSL_set_cipher_list(ssl, OLD_CIPHERS) == 1;
 }
 
+static bool
+resume(struct tls_leg *leg, struct tls_sessions *sessions)
+{
+	SSL_SESSION *newest, *copy;
+	bool taken;
+
+	if (sessions == NULL)
+		return true;
+	leg->sessions = tls_sessions_hold(sessions);
+	newest = tls_sessions_newest(sessions);
+	if (newest == NULL)
+		return true;
+	copy = SSL_SESSION_dup(newest);
+	taken = copy != NULL && SSL_set_session(leg->ssl, copy) == 1;
+	SSL_SESSION_free(copy);
+	return taken;
+}
+
 struct tls_leg *
 tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 {
-	struct tls_leg *leg = leg_new(tls_keys_server_legs(keys), fd);
+	SSL_CTX *ctx = tls_keys_server_legs(keys);
+	struct tls_leg *leg = leg_new(ctx, fd);
 
 	if (leg == NULL)
 		return NULL;
+	SSL_CTX_sess_set_new_cb(ctx, on_session); /* OpenSSL has it of contexts alone */
 	SSL_set_connect_state(leg->ssl);
 	SSL_set_tlsext_status_type(leg->ssl, TLSEXT_STATUSTYPE_ocsp);
 	if (expect_server(leg->ssl, w) && (!w->old || take_old_versions(leg->ssl)) &&
 	    (w->alpn.n == 0 ||
 		SSL_set_alpn_protos(leg->ssl, w->alpn.p, (unsigned)w->alpn.n) == 0) &&
-	    (w->resume == NULL || SSL_set_session(leg->ssl, w->resume) == 1))
+	    resume(leg, w->sessions))
 		return leg;
 	tls_leg_free(leg);
 	return NULL;
@@ -237,6 +275,7 @@ tls_leg_free(struct tls_leg *leg)
 	if (leg->state == TLS_LEG_OPEN)
 		SSL_set_shutdown(leg->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(leg->ssl);
+	tls_sessions_drop(leg->sessions);
 	tls_leg_forget_hello(leg);
 	free(leg);
 	ERR_clear_error();
@@ -354,7 +393,7 @@ void
 tls_leg_answer(
     struct tls_leg *leg, const struct tls_identity *identity, struct span alpn, int alert)
 {
-	if (leg->state != TLS_LEG_HELLO)
+	if (leg->state != TLS_LEG_HELLO && leg->state != TLS_LEG_SHAKING)
 		return;
 	leg->state = TLS_LEG_SHAKING;
 	leg->answered = true;
@@ -404,6 +443,7 @@ read_record(struct tls_leg *leg, void *p, size_t n)
 		ERR_clear_error();
 		return broken(leg, "tls_cut", ECONNRESET);
 	default:
+		leg->fin = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 		return broken(leg, fault_of_queue(leg), ECONNRESET);
 	}
 }
@@ -425,6 +465,12 @@ tls_leg_read(struct tls_leg *leg, void *p, size_t n)
 			total += (size_t)got;
 	} while (got > 0 && !one && total < n);
 	return total > 0 ? (ssize_t)total : got;
+}
+
+bool
+tls_leg_ended_by_fin(const struct tls_leg *leg)
+{
+	return leg->fin;
 }
 
 bool
@@ -478,15 +524,20 @@ tls_leg_write(struct tls_leg *leg, const struct iovec *iov, size_t n)
 	return broken(leg, error == SSL_ERROR_SYSCALL ? "tls_cut" : fault_of_queue(leg), EPIPE);
 }
 
-void
+bool
 tls_leg_close(struct tls_leg *leg)
 {
+	int done;
+	bool later;
+
 	if (leg->state != TLS_LEG_OPEN || leg->cut)
-		return;
+		return true;
 	ERR_clear_error();
-	if (SSL_shutdown(leg->ssl) < 0)
-		leg->cut = true; /* it could not go out: the peer sees a cut */
+	done = SSL_shutdown(leg->ssl);
+	later = done < 0 && SSL_get_error(leg->ssl, done) == SSL_ERROR_WANT_WRITE;
+	leg->cut = done < 0 && !later;
 	ERR_clear_error();
+	return !later;
 }
 
 /* ---- what is known of it ---- */

@@ -19,6 +19,7 @@
 #include "core/span.h"
 #include "tls/hello.h"
 #include "tls_keys.h"
+#include "tls_sessions.h"
 
 #define TLS_LEG_IDLE	  (32u << 10)
 #define TLS_LEG_ALPN_MAX  64	      /* octets of a list of ALPN that is carried over */
@@ -39,7 +40,11 @@ struct tls_wanted {
 	struct ip server;	 /* what it must have where there is no name */
 	struct span alpn;	 /* as ClientHello has it, at most TLS_LEG_ALPN_MAX; empty: none */
 	bool old;		 /* it may speak TLS 1.0, 1.1 and ciphers of then (T-006) */
-	SSL_SESSION *resume;	 /* borrowed; NULL: a full handshake */
+	/*
+	 * Of this server: its newest session is resumed, if it has one, and those that the server
+	 * gives go into it. Held by the leg. NULL: none are resumed, and none kept.
+	 */
+	struct tls_sessions *sessions;
 };
 
 /*
@@ -67,16 +72,16 @@ const char *tls_leg_why(const struct tls_leg *);
 /* The alert that the peer sent (RFC 8446 s6), or -1. */
 int tls_leg_alert(const struct tls_leg *);
 
-/* ---- in TLS_LEG_HELLO ---- */
+/* ---- in TLS_LEG_HELLO, or ahead of it ---- */
 
 /* The client's hello; good until tls_leg_forget_hello(). NULL: it was malformed, or none came. */
 const struct tls_client_hello *tls_leg_hello(const struct tls_leg *);
 /* The whole of it, as it came, without type and length. */
 struct span tls_leg_hello_body(const struct tls_leg *);
 /*
- * The handshake may go on, with this identity, and this protocol of those that the client offered
- * (ALPN, at most TLS_LEG_ALPN_MAX octets; empty: none). A NULL identity: it fails, with the alert
- * (SSL_AD_*).
+ * The handshake may go on, or will not wait, with this identity, and this protocol of those that
+ * the client offered (ALPN, at most TLS_LEG_ALPN_MAX octets; empty: none). A NULL identity: it
+ * fails, with the alert (SSL_AD_*).
  */
 void tls_leg_answer(struct tls_leg *, const struct tls_identity *, struct span alpn, int alert);
 /* Gives back what it takes, once the handshake is over. */
@@ -89,6 +94,8 @@ void tls_leg_forget_hello(struct tls_leg *);
  * everything else, a FIN without close_notify too (T-021).
  */
 ssize_t tls_leg_read(struct tls_leg *, void *p, size_t n);
+/* The end of a FIN that no close_notify came ahead of: errno was ECONNRESET. */
+bool tls_leg_ended_by_fin(const struct tls_leg *);
 /*
  * Octets, or the end, are here that no event of the socket will tell of. Reading on from there
  * ends with the record that they are of, whatever more the peer has sent.
@@ -99,8 +106,11 @@ bool tls_leg_pending(const struct tls_leg *);
  * EAGAIN what is given next must begin with the same octets, and may be longer.
  */
 ssize_t tls_leg_write(struct tls_leg *, const struct iovec *, size_t n);
-/* close_notify, as far as the socket takes it: behind everything that was written. */
-void tls_leg_close(struct tls_leg *);
+/*
+ * close_notify, behind everything that was written. False: the socket does not take it at the
+ * moment; the peer sees a cut unless it is called again.
+ */
+bool tls_leg_close(struct tls_leg *);
 
 /* Of a server leg: X509_V_OK, or what is wrong with its certificate, name and staple included. */
 long tls_leg_verified(const struct tls_leg *);

@@ -28,6 +28,16 @@ static const struct ftp_refusal tls_hidden = {"tls", "502 Command not implemente
 static const struct ftp_refusal tls_too_soon = {"tls", "503 Security data exchange first."};
 static const struct ftp_refusal needs_tls = {"needs_tls", "530 Use AUTH TLS first."};
 static const struct ftp_refusal tls_clear = {"tls", "533 Request denied for policy reasons."};
+static const struct ftp_refusal tls_active = {"tls", "503 TLS is active already."};
+static const struct ftp_refusal tls_no_number = {
+    "syntax", "501 Syntax error in parameters or arguments."};
+static const struct ftp_refusal size_first = {"tls", "503 PBSZ first."};
+static const struct ftp_refusal data_level = {"tls", "536 Protection level not supported."};
+static const struct ftp_refusal data_unknown = {"tls", "504 Protection level not known."};
+static const struct ftp_refusal data_needs_tls = {
+    "needs_tls", "534 Data connections need protection here."};
+static const struct ftp_refusal transfer_needs_tls = {
+    "needs_tls", "521 Data connections need PROT P here."};
 
 static void
 fill(struct verdict *out, enum verdict_action action, const char *reason, const char *reply)
@@ -211,29 +221,88 @@ is_tls(struct span args)
 	return false;
 }
 
-/* AUTH TLS passes by configuration; other mechanisms (RFC 2228) are spoken by nobody here. */
+/* "TLS-P" promises what only PROT says here (RFC 4217 s17). */
+static const struct ftp_refusal *
+check_auth(const struct ftp_policy *policy, const struct ftp_detail *d)
+{
+	bool ends_here = policy->starttls != STARTTLS_PASS;
+
+	if (policy->in_tls)
+		return &tls_active;
+	if (!starttls_passes(policy->starttls))
+		return &tls_refused;
+	if (!is_tls(d->args) || (ends_here && span_ieq(span_trim(d->args), span_str("TLS-P"))))
+		return &tls_unknown;
+	return NULL;
+}
+
+/* RFC 4217 s9: what is protected by TLS has no size of its own, and is protected wholly or not. */
+static const struct ftp_refusal *
+check_data_level(
+    const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
+{
+	struct span level = span_trim(d->args);
+
+	if (!facts->sized)
+		return &size_first;
+	if (span_ieq(level, span_str("P")))
+		return NULL;
+	if (span_ieq(level, span_str("C")))
+		return policy->protect_data ? &data_needs_tls : NULL;
+	if (span_ieq(level, span_str("S")) || span_ieq(level, span_str("E")))
+		return &data_level;
+	return &data_unknown;
+}
+
+static const struct ftp_refusal *
+check_in_tls(
+    const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
+{
+	uint64_t size;
+
+	switch ((int)d->verb->verb) {
+	case FTP_AUTH:
+		return check_auth(policy, d);
+	case FTP_PBSZ:
+		return span_u64(span_trim(d->args), UINT32_MAX, &size) ? NULL : &tls_no_number;
+	case FTP_PROT:
+		return check_data_level(policy, facts, d);
+	case FTP_CCC: /* whoever reads on would take it for what the client said under TLS */
+		return &tls_clear;
+	default:
+		return &tls_too_soon;
+	}
+}
+
+/* Mechanisms but TLS (RFC 2228) are spoken by nobody here. */
 static const struct ftp_refusal *
 check_tls(
     const struct ftp_policy *policy, const struct ftp_facts *facts, const struct ftp_detail *d)
 {
-	bool passes = starttls_passes(policy->starttls);
+	bool unread = policy->starttls == STARTTLS_PASS;
 
-	(void)facts;
 	if (policy->needs_tls &&
 	    (d->verb->verb == FTP_USER || d->verb->verb == FTP_PASS || d->verb->verb == FTP_ACCT))
 		return &needs_tls;
+	if (policy->in_tls && d->verb->verb == FTP_REIN) /* it would end TLS (RFC 4217 s11) */
+		return &not_spoken;
+	if (policy->in_tls && policy->protect_data && d->verb->carries != FTP_NO_TRANSFER &&
+	    !facts->protected)
+		return &transfer_needs_tls;
 	if (!d->verb->tls)
 		return NULL;
+	if (policy->in_tls)
+		return check_in_tls(policy, facts, d);
 	if (policy->starttls == STARTTLS_HIDE)
 		return &tls_hidden;
 	switch ((int)d->verb->verb) {
 	case FTP_AUTH:
-		return !passes ? &tls_refused : is_tls(d->args) ? NULL : &tls_unknown;
+		return check_auth(policy, d);
 	case FTP_PBSZ:
 	case FTP_PROT:
-		return passes ? NULL : &tls_too_soon;
+		return unread ? NULL : &tls_too_soon;
 	case FTP_CCC: /* RFC 2228 s3 */
-		return passes ? NULL : &tls_clear;
+		return unread ? NULL : &tls_clear;
 	default: /* ADAT, and what is protected by what it agreed on */
 		return &tls_too_soon;
 	}
@@ -374,12 +443,34 @@ is_known_feature(struct span keyword)
 	return false;
 }
 
+/* What AUTH begins, and what is behind it: shown ahead of AUTH and behind it (N-015). */
+static bool
+tls_feature_passes(const struct ftp_policy *policy, const struct ftp_detail *d)
+{
+	struct ftp_policy ahead = *policy;
+
+	ahead.in_tls = false;
+	if (is_denied(policy, d->verb, d->word, d->args))
+		return false;
+	switch ((int)d->verb->verb) {
+	case FTP_AUTH:
+		return check_auth(&ahead, d) == NULL;
+	case FTP_PBSZ:
+	case FTP_PROT:
+		return starttls_passes(policy->starttls);
+	case FTP_CCC:
+		return policy->starttls == STARTTLS_PASS;
+	default:
+		return false;
+	}
+}
+
 /* A feature is shown when the command behind it would pass. */
 bool
 ftp_feature_passes(
     const struct ftp_policy *policy, struct span keyword, struct span params, struct span *instead)
 {
-	static const struct ftp_facts nobody = {.epsv_all = false};
+	static const struct ftp_facts nobody = {.protected = true};
 	const struct ftp_verb_row *row = ftp_verb_find(keyword);
 	const struct ftp_detail d = {.verb = row,
 	    .word = keyword,
@@ -394,6 +485,8 @@ ftp_feature_passes(
 		return false;
 	if (row->verb == FTP_UNKNOWN && is_known_feature(keyword))
 		return !is_denied(policy, row, keyword, params);
+	if (row->tls)
+		return tls_feature_passes(policy, &d);
 	ftp_judge(policy, &nobody, &ev, &v);
 	return v.action == VERDICT_PASS;
 }

@@ -12,6 +12,8 @@
 struct ftp_facts {
 	struct ip client, server; /* peers of the control connections, as each sees the other */
 	bool epsv_all;		  /* EPSV ALL was accepted */
+	bool sized;		  /* PBSZ was accepted, behind which PROT may come (RFC 2228 s3) */
+	bool protected;		  /* data connections are under TLS: PROT P was accepted */
 };
 
 #define FTP_DATA_PORT_MIN 1024 /* RFC 2577 s3 */

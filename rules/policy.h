@@ -116,6 +116,8 @@ struct ftp_policy {
 	bool refuse_resume;  /* REST: 502 */
 	enum starttls starttls; /* AUTH; auto: refused (534) */
 	bool needs_tls;		/* no login in the clear (530); never of the configuration's */
+	bool in_tls;		/* the control connection is under TLS that ends here; likewise */
+	bool protect_data;	/* in TLS: no transfer whose data goes in the clear (521, 534) */
 	struct networks *fxp;	/* third parties that a data connection may lead to */
 	bool hide_banner;	/* greeting and SYST say nothing of the server's software: F29 */
 	unsigned user_max, password_max, path_max; /* octets of an argument: 501 */

@@ -124,5 +124,5 @@ unpack() # folder package...
 }
 
 [ -x "$lab/exim/usr/sbin/exim4" ] || unpack exim exim4-daemon-light libidn12
-[ -x "$lab/ftp/usr/sbin/proftpd" ] || unpack ftp vsftpd pure-ftpd proftpd-core
+[ -e "$lab/ftp/usr/lib/proftpd/mod_tls.so" ] || unpack ftp vsftpd pure-ftpd proftpd-core proftpd-mod-crypto
 [ -x "$lab/cyrus/usr/lib/cyrus/bin/master" ] || unpack cyrus cyrus-common cyrus-imapd cyrus-pop3d sasl2-bin

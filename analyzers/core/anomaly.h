@@ -29,6 +29,9 @@
 	X(AN_DATA_REJECTED, "data_command_rejected", "RFC 5321 s4.1.1.4")                          \
 	X(AN_PLAIN_AHEAD_OF_TLS, "failed_protocol_change", "RFC 3207 s6, CVE-2011-0411")           \
 	X(AN_OTHER_PROTOCOL, "unknown_protocol", "cross-protocol requests on a mail port")         \
+	X(AN_IMAP_AHEAD_OF_LOGIN, "imap_data_ahead_of_login",                                      \
+	    "RFC 9051 s3.1: mailboxes while nobody is logged in")                                  \
+	X(AN_IMAP_REFERRAL, "imap_referral", "RFC 2221: sent elsewhere, in the clear")             \
 	X(AN_TRUNCATED, "truncated_message", "the stream ended inside a message")                  \
 	X(AN_TELNET_EVASION, "evasive_telnet", "RFC 854, within an FTP command")                   \
 	X(AN_TELNET_OPTION, "telnet_option", "RFC 1123 s4.1.2.12")                                 \
@@ -41,6 +44,8 @@
 	    "RFC 2577 s6: a data connection from another address")                                 \
 	X(AN_FTP_DATA_STRAY, "ftp_data_stray",                                                     \
 	    "octets of a data connection that came the wrong way")                                 \
+	X(AN_FTP_REUSE_REFUSED, "ftp_session_reuse_refused",                                       \
+	    "522: a server that does not take a data connection's TLS for its client's")           \
 	X(AN_FTP_UNUSED_HOLE, "ftp_data_not_opened", "nobody came to a data connection")           \
 	X(AN_FTP_FILE_BEFORE_PORT, "file_before_port", "a transfer without PORT or PASV")          \
 	X(AN_FTP_TOO_MANY_PENDING, "too_many_transactions", "commands ahead of their replies")

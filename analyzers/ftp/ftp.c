@@ -243,6 +243,13 @@ ftp_sent(struct ftp *s, enum ftp_verb verb)
 	return s->count < SLOTS ? push(s, verb, true) : UINT64_MAX;
 }
 
+void
+ftp_secured(struct ftp *s)
+{
+	s->state = FTP_ST_COMMAND;
+	s->synch = false; /* said in the clear, by whomever */
+}
+
 /* ---- events ---- */
 
 static void

@@ -108,6 +108,12 @@ uint64_t ftp_sent(struct ftp *, enum ftp_verb);
  */
 bool ftp_answered_oldest(struct ftp *, unsigned code);
 /*
+ * In FTP_ST_OPAQUE, before anything was fed in it: TLS ends at the caller, who feeds what is
+ * inside. Both directions begin anew with a command of the client, for no greeting comes (RFC 4217
+ * s4).
+ */
+void ftp_secured(struct ftp *);
+/*
  * AUTH passed (234), or ADAT (235): from the reply on, both directions are opaque (EV_OPAQUE). What
  * a client sent behind AUTH and ahead of that reply is AN_WAIT until the reply decides.
  */

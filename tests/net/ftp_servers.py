@@ -1,4 +1,7 @@
-"""Real FTP servers in the server namespace: vsftpd, Pure-FTPd, ProFTPD, each on both families."""
+"""
+Real FTP servers in the server namespace: vsftpd, Pure-FTPd, ProFTPD, each on both families, each with
+AUTH TLS for those who ask for it; vsftpd speaks TLS from the first octet on too, on port 990.
+"""
 
 import hashlib
 import os
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import lab as L
 from lab import ROOT, Daemon, LabError, can_connect
+from tls_peers import Certificate
 
 UNPACKED = ROOT / "build/lab/ftp"  # not installed: each package would replace the others
 UID = 61021                        # of both users below, on no system
@@ -52,6 +56,14 @@ max_per_ip=0
 max_clients=0
 max_login_fails=10
 delay_failed_login=0
+ssl_enable=YES
+allow_anon_ssl=YES
+force_local_data_ssl=NO
+force_local_logins_ssl=NO
+require_ssl_reuse=YES
+ssl_ciphers=HIGH
+rsa_cert_file={pem}
+{tls}
 {more}
 """
 
@@ -83,6 +95,14 @@ AllowOverwrite on
 AllowStoreRestart on
 AllowRetrieveRestart on
 UseSendfile on
+ModulePath {modules}
+LoadModule mod_tls.c
+TLSEngine on
+TLSRequired off
+TLSLog {dir}/tls.log
+TLSProtocol TLSv1.2 TLSv1.3
+TLSRSACertificateFile {pem}
+TLSRSACertificateKeyFile {pem}
 <Anonymous ~ftp>
   User ftp
   Group ftp
@@ -118,9 +138,14 @@ class FtpServer:
             raise LabError(f"{UNPACKED} is not there; run: make deps-lab")
         self.dir = lab.folder(name)
         self.home = self.dir / "home"
+        self.resumes = name != "pureftpd"  # which gives no tickets
         self.anonymous = "/pub" if name == "vsftpd" else ""
         (self.dir / "empty").mkdir()
         (self.dir / "anon/pub").mkdir(parents=True)
+        self.certificate = Certificate(lab, "files.campus.example", rsa=True)
+        self.pem = self.dir / "tls.pem"
+        self.pem.write_text(self.certificate.key.read_text() + self.certificate.chain.read_text())
+        self.pem.chmod(0o600)
         self._accounts()
         self.clear()
         self.daemons = [Daemon(lab.server, argv, self.dir / "stderr", before=self._own_accounts())
@@ -145,24 +170,28 @@ class FtpServer:
         return "\n".join([*mounts, f"mount --bind {self.home} {self.dir}/anon/pub"])
 
     def _vsftpd(self):
-        """Two of them: one listens on one address only."""
-        for name, listen in (("v4", f"listen_address={self.address}"),
-                             ("v6", f"listen_address6={self.address6}")):
+        """One listens on one address only, and speaks TLS from the first octet on or not."""
+        implicit = "implicit_ssl=YES\nlisten_port=990"
+        for name, listen, tls in (("v4-tls", f"listen_address={self.address}", implicit),
+                                  ("v4", f"listen_address={self.address}", ""),
+                                  ("v6", f"listen_address6={self.address6}", "")):
             path = self.dir / f"{name}.conf"
             path.write_text(VSFTPD.format(
-                v4="YES" if name == "v4" else "NO", v6="YES" if name == "v6" else "NO",
-                listen=listen, dir=self.dir, more="\n".join(self.more)))
+                v4="NO" if name == "v6" else "YES", v6="YES" if name == "v6" else "NO",
+                listen=listen, dir=self.dir, pem=self.pem, tls=tls, more="\n".join(self.more)))
             yield [UNPACKED / "usr/sbin/vsftpd", path]
 
     def _pureftpd(self):
         for address in (self.address, self.address6):
             yield [UNPACKED / "usr/sbin/pure-ftpd", "-S", f"{address},21", "-A", "-H", "-c", "1000",
                    "-C", "1000", "-u", "1", "-U", "022:022", "-l", "unix", "-g",
-                   self.dir / f"{address}.pid", "-O", f"clf:{self.dir}/transfers", *self.more]
+                   self.dir / f"{address}.pid", "-O", f"clf:{self.dir}/transfers", "-Y", "1", "-2", self.pem,
+                   *self.more]
 
     def _proftpd(self):
         path = self.dir / "proftpd.conf"
         path.write_text(PROFTPD.format(address=self.address, address6=self.address6, dir=self.dir,
+                                       pem=self.pem, modules=UNPACKED / "usr/lib/proftpd",
                                        more="\n".join(self.more)))
         yield [UNPACKED / "usr/sbin/proftpd", "-n", "-c", path]
 

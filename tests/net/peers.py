@@ -42,6 +42,10 @@ class Reply:
         return self.code == code and enhanced in (None, self.enhanced)
 
 
+# How a program hears of a reset: in the clear, and under TLS.
+RESET = (ConnectionResetError, ssl.SSLEOFError)
+
+
 class Stream:
     """A TCP connection with lines, exact reads and deadlines."""
 

@@ -15,6 +15,7 @@ import lab as L
 from ftp_peers import Refused
 from ftp_servers import sha256
 from lab import wait_for
+from peers import RESET
 
 MODES = ["tproxy", "forward"]
 WAYS = ["PORT", "EPSV"]
@@ -74,7 +75,7 @@ def test_a_server_that_resets_a_download_F_037(fake_ftp, gateway, way):
     gate = gateway(server)
     with opened(gate, way) as client:
         data, _ = client.begin("RETR down")
-        with pytest.raises(ConnectionResetError):
+        with pytest.raises(RESET):
             while data.sock.recv(1 << 16):
                 pass
         ended_badly(client.reply())

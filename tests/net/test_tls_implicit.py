@@ -335,16 +335,3 @@ def test_handshakes_that_stall_N_021(fake, tls_gateway):
         client.wrap()
     assert 25 < time.monotonic() - began < 34
     assert gate.flow()["flow"]["reason"] == "tls_timeout"
-
-
-def test_FTP_goes_into_no_TLS_that_hides_its_data(fake_ftp, gateway, ours, mode):
-    """Data connections do not end at the gateway: nothing is intercepted whose data nobody would see."""
-    server = fake_ftp(port=21)
-    gate = gateway(server, protocol="ftp", ftp={"starttls": "intercept"},
-                   certificate={"mx": ours.section}, to6=None)
-    with gate.client() as client:
-        assert client.reply().code == 220
-        assert client.cmd("AUTH TLS").code == 534
-        assert client.cmd("PBSZ 0").code == 503
-        assert client.cmd("PROT P").code == 503
-    assert b"AUTH" not in server.octets

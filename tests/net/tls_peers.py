@@ -66,6 +66,9 @@ class Ending:
             super().fill(timeout)
         except ssl.SSLEOFError:
             raise Closed(bytes(self.pending)) from None
+        except ssl.SSLZeroReturnError:  # Python's word for an end, where we have said ours
+            self.heard_end = True
+            raise Closed(bytes(self.pending)) from None
         except Closed:
             self.heard_end = isinstance(self.sock, ssl.SSLSocket)
             raise

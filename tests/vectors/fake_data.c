@@ -137,6 +137,8 @@ fake_let_by(struct data_pair *p, const struct endpoint *client, const struct end
 static void
 fake_flow(struct data_pair *p, const struct data_flow *flow)
 {
+	static const char *const in_tls[2][2] = {
+	    {"", " server in TLS"}, {" client in TLS", " in TLS"}};
 	char hold[32] = "";
 
 	demand(p, !p->flows && flow->stall > 0 && flow->hold <= DATA_HOLD_MAX, "a flow twice");
@@ -144,8 +146,9 @@ fake_flow(struct data_pair *p, const struct data_flow *flow)
 	p->flows = true;
 	if (flow->hold > 0)
 		snprintf(hold, sizeof(hold), " holding %zu", flow->hold);
-	note(p->data, "flows %s%s%s", flow->dir == AN_C2S ? "up" : "down",
-	    flow->look ? " looked at" : "", hold);
+	note(p->data, "flows %s%s%s%s", flow->dir == AN_C2S ? "up" : "down",
+	    flow->look ? " looked at" : "", hold,
+	    in_tls[flow->protected[DATA_CLIENT]][flow->protected[DATA_SERVER]]);
 }
 
 static void
@@ -307,7 +310,8 @@ static const char *
 why_of(const char *word)
 {
 	static const char *const whys[] = {"refused", "timeout", "no_hole", "reset", "stalled",
-	    "unreachable", "no_descriptor", "closed", "address", "other_flow"};
+	    "unreachable", "no_descriptor", "closed", "address", "other_flow", "tls_cut",
+	    "tls_verify", "tls_not_resumed"};
 
 	for (size_t i = 0; i < sizeof(whys) / sizeof(whys[0]); i++)
 		if (strcmp(whys[i], word) == 0)

@@ -74,6 +74,12 @@ static const char preset_login[] =
     "S: 220 files ready\nc: 220 files ready\nC: USER anna\ns: USER anna\n"
     "S: 331 password\nc: 331 password\nC: PASS s3cr3t\ns: PASS s3cr3t\n"
     "S: 230 welcome\nc: 230 welcome\n";
+static const char preset_ftps[] =
+    "S: 220 files ready\nc: 220 files ready\nC: AUTH TLS\ns: AUTH TLS\n"
+    "S: 234 go\nc: 234 go\ntls server ok\ntls client ok\nC: USER anna\ns: USER anna\n"
+    "S: 331 password\nc: 331 password\nC: PASS s3cr3t\ns: PASS s3cr3t\n"
+    "S: 230 welcome\nc: 230 welcome\nC: PBSZ 0\ns: PBSZ 0\nS: 200 ok\nc: 200 PBSZ=0\n"
+    "C: PROT P\ns: PROT P\nS: 200 private\nc: 200 private\n";
 static const char preset_pasv[] =
     "C: PASV\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
     "data listening client 10.0.0.1:40001\n"
@@ -103,6 +109,7 @@ static const struct {
     {"ehlo", {preset_ehlo, ""}},
     {"mail", {preset_ehlo, preset_mail}},
     {"login", {preset_login, ""}},
+    {"ftps", {preset_ftps, ""}},
     {"pasv", {preset_pasv, ""}},
     {"port", {preset_port, ""}},
     {"imap", {preset_imap, ""}},

@@ -53,8 +53,8 @@ static const struct {
     {"imap { starttls = intercept }", PROTOCOL_IMAP,
 	"#   TLS (STARTTLS): refused (NO), there being no certificate to show.\n--\n"},
     {ANY "ftp { starttls = intercept }", PROTOCOL_FTP,
-	"#   TLS (AUTH), servers inside with a certificate: refused (534), for data connections "
-	"would go by unseen.\n"
+	"#   TLS (AUTH), servers inside with a certificate: looked into, data connections with "
+	"it.\n"
 	"#   TLS (AUTH), servers outside: refused (534), there being no certificate to show.\n--\n"
 	"# TLS 1.2 and newer, on both legs. Server certificates that cannot be verified: refused; "
 	"inside: recorded, and let by.\n#   0 trust anchors, the system's.\n"

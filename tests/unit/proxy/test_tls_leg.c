@@ -446,10 +446,15 @@ test_a_client_that_is_refused(void **state)
 static SSL_SESSION *
 session_of(struct world *w, const char *service, int version, SSL_SESSION *resume, bool *resumed)
 {
-	const struct tls_wanted wanted = {.server_name = NAME, .resume = resume};
-	struct pair p = pair_of(w, &wanted);
+	struct tls_sessions *sessions = tls_sessions_new();
+	const struct tls_wanted wanted = {.server_name = NAME, .sessions = sessions};
+	struct pair p;
 	SSL_SESSION *session;
 	uint8_t octet;
+
+	if (resume != NULL && SSL_SESSION_up_ref(resume) == 1)
+		tls_sessions_put(sessions, resume);
+	p = pair_of(w, &wanted);
 
 	tls_leg_free(p.client);
 	p.client = tls_leg_accept(w->keys, p.fd[0], span_str(service));
@@ -459,8 +464,11 @@ session_of(struct world *w, const char *service, int version, SSL_SESSION *resum
 	assert_int_equal(errno, EAGAIN);
 	*resumed = SSL_session_reused(tls_leg_ssl(p.server)) == 1;
 	assert_int_equal(SSL_session_reused(tls_leg_ssl(p.client)), *resumed);
-	session = SSL_get1_session(tls_leg_ssl(p.server));
+	session = tls_sessions_newest(sessions);
+	assert_non_null(session);
+	assert_int_equal(SSL_SESSION_up_ref(session), 1);
 	part(&p);
+	tls_sessions_drop(sessions);
 	return session;
 }
 
@@ -482,6 +490,40 @@ test_T_018_a_session_is_resumed_for_its_own_service_alone(void **state)
 		SSL_SESSION_free(second);
 		SSL_SESSION_free(third);
 	}
+}
+
+/* Shakes hands with that service; was the newest session of these resumed? */
+static bool
+resumes(struct world *w, struct tls_sessions *sessions, const char *service)
+{
+	const struct tls_wanted wanted = {.server_name = NAME, .sessions = sessions};
+	struct pair p = pair_of(w, &wanted);
+	uint8_t octet;
+	bool resumed;
+
+	tls_leg_free(p.client);
+	p.client = tls_leg_accept(w->keys, p.fd[0], span_str(service));
+	open_both(&p);
+	resumed = SSL_session_reused(tls_leg_ssl(p.server)) == 1;
+	assert_int_equal(tls_leg_read(p.server, &octet, 1), -1); /* tickets */
+	part(&p);
+	return resumed;
+}
+
+/* A server may forget its first ticket long before a session ends: the newest one counts. */
+static void
+test_F_035_tickets_of_later_connections_take_the_place_of_earlier_ones(void **state)
+{
+	struct tls_sessions *sessions = tls_sessions_new();
+
+	assert_null(tls_sessions_newest(sessions));
+	assert_false(resumes(*state, sessions, "first"));
+	assert_true(resumes(*state, sessions, "first"));
+	assert_true(resumes(*state, sessions, "first"));
+	assert_false(resumes(*state, sessions, "second"));
+	assert_true(resumes(*state, sessions, "second"));
+	assert_false(resumes(*state, sessions, "first"));
+	tls_sessions_drop(sessions);
 }
 
 /* ---- octets ---- */
@@ -719,6 +761,8 @@ main(void)
 	    cmocka_unit_test(test_T_010_the_protocol_that_the_server_chose),
 	    cmocka_unit_test(test_a_client_that_is_refused),
 	    cmocka_unit_test(test_T_018_a_session_is_resumed_for_its_own_service_alone),
+	    cmocka_unit_test(
+		test_F_035_tickets_of_later_connections_take_the_place_of_earlier_ones),
 	    cmocka_unit_test(test_T_021_close_notify_is_an_end_and_a_FIN_is_none),
 	    cmocka_unit_test(test_half_an_end),
 	    cmocka_unit_test(test_octets_that_no_event_tells_of),
