@@ -29,7 +29,7 @@ WORKLOADS = {
 
 def ways_of(build):
     def postern(name, **settings):
-        return ways.Postern(name, build, limits=mail.LIMITS, nofile=ways.FILES, **settings)
+        return ways.Postern(name, build, limits=mail.LIMITS, smtp=mail.SMTP, nofile=ways.FILES, **settings)
 
     return [
         ways.Direct("direct"),

@@ -27,7 +27,7 @@ def ways_of(bench):
     lab, theirs = bench.lab, bench.certificate
 
     def postern(name, **settings):
-        return ways.Postern(name, bench.build, Certificate(lab, NAME), theirs, limits=mail.LIMITS,
+        return ways.Postern(name, bench.build, Certificate(lab, NAME), theirs, limits=mail.LIMITS, smtp=mail.SMTP,
                             nofile=ways.FILES, **settings)
 
     return [

@@ -264,19 +264,20 @@ static const char *
 shake_hands(struct client *c)
 {
 	SSL *ssl = SSL_new(tls);
+	const bool has_ticket = c->session != NULL; /* another one can come within the handshake */
 
 	c->wire.ssl = ssl;
 	if (ssl == NULL || SSL_set_fd(ssl, c->wire.fd) != 1 ||
 	    SSL_set_tlsext_host_name(ssl, MAIL_SERVER) != 1 || SSL_set1_host(ssl, MAIL_SERVER) != 1)
 		errx(1, "no TLS");
 	SSL_set_app_data(ssl, c);
-	if (resumes && c->session != NULL)
+	if (resumes && has_ticket)
 		SSL_set_session(ssl, c->session);
 	if (SSL_connect(ssl) != 1)
 		return SSL_get_verify_result(ssl) == X509_V_OK ? "handshake" : "certificate";
 	if (SSL_session_reused(ssl))
 		c->resumed++;
-	return resumes && c->session != NULL && !SSL_session_reused(ssl) ? "not resumed" : NULL;
+	return resumes && has_ticket && !SSL_session_reused(ssl) ? "not resumed" : NULL;
 }
 
 /* NULL: it is logged in, and every message has gone its way. */
@@ -433,8 +434,9 @@ int
 main(int argc, char **argv)
 {
 	if (argc != 7 && argc != 10)
-		errx(2, "usage: mail_load smtp|pop3|imap ADDRESS:PORT MAILBOX MESSAGES AT_ONCE SECONDS "
-			"[ISSUER 1.2|1.3 full|resumed]");
+		errx(2,
+		    "usage: mail_load smtp|pop3|imap ADDRESS:PORT MAILBOX MESSAGES AT_ONCE SECONDS "
+		    "[ISSUER 1.2|1.3 full|resumed]");
 	signal(SIGPIPE, SIG_IGN);
 	protocol = mail_protocol(argv[1]);
 	server = wire_endpoint(argv[2]);

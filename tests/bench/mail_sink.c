@@ -130,9 +130,7 @@ flush(struct session *s)
 	unsigned i = 0;
 
 	while (i < 3) {
-		ssize_t n = s->out[i].iov_len == 0
-				? 0
-				: tls_wire_send(&s->wire, s->out + i, 3 - i);
+		ssize_t n = s->out[i].iov_len == 0 ? 0 : tls_wire_send(&s->wire, s->out + i, 3 - i);
 
 		if (n < 0 && errno == EAGAIN) {
 			listen_for(s, true);

@@ -91,9 +91,9 @@ mailbox_open(const char *name)
 size_t
 mail_head(enum mail_protocol p, unsigned number, size_t n, char out[MAIL_HEAD_MAX])
 {
-	const int said =
-	    p == MAIL_POP3 ? snprintf(out, MAIL_HEAD_MAX, "+OK %zu octets\r\n", n)
-			  : snprintf(out, MAIL_HEAD_MAX, "* %u FETCH (BODY[] {%zu}\r\n", number, n);
+	const int said = p == MAIL_POP3 ? snprintf(out, MAIL_HEAD_MAX, "+OK %zu octets\r\n", n)
+					: snprintf(out, MAIL_HEAD_MAX,
+					      "* %u FETCH (BODY[] {%zu}\r\n", number, n);
 
 	return (size_t)said;
 }

@@ -22,7 +22,8 @@ SSL_CTX *tls_wire_server(const char *chain, const char *key);
 /* A client that takes nothing but a certificate of this issuer, by this version ("1.2", "1.3"). */
 SSL_CTX *tls_wire_client(const char *issuer, const char *version);
 
-/* A handshake, as far as the socket lets it go: 1, or -1 and errno, EAGAIN where more has to come. */
+/* A handshake, as far as the socket lets it go: 1, or -1 and errno, EAGAIN where more has to come.
+ */
 int tls_wire_shake(struct tls_wire *);
 /*
  * Both as recv() and sendmsg(). Under TLS 0 is close_notify, and an end without it an error; at

@@ -293,7 +293,8 @@ class Postern(Way):
         self.binary, self.settings = build / "postern", settings
         if certificate:
             self.settings |= {"certificate": {"mx": certificate.section}, "tls": {"trust": str(trust.chain)},
-                              "smtp": {"tls_ports": [465]}, "imap": {"tls_ports": [993]}}
+                              "smtp": self.settings.get("smtp", {}) | {"tls_ports": [465]},
+                              "imap": {"tls_ports": [993]}}
 
     @contextlib.contextmanager
     def up(self, lab, group):
