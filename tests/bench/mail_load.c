@@ -263,12 +263,13 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 static const char *
 shake_hands(struct client *c)
 {
+	char name[] = MAIL_SERVER;
 	SSL *ssl = SSL_new(tls);
 	const bool has_ticket = c->session != NULL; /* another one can come within the handshake */
 
 	c->wire.ssl = ssl;
 	if (ssl == NULL || SSL_set_fd(ssl, c->wire.fd) != 1 ||
-	    SSL_set_tlsext_host_name(ssl, MAIL_SERVER) != 1 || SSL_set1_host(ssl, MAIL_SERVER) != 1)
+	    SSL_set_tlsext_host_name(ssl, name) != 1 || SSL_set1_host(ssl, name) != 1)
 		errx(1, "no TLS");
 	SSL_set_app_data(ssl, c);
 	if (resumes && has_ticket)
@@ -346,9 +347,9 @@ clients_new(unsigned n)
 	struct client *clients = calloc(n, sizeof(*clients));
 
 	for (unsigned i = 0; clients != NULL && i < n; i++) {
-		clients[i].held = malloc(HELD);
+		clients[i].held = calloc(1, HELD);
 		if (clients[i].held == NULL)
-			err(1, "malloc");
+			err(1, "calloc");
 	}
 	if (clients == NULL)
 		err(1, "calloc");
