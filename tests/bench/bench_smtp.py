@@ -83,7 +83,7 @@ def main():
     with mail.bench(build) as bench:
         for n in range(options.rounds):
             for way in all_ways:
-                measure(bench, table, way, 0.4 if options.quick else 1.2, n)
+                measure(bench, table, way, 0.4 if options.quick else 1.0, n)
         idle = bench.idle_of([way for way in all_ways if way.name != "direct"], "smtp", options.idle, 1)
     show(table, idle, options.idle)
     table.write(build / "bench" / "smtp.json", idle=idle)
