@@ -19,6 +19,7 @@ from tls_peers import Certificate
 NAME = "mx.campus.example"  # MAIL_SERVER of mail_wire.h
 LETTERS, LETTER, BIG, AT_ONCE = 20, 102_400, 10_485_760, 10
 AGAINST = ["direct", "HAProxy", "nginx stream", "sslsplit"]
+FULL = "HAProxy, full to servers"  # as whoever resumes no session with a server has to do it
 HANDSHAKES = [(version, kind) for version in ("1.3", "1.2") for kind in ("full", "resumed")]
 VERSIONS = (["openssl", "version"], ["haproxy", "-v"], ["nginx", "-v"], ["sslsplit", "-V"])
 
@@ -33,6 +34,7 @@ def ways_of(bench):
     return [
         ways.Direct("direct", theirs),
         ways.HAProxy("HAProxy", splice=False, certificate=Certificate(lab, NAME)),
+        ways.HAProxy(FULL, splice=False, certificate=Certificate(lab, NAME), reuse=False),
         ways.Nginx("nginx stream", "stream", certificate=Certificate(lab, NAME)),
         ways.Sslsplit("sslsplit", Certificate(lab, "an authority"), Certificate(lab, NAME).key),
         postern("Postern"),
@@ -67,6 +69,8 @@ class Tls:
         if not way.name.startswith("Postern,"):
             runs |= {f"{kind} {version}": lambda v=version, k=kind: self.handshakes(way, v, k)
                      for version, kind in HANDSHAKES}
+        if way.name == FULL:
+            return runs
         return runs | {
             "imaps": lambda: self.bench.octets(way, "imap", f"letter-{LETTER}", LETTERS, AT_ONCE, self.seconds, tls),
             "smtps": lambda: self.bench.octets(way, "smtp", f"letter-{BIG}", 1, AT_ONCE, self.seconds, tls),
@@ -129,8 +133,8 @@ def main():
         for n in range(options.rounds):
             for way in all_ways:
                 tls.measure(way, n)
-        idle = bench.idle_of([way for way in all_ways if way.name != "direct" and not way.name.startswith("Postern,")],
-                             "imap", options.idle, 1, ("1.3", "full"))
+        idle = bench.idle_of([way for way in all_ways if way.name in {"Postern", *AGAINST[1:]}], "imap",
+                             options.idle, 1, ("1.3", "full"))
     print("\n" + "\n".join(versions))
     show(table, idle, options.idle, tls.left_out)
     table.write(build / "bench" / "tls.json", idle=idle, versions=versions,

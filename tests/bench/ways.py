@@ -222,11 +222,14 @@ class BareRelay(Peer):
 
 
 class HAProxy(Peer):
-    """As shipped, or with splicing forced; with a certificate TLS is on both legs."""
+    """
+    As shipped, or with splicing forced; with a certificate TLS is on both legs; reuse: it resumes its
+    sessions with servers.
+    """
 
-    def __init__(self, name, splice, certificate=None):
+    def __init__(self, name, splice, certificate=None, reuse=True):
         super().__init__(name, certificate)
-        self.splice = splice
+        self.splice, self.reuse = splice, reuse
 
     def tls(self, lab):
         """Of "bind", and of "server"."""
@@ -234,7 +237,7 @@ class HAProxy(Peer):
             return "", ""
         both = lab.dir / "haproxy.pem"
         both.write_text(self.certificate.chain.read_text() + self.certificate.key.read_text())
-        return f"ssl crt {both}", "ssl verify none"
+        return f"ssl crt {both}", "ssl verify none" + ("" if self.reuse else " no-ssl-reuse")
 
     def argv(self, lab):
         file = lab.dir / f"haproxy-{self.splice}.cfg"
