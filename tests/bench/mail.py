@@ -176,11 +176,13 @@ def bench(build, certificate_of=None):
                     *((certificate.chain, certificate.key) if certificate else ())]
             server = L.Daemon(lab.server, ["prlimit", f"--nofile={ways.FILES}", "--", *map(str, argv)],
                               lab.dir / "sink.log", before=f'echo 0 >"{groups["server"].entry}"')
-            server.wait_ready(lambda: L.can_connect(lab.server, ways.SERVER, COUNTS), "mail_sink")
-            found = Bench(lab, build, groups)
-            found.certificate = certificate
-            yield found
-            server.stop()
+            try:
+                server.wait_ready(lambda: L.can_connect(lab.server, ways.SERVER, COUNTS), "mail_sink")
+                found = Bench(lab, build, groups)
+                found.certificate = certificate
+                yield found
+            finally:
+                server.stop()  # else its group could not be taken away
     finally:
         for group in groups.values():
             group.close()
