@@ -19,7 +19,7 @@ DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppchec
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
-DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream
+DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -183,24 +183,32 @@ bench-decoders: $(BUILD)/bench/decoders
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS) libssl)
 
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
-## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=pop3, W=imap: messages
-## and idle sessions, against these and nginx; ROUNDS=5, IDLE=3000)
-.PHONY: bench bench-mime bench-ftp bench-pop3 bench-imap
-W ?= mime ftp pop3 imap
-IDLE ?= 3000
-ROUNDS ?= 5
+## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=smtp, W=pop3, W=imap:
+## messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under TLS,
+## against HAProxy, nginx and sslsplit; ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
+.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls
+W ?= mime ftp smtp pop3 imap tls
+IDLE ?= $(if $(QUICK),300,3000)
+ROUNDS ?= $(if $(QUICK),1,5)
+BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
 bench: $(addprefix bench-,$(W))
 bench-ftp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
-	$(PYTHON) -B tests/bench/bench_ftp.py --rounds $(ROUNDS) $(BUILD)
+	$(PYTHON) -B tests/bench/bench_ftp.py $(BENCH) $(BUILD)
 $(BUILD)/bench/ftp_load $(BUILD)/bench/ftp_sink: $(BUILD)/obj/tests/bench/ftp_wire.o
 bench-pop3 bench-imap: bench-%: deps-bench
-	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay box_load box_sink)
-	$(PYTHON) -B tests/bench/bench_box.py --rounds $(ROUNDS) --idle $(IDLE) $(BUILD) $*
-$(BUILD)/bench/box_load $(BUILD)/bench/box_sink: $(BUILD)/obj/tests/bench/box_wire.o $(BUILD)/obj/tests/bench/ftp_wire.o
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
+	$(PYTHON) -B tests/bench/bench_box.py $(BENCH) --idle $(IDLE) $(BUILD) $*
+bench-tls: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,mail_load mail_sink)
+	$(PYTHON) -B tests/bench/bench_tls.py $(BENCH) --idle $(IDLE) $(BUILD)
+bench-smtp: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
+	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)
+$(BUILD)/bench/mail_load $(BUILD)/bench/mail_sink: $(addprefix $(BUILD)/obj/tests/bench/,mail_wire.o tls_wire.o ftp_wire.o)
 bench-mime: deps-bench
 	+@$(PARALLEL) $(BUILD)/bench/bench_mime $(BUILD)/bench/gmime
 	$(PYTHON) tests/bench/bench.py $(BUILD) mime

@@ -285,9 +285,11 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
     EVP_MAC_CTX *mac, int encrypt)
 {
 	struct tls_keys *k = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	const int use =
+	    tls_tickets_use(&k->tickets, (uint64_t)time(NULL), name, iv, cipher, mac, encrypt != 0);
 
-	return tls_tickets_use(
-	    &k->tickets, (uint64_t)time(NULL), name, iv, cipher, mac, encrypt != 0);
+	/* clients of TLS 1.3 show a ticket once, and need another one (RFC 8446 C.4) */
+	return use == 1 && !encrypt && SSL_version(ssl) == TLS1_3_VERSION ? 2 : use;
 }
 
 /* Tells the sessions of one client apart, for who has to know which is which; 1: go on. */

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """FTP through the gateway beside other ways: bench_ftp.py [--rounds N] [--quick] BUILD.
 
-One large file passive, active from the client, and sessions of 1 KB, ten at once. Each run checks
-that all octets arrived as they were sent, and that they went through what the row names.
+One large file passive, active from the client, and sessions of 1 KB, ten at once and one after the other. Each run
+checks that all octets arrived as they were sent, and that they went through what the row names.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Bench:
             preexec_fn=lambda: self.groups["client"].entry.write_text(str(os.getpid())))
         gateway, others, wall = (b - a for a, b in zip(before, self.clocks()))
         said = {"sessions": 0, "errors": 1, "error": done.stderr.strip() or "timeout", "octets": 0,
-                "seconds": wall} if done.returncode else json.loads(done.stdout)
+                "seconds": wall, "p50_us": 0, "p99_us": 0} if done.returncode else json.loads(done.stdout)
         return said | {"cpu": gateway, "disturbed": others > rounds.QUIET * wall}
 
     def large(self, mode, direction="down"):
@@ -71,6 +71,11 @@ class Bench:
     def small(self):
         r = self.load(1024, 10, self.seconds, "passive", "down")
         return r | {"value": r["sessions"] / r["seconds"], "cpu": r["cpu"] / max(1, r["sessions"]) * 1e6}
+
+    def latency(self):
+        """Microseconds that half of the sessions took at most, one after the other."""
+        r = self.load(1024, 1, self.seconds / 2, "passive", "down")
+        return r | {"value": r["p50_us"], "cpu": r["cpu"] / max(1, r["sessions"]) * 1e6}
 
 
 def went_through(gateway, way, sessions):
@@ -93,7 +98,7 @@ def main():
     seconds, size = (0.5, GIB // 8) if options.quick else (1.5, GIB)
     L.end_by_signal()
     all_ways = ways_of(build)
-    table = rounds.Table(("passive", "active", "upload", "sessions"), [w.name for w in all_ways])
+    table = rounds.Table(("passive", "active", "upload", "sessions", "latency"), [w.name for w in all_ways])
     groups = {name: cpu.Group(name) for name in ("gateway", "client", "server")}
     try:
         with L.Lab() as lab:
@@ -132,12 +137,14 @@ def measure(bench, table, way, lab, n):
         for workload, run in (("passive", lambda: bench.large("passive")),
                               ("active", lambda: bench.large("active")),
                               ("upload", lambda: bench.large("passive", "up")),
-                              ("sessions", bench.small)):
+                              ("sessions", bench.small),
+                              ("latency", bench.latency)):
             if workload == "active" and way.name not in ACTIVE_TOO:
                 continue  # the server's connection to the client goes by them, forwarded
             r = run()
             sessions += r["sessions"]
-            table.add(workload, way.name, **{k: r[k] for k in ("value", "cpu", "disturbed", "errors")})
+            table.add(workload, way.name, p99=r["p99_us"],
+                      **{k: r[k] for k in ("value", "cpu", "disturbed", "errors")})
             print(f"{n} {way.name:24} {workload:9} {r['value']:8.0f} cpu {r['cpu']:7.2f} "
                   f"errors {r['errors']} {r['error']}", flush=True)
         went_through(gateway, way.name, sessions)
@@ -151,6 +158,7 @@ def show(table, size):
     print(table.text("upload", f"## Upload {large}, passive", "MB/s", "s/GB", against))
     print(table.text("sessions", "## Sessions with a file of 1 KB, ten at once", "sessions/s",
                      "us/session", against))
+    print(table.added("latency", "## A session with a file of 1 KB, one after the other"))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,23 @@ class Cell:
 
     def __init__(self):
         self.values, self.cpu, self.disturbed, self.errors = [], [], 0, 0
+        self.more = {}  # name: [of each round]
 
-    def add(self, value, cpu, disturbed, errors):
+    def add(self, value, cpu, disturbed, errors, **more):
         self.values.append(value)
         self.cpu.append(cpu)
         self.disturbed += disturbed
         self.errors += errors
+        for name, each in more.items():
+            self.more.setdefault(name, []).append(each)
+
+    def median(self, name=None):
+        return statistics.median(self.more[name] if name else self.values)
+
+    def text(self):
+        """Median, slowest and fastest."""
+        mark = f" ({self.disturbed} disturbed)" if self.disturbed else ""
+        return f"{self.median():.0f} ({min(self.values):.0f}-{max(self.values):.0f}){mark}"
 
 
 class Table:
@@ -35,22 +46,40 @@ class Table:
         pairs = [a / b for a, b in zip(ours, theirs) if a and b]
         return statistics.median(pairs) if pairs else None
 
-    def text(self, workload, title, unit, cpu_unit, against):
-        lines = [f"\n{title}\n", f"| way | {unit}, median (min-max) | "
-                 + " | ".join(f"of {name}" for name in against) + f" | CPU {cpu_unit} | errors |",
-                 "|---|---|" + "---|" * len(against) + "---|---|"]
+    def text(self, workload, title, unit, cpu_unit, against, percents=()):
+        """against: ways, those that were measured; percents: names of "more", parts of one."""
+        against = [name for name in against if name in self.cells[workload]]
+        heads = ["way", f"{unit}, median (min-max)", *(f"of {name}" for name in against), f"CPU {cpu_unit}",
+                 *percents, "errors"]
+        lines = [f"\n{title}\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         for way, cell in self.cells[workload].items():
             if not cell.values:
                 continue
             ratios = (self.ratio(workload, way, name) for name in against)
-            mark = f" ({cell.disturbed} disturbed)" if cell.disturbed else ""
-            lines.append(
-                f"| {way} | {statistics.median(cell.values):.0f} ({min(cell.values):.0f}-"
-                f"{max(cell.values):.0f}){mark} | "
-                + " | ".join("-" if r is None else f"{r:.2f}" for r in ratios)
-                + f" | {statistics.median(cell.cpu):.2f} | {cell.errors} |")
+            row = [way, cell.text(), *("-" if r is None else f"{r:.2f}" for r in ratios),
+                   f"{statistics.median(cell.cpu):.2f}", *(f"{cell.median(name):.0%}" for name in percents),
+                   str(cell.errors)]
+            lines.append(f"| {' | '.join(row)} |")
         return "\n".join(lines)
 
-    def write(self, path):
+    def added(self, workload, title, to="direct"):
+        """Microseconds, half of the sessions and 99 of 100 of them ("p99"), and how many more than without."""
+        heads = ["way", "p50 us, median (min-max)", "p99 us", f"added to {to}: p50", "p99", "CPU us/session",
+                 "errors"]
+        lines = [f"\n{title}\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        least = self.cells[workload].get(to)
+        for way, cell in self.cells[workload].items():
+            if not cell.values:
+                continue
+            more = ["-", "-"]
+            if least is not None and least.values and way != to:
+                more = [f"{cell.median(name) - least.median(name):.0f}" for name in (None, "p99")]
+            row = [way, cell.text(), f"{cell.median('p99'):.0f}", *more, f"{statistics.median(cell.cpu):.0f}",
+                   str(cell.errors)]
+            lines.append(f"| {' | '.join(row)} |")
+        return "\n".join(lines)
+
+    def write(self, path, **more):
+        """JSON: workloads with their ways, and what more there is to say."""
         path.write_text(json.dumps({w: {way: vars(cell) for way, cell in ways.items()}
-                                    for w, ways in self.cells.items()}, indent=1) + "\n")
+                                    for w, ways in self.cells.items()} | more, indent=1) + "\n")

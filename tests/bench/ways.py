@@ -66,9 +66,9 @@ defaults
 	timeout server 1h
 	{{option}}
 listen all
-	bind 127.0.0.1:{PORT} transparent
+	bind 127.0.0.1:{PORT} transparent {{bind}}
 	source 0.0.0.0 usesrc clientip
-	server any *
+	server any * {{server}}
 """
 
 
@@ -88,8 +88,24 @@ NGINX_STREAM = f"""\
 stream {{{{
 	proxy_timeout 1h;
 	proxy_bind $remote_addr transparent;
+	server {{{{ listen {L.GATEWAY}:25; proxy_pass {SERVER}:25; }}}}
 	server {{{{ listen {L.GATEWAY}:110; proxy_pass {SERVER}:110; }}}}
 	server {{{{ listen {L.GATEWAY}:143; proxy_pass {SERVER}:143; }}}}
+}}}}
+"""
+# Its mail module speaks TLS to clients alone: for both legs it is this. TLS 1.3 is in Debian's own nginx.conf,
+# and not in this version's defaults.
+NGINX_STREAM_TLS = f"""\
+stream {{{{
+	proxy_timeout 1h;
+	proxy_bind $remote_addr transparent;
+	ssl_certificate {{chain}};
+	ssl_certificate_key {{key}};
+	ssl_protocols TLSv1.2 TLSv1.3;
+	proxy_ssl on;
+	proxy_ssl_protocols TLSv1.2 TLSv1.3;
+	server {{{{ listen {L.GATEWAY}:465 ssl; proxy_pass {SERVER}:465; }}}}
+	server {{{{ listen {L.GATEWAY}:993 ssl; proxy_pass {SERVER}:993; }}}}
 }}}}
 """
 # It asks somebody whether the password is right, and which server it is: itself.
@@ -106,7 +122,7 @@ http {{{{
 			return 204;
 		}}}}
 	}}}}
-	map $http_auth_protocol $http_auth_protocol_port {{{{ pop3 110; imap 143; }}}}
+	map $http_auth_protocol $http_auth_protocol_port {{{{ smtp 25; pop3 110; imap 143; }}}}
 }}}}
 mail {{{{
 	{{buffers}}
@@ -114,6 +130,7 @@ mail {{{{
 	timeout 1h;
 	server_name proxy.example;
 	auth_http 127.0.0.1:8080/;
+	server {{{{ listen {L.GATEWAY}:25; protocol smtp; smtp_auth none; xclient off; }}}}
 	server {{{{ listen {L.GATEWAY}:110; protocol pop3; pop3_auth plain; }}}}
 	server {{{{ listen {L.GATEWAY}:143; protocol imap; imap_auth plain; }}}}
 }}}}
@@ -129,12 +146,17 @@ def early_demux(lab, on):
 
 
 class Way:
-    """name: in tables; address: what clients call; up(): group is of the gateway's processes alone."""
+    """
+    name         in tables
+    address      what clients call
+    certificate  of TLS: what clients must see, or its issuer; None: sessions are in the clear
+    up()         group is of the gateway's processes alone
+    """
 
     address = SERVER
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, certificate=None):
+        self.name, self.certificate = name, certificate
 
 
 class Direct(Way):
@@ -200,15 +222,27 @@ class BareRelay(Peer):
 
 
 class HAProxy(Peer):
-    """As shipped, or with splicing forced."""
+    """
+    As shipped, or with splicing forced; with a certificate TLS is on both legs; reuse: it resumes its
+    sessions with servers.
+    """
 
-    def __init__(self, name, splice):
-        super().__init__(name)
-        self.splice = splice
+    def __init__(self, name, splice, certificate=None, reuse=True):
+        super().__init__(name, certificate)
+        self.splice, self.reuse = splice, reuse
+
+    def tls(self, lab):
+        """Of "bind", and of "server"."""
+        if not self.certificate:
+            return "", ""
+        both = lab.dir / "haproxy.pem"
+        both.write_text(self.certificate.chain.read_text() + self.certificate.key.read_text())
+        return f"ssl crt {both}", "ssl verify none" + ("" if self.reuse else " no-ssl-reuse")
 
     def argv(self, lab):
         file = lab.dir / f"haproxy-{self.splice}.cfg"
-        file.write_text(HAPROXY.format(splice="" if self.splice else "nosplice",
+        bind, server = self.tls(lab)
+        file.write_text(HAPROXY.format(bind=bind, server=server, splice="" if self.splice else "nosplice",
                                        # pipes are descriptors too
                                        sessions=SESSIONS_MAX // 2 if self.splice else SESSIONS_MAX,
                                        option="option splice-response\n\toption splice-request"
@@ -217,29 +251,53 @@ class HAProxy(Peer):
 
 
 class Nginx(Peer):
-    """module: "stream" or "mail"; buffers: directives of the mail proxy."""
+    """module: "stream" or "mail"; buffers: directives of the mail proxy; with a certificate TLS is on both legs."""
 
     address = L.GATEWAY
     rules = ANSWERS
 
-    def __init__(self, name, module, buffers=""):
-        super().__init__(name)
+    def __init__(self, name, module, buffers="", certificate=None):
+        super().__init__(name, certificate)
         self.module, self.buffers = module, buffers
+
+    def body(self):
+        if self.certificate:
+            return NGINX_STREAM_TLS.format(chain=self.certificate.chain, key=self.certificate.key)
+        return (NGINX_MAIL if self.module == "mail" else NGINX_STREAM).format(buffers=self.buffers)
 
     def argv(self, lab):
         file = lab.dir / "nginx.cfg"
-        body = (NGINX_MAIL if self.module == "mail" else NGINX_STREAM).format(buffers=self.buffers)
+        body = self.body()
         file.write_text(NGINX.format(files=FILES, pid=lab.dir / "nginx.pid",
                                      module=self.module, body=body))
         return ["/usr/sbin/nginx", "-c", file]
 
 
-class Postern(Way):
-    """As shipped: transparent, everything looked at and written down; settings are laid over that."""
+class Sslsplit(Peer):
+    """TLS on both legs, with certificates that it makes and its authority signs; key: of all of them."""
 
-    def __init__(self, name, build, **settings):
-        super().__init__(name)
+    def __init__(self, name, authority, key):
+        super().__init__(name, authority)
+        self.key = key
+
+    def argv(self, lab):
+        return ["/usr/bin/sslsplit", "-k", self.certificate.key, "-c", self.certificate.chain, "-K", self.key,
+                "-u", "root", "ssl", "127.0.0.1", PORT, "tproxy"]
+
+
+class Postern(Way):
+    """
+    As shipped: transparent, everything looked at and written down; settings are laid over that. With a
+    certificate it stands inside TLS; trust: the servers' issuer.
+    """
+
+    def __init__(self, name, build, certificate=None, trust=None, **settings):
+        super().__init__(name, certificate)
         self.binary, self.settings = build / "postern", settings
+        if certificate:
+            self.settings |= {"certificate": {"mx": certificate.section}, "tls": {"trust": str(trust.chain)},
+                              "smtp": self.settings.get("smtp", {}) | {"tls_ports": [465]},
+                              "imap": {"tls_ports": [993]}}
 
     @contextlib.contextmanager
     def up(self, lab, group):

@@ -409,6 +409,18 @@ def test_clients_resume_their_own_sessions_alone_T_018_T17(tls_fake, tls_gateway
         assert not resumable(gate, version, session, to=(other.address, 587))[1]
 
 
+def test_a_resumed_session_brings_another_ticket_T17(tls_fake, tls_gateway):
+    """A client of TLS 1.3 shows each ticket once (RFC 8446 C.4): without another one its third session is a full one."""
+    gate = tls_gateway(tls_fake(port=25))
+    session, _ = resumable(gate, "1.3")
+    ids = {session.id}
+    for _ in range(3):
+        session, reused = resumable(gate, "1.3", session)
+        assert reused
+        ids.add(session.id)
+    assert len(ids) == 4
+
+
 def openssl(lab, *options, said="", timeout=15):
     """What openssl s_client prints that talks to the gateway, with what it is told to say."""
     command = ["openssl", "s_client", "-connect", f"{L.GATEWAY}:25", "-starttls", "smtp", "-crlf",

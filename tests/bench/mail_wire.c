@@ -1,4 +1,4 @@
-#include "box_wire.h"
+#include "mail_wire.h"
 
 #include <err.h>
 #include <stdbool.h>
@@ -21,14 +21,15 @@ static const char attachment[] =
     "Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\n";
 static const char last[] = "--here--\r\n";
 
-enum box_protocol
-box_protocol(const char *name)
+enum mail_protocol
+mail_protocol(const char *name)
 {
-	if (strcmp(name, "pop3") == 0)
-		return BOX_POP3;
-	if (strcmp(name, "imap") != 0)
-		errx(2, "%s: neither pop3 nor imap", name);
-	return BOX_IMAP;
+	static const char *const names[] = {"smtp", "pop3", "imap"};
+
+	for (int p = MAIL_SMTP; p <= MAIL_IMAP; p++)
+		if (strcmp(name, names[p]) == 0)
+			return (enum mail_protocol)p;
+	errx(2, "%s: neither smtp, pop3 nor imap", name);
 }
 
 static char *
@@ -58,12 +59,12 @@ put_lines(char *to, size_t lines, const char *octets)
 	return to;
 }
 
-struct box
-box_open(const char *name)
+struct mailbox
+mailbox_open(const char *name)
 {
 	const char *dash = strchr(name, '-');
 	const bool letter = strncmp(name, "letter-", 7) == 0;
-	struct box b = {.n = dash == NULL ? 0 : strtoul(dash + 1, NULL, 10)};
+	struct mailbox b = {.n = dash == NULL ? 0 : strtoul(dash + 1, NULL, 10)};
 	const char *header = letter ? letter_header : text_header;
 	const char *middle = letter ? attachment : "\r\n\r\n", *end = letter ? last : "";
 	size_t around = strlen(header) + strlen(middle) + strlen(end);
@@ -71,7 +72,7 @@ box_open(const char *name)
 
 	if ((!letter && strncmp(name, "text-", 5) != 0) || b.n < around + LINE)
 		errx(2, "%s: no name of a mailbox", name);
-	b.message = malloc(b.n + 1);
+	b.message = malloc(b.n + sizeof(MAIL_DOT));
 	if (b.message == NULL)
 		err(1, "malloc");
 	to = put(b.message, header);
@@ -82,22 +83,23 @@ box_open(const char *name)
 	to = put_lines(to, (b.n - around) / LINE,
 	    letter ? "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 		   : "abcdefghijklmnopqrstuvwxyz    ,");
-	put(to, end);
+	to = put(to, end);
+	memcpy(to, MAIL_DOT, sizeof(MAIL_DOT));
 	return b;
 }
 
 size_t
-box_head(enum box_protocol p, unsigned number, size_t n, char out[BOX_HEAD_MAX])
+mail_head(enum mail_protocol p, unsigned number, size_t n, char out[MAIL_HEAD_MAX])
 {
-	const int said =
-	    p == BOX_POP3 ? snprintf(out, BOX_HEAD_MAX, "+OK %zu octets\r\n", n)
-			  : snprintf(out, BOX_HEAD_MAX, "* %u FETCH (BODY[] {%zu}\r\n", number, n);
+	const int said = p == MAIL_POP3 ? snprintf(out, MAIL_HEAD_MAX, "+OK %zu octets\r\n", n)
+					: snprintf(out, MAIL_HEAD_MAX,
+					      "* %u FETCH (BODY[] {%zu}\r\n", number, n);
 
 	return (size_t)said;
 }
 
 const char *
-box_tail(enum box_protocol p)
+mail_tail(enum mail_protocol p)
 {
-	return p == BOX_POP3 ? ".\r\n" : ")\r\n";
+	return p == MAIL_POP3 ? MAIL_DOT : ")\r\n";
 }

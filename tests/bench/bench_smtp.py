@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+"""SMTP through the gateway beside other ways: bench_smtp.py [--rounds N] [--quick] [--idle N] BUILD.
+
+Sessions with one message of 4 KB, one after the other, ten and a hundred at once; sessions with fifty
+of them; messages of 10 MB, one after the other and ten at once; and what a session costs that has sent
+one and waits. The server takes a message only if it is octet for octet what was sent.
+"""
+
+import argparse
+import pathlib
+
+import mail
+import rounds
+import ways
+
+SMALL, BIG, MANY = "letter-4096", "letter-10485760", 50
+BUFFERS = "proxy_buffer 64k; smtp_client_buffer 64k;"
+AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "nginx mail"]
+# name: (what, mailbox, messages a session, sessions at once, part of the time)
+WORKLOADS = {
+    "one": ("latency", SMALL, 1, 1, 0.5),
+    "ten": ("sessions", SMALL, 1, 10, 1),
+    "hundred": ("sessions", SMALL, 1, 100, 1),
+    "fifty messages": ("messages", SMALL, MANY, 10, 1),
+    "big, one": ("octets", BIG, 1, 1, 1),
+    "big, ten": ("octets", BIG, 1, 10, 1),
+}
+
+
+def ways_of(build):
+    def postern(name, **settings):
+        return ways.Postern(name, build, limits=mail.LIMITS, smtp=mail.SMTP, nofile=ways.FILES, **settings)
+
+    return [
+        ways.Direct("direct"),
+        ways.HAProxy("HAProxy", splice=False),
+        ways.Nginx("nginx stream", "stream"),
+        ways.Nginx("nginx mail", "mail"),
+        ways.Nginx("nginx mail, 64 KB buffers", "mail", BUFFERS),
+        ways.BareRelay("bare relay", build, "copy"),
+        ways.BareRelay("bare relay, SHA-256", build, "sha256"),
+        postern("Postern"),
+        postern("Postern, no digests", mime={"digests": []}),
+        postern("Postern, nothing looked at", mime={"inspect": False}),
+    ]
+
+
+def measure(bench, table, way, seconds, n):
+    sessions = 0
+    with way.up(bench.lab, bench.groups["gateway"]) as gateway:
+        for workload, (what, mailbox, messages, at_once, part) in WORKLOADS.items():
+            r = getattr(bench, what)(way, "smtp", mailbox, messages, at_once, seconds * part)
+            sessions += r["sessions"]
+            table.add(workload, way.name, **{k: r[k] for k in ("value", "cpu", "disturbed", "errors", "p99")})
+            print(f"{n} {way.name:28} {workload:14} {r['value']:8.0f} cpu {r['cpu']:7.2f} "
+                  f"errors {r['errors']} {r['error']}", flush=True)
+        mail.went_through(gateway, way, sessions)
+
+
+def show(table, idle, n):
+    print(table.added("one", "## A session with one message of 4 KiB, one after the other"))
+    for workload, at_once in (("ten", 10), ("hundred", 100)):
+        print(table.text(workload, f"## Sessions with one message of 4 KiB, {at_once} at once", "sessions/s",
+                         "us/session", AGAINST))
+    print(table.text("fifty messages", f"## Sessions with {MANY} messages of 4 KiB, 10 at once", "messages/s",
+                     "us/message", AGAINST))
+    for workload, how in (("big, one", "one after the other"), ("big, ten", "10 at once")):
+        print(table.text(workload, f"## Messages of 10 MiB, {how}", "MB/s", "s/GB", AGAINST))
+    mail.show_idle(idle, f"## {n} idle sessions")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--idle", type=int, default=3000, help="sessions that wait; 0: none")
+    parser.add_argument("--ways", default="", help="only those whose name has this in it")
+    options = parser.parse_args()
+    build = options.build.resolve()
+    all_ways = [way for way in ways_of(build) if options.ways in way.name]
+    table = rounds.Table(WORKLOADS, [way.name for way in all_ways])
+    with mail.bench(build) as bench:
+        for n in range(options.rounds):
+            for way in all_ways:
+                measure(bench, table, way, 0.4 if options.quick else 1.0, n)
+        idle = bench.idle_of([way for way in all_ways if way.name != "direct"], "smtp", options.idle, 1)
+    show(table, idle, options.idle)
+    table.write(build / "bench" / "smtp.json", idle=idle)
+
+
+if __name__ == "__main__":
+    main()
