@@ -36,7 +36,7 @@ login_failed(const struct relay *r, const struct sasl *s)
 
 	if (s == NULL || !r->facts.tls || (t.failure = why(r, s)) == NULL)
 		return;
-	tls_rule_to_pass(&r->facts, &r->tls_asked, rule);
+	tls_rule_to_pass(&r->facts, &r->tls_asked, false, rule);
 	t.to_pass = rule;
 	t.mechanism = s->mechanism;
 	record_tls(&r->session, &t, r->env->sink, r->env->sink_arg);

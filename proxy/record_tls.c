@@ -140,8 +140,6 @@ record_tls(const struct record_session *s, const struct record_tls *t, record_si
 		record_put(w, "shown", t->shown);
 	if (t->distrusted > 0)
 		record_put_int(w, "distrusted", t->distrusted);
-	if (t->suggestion != NULL)
-		record_put_text(w, "suggestion", span_str(t->suggestion));
 	json_close_object(w);
 	if (record_open_upstream(w, s)) {
 		if (t->server != NULL)

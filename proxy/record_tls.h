@@ -43,7 +43,6 @@ struct record_tls {
 	const char *shown;  /* what the client was: name of a tls_identity; NULL: nothing */
 	unsigned
 	    distrusted; /* times that this client did not believe what is minted of the server */
-	const char *suggestion; /* a rule that would help; NULL */
 };
 
 void record_tls(const struct record_session *, const struct record_tls *, record_sink *, void *arg);

@@ -52,9 +52,9 @@ static struct tls_leg *
 connect_server(struct upgrade *u, int fd)
 {
 	const struct tls_client_hello *hello = hello_of_client(u);
-	/* what is minted mirrors names: a client that said none finds out itself */
+	/* what is minted mirrors names: a client under TLS that said none finds out itself */
 	struct tls_wanted w = {.server = u->relay->facts.server,
-	    .any_name = !u->relay->facts.server_inside,
+	    .any_name = hello != NULL && !u->relay->facts.server_inside,
 	    .old = u->relay->tls_said.old_versions};
 	const struct tls_keys *keys = u->relay->env->tls_keys;
 	char name[DOMAIN_TEXT_MAX];

@@ -1,7 +1,6 @@
 #include "tls_distrust.h"
 
 #include <openssl/ssl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 struct row {
@@ -52,15 +51,4 @@ tls_distrust_note(struct tls_distrust *d, const struct ip *client, const struct 
 	if (!ip_eq(&row->client, client) || !ip_eq(&row->server, server))
 		*row = (struct row){*client, *server, 0};
 	return ++row->times;
-}
-
-const char *
-tls_distrust_rule(const struct ip *client, const struct ip *server, char text[DISTRUST_TEXT_MAX])
-{
-	char from[IP_TEXT_MAX], to[IP_TEXT_MAX];
-
-	snprintf(text, DISTRUST_TEXT_MAX,
-	    "tls_rule \"distrust\" { clients = {\"%s\"} servers = {\"%s\"} action = \"pass\" }",
-	    ip_text(client, from), ip_text(server, to));
-	return text;
 }

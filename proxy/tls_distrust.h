@@ -7,9 +7,8 @@
 
 #include "core/ip.h"
 
-#define DISTRUST_ROWS	  1024 /* pairs that are counted; one more may take the place of another */
-#define DISTRUST_TELL	  3    /* times, and a rule is suggested */
-#define DISTRUST_TEXT_MAX 256
+#define DISTRUST_ROWS 1024 /* pairs that are counted; one more may take the place of another */
+#define DISTRUST_TELL 3	   /* times, and a rule is suggested */
 
 struct tls_distrust;
 
@@ -20,8 +19,5 @@ void tls_distrust_free(struct tls_distrust *);
 bool tls_distrust_is(int alert);
 /* One more; returns how many times now. NULL: nothing is kept, it is the first. */
 unsigned tls_distrust_note(struct tls_distrust *, const struct ip *client, const struct ip *server);
-/* The rule that would let them by. */
-const char *tls_distrust_rule(
-    const struct ip *client, const struct ip *server, char text[DISTRUST_TEXT_MAX]);
 
 #endif

@@ -52,16 +52,16 @@ chain_of(SSL *ssl)
 /* The other CA is not there to be believed. */
 static void
 note_distrust(const struct relay *r, const struct tls_leg *client, struct record_tls *t,
-    char rule[DISTRUST_TEXT_MAX])
+    char rule[TLS_RULE_TEXT])
 {
-	const struct ip *from = &r->facts.client, *to = &r->facts.server;
-
 	if (t->failure == NULL || t->shown == NULL || strcmp(t->shown, "minted") != 0 ||
 	    !tls_distrust_is(tls_leg_alert(client)))
 		return;
-	t->distrusted = tls_distrust_note(r->env->distrust, from, to);
-	if (t->distrusted >= DISTRUST_TELL)
-		t->suggestion = tls_distrust_rule(from, to, rule);
+	t->distrusted = tls_distrust_note(r->env->distrust, &r->facts.client, &r->facts.server);
+	if (t->distrusted < DISTRUST_TELL)
+		return;
+	tls_rule_to_pass(&r->facts, &r->tls_asked, true, rule);
+	t->to_pass = rule;
 }
 
 /* What only the two ends can do with each other (T-012). */
@@ -75,7 +75,7 @@ void
 tls_report(const struct relay *r, const struct tls_leg *client, const struct tls_leg *server,
     const struct tls_client_hello *hello, const char *shown, const char *why)
 {
-	char suggestion[DISTRUST_TEXT_MAX], rule[TLS_RULE_TEXT];
+	char rule[TLS_RULE_TEXT];
 	struct record_tls_leg upstream = {0};
 	struct tls_certificate *certificate = NULL;
 	struct record_tls t = {.action = "intercepted",
@@ -87,12 +87,12 @@ tls_report(const struct relay *r, const struct tls_leg *client, const struct tls
 	    .hello = hello};
 
 	if (takes_to_pass(why)) {
-		tls_rule_to_pass(&r->facts, &r->tls_asked, rule);
+		tls_rule_to_pass(&r->facts, &r->tls_asked, false, rule);
 		t.to_pass = rule;
 	}
 	if (client != NULL) {
 		put_leg(client, AN_C2S, &t.client);
-		note_distrust(r, client, &t, suggestion);
+		note_distrust(r, client, &t, rule);
 	}
 	if (server != NULL) {
 		put_leg(server, AN_S2C, &upstream);

@@ -188,24 +188,37 @@ tls_word(const struct tls_judgement *j)
 	return j->hidden ? STARTTLS_HIDE : words[j->action];
 }
 
+static void
+add_networks(struct buf *out, const char *setting, const struct ip *ip)
+{
+	char address[IP_TEXT_MAX];
+
+	buf_str(out, setting);
+	buf_str(out, " = {\"");
+	buf_str(out, ip_text(ip, address));
+	buf_str(out, "\"} ");
+}
+
 /* A name has no colons. */
 void
-tls_rule_to_pass(const struct facts *facts, const struct tls_query *q, char text[TLS_RULE_TEXT])
+tls_rule_to_pass(
+    const struct facts *facts, const struct tls_query *q, bool for_client, char text[TLS_RULE_TEXT])
 {
 	static const char *const protocols[] = {
 	    [TLS_FTP] = "ftp", [TLS_SMTP] = "smtp", [TLS_POP3] = "pop3", [TLS_IMAP] = "imap"};
 	struct buf out = {.p = (uint8_t *)text, .cap = TLS_RULE_TEXT, .max = TLS_RULE_TEXT};
 	char server[IP_TEXT_MAX];
 
-	ip_text(&facts->server, server);
 	buf_str(&out, "tls_rule \"pass-");
-	for (const char *c = server; *c != '\0'; c++)
+	for (const char *c = ip_text(&facts->server, server); *c != '\0'; c++)
 		buf_octet(&out, *c == ':' ? '-' : (uint8_t)*c);
 	buf_str(&out, "\" { protocols = {\"");
 	buf_str(&out, protocols[q->protocol]);
-	buf_str(&out, "\"} servers = {\"");
-	buf_str(&out, server);
-	buf_str(&out, "\"} action = pass }");
+	buf_str(&out, "\"} ");
+	if (for_client)
+		add_networks(&out, "clients", &facts->client);
+	add_networks(&out, "servers", &facts->server);
+	buf_str(&out, "action = pass }");
 	buf_octet(&out, '\0');
 }
 

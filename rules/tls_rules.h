@@ -56,8 +56,12 @@ const char *tls_action_name(enum tls_action);
 
 #define TLS_RULE_TEXT 256 /* octets of such a rule, with its NUL */
 
-/* Writes the rule by which this server would be let by, as it would stand in a configuration. */
-void tls_rule_to_pass(const struct facts *, const struct tls_query *, char text[TLS_RULE_TEXT]);
+/*
+ * Writes the rule by which this server would be let by, as it would stand in a configuration;
+ * for_client: for this client alone.
+ */
+void tls_rule_to_pass(
+    const struct facts *, const struct tls_query *, bool for_client, char text[TLS_RULE_TEXT]);
 
 /* Makes and frees the sets of a rule, and frees its texts. False: no memory. */
 bool tls_rule_begin(struct tls_rule *);

@@ -93,12 +93,13 @@ def start(lab, gateway, ours):
     """start(kind, upstream, replies=..., ...): a gateway with that rule, before such a server."""
     made = []
 
-    def make(kind, upstream, replies=None, implicit=False, server=None, rule=None, **settings):
+    def make(kind, upstream, replies=None, implicit=False, server=None, rule=None, side="inside", **settings):
         server = server or kind.server(lab, replies or {})
         made.append(server)
         rule = {"servers": [server.address], "upstream": upstream, **(rule or {})}
         gate = gateway(server, protocol=kind.name, certificate={"mx": ours.section},
-                       forward={"mx": {"implicit_tls": implicit}}, **{"tls_rule": {"one": rule}, **settings})
+                       forward={"mx": {"implicit_tls": implicit, "outside": side == "outside"}},
+                       **{"tls_rule": {"one": rule}, **settings})
         gate.server = server
         return gate
 
@@ -213,6 +214,15 @@ def test_the_name_of_the_rule_is_what_it_must_have_T_009(start, theirs, kind):
     with gate.client(cls=kind.client) as client:
         kind.use(client)
     assert gate.record("tls")["tls"]["verified"] is True
+
+
+@every
+@pytest.mark.parametrize("side", ["inside", "outside"])
+def test_without_one_it_must_have_the_address_T_009(start, theirs, kind, side):
+    """No client under TLS is there who could find out itself."""
+    gate = start(kind, "starttls", {kind.verb: kind.begin(theirs.server_context())},
+                 rule={"verify": "enforce"}, tls={"trust": str(theirs.chain)}, side=side)
+    expect_farewell(kind, gate, "tls_verify")
 
 
 def test_a_greeting_that_refuses(start):

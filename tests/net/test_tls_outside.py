@@ -309,8 +309,8 @@ def test_a_client_that_does_not_trust_us_T_013(good, authorities, outside, inter
         assert record["src_ip"] and record["dest_ip"]
         tls = record["tls"]
         assert tls["failure"] == "tls_alert" and tls["client_alert"] == 48 and tls["sni"] == NAME
-        assert ("suggestion" in tls) == (times >= 3)
-    assert record["src_ip"] in tls["suggestion"] and 'action = "pass"' in tls["suggestion"]
+        assert ("rule_to_pass" in tls) == (times >= 3)
+    assert record["src_ip"] in tls["rule_to_pass"] and 'action = pass' in tls["rule_to_pass"]
 
 
 @pytest.mark.parametrize("mode", ["tproxy"])
@@ -319,7 +319,7 @@ def test_the_suggested_rule_is_one_T_013(good, outside, intercepting, connect, w
     for _ in range(3):
         with pytest.raises(ssl.SSLCertVerificationError):
             connect(gate, trusting(world.chain))
-    rule = gate.record("tls", lambda r: "suggestion" in r["tls"])["tls"]["suggestion"]
+    rule = gate.record("tls", lambda r: "rule_to_pass" in r["tls"])["tls"]["rule_to_pass"]
     gate.file.write_text(gate.file.read_text() + rule.replace("{ ", "{\n").replace("} ", "}\n") + "\n")
     gate.reload()
     with connect(gate, trusting(world.chain)) as client:

@@ -377,9 +377,23 @@ test_T_012_the_rule_that_would_pass_a_server(void **state)
 		const struct tls_query q = {.protocol = rows[i].protocol};
 		char text[TLS_RULE_TEXT];
 
-		tls_rule_to_pass(&facts, &q, text);
+		tls_rule_to_pass(&facts, &q, false, text);
 		assert_string_equal(text, rows[i].rule);
 	}
+}
+
+static void
+test_T_013_the_rule_that_lets_one_client_by(void **state)
+{
+	const struct facts facts = {.client = address("10.0.0.9"), .server = address("192.0.2.25")};
+	const struct tls_query q = {.protocol = TLS_IMAP};
+	char text[TLS_RULE_TEXT];
+
+	(void)state;
+	tls_rule_to_pass(&facts, &q, true, text);
+	assert_string_equal(text,
+	    "tls_rule \"pass-192.0.2.25\" { protocols = {\"imap\"} clients = {\"10.0.0.9\"} "
+	    "servers = {\"192.0.2.25\"} action = pass }");
 }
 
 /* ---- in the clear, where TLS is required ---- */
@@ -469,6 +483,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_T_013_the_rule_that_lets_one_client_by),
 	    cmocka_unit_test(test_words_decide_where_no_rule_does),
 	    cmocka_unit_test(test_auto_without_an_identity),
 	    cmocka_unit_test(test_T_014_mail_between_servers_passes_unless_a_rule_says_otherwise),
