@@ -16,7 +16,6 @@ import cpu  # noqa: E402
 import lab as L  # noqa: E402
 import rounds  # noqa: E402
 import ways  # noqa: E402
-import ways  # noqa: E402
 
 PORTS = {"smtp": 25, "pop3": 110, "imap": 143}
 TLS_PORTS = {"smtp": 465, "pop3": 995, "imap": 993}
