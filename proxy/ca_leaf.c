@@ -32,9 +32,12 @@ static bool
 is_canonical_domain(const char *name)
 {
 	char canonical[DOMAIN_TEXT_MAX];
-	const char *host = strncmp(name, "*.", 2) == 0 ? name + 2 : name;
+	bool any = strncmp(name, "*.", 2) == 0;
+	const char *host = any ? name + 2 : name;
 
-	return domain_canonical(span_str(host), canonical) && strcmp(host, canonical) == 0;
+	/* all of a top-level domain is nobody's */
+	return domain_canonical(span_str(host), canonical) && strcmp(host, canonical) == 0 &&
+	       (!any || strchr(host, '.') != NULL);
 }
 
 /* As ip_text() writes it, so that there is one way to write each. */

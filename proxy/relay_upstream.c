@@ -101,7 +101,7 @@ keep_greeting(struct relay *r, struct span reply)
 {
 	struct buf *kept = &r->asking.greeting;
 	ptrdiff_t open = r->ops->protocol == PROTOCOL_IMAP ? span_find(reply, '[') : -1;
-	ptrdiff_t close = open < 0 ? -1 : span_find(reply, ']');
+	ptrdiff_t close = open < 0 ? -1 : span_rfind(reply, ']');
 
 	buf_init(kept, REPLY_MAX);
 	if (close > open) {
@@ -132,7 +132,7 @@ on_greeting(struct relay *r, struct span reply)
 {
 	char us[IP_TEXT_MAX];
 
-	if (!span_starts(reply, span_str(ask_of(r)->greeting))) {
+	if (!span_istarts(reply, span_str(ask_of(r)->greeting))) {
 		give_up(r, "server_refused");
 		return;
 	}
@@ -157,16 +157,21 @@ on_reply(struct relay *r, struct span reply, bool more)
 		last = span_from(last, line.n);
 	switch (r->asking.stage) {
 	case ASKING_GREETING:
-		on_greeting(r, reply);
+		if (more) /* nobody has asked for anything yet */
+			give_up(r, "server_ahead_of_tls");
+		else
+			on_greeting(r, reply);
 		break;
 	case ASKING_HELLO:
-		if (offers_starttls(reply))
+		if (more)
+			give_up(r, "server_ahead_of_tls");
+		else if (span_starts(last, span_str("250")) && offers_starttls(reply))
 			ask(r);
 		else
 			give_up(r, "tls_rejected");
 		break;
 	case ASKING_TLS:
-		if (!span_starts(last, span_str(ask_of(r)->yes)))
+		if (!span_istarts(last, span_str(ask_of(r)->yes)))
 			give_up(r, "tls_rejected");
 		else if (more) /* whoever spoke ahead is not to be believed inside (N-006) */
 			give_up(r, "server_ahead_of_tls");
@@ -249,6 +254,7 @@ relay_upstream_begin(struct relay *r)
 	if (how == UPSTREAM_STARTTLS)
 		r->asking.stage = ASKING_GREETING;
 	r->facts.starttls = STARTTLS_HIDE;
+	r->facts.unless_published = false;
 	r->own_way = true;
 	if (how == UPSTREAM_PLAIN || !implicit)
 		r->one_sided = implicit ? "client" : "server";

@@ -25,6 +25,7 @@ accept_client(const struct upgrade *u, SSL *control, int fd)
 	if (leg == NULL)
 		return NULL;
 	tls_leg_expect_alpn(leg, alpn_names);
+	tls_leg_give_no_tickets(leg); /* those of the control connection will do */
 	tls_leg_answer(leg, &identity, SPAN_NONE, 0);
 	return leg;
 }

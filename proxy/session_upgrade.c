@@ -13,17 +13,21 @@
 
 /*
  * T-018: a session that a client resumes was made for this protocol and server, and by this client:
- * a ticket of one service is none of another's. sort: what was shown then has to be shown now.
+ * a ticket of one service is none of another's. shown: what else has to be as it was then; may be
+ * empty.
  */
 static void
-service_of(const struct relay *r, const char *sort, uint8_t out[SHA256_DIGEST_LENGTH])
+service_of(const struct relay *r, struct span shown, uint8_t out[SHA256_DIGEST_LENGTH])
 {
 	char server[IP_TEXT_MAX], client[IP_TEXT_MAX], text[SERVICE_TEXT_MAX];
-	int n = snprintf(text, sizeof(text), "%s%s %s %u %s", sort, r->ops->name,
+	int n = snprintf(text, sizeof(text), "%s %s %u %s", r->ops->name,
 	    ip_text(&r->session.up_server.ip, server), r->session.up_server.port,
 	    ip_text(&r->session.client.ip, client));
+	uint8_t both[2][SHA256_DIGEST_LENGTH];
 
-	SHA256((const unsigned char *)text, (size_t)n, out);
+	SHA256((const unsigned char *)text, (size_t)n, both[0]);
+	SHA256(shown.p, shown.n, both[1]);
+	SHA256(both[0], sizeof(both), out);
 }
 
 static const struct tls_client_hello *
@@ -79,7 +83,7 @@ accept_client(struct upgrade *u, int fd)
 {
 	uint8_t service[SHA256_DIGEST_LENGTH];
 
-	service_of(u->relay, "", service);
+	service_of(u->relay, SPAN_NONE, service);
 	return tls_leg_accept(u->relay->env->tls_keys, fd, span_of(service, sizeof(service)));
 }
 
@@ -115,6 +119,8 @@ verify_of(const struct upgrade *u)
 {
 	const struct tls_config *tls = &u->relay->env->config->tls;
 
+	if (u->relay->tls_said.verify == VERIFY_UNTRUSTED && u->relay->tls[AN_C2S] == RELAY_CLEAR)
+		return VERIFY_ENFORCE; /* nobody is there who could see it */
 	if (u->relay->tls_said.verify != VERIFY_AUTO)
 		return u->relay->tls_said.verify;
 	return u->relay->facts.server_inside ? tls->verify_inside : tls->verify;
@@ -137,6 +143,28 @@ on_minted(void *upgrade, bool good)
 }
 
 /*
+ * Who resumes a session sees no certificate: it is resumed only where the one that was mirrored
+ * then is what the server has now, was judged in the same way, and was asked for by the same name.
+ */
+static bool
+service_of_minted(const struct upgrade *u, const X509 *real, const struct tls_client_hello *hello,
+    bool trusted, uint8_t out[SHA256_DIGEST_LENGTH])
+{
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	struct buf shown;
+	bool made;
+
+	buf_init(&shown, sizeof(digest) + 1 + TLS_LEG_HELLO_MAX);
+	made = X509_digest(real, EVP_sha256(), digest, NULL) == 1 &&
+	       buf_add(&shown, span_of(digest, sizeof(digest))) &&
+	       buf_octet(&shown, trusted ? 't' : 'u') && buf_add(&shown, hello->server_name);
+	if (made)
+		service_of(u->relay, buf_span(&shown), out);
+	buf_free(&shown);
+	return made;
+}
+
+/*
  * The CA that clients trust vouches for what was verified, and for nothing else, whatever is done
  * about what was not (T-001). Who resumes a session was shown the same sort of certificate.
  */
@@ -154,9 +182,9 @@ minted(struct upgrade *u, const struct tls_client_hello *hello)
 		return NULL;
 	identity = tls_mint_get(mint, real, hello->server_name, trusted, on_minted, u, &u->minting);
 	u->mint_failed = identity == NULL && u->minting == NULL;
-	service_of(u->relay, trusted ? "minted " : "untrusted ", service);
-	if (identity != NULL &&
-	    SSL_set_session_id_context(tls_leg_ssl(u->leg[AN_C2S]), service, sizeof(service)) != 1)
+	if (identity == NULL || !service_of_minted(u, real, hello, trusted, service))
+		return NULL;
+	if (SSL_set_session_id_context(tls_leg_ssl(u->leg[AN_C2S]), service, sizeof(service)) != 1)
 		return NULL;
 	return identity;
 }
@@ -180,7 +208,8 @@ identity_for(struct upgrade *u, const struct tls_client_hello *hello)
 {
 	const struct relay *r = u->relay;
 
-	if (r->facts.server_inside && (verify_of(u) != VERIFY_UNTRUSTED || is_verified(u)))
+	if (u->leg[AN_S2C] == NULL ||
+	    (r->facts.server_inside && (verify_of(u) != VERIFY_UNTRUSTED || is_verified(u))))
 		return kept(r, hello);
 	return minted(u, hello);
 }

@@ -18,6 +18,8 @@
 #include "ipc.h"
 #include "sandbox.h"
 
+#define SKEW 300 /* seconds that a verified certificate may begin later */
+
 /* A worker. */
 struct peer {
 	struct signer *signer;
@@ -135,10 +137,15 @@ read_keys(struct signer *s)
 static const char *
 question_fault(const struct sign_question *q, ssize_t got, int flags)
 {
+	int64_t now = (int64_t)time(NULL);
+
 	if (got != (ssize_t)sizeof(*q) || (flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
 		return "a question of the wrong size";
 	if (q->which >= CA_COUNT)
 		return "a CA that there is not";
+	/* what was verified is valid now: none can be had for later times, by a worker's word */
+	if (q->which == CA_TRUSTED && (q->leaf.not_before > now + SKEW || q->leaf.not_after <= now))
+		return "a leaf of another time";
 	return leaf_fault(&q->leaf);
 }
 

@@ -484,7 +484,7 @@ start(struct supervisor *s, const struct config *c)
 		return strerror(errno);
 	s->signer = signer_link_new();
 	if (s->signer == NULL)
-		return why;
+		return "out of memory";
 	s->interception = interception_service_new(s->base, page(s), on_firewall_note, s);
 	s->data = data_service_new(s->base, s->interception, on_firewall_note, s);
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);

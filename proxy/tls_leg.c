@@ -180,7 +180,9 @@ on_certificate_request(SSL *ssl, void *arg)
 	struct tls_leg *leg = arg;
 
 	leg->asked = true;
-	return leg->shown == NULL || show(ssl, leg->shown) ? 1 : 0;
+	if (leg->shown == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return 1; /* an impostor is told nothing of whom we are */
+	return show(ssl, leg->shown) ? 1 : 0;
 }
 
 /* One that nobody has judged yet is kept apart. 0: the session itself is not taken. */
@@ -503,6 +505,12 @@ void
 tls_leg_expect_alpn(struct tls_leg *leg, const char *const *names)
 {
 	leg->expected = names;
+}
+
+void
+tls_leg_give_no_tickets(struct tls_leg *leg)
+{
+	(void)SSL_set_num_tickets(leg->ssl, 0); /* of a leg that is ours to accept it never fails */
 }
 
 /* ---- octets ---- */

@@ -95,6 +95,11 @@ void tls_leg_answer(struct tls_leg *, const struct tls_identity *, struct span a
  * last; for good), which is chosen, or hears no_application_protocol (T-010).
  */
 void tls_leg_expect_alpn(struct tls_leg *, const char *const *names);
+/*
+ * No tickets of TLS 1.3: a client that only sends, and closes with them unread, would reset its own
+ * connection.
+ */
+void tls_leg_give_no_tickets(struct tls_leg *);
 /* Gives back what it takes, once the handshake is over. */
 void tls_leg_forget_hello(struct tls_leg *);
 

@@ -204,7 +204,7 @@ def test_without_descriptors_the_policy_route_is_left_alone_A_016(fake, gateway)
 
 CONTROL = 3
 RETIRE, READY, MORE_SOCKETS, EXPECT, COUNT, LISTEN, BIND, ANSWER, LOG_ROTATE = \
-    4, 5, 7, 8, 11, 12, 13, 14, 17
+    4, 6, 8, 9, 12, 13, 14, 15, 19
 
 
 def message(kind, a=0, b=0, source=None, destination=None, port=0):
