@@ -195,12 +195,13 @@ test_names(void **state)
 
 	(void)state;
 	assert_true(leaf_add_name(&w, "a.example"));
-	assert_true(leaf_add_name(&w, "*.example"));
+	assert_true(leaf_add_name(&w, "*.a.example"));
 	assert_true(leaf_add_name(&w, "192.0.2.1"));
 	assert_true(leaf_add_name(&w, "2001:db8::1"));
 	assert_false(leaf_add_name(&w, "a.example"));
 	assert_false(leaf_add_name(&w, "2001:DB8::1"));
 	assert_false(leaf_add_name(&w, "*.*"));
+	assert_false(leaf_add_name(&w, "*.example")); /* all of a top-level domain */
 	assert_false(leaf_add_name(&w, ""));
 	assert_false(leaf_add_name(&w, "a b"));
 	assert_int_equal(w.n_names, 4);
