@@ -51,6 +51,19 @@ may_intercept(const struct upgrade *u, const struct tls_client_hello *hello)
 	return r->tls_said.action == TLS_INTERCEPT;
 }
 
+/* What is done about a server that cannot be verified. */
+static enum tls_verify
+verify_of(const struct upgrade *u)
+{
+	const struct tls_config *tls = &u->relay->env->config->tls;
+
+	if (u->relay->tls_said.verify == VERIFY_UNTRUSTED && u->relay->tls[AN_C2S] == RELAY_CLEAR)
+		return VERIFY_ENFORCE; /* nobody is there who could see it */
+	if (u->relay->tls_said.verify != VERIFY_AUTO)
+		return u->relay->tls_said.verify;
+	return u->relay->facts.server_inside ? tls->verify_inside : tls->verify;
+}
+
 /* The protocols that a client offers go to the server as they are, if they are not too many. */
 static struct tls_leg *
 connect_server(struct upgrade *u, int fd)
@@ -74,6 +87,7 @@ connect_server(struct upgrade *u, int fd)
 		w.server_name = name;
 	if (hello == NULL)
 		w.server_name = u->relay->tls_said.upstream_name;
+	w.enforced = verify_of(u) == VERIFY_ENFORCE;
 	w.own = tls_keys_client_certificate(keys, u->relay->tls_said.client_certificate);
 	return tls_leg_connect(keys, fd, &w);
 }
@@ -112,19 +126,6 @@ wants_another(const struct upgrade *u, const struct tls_client_hello *hello)
 }
 
 /* ---- what the client is shown ---- */
-
-/* What is done about a server that cannot be verified. */
-static enum tls_verify
-verify_of(const struct upgrade *u)
-{
-	const struct tls_config *tls = &u->relay->env->config->tls;
-
-	if (u->relay->tls_said.verify == VERIFY_UNTRUSTED && u->relay->tls[AN_C2S] == RELAY_CLEAR)
-		return VERIFY_ENFORCE; /* nobody is there who could see it */
-	if (u->relay->tls_said.verify != VERIFY_AUTO)
-		return u->relay->tls_said.verify;
-	return u->relay->facts.server_inside ? tls->verify_inside : tls->verify;
-}
 
 static bool
 is_verified(const struct upgrade *u)

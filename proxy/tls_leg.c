@@ -40,6 +40,7 @@ struct tls_leg {
 	bool trusted;
 	bool asked;			  /* the server wants to see a certificate */
 	const struct tls_identity *shown; /* the one that it may see, or NULL */
+	bool enforced;			  /* ... once it is who it has to be */
 
 	/* client leg, until its handshake is over */
 	struct kept_hello *hello;
@@ -180,7 +181,7 @@ on_certificate_request(SSL *ssl, void *arg)
 	struct tls_leg *leg = arg;
 
 	leg->asked = true;
-	if (leg->shown == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+	if (leg->shown == NULL || (leg->enforced && SSL_get_verify_result(ssl) != X509_V_OK))
 		return 1; /* an impostor is told nothing of whom we are */
 	return show(ssl, leg->shown) ? 1 : 0;
 }
@@ -324,6 +325,7 @@ tls_leg_connect(const struct tls_keys *keys, int fd, const struct tls_wanted *w)
 	if (leg == NULL)
 		return NULL;
 	leg->shown = w->own;
+	leg->enforced = w->enforced;
 	SSL_set_cert_cb(leg->ssl, on_certificate_request, leg);
 	SSL_CTX_sess_set_new_cb(ctx, on_session); /* OpenSSL has it of contexts alone */
 	SSL_set_connect_state(leg->ssl);

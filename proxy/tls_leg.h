@@ -49,6 +49,7 @@ struct tls_wanted {
 	struct tls_sessions *sessions;
 	/* Shown where it asks for a certificate; borrowed, as keys. NULL: it gets to see none. */
 	const struct tls_identity *own;
+	bool enforced; /* it sees own only if it is verified */
 };
 
 /*
