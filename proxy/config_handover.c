@@ -1,36 +1,12 @@
 #include "config_handover.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "ca.h"
-
-static bool
-write_all(int fd, struct span s)
-{
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0)
-			s = span_from(s, (size_t)n);
-	}
-	return true;
-}
+#include "sealed_blocks.h"
 
 /* ---- writing ---- */
-
-static bool
-write_block(int fd, struct span s)
-{
-	uint64_t n = s.n;
-
-	return write_all(fd, span_of(&n, sizeof(n))) && write_all(fd, s);
-}
 
 static bool
 write_certificates(int fd, const struct certificate *all, size_t n)
@@ -38,7 +14,7 @@ write_certificates(int fd, const struct certificate *all, size_t n)
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < n; i++)
-		ok = write_block(fd, all[i].chain_pem) && write_block(fd, all[i].key_pem);
+		ok = sealed_put(fd, all[i].chain_pem) && sealed_put(fd, all[i].key_pem);
 	return ok;
 }
 
@@ -46,13 +22,13 @@ static bool
 write_blocks(int fd, const struct config *c, const uint8_t secret[TLS_SECRET])
 {
 	const struct digests *d = &c->content.sha256;
-	bool ok = write_block(fd, span_of(d->p, d->n * DIGEST_SIZE)) &&
-		  write_block(fd, span_of(secret, TLS_SECRET)) &&
-		  write_block(fd, c->tls.trust_pem) && write_block(fd, c->tls.own_ca_pem) &&
-		  write_block(fd, c->tls.own.chain_pem) && write_block(fd, c->tls.own.key_pem);
+	bool ok = sealed_put(fd, span_of(d->p, d->n * DIGEST_SIZE)) &&
+		  sealed_put(fd, span_of(secret, TLS_SECRET)) && sealed_put(fd, c->tls.trust_pem) &&
+		  sealed_put(fd, c->tls.own_ca_pem) && sealed_put(fd, c->tls.own.chain_pem) &&
+		  sealed_put(fd, c->tls.own.key_pem);
 
 	for (size_t i = 0; ok && i < CA_COUNT; i++)
-		ok = write_block(fd, c->tls.ca[i].chain_pem);
+		ok = sealed_put(fd, c->tls.ca[i].chain_pem);
 	return ok && write_certificates(fd, c->certificates, c->n_certificates) &&
 	       write_certificates(fd, c->client_certificates, c->n_client_certificates);
 }
@@ -60,37 +36,14 @@ write_blocks(int fd, const struct config *c, const uint8_t secret[TLS_SECRET])
 int
 config_hand_over(const struct config *c, const uint8_t secret[TLS_SECRET])
 {
-	int fd = memfd_create("postern.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING), why;
+	int fd = sealed_open("postern.conf");
 
-	if (fd < 0)
-		return -1;
-	if (write_all(fd, span_of(c->text, c->text_n)) && write_all(fd, span_of("", 1)) &&
-	    write_blocks(fd, c, secret) &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	why = errno;
-	close(fd);
-	errno = why;
-	return -1;
+	return sealed_finish(fd, fd >= 0 && sealed_write(fd, span_of(c->text, c->text_n)) &&
+				     sealed_write(fd, span_of("", 1)) &&
+				     write_blocks(fd, c, secret));
 }
 
 /* ---- reading ---- */
-
-static bool
-take_block(struct span *rest, struct span *out)
-{
-	uint64_t n;
-
-	if (rest->n < sizeof(n))
-		return false;
-	memcpy(&n, rest->p, sizeof(n));
-	*rest = span_from(*rest, sizeof(n));
-	if (n > rest->n)
-		return false;
-	*out = span_first(*rest, (size_t)n);
-	*rest = span_from(*rest, (size_t)n);
-	return true;
-}
 
 static bool
 take_certificates(struct span *rest, struct certificate *all, size_t n)
@@ -98,7 +51,7 @@ take_certificates(struct span *rest, struct certificate *all, size_t n)
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < n; i++)
-		ok = take_block(rest, &all[i].chain_pem) && take_block(rest, &all[i].key_pem);
+		ok = sealed_take(rest, &all[i].chain_pem) && sealed_take(rest, &all[i].key_pem);
 	return ok;
 }
 
@@ -106,16 +59,16 @@ static bool
 take_blocks(struct span rest, struct config *c)
 {
 	struct span digests, secret;
-	bool ok = take_block(&rest, &digests) && digests_borrow(&c->content.sha256, digests) &&
-		  take_block(&rest, &secret) && secret.n == TLS_SECRET &&
-		  take_block(&rest, &c->tls.trust_pem) && take_block(&rest, &c->tls.own_ca_pem) &&
-		  take_block(&rest, &c->tls.own.chain_pem) &&
-		  take_block(&rest, &c->tls.own.key_pem);
+	bool ok = sealed_take(&rest, &digests) && digests_borrow(&c->content.sha256, digests) &&
+		  sealed_take(&rest, &secret) && secret.n == TLS_SECRET &&
+		  sealed_take(&rest, &c->tls.trust_pem) && sealed_take(&rest, &c->tls.own_ca_pem) &&
+		  sealed_take(&rest, &c->tls.own.chain_pem) &&
+		  sealed_take(&rest, &c->tls.own.key_pem);
 
 	if (ok)
 		memcpy(c->tls_secret, secret.p, TLS_SECRET);
 	for (size_t i = 0; ok && i < CA_COUNT; i++)
-		ok = take_block(&rest, &c->tls.ca[i].chain_pem);
+		ok = sealed_take(&rest, &c->tls.ca[i].chain_pem);
 	return ok && take_certificates(&rest, c->certificates, c->n_certificates) &&
 	       take_certificates(&rest, c->client_certificates, c->n_client_certificates) &&
 	       rest.n == 0;

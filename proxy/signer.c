@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "clock.h"
 #include "ipc.h"
 #include "sandbox.h"
+#include "sealed_blocks.h"
 
 #define SKEW 300 /* seconds that a verified certificate may begin later */
 
@@ -48,56 +48,15 @@ fail(const char *why)
 
 /* ---- keys are handed over ---- */
 
-static bool
-write_block(int fd, struct span s)
-{
-	uint64_t n = s.n;
-
-	if (write(fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
-		return false;
-	while (s.n > 0) {
-		ssize_t wrote = write(fd, s.p, s.n);
-
-		if (wrote < 0 && errno != EINTR)
-			return false;
-		if (wrote > 0)
-			s = span_from(s, (size_t)wrote);
-	}
-	return true;
-}
-
 int
 signer_hand_over(const struct span chain_pem[CA_COUNT], const struct span key_pem[CA_COUNT])
 {
-	int fd = memfd_create("postern-ca", MFD_CLOEXEC | MFD_ALLOW_SEALING), why;
+	int fd = sealed_open("postern-ca");
 	bool ok = fd >= 0;
 
 	for (unsigned i = 0; ok && i < CA_COUNT; i++)
-		ok = write_block(fd, chain_pem[i]) && write_block(fd, key_pem[i]);
-	if (ok &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	why = errno;
-	if (fd >= 0)
-		close(fd);
-	errno = why;
-	return -1;
-}
-
-static bool
-take_block(struct span *rest, struct span *out)
-{
-	uint64_t n;
-
-	if (rest->n < sizeof(n))
-		return false;
-	memcpy(&n, rest->p, sizeof(n));
-	*rest = span_from(*rest, sizeof(n));
-	if (n > rest->n)
-		return false;
-	*out = span_first(*rest, (size_t)n);
-	*rest = span_from(*rest, (size_t)n);
-	return true;
+		ok = sealed_put(fd, chain_pem[i]) && sealed_put(fd, key_pem[i]);
+	return sealed_finish(fd, ok);
 }
 
 static bool
@@ -106,7 +65,7 @@ take_cas(struct signer *s, struct span all)
 	for (unsigned i = 0; i < CA_COUNT; i++) {
 		struct span chain, key;
 
-		if (!take_block(&all, &chain) || !take_block(&all, &key) ||
+		if (!sealed_take(&all, &chain) || !sealed_take(&all, &key) ||
 		    !ca_read(chain, key, &s->ca[i]))
 			return false;
 	}

@@ -528,6 +528,13 @@ broken(struct tls_leg *leg, const char *why, int with_errno)
 	return -1;
 }
 
+/* No piece of one has come: neither of its header, nor a header without what belongs to it. */
+static bool
+is_between_records(SSL *ssl)
+{
+	return SSL_has_pending(ssl) == 0 && strcmp(SSL_rstate_string(ssl), "RH") == 0;
+}
+
 /* As tls_leg_read(), of one record; EAGAIN also behind one that carried no octets. */
 static ssize_t
 read_one(struct tls_leg *leg, void *p, size_t n)
@@ -555,7 +562,7 @@ read_one(struct tls_leg *leg, void *p, size_t n)
 		return broken(leg, cut(leg), ECONNRESET);
 	default:
 		leg->fin = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING &&
-			   SSL_has_pending(leg->ssl) == 0; /* no piece of a record */
+			   is_between_records(leg->ssl);
 		return broken(leg, fault_of_queue(leg), ECONNRESET);
 	}
 }

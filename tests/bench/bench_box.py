@@ -12,29 +12,10 @@ import pathlib
 
 import mail
 import rounds
-import ways
 
 MESSAGES, SIZE, AT_ONCE = 20, 102_400, 10
 BIG = "proxy_buffer 64k; imap_client_buffer 64k;"
 AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy"]
-
-
-def ways_of(build):
-    def postern(name, **settings):
-        return ways.Postern(name, build, limits=mail.LIMITS, nofile=ways.FILES, **settings)
-
-    return [
-        ways.Direct("direct"),
-        ways.HAProxy("HAProxy", splice=False),
-        ways.Nginx("nginx stream", "stream"),
-        ways.Nginx("nginx mail", "mail"),
-        ways.Nginx("nginx mail, 64 KB buffers", "mail", BIG),
-        ways.BareRelay("bare relay", build, "copy"),
-        ways.BareRelay("bare relay, SHA-256", build, "sha256"),
-        postern("Postern"),
-        postern("Postern, no digests", mime={"digests": []}),
-        postern("Postern, nothing looked at", mime={"inspect": False}),
-    ]
 
 
 def measure(bench, table, way, protocol, seconds, n):
@@ -74,7 +55,7 @@ def main():
     parser.add_argument("--ways", default="", help="only those whose name has this in it")
     options = parser.parse_args()
     build = options.build.resolve()
-    all_ways = [way for way in ways_of(build) if options.ways in way.name]
+    all_ways = [way for way in mail.clear_ways(build, BIG) if options.ways in way.name]
     table = rounds.Table(("letter", "text", "sessions", "latency"), [way.name for way in all_ways])
     with mail.bench(build) as bench:
         for n in range(options.rounds):

@@ -11,7 +11,6 @@ import pathlib
 
 import mail
 import rounds
-import ways
 
 SMALL, BIG, MANY = "letter-4096", "letter-10485760", 50
 BUFFERS = "proxy_buffer 64k; smtp_client_buffer 64k;"
@@ -25,24 +24,6 @@ WORKLOADS = {
     "big, one": ("octets", BIG, 1, 1, 1),
     "big, ten": ("octets", BIG, 1, 10, 1),
 }
-
-
-def ways_of(build):
-    def postern(name, **settings):
-        return ways.Postern(name, build, limits=mail.LIMITS, smtp=mail.SMTP, nofile=ways.FILES, **settings)
-
-    return [
-        ways.Direct("direct"),
-        ways.HAProxy("HAProxy", splice=False),
-        ways.Nginx("nginx stream", "stream"),
-        ways.Nginx("nginx mail", "mail"),
-        ways.Nginx("nginx mail, 64 KB buffers", "mail", BUFFERS),
-        ways.BareRelay("bare relay", build, "copy"),
-        ways.BareRelay("bare relay, SHA-256", build, "sha256"),
-        postern("Postern"),
-        postern("Postern, no digests", mime={"digests": []}),
-        postern("Postern, nothing looked at", mime={"inspect": False}),
-    ]
 
 
 def measure(bench, table, way, seconds, n):
@@ -78,7 +59,7 @@ def main():
     parser.add_argument("--ways", default="", help="only those whose name has this in it")
     options = parser.parse_args()
     build = options.build.resolve()
-    all_ways = [way for way in ways_of(build) if options.ways in way.name]
+    all_ways = [way for way in mail.clear_ways(build, BUFFERS, smtp=mail.SMTP) if options.ways in way.name]
     table = rounds.Table(WORKLOADS, [way.name for way in all_ways])
     with mail.bench(build) as bench:
         for n in range(options.rounds):

@@ -27,6 +27,25 @@ LIMITS = {"sessions": ways.SESSIONS_MAX, "sessions_per_client": ways.SESSIONS_MA
 SMTP = {"sender_domain": {"exempt": ["example.org"]}}
 
 
+def clear_ways(build, buffers, **settings):
+    """Every way in the clear; buffers: large ones of nginx mail; settings: of every Postern."""
+    def postern(name, **more):
+        return ways.Postern(name, build, limits=LIMITS, nofile=ways.FILES, **settings, **more)
+
+    return [
+        ways.Direct("direct"),
+        ways.HAProxy("HAProxy", splice=False),
+        ways.Nginx("nginx stream", "stream"),
+        ways.Nginx("nginx mail", "mail"),
+        ways.Nginx("nginx mail, 64 KB buffers", "mail", buffers),
+        ways.BareRelay("bare relay", build, "copy"),
+        ways.BareRelay("bare relay, SHA-256", build, "sha256"),
+        postern("Postern"),
+        postern("Postern, no digests", mime={"digests": []}),
+        postern("Postern, nothing looked at", mime={"inspect": False}),
+    ]
+
+
 class NotHeld(Exception):
     """A way has not as many sessions as were asked for."""
 

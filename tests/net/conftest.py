@@ -13,6 +13,7 @@ from gateway import Gateway
 from outside_peers import NAME, PORTS as TLS_PORTS, Authorities, Issued, outside_server
 from mail_servers import Cyrus, Dovecot, MailServer
 from peers import FakeServer, RawClient
+from tls_ftp_peers import TlsFtp
 from tls_peers import Certificate, TlsClient, TlsImap, TlsPop3
 
 
@@ -243,6 +244,21 @@ def fake_ftp(lab):
 
     def make(address=L.FAKE, **options):
         made.append(FakeFtp(lab.server, address, **options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+        assert not server.errors, server.errors
+
+
+@pytest.fixture
+def tls_ftp(lab, theirs):
+    """The same that have AUTH TLS: tls_ftp(version=..., data_certificate=..., files=..., ...)."""
+    made = []
+
+    def make(address=L.FAKE, **options):
+        made.append(TlsFtp(lab.server, address, theirs, **options))
         return made[-1]
 
     yield make

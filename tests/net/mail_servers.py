@@ -206,9 +206,32 @@ class MailServer:
         return account.put(messages)
 
 
+WITH_TLS = """
+ssl = yes
+ssl_cert = <{chain}
+ssl_key = <{key}
+ssl_min_protocol = TLSv1.2
+service imap-login {{
+  inet_listener imaps {{
+    port = 993
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  inet_listener pop3s {{
+    port = 995
+    ssl = yes
+  }}
+}}
+"""
+
+
 class Dovecot(MailServer):
-    def __init__(self, lab, more="", name="dovecot", addresses=(L.DOVECOT, L.DOVECOT6)):
+    """certificate: it speaks TLS too, by STARTTLS and STLS and from the first octet on."""
+
+    def __init__(self, lab, name="dovecot", addresses=(L.DOVECOT, L.DOVECOT6), certificate=None):
         super().__init__(lab, name, addresses)
+        more = WITH_TLS.format(chain=certificate.chain, key=certificate.key) if certificate else ""
         self.uid, self.gid = pwd.getpwnam("mail")[2:4]
         for name in ("run", "state", "home"):
             (self.dir / name).mkdir()

@@ -6,6 +6,7 @@ cases F-027 to F-036, N-004; FIELD rows F16 to F20.
 
 import ftplib
 import os
+import ssl
 import threading
 
 import pytest
@@ -16,7 +17,7 @@ from ftp_peers import FtpClient
 from ftp_servers import PASSWORD, USER, sha256
 from lab import wait_for
 from peers import RESET, Closed
-from tls_ftp_peers import TlsFtp, TlsFtpClient
+from tls_ftp_peers import TlsFtpClient
 from tls_peers import VERSIONS, Certificate, client_context
 
 MODES = ["tproxy"]
@@ -95,6 +96,8 @@ def test_files_go_both_ways_under_TLS_F_027_F_030_F_031(perimeter, ftpd, tls_gat
         assert data["server"]["tls"] == {"version": "TLSv1.3", "session_resumed": ftpd.resumes}, data
         assert data["client"]["tls"] == {"version": f"TLSv{version}", "session_resumed": True}, data
     assert gate.records("tls")[0]["tls"]["action"] == "intercepted"
+    told = [r["anomaly"]["event"] for r in gate.records("anomaly")]
+    assert told.count("ftp_data_not_resumed") == (0 if ftpd.resumes else 1), told  # said once
 
 
 class _First:
@@ -264,20 +267,6 @@ def test_tickets_are_those_of_their_own_control_connection_F_034(perimeter, ftp_
 
 
 # ---- scripted peers ----
-
-@pytest.fixture
-def tls_ftp(lab, theirs):
-    made = []
-
-    def make(**options):
-        made.append(TlsFtp(lab.server, L.FAKE, theirs, **options))
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.close()
-        assert not server.errors, server.errors
-
 
 @pytest.fixture
 def inside(gateway, ours):
@@ -476,6 +465,37 @@ def test_a_data_connection_that_speaks_no_TLS_F_036(tls_ftp, inside):
         data.close()
     assert server.files.get("a", b"") == b""
     assert gate.record("ftp_data")["ftp_data"]["reason"] == "tls_plain"
+
+
+@pytest.mark.parametrize("offered,fits", [(["ftp-data"], True), (["ftp"], True), (["http/1.1", "h2"], False)],
+                         ids=lambda x: x[0] if isinstance(x, list) else "")
+def test_who_wants_another_protocol_gets_no_data_T_010(tls_ftp, inside, offered, fits):
+    gate = inside(tls_ftp(files={"a": b"hello"}))
+    with gate.opened() as client:
+        client.context, client.resumes = client_context(alpn=offered), False
+        if fits:
+            assert client.get("RETR a") == b"hello"
+        else:
+            data, _ = FtpClient.begin(client, "RETR a")
+            with data, pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+                client.protect(data)
+            assert client.reply().code == 426
+
+
+def test_full_handshakes_of_data_connections_are_counted_too(tls_ftp, inside):
+    gate = inside(tls_ftp(files={"a": b"hello"}), limits={"tls_handshakes_per_minute": 4})
+    with gate.opened(resumes=False) as client:
+        for _ in range(3):
+            assert client.get("RETR a") == b"hello"
+        data, _ = FtpClient.begin(client, "RETR a")
+        with data, pytest.raises((Closed, OSError)):
+            client.protect(data)
+            data.fill(10)
+        assert client.reply().code == 426
+        client.resumes = True
+        assert client.get("RETR a") == b"hello"
+    assert gate.record("ftp_data", lambda r: r["ftp_data"]["outcome"] == "cut")["ftp_data"]["reason"] == \
+        "tls_client_rate"
 
 
 def test_kill_9_in_the_middle_of_an_upload_F_038(tls_ftp, inside):

@@ -6,11 +6,10 @@ FIELD rows F16, F18; SECURITY cases F-036, F-037.
 
 import pytest
 
-import lab as L
 import test_ftp_content
 import test_ftp_faults
 import test_ftp_transfers
-from tls_ftp_peers import TlsFtp, TlsFtpClient
+from tls_ftp_peers import TlsFtpClient
 
 MODES = ["tproxy"]
 
@@ -29,17 +28,8 @@ for module in (test_ftp_content, test_ftp_faults, test_ftp_transfers):
 
 
 @pytest.fixture
-def fake_ftp(lab, theirs):
-    made = []
-
-    def make(address=L.FAKE, **options):
-        made.append(TlsFtp(lab.server, address, theirs, **options))
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.close()
-        assert not server.errors, server.errors
+def fake_ftp(tls_ftp):
+    return tls_ftp
 
 
 @pytest.fixture

@@ -198,6 +198,23 @@ def test_octets_ahead_of_the_handshake_N_006(start, theirs, kind):
     expect_farewell(kind, gate, "server_ahead_of_tls")
 
 
+@pytest.mark.parametrize("replies,reason", [
+    ({"EHLO": b"550-fake\r\n550 STARTTLS\r\n"}, "tls_rejected"),
+    ({"GREETING": b"220 hello\r\n250-fake\r\n250 STARTTLS\r\n"}, "server_ahead_of_tls"),
+    ({"EHLO": b"250-fake\r\n250 STARTTLS\r\n220 go\r\n"}, "server_ahead_of_tls"),
+], ids=["refused", "behind_the_greeting", "behind_EHLO"])
+def test_what_is_no_answer_to_what_was_asked_N_006(start, replies, reason):
+    expect_farewell(Smtp, start(Smtp, "starttls", replies), reason)
+
+
+def test_of_imap_no_list_is_kept_whatever_stands_ahead_of_it_N_017(start, theirs):
+    greeting = {"GREETING": b"* OK [X] ] [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] fake\r\n"}
+    gate = start(Imap, "starttls", {"STARTTLS": Imap.begin(theirs.server_context()), **greeting})
+    with gate.client(cls=ImapClient) as client:
+        said = client.greeting()
+        assert b"CAPABILITY" not in said and b"LOGINDISABLED" not in said, said
+
+
 @every
 def test_a_certificate_that_nobody_vouches_for_N_016(start, theirs, kind):
     gate = start(kind, "starttls", {kind.verb: kind.begin(theirs.server_context())},

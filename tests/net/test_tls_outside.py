@@ -13,7 +13,7 @@ import pytest
 import lab as L
 from outside_peers import NAME, Issued, parsed, trusting
 from tls_ftp_peers import TlsFtp, TlsFtpClient
-from tls_peers import Certificate, TlsClient, client_context
+from tls_peers import VERSIONS, Certificate, TlsClient, client_context
 
 MODES = ["forward", "tproxy"]
 
@@ -216,6 +216,29 @@ def test_what_was_trusted_is_not_resumed_when_it_is_not_any_more_T_018(
         client.wrap(context, NAME)
         assert not client.sock.session_reused
         assert "UNTRUSTED" in parsed(client.sock.getpeercert(True))["issuer"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("verify", ["enforce", "untrusted"])
+def test_another_certificate_of_the_same_name_is_seen_T_018(
+        lab, world, good, outside, intercepting, connect, verify, version):
+    """Judged alike, and for the same name: a client that resumed would not see that it is another."""
+    issuer = world if verify == "enforce" else None
+    server = outside("imap", Issued(lab, issuer=issuer))
+    gate = intercepting(server, tls={"verify": verify})
+    context = client_context(version)
+    with connect(gate, context) as client:
+        client.login()
+        client.did("NOOP")
+        session = client.sock.session
+    for certificate, resumed in ((None, True), (Issued(lab, issuer=issuer), False)):
+        if certificate:
+            server.script.context.load_cert_chain(certificate.chain, certificate.key)
+        with connect(gate, None) as client:
+            client.session = session
+            client.wrap(context, NAME)
+            assert client.sock.session_reused == resumed
+            client.login()
 
 
 class Subordinate:

@@ -282,30 +282,9 @@ def test_python_clients(lab, server, tls_gateway, ours):
 
 # ---- a real server ----
 
-WITH_TLS = """
-ssl = yes
-ssl_cert = <{chain}
-ssl_key = <{key}
-ssl_min_protocol = TLSv1.2
-service imap-login {{
-  inet_listener imaps {{
-    port = 993
-    ssl = yes
-  }}
-}}
-service pop3-login {{
-  inet_listener pop3s {{
-    port = 995
-    ssl = yes
-  }}
-}}
-"""
-
-
 @pytest.fixture(scope="session")
 def tls_dovecot(lab, theirs):
-    return Dovecot(lab, WITH_TLS.format(chain=theirs.chain, key=theirs.key), "tls-dovecot",
-                   (L.TLS_DOVECOT, L.TLS_DOVECOT6))
+    return Dovecot(lab, "tls-dovecot", (L.TLS_DOVECOT, L.TLS_DOVECOT6), certificate=theirs)
 
 
 @pytest.fixture

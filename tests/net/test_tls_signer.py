@@ -350,30 +350,9 @@ def test_one_without_the_others(lab, authorities, good, outside, intercepting):
 
 # ---- real servers and clients ----
 
-WITH_TLS = """
-ssl = yes
-ssl_cert = <{chain}
-ssl_key = <{key}
-ssl_min_protocol = TLSv1.2
-service imap-login {{
-  inet_listener imaps {{
-    port = 993
-    ssl = yes
-  }}
-}}
-service pop3-login {{
-  inet_listener pop3s {{
-    port = 995
-    ssl = yes
-  }}
-}}
-"""
-
-
 @pytest.fixture(scope="module")
 def far_dovecot(lab, good):
-    return Dovecot(lab, WITH_TLS.format(chain=good.chain, key=good.key), "far-dovecot",
-                   (L.FAKE_TWO, L.FAKE6_TWO))
+    return Dovecot(lab, "far-dovecot", (L.FAKE_TWO, L.FAKE6_TWO), certificate=good)
 
 
 @pytest.mark.parametrize("trusts", [True, False], ids=["trusts", "does_not"])

@@ -188,14 +188,17 @@ static void
 test_questions_that_are_none_T_016(void **state)
 {
 	struct bench *b = *state;
-	struct sign_question q = question(b, CA_TRUSTED, 1), bad[3] = {q, q, q};
+	struct sign_question q = question(b, CA_TRUSTED, 1), bad[5] = {q, q, q, q, q};
 	struct sign_answer a;
 	int other = connect_worker(b);
 
 	bad[0].which = CA_COUNT;
 	bad[1].leaf.names_size = UINT32_MAX;
 	bad[2].leaf.n_public = UINT32_MAX;
-	for (size_t i = 0; i < 3; i++) {
+	/* of the CA that is trusted none can be stocked for later, or made for what is over */
+	bad[3].leaf.not_before = (int64_t)time(NULL) + MADE_DAY / 2;
+	bad[4].leaf.not_after = (int64_t)time(NULL) - 1;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int fd = connect_worker(b);
 
 		ask(fd, &bad[i], sizeof(bad[i]));

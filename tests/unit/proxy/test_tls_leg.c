@@ -529,6 +529,28 @@ test_F_035_tickets_of_later_connections_take_the_place_of_earlier_ones(void **st
 
 /* ---- octets ---- */
 
+/* Between two records it may be taken for an end, if somebody wants it so; within one never. */
+static void
+test_F_036_a_FIN_within_a_record(void **state)
+{
+	static const uint8_t piece[] = {0x17, 0x03, 0x03, 0x01, 0x00, 'h', 'a', 'l', 'f'};
+
+	for (size_t n = 0; n <= sizeof(piece); n++) {
+		struct pair p = pair_of(*state, &by_name);
+		uint8_t octet;
+
+		open_both(&p);
+		assert_int_equal(write(p.fd[0], piece, n), n);
+		move(&p, 0, SIZE_MAX);
+		unplug(&p.mid[0]);
+		unplug(&p.mid[1]);
+		assert_int_equal(tls_leg_read(p.server, &octet, 1), -1);
+		assert_int_equal(errno, ECONNRESET);
+		assert_int_equal(tls_leg_ended_by_fin(p.server), n == 0);
+		part(&p);
+	}
+}
+
 static void
 test_T_021_close_notify_is_an_end_and_a_FIN_is_none(void **state)
 {
@@ -761,6 +783,7 @@ main(void)
 	    cmocka_unit_test(test_an_answer_that_comes_late),
 	    cmocka_unit_test(test_T_010_the_protocol_that_the_server_chose),
 	    cmocka_unit_test(test_a_client_that_is_refused),
+	    cmocka_unit_test(test_F_036_a_FIN_within_a_record),
 	    cmocka_unit_test(test_T_018_a_session_is_resumed_for_its_own_service_alone),
 	    cmocka_unit_test(
 		test_F_035_tickets_of_later_connections_take_the_place_of_earlier_ones),
