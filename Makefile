@@ -14,7 +14,7 @@ VERSION := 0.1
 # Every package comes from Debian 12. deps: what the build needs. deps-test: what checks it.
 DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev libconfuse-dev \
 	libjansson-dev libunbound-dev libnftnl-dev libmnl-dev libseccomp-dev libcap-ng-dev file \
-	libmagic-dev libarchive-dev zlib1g-dev
+	libmagic-dev libarchive-dev zlib1g-dev libpcap-dev
 DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
@@ -25,7 +25,7 @@ DEPS_ROOT := git debootstrap systemd-container util-linux
 
 PKGS_ANALYZERS := libcrypto libmagic libarchive zlib
 PKGS_RULES     := $(PKGS_ANALYZERS) libidn2 libnftnl libmnl
-PKGS_PROXY     := $(PKGS_RULES) libevent libconfuse jansson libssl libunbound libseccomp libcap-ng
+PKGS_PROXY     := $(PKGS_RULES) libevent libconfuse jansson libssl libunbound libseccomp libcap-ng libpcap
 
 comma := ,
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \

@@ -151,13 +151,24 @@ count(struct channel *c, size_t n)
 	c->released += n;
 }
 
+/* Nobody is there to hear it. */
+static bool
+unsaid(struct channel *c, size_t n)
+{
+	if (!c->mute)
+		return false;
+	c->released += n;
+	c->sent += n;
+	return true;
+}
+
 void
 channel_put(struct channel *c, struct span s)
 {
 	struct segment *last = c->n_segments == 0 ? NULL : &c->segments[c->n_segments - 1];
 	struct block *b;
 
-	if (s.n == 0 || c->failed)
+	if (s.n == 0 || c->failed || unsaid(c, s.n))
 		return;
 	if (last != NULL && last->own && last->block->cap - last->block->n >= s.n) {
 		memcpy(last->block->p + last->block->n, s.p, s.n);
@@ -196,7 +207,7 @@ channel_pass(struct channel *c, struct channel *from, struct span s)
 {
 	struct segment *last = c->n_segments == 0 ? NULL : &c->segments[c->n_segments - 1];
 
-	if (s.n == 0 || c->failed)
+	if (s.n == 0 || c->failed || unsaid(c, s.n))
 		return;
 	if (last != NULL && !last->own && last->block == from->in && last->p + last->n == s.p) {
 		last->n += s.n;

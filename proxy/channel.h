@@ -33,6 +33,7 @@ struct channel {
 	size_t begin, end; /* octets of in that are not parsed */
 	bool held;	   /* spans of in are in use: nothing is moved or overwritten */
 	bool failed;	   /* no memory: the session has to end */
+	bool mute;	   /* set once, by the owner: what is queued is dropped at once */
 
 	struct segment *segments;
 	size_t n_segments, max_segments;

@@ -93,7 +93,17 @@ struct data_count {
 	struct data_tls tls[DATA_LEGS];
 };
 
-/* All of one thread; arg is relay_env.arg. */
+/*
+ * All of one thread; arg is relay_env.arg.
+ *
+ * Where the session is observed (relay_env.observed) nobody opens anything, and there is one leg,
+ * DATA_CLIENT, the connection between client and server itself. listen() says that the client is
+ * going to connect to hole.at, dial() that the server is going to connect to dial.to; each is
+ * answered with DATA_OPEN (peer: the client's end, at: the server's) when that connection is seen,
+ * which may be at once, or with DATA_UNREACHABLE when it is known not to come. Octets that are seen
+ * ahead of flow() are kept for it, in bounds. DATA_SOURCE_END, then release(), then DATA_DONE as
+ * ever; DATA_CUT, with "reset" or "gap" or "capture_end", where the end is not one.
+ */
 struct data_ops {
 	/* The legs of the next transfer. NULL: no memory. News go to relay->ops->data_news(). */
 	struct data_pair *(*open)(void *arg, struct relay *);

@@ -28,7 +28,7 @@ record_flow(
 	struct json_writer *w = record_open(s, "flow", RECORD_NO_TX);
 	struct timeval end;
 
-	gettimeofday(&end, NULL);
+	record_now(&end);
 	json_open_object(w, "flow");
 	record_put_int(w, "bytes_toserver", f->bytes_toserver);
 	record_put_int(w, "bytes_toclient", f->bytes_toclient);

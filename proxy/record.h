@@ -28,6 +28,11 @@
  */
 bool record_init(void);
 
+/* What time it is for records, from now on: "clock" fills it in. NULL: the system's. */
+void record_use_clock(void (*clock)(struct timeval *));
+/* As that clock says. */
+void record_now(struct timeval *);
+
 /* The session that a record belongs to; the caller keeps it as long as the records. */
 struct record_session {
 	uint64_t flow_id; /* 53 bits, so that every JSON reader keeps it exact */

@@ -330,7 +330,7 @@ add_time(struct buf *line)
 	struct record_date d;
 	char text[64];
 
-	gettimeofday(&now, NULL);
+	record_now(&now);
 	d = record_date_of(&now);
 	snprintf(text, sizeof(text), "%s %s %2u %02u:%02u:%02u %d", days[d.weekday],
 	    months[d.month - 1], d.day, d.hour, d.minute, d.second, d.year);

@@ -5,6 +5,26 @@
 
 #include "printable.h"
 
+static void
+system_clock(struct timeval *t)
+{
+	gettimeofday(t, NULL);
+}
+
+static void (*clock_used)(struct timeval *) = system_clock;
+
+void
+record_use_clock(void (*clock)(struct timeval *))
+{
+	clock_used = clock == NULL ? system_clock : clock;
+}
+
+void
+record_now(struct timeval *t)
+{
+	clock_used(t);
+}
+
 bool
 record_init(void)
 {
@@ -200,7 +220,7 @@ record_open(const struct record_session *s, const char *event_type, uint32_t tx_
 	struct timeval now;
 
 	line = (struct buf){.p = room, .cap = sizeof(room), .max = sizeof(room)};
-	gettimeofday(&now, NULL);
+	record_now(&now);
 	json_begin(w, &line);
 	json_open_object(w, NULL);
 	record_put_time(w, "timestamp", &now);

@@ -33,6 +33,7 @@ relay_new(const struct relay_ops *ops, const struct relay_env *env,
 	r->wrote[AN_C2S] = r->wrote[AN_S2C] = r->active[AN_C2S];
 	channel_init(&r->client);
 	channel_init(&r->server);
+	r->client.mute = r->server.mute = env->observed;
 	board_session_opened(env->board, ops->protocol, session, &r->seat);
 	return r;
 }
@@ -72,7 +73,7 @@ record_end(struct relay *r)
 {
 	struct record_flow flow = {
 	    .bytes_toserver = r->client.received,
-	    .bytes_toclient = r->client.sent,
+	    .bytes_toclient = r->env->observed ? r->server.received : r->client.sent,
 	    .up_bytes_toserver = r->server.sent,
 	    .up_bytes_toclient = r->server.received,
 	    .state = r->reached ? "closed" : "new",
@@ -142,6 +143,10 @@ step(struct relay *r, enum an_dir dir)
 	struct channel *from = relay_from(r, dir);
 	struct an_event all = {.kind = EV_OPAQUE, .dir = dir, .octets = channel_input(from)};
 
+	if (r->lost_track && all.octets.n > 0) {
+		channel_parsed(from, all.octets.n);
+		return true;
+	}
 	if (!r->unread)
 		return r->ops->step(r, dir);
 	if (all.octets.n == 0)
@@ -205,6 +210,58 @@ relay_run(struct relay *r)
 		relay_end(r, "no_memory", WISH_RESET, WISH_RESET);
 	drop_closed(r);
 	show(r);
+}
+
+/* ---- what only a capture has ---- */
+
+static void
+record_hole(struct relay *r, enum an_anomaly what, enum an_dir dir, const char *detail)
+{
+	record_anomaly(&r->session, an_anomaly_name(what), dir, relay_from(r, dir)->received,
+	    detail, r->env->sink, r->env->sink_arg);
+}
+
+void
+relay_unread(struct relay *r)
+{
+	r->lost_track = true;
+	r->pause[AN_C2S] = r->pause[AN_S2C] = 0;
+	relay_run(r);
+}
+
+void
+relay_gap(struct relay *r, enum an_dir dir, uint64_t n)
+{
+	const bool followed = !r->lost_track && !r->unread && !r->opaque && r->ops->gap != NULL &&
+			      r->ops->gap(r, dir, n);
+
+	record_hole(r, AN_GAP, dir, followed ? NULL : "what follows is not read");
+	if (followed)
+		relay_run(r);
+	else
+		relay_unread(r);
+}
+
+void
+relay_joined(struct relay *r)
+{
+	const bool followed = r->ops->joined != NULL && r->ops->joined(r);
+
+	record_hole(r, AN_JOINED, AN_C2S, followed ? NULL : "what follows is not read");
+	if (!followed)
+		relay_unread(r);
+}
+
+void
+relay_unheard(struct relay *r)
+{
+	const bool followed = r->ops->unheard != NULL && r->ops->unheard(r);
+
+	record_hole(r, AN_UNHEARD, AN_S2C, followed ? NULL : "what follows is not read");
+	if (followed)
+		relay_run(r);
+	else
+		relay_unread(r);
 }
 
 void
@@ -407,6 +464,8 @@ relay_end(struct relay *r, const char *reason, enum relay_wish client, enum rela
 {
 	if (r->reason == NULL)
 		r->reason = reason;
+	if (r->env->observed)
+		return;
 	if (r->wish[AN_C2S] < client)
 		r->wish[AN_C2S] = client;
 	if (r->wish[AN_S2C] < server)

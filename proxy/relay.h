@@ -58,6 +58,16 @@ struct relay;
 /* Services of the owner; all calls come from within relay_*() functions. */
 struct relay_env {
 	const struct config *config;
+	/*
+	 * The peers have spoken already, with nobody in between (postern read, watch): what they
+	 * said is parsed, judged and recorded, and nothing is answered, changed, held back, limited
+	 * or timed. A verdict that refuses is recorded as one, and the dialogue goes on with what
+	 * the server really said; no reply of the gateway's reaches a record. Channels are mute;
+	 * relay_end() is only the first word on why it ended, until a peer is gone. Of TLS,
+	 * whatever the rules say: where the server agreed to it, relay_upgrade_both() is called,
+	 * and the owner says what comes of it.
+	 */
+	bool observed;
 	struct board *board; /* where sessions are counted; may be NULL */
 	record_sink *sink;
 	void *sink_arg;
@@ -124,6 +134,21 @@ struct relay_ops {
 	 * leg has to have a wish afterwards.
 	 */
 	void (*upgraded)(struct relay *, enum an_dir, const char *why);
+	/*
+	 * Observed only. n octets of a direction (0: nobody knows how many) are missing here. True:
+	 * what follows can be understood all the same, and nothing will be taken for what it is
+	 * not; else, and where this is NULL, nothing of the session is looked at any more.
+	 */
+	bool (*gap)(struct relay *, enum an_dir, uint64_t n);
+	/* Observed only, ahead of all octets: the beginning is not in the capture. NULL: not
+	 * followed. */
+	bool (*joined)(struct relay *);
+	/*
+	 * Observed only: no octet of the server's is in the capture, and none will be. What its
+	 * replies would have allowed is taken for allowed, and they are in no record. NULL: not
+	 * followed.
+	 */
+	bool (*unheard)(struct relay *);
 	/* Something happened to data connections; and: octets flow through. NULL: it has none. */
 	void (*data_news)(struct relay *, struct data_pair *, const struct data_news *);
 	void (*data_octets)(struct relay *, struct data_pair *, struct span);
@@ -165,6 +190,7 @@ struct relay {
 	bool stripped;	   /* it has no STARTTLS, and had it until lately */
 	bool plus_offered; /* the server has mechanisms that are bound to the channel */
 	bool unread;	   /* opaque from the first octet on: no gate sees any */
+	bool lost_track;   /* observed: nothing more is parsed */
 	struct tls_sight
 	    *sight;   /* of a handshake that passes; NULL: none, or its record is written */
 	bool reached; /* the server was connected */
@@ -180,6 +206,13 @@ void relay_free(struct relay *);
 /* The channel that sends in this direction, and the one that is sent to. */
 struct channel *relay_from(struct relay *, enum an_dir);
 struct channel *relay_to(struct relay *, enum an_dir);
+
+/* Observed only: as the rows of relay_ops, each with its anomaly. */
+void relay_gap(struct relay *, enum an_dir, uint64_t n);
+void relay_joined(struct relay *);
+void relay_unheard(struct relay *);
+/* Observed only: nothing more of it is parsed; what comes is counted. */
+void relay_unread(struct relay *);
 
 /* Octets came in, or went out, or a pause may be over: parse on. */
 void relay_run(struct relay *);

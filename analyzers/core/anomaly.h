@@ -51,7 +51,13 @@
 	    "a server whose data connections do not resume their control connection's session")    \
 	X(AN_FTP_UNUSED_HOLE, "ftp_data_not_opened", "nobody came to a data connection")           \
 	X(AN_FTP_FILE_BEFORE_PORT, "file_before_port", "a transfer without PORT or PASV")          \
-	X(AN_FTP_TOO_MANY_PENDING, "too_many_transactions", "commands ahead of their replies")
+	X(AN_FTP_TOO_MANY_PENDING, "too_many_transactions", "commands ahead of their replies")     \
+	X(AN_GAP, "stream_gap", "octets that a capture does not have")                             \
+	X(AN_JOINED, "midstream", "a capture that begins behind the session")                      \
+	X(AN_UNHEARD, "one_sided", "a capture of the client's octets alone")                       \
+	X(AN_CONFLICT, "stream_overlap_different_data",                                            \
+	    "Ptacek and Newsham 1998: two copies differ")                                          \
+	X(AN_STRAY, "stream_stray_segment", "RFC 9293 s3.10.7.4: what no receiver would take")
 
 enum an_anomaly {
 #define X(id, name, source) id,

@@ -1,0 +1,108 @@
+/*
+ * connections - TCP segments as they stood on a wire to the octets of both directions, in order.
+ *
+ * What a stranger to both ends can know, and the policy where they could disagree (docs/captures.md
+ * has the table; Ptacek and Newsham 1998):
+ *  - Octets that came first stay. A segment that overlaps what is known already and says the same
+ * is a retransmission; one that says something else is CONNECTION_CONFLICT, and its octets are not
+ *    taken. What has been handed out is compared over the last CONNECTION_COMPARE octets.
+ *  - A segment ahead of its turn waits. A hole is given up, and is CONNECTION_GAP, when the other
+ *    side has acknowledged what is behind it (the capture lost it, the receiver did not), when the
+ *    connection ends, or when its share of memory is used up.
+ *  - A reset counts within the window that the receiver last announced (or at the exact next
+ *    number where none is known); others are CONNECTION_STRAY. Segments beyond the window too.
+ *  - A SYN on a connection that has ended, or with a number behind the window of one that has said
+ *    nothing for CONNECTION_REUSE_SECONDS, begins a new one with the same ports.
+ *  - Without a SYN the first segment that carries octets begins the connection in the middle
+ *    (joined): who of both is the client is said by server_port(), else by who spoke first.
+ *  - Urgent octets stay in line (RFC 6093). SYN with data: taken (RFC 7413).
+ *
+ * Memory: CONNECTION_IDLE_SIZE octets for each connection with nothing waiting, at most "memory"
+ * for everything together; beyond it the connection that has been silent longest goes
+ * (CONNECTION_EVICTED). Work: constant per segment, and linear in its octets; segments that wait
+ * are in a list in order, of at most CONNECTION_WAITING_MAX.
+ */
+#ifndef POSTERN_TCP_CONNECTIONS_H
+#define POSTERN_TCP_CONNECTIONS_H
+
+#include "core/event.h"
+#include "tcp/segment.h"
+
+#define CONNECTION_IDLE_SIZE	 512u	    /* at most */
+#define CONNECTION_WAITING_MAX	 4096	    /* segments ahead of their turn, per direction */
+#define CONNECTION_WAITING_BYTES (4u << 20) /* and octets of them */
+#define CONNECTION_COMPARE	 (64u << 10) /* of what was handed out, kept only with compare = true */
+#define CONNECTION_REUSE_SECONDS 60
+#define CONNECTION_IDLE_SECONDS	 3600 /* a connection that says nothing for so long is evicted */
+
+struct connection_end {
+	struct packet_address address;
+	uint16_t port;
+};
+
+/* One connection; what is in it is the callee's to read. */
+struct connection {
+	struct connection_end client, server;
+	uint64_t began;	    /* microseconds of the capture's time */
+	uint64_t octets[2]; /* handed out, by direction */
+	bool joined;	    /* its beginning is not in the capture */
+	bool answered;	    /* segments of both directions were seen */
+	void *of;	    /* the owner's own: NULL until it sets it */
+};
+
+enum connection_what {
+	CONNECTION_OPEN,    /* both have said SYN; or it is joined in the middle: ahead of its first
+			       octets */
+	CONNECTION_OCTETS,  /* the next ones of dir: good during the call */
+	CONNECTION_GAP,	    /* n octets of dir are not in the capture (0: an unknown number) */
+	CONNECTION_END,	    /* dir has said FIN, and all of it was handed out */
+	CONNECTION_RESET,   /* by the sender of dir: nothing comes any more in either direction */
+	CONNECTION_EVICTED, /* for want of memory, idle for too long, or the capture is over */
+	CONNECTION_CONFLICT, /* two copies of the same octets differ: off is the first of them */
+	CONNECTION_STRAY,    /* a reset or octets that no receiver would take */
+	CONNECTION_CLOSED,   /* the last of each: free what hangs at of */
+};
+
+struct connection_event {
+	enum connection_what what;
+	enum an_dir dir;
+	uint64_t off; /* octets of dir ahead of it, with those of gaps */
+	struct span octets;
+	uint64_t n;
+};
+
+struct connections_env {
+	/*
+	 * What happened; called from within connections_read() and connections_end(). Every
+	 * connection that had CONNECTION_OPEN has CONNECTION_CLOSED; no other has any event.
+	 */
+	void (*happened)(void *arg, struct connection *, const struct connection_event *);
+	/* The port is one that servers wait at: decides who is who in a connection that is joined.
+	 */
+	bool (*server_port)(void *arg, uint16_t port);
+	void *arg;
+	size_t memory;	/* octets, for all connections and what waits in them */
+	bool compare;	/* keep CONNECTION_COMPARE octets of each direction, to tell changed
+			   retransmissions */
+	bool checksums; /* segments whose checksum does not hold are not taken, as a receiver would
+			 */
+};
+
+struct connections;
+
+struct connections *connections_new(const struct connections_env *); /* copied; NULL: no memory */
+/* No event comes any more: connections_end() first. NULL is fine. */
+void connections_free(struct connections *);
+
+/* packet: of protocol 6. now: microseconds of the capture's time. False: it is no TCP segment. */
+bool connections_read(struct connections *, const struct packet *, uint64_t now);
+/* The capture is over: what waits is handed out with its gaps, every connection is closed. */
+void connections_end(struct connections *);
+
+struct connections_stats {
+	uint64_t segments, connections, alive, memory, /* now, octets */
+	    memory_peak, evicted, bad_checksums, malformed;
+};
+void connections_stats(const struct connections *, struct connections_stats *);
+
+#endif

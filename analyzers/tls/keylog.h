@@ -1,0 +1,50 @@
+/*
+ * keylog - the secrets of TLS sessions as clients and servers write them down: the NSS key log
+ * format (SSLKEYLOGFILE; draft-ietf-tls-keylogfile), one line each.
+ *
+ * Labels: CLIENT_RANDOM (up to TLS 1.2), CLIENT_HANDSHAKE_TRAFFIC_SECRET,
+ * SERVER_HANDSHAKE_TRAFFIC_SECRET, CLIENT_TRAFFIC_SECRET_0, SERVER_TRAFFIC_SECRET_0 and
+ * CLIENT_EARLY_TRAFFIC_SECRET; others (EXPORTER_SECRET, ...) are passed over. Sorted by client
+ * random: looking one up costs O(log n).
+ */
+#ifndef POSTERN_TLS_KEYLOG_H
+#define POSTERN_TLS_KEYLOG_H
+
+#include "core/span.h"
+
+#define TLS_RANDOM     32
+#define TLS_SECRET_MAX 64
+
+enum tls_secret {
+	TLS_MASTER, /* CLIENT_RANDOM: 48 octets */
+	TLS_CLIENT_EARLY,
+	TLS_CLIENT_HANDSHAKE,
+	TLS_SERVER_HANDSHAKE,
+	TLS_CLIENT_TRAFFIC,
+	TLS_SERVER_TRAFFIC,
+	TLS_SECRETS
+};
+
+struct tls_keylog;
+
+/* max: secrets that are kept at most; later ones are not. NULL: no memory. */
+struct tls_keylog *tls_keylog_new(size_t max);
+/* Wipes every secret. NULL is fine. */
+void tls_keylog_free(struct tls_keylog *);
+
+enum tls_keylog_line {
+	TLS_KEYLOG_TAKEN,
+	TLS_KEYLOG_NOTHING, /* empty, a comment, a label that is not needed */
+	TLS_KEYLOG_BAD,	    /* it is no line of a key log */
+	TLS_KEYLOG_FULL,    /* max, or no memory */
+};
+
+/* line: without its end. May be called at any time, also between look-ups. */
+enum tls_keylog_line tls_keylog_add(struct tls_keylog *, struct span line);
+/* Empty: it is not there. Good until the next tls_keylog_add(). */
+struct span tls_keylog_find(
+    const struct tls_keylog *, const uint8_t client_random[TLS_RANDOM], enum tls_secret);
+/* Any secret of the session that this client random begins. */
+bool tls_keylog_has(const struct tls_keylog *, const uint8_t client_random[TLS_RANDOM]);
+
+#endif
