@@ -50,7 +50,7 @@ connections_new(const struct connections_env *env)
 		return NULL;
 	cs->env = *env;
 	cs->limit = memory - RESERVE;
-	if (!table_init(&cs->table, memory / 8 / CONNECTION_IDLE_SIZE, env->seed)) {
+	if (!table_init(&cs->table, memory / CONNECTION_IDLE_SIZE, env->seed)) {
 		free(cs);
 		return NULL;
 	}

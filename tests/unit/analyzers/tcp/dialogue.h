@@ -48,7 +48,7 @@ struct dialogue {
 	bool alive;
 };
 
-static void
+static inline void
 heard(void *arg, struct connection *c, const struct connection_event *ev)
 {
 	static const char *const names[] = {[CONNECTION_OPEN] = "open",
@@ -95,7 +95,7 @@ heard(void *arg, struct connection *c, const struct connection_event *ev)
 	buf_octet(&d->text, '\n');
 }
 
-static bool
+static inline bool
 is_server_port(void *arg, uint16_t port)
 {
 	(void)arg;
