@@ -172,14 +172,27 @@ write_out(struct file *f, struct span more)
 	return true;
 }
 
+/* What is under the name by now may be somebody else's: that stays. */
+static void
+remove_temporary(const struct file *f)
+{
+	struct extract *x = f->x;
+	struct stat st;
+
+	if (fstatat(x->dir, f->temporary, &st, AT_SYMLINK_NOFOLLOW) != 0 || !is_the_one(f, &st))
+		return;
+	if (unlinkat(x->dir, f->temporary, 0) != 0)
+		fail(x, "remove a file that is not whole");
+}
+
 /* Gone, with what there is of it on disk. */
 static void
 drop(struct file *f)
 {
 	struct extract *x = f->x;
 
-	if (f->on_disk && unlinkat(x->dir, f->temporary, 0) != 0)
-		fail(x, "remove a file that is not whole");
+	if (f->on_disk)
+		remove_temporary(f);
 	x->used -= f->cost;
 	x->held -= f->held.n;
 	x->open--;

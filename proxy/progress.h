@@ -34,8 +34,9 @@ void progress_show(struct progress *, const struct progress_facts *);
 void progress_hide(struct progress *);
 
 /*
- * The line, in at most width columns (all are ASCII) and with a NUL: the bar takes what is left,
- * and is left out where less than eight columns are; then facts from the right. ms: since the
+ * The line, in at most width columns (all are ASCII) and with a NUL. Of facts that do not fit the
+ * speed goes first, the time that is left last; the bar takes what they leave, and is not there
+ * where that is too little (below 60 columns), or where the total is not known. ms: since the
  * beginning. Returns its length.
  */
 size_t progress_text(
