@@ -48,7 +48,8 @@ test_text(void **state)
 	    "[======>      ]  50%  1.3 GiB of 2.5 GiB  3.1M packets  1204 records  0:03 left");
 	assert_line(half, 2000, 60, "[====>   ]  50%  1.3 GiB of 2.5 GiB  3.1M packets  0:03 left");
 	assert_line(half, 2000, 45, "1.3 GiB of 2.5 GiB  3.1M packets  0:03 left");
-	assert_line(half, 2000, 30, "3.1M packets  0:03 left");
+	assert_line(half, 2000, 30, "1.3 GiB of 2.5 GiB  0:03 left");
+	assert_line(half, 2000, 20, "0:03 left");
 	unknown.total = 0;
 	assert_line(unknown, 2000, 79, "1.3 GiB  650 MiB/s  3.1M packets  1204 records");
 	assert_line(begin, 100, 79,
