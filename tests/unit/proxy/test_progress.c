@@ -53,7 +53,7 @@ test_text(void **state)
 	unknown.total = 0;
 	assert_line(unknown, 2000, 79, "1.3 GiB  650 MiB/s  3.1M packets  1204 records");
 	assert_line(begin, 100, 79,
-	    "[>                               ]   0%  0 B of 5 B  0 B/s  0 packets  0 records");
+	    "[>                              ]   0%  0 B of 5 B  0 B/s  0 packets  0 records");
 }
 
 static void
