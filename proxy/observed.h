@@ -27,6 +27,7 @@ struct observed {
 		OBSERVED_NOTHING, /* of none of ours, or not followed any more */
 	} is;
 	struct buf held[2];
+	bool ended[2]; /* OBSERVED_UNKNOWN: by direction */
 	struct observed_session *session;
 	struct data_pair *pair;
 };
@@ -55,7 +56,8 @@ void observed_session_free(struct observed_session *, const char *reason);
 void observed_session_octets(struct observed_session *, enum an_dir, struct span);
 void observed_session_gap(struct observed_session *, enum an_dir, uint64_t n);
 void observed_session_peer(struct observed_session *, enum an_dir, enum relay_peer);
-void observed_session_anomaly(struct observed_session *, enum an_anomaly, enum an_dir, uint64_t off);
+void observed_session_anomaly(
+    struct observed_session *, enum an_anomaly, enum an_dir, uint64_t off);
 /* After anything has happened to its data connections. */
 void observed_session_settle(struct observed_session *);
 
@@ -73,6 +75,8 @@ bool observed_port(
 extern const struct data_ops observed_data_ops;
 /* The pair that waits for a connection between these two, which has it from here on; or NULL. */
 struct data_pair *observed_data_claim(struct observer *, struct observed *);
+/* Whose it is. */
+struct observed_session *observed_data_session(struct data_pair *);
 void observed_data_octets(struct data_pair *, enum an_dir, struct span);
 void observed_data_gap(struct data_pair *, enum an_dir);
 void observed_data_end(struct data_pair *, enum an_dir);

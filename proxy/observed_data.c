@@ -11,11 +11,12 @@ struct data_pair {
 	struct relay *relay;
 	struct data_pair *next_expected, **expected_link; /* link NULL: it is not expected */
 	struct data_pair *next, **link;			  /* of the same session */
-	struct endpoint to, also; /* where the connection leads; also: another name of it, or none */
-	struct ip from;		  /* whose it is; IP_NONE: anybody's */
-	bool client_connects;	  /* else the server does */
+	struct endpoint to,
+	    also;	      /* where the connection leads; also: another name of it, or none */
+	struct ip from;	      /* whose it is; IP_NONE: anybody's */
+	bool client_connects; /* else the server does */
 
-	struct observed *of; /* NULL: not seen yet, or closed */
+	struct observed *of;	 /* NULL: not seen yet, or closed */
 	struct endpoint ends[2]; /* client's and server's end */
 	struct buf kept;	 /* octets of the source ahead of flow() */
 	struct tls_opening *opening;
@@ -236,6 +237,12 @@ observed_data_claim(struct observer *o, struct observed *of)
 	p->ends[DATA_CLIENT] = p->client_connects ? from : to;
 	p->ends[DATA_SERVER] = p->client_connects ? to : from;
 	return p;
+}
+
+struct observed_session *
+observed_data_session(struct data_pair *p)
+{
+	return p->relay->owner;
 }
 
 /* In which direction of the transfer the connection's own dir goes. */

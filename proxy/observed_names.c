@@ -7,8 +7,8 @@
 #define FLAG_RESPONSE 0x80
 
 struct name {
-	struct name *next;   /* in its bucket */
-	struct name *newer;  /* in the order of coming */
+	struct name *next;  /* in its bucket */
+	struct name *newer; /* in the order of coming */
 	struct dns_question question;
 	size_t n;
 	uint8_t message[];
@@ -93,8 +93,7 @@ u16(const uint8_t *p)
 static bool
 is_asked_for(unsigned type)
 {
-	static const enum dns_type types[] = {
-	    DNS_A, DNS_PTR, DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA};
+	static const enum dns_type types[] = {DNS_A, DNS_PTR, DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (types[i] == type)

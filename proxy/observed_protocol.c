@@ -138,7 +138,7 @@ by_greeting(struct span client, struct span server, enum protocol *out)
 	if (span_starts(server, span_str("220")))
 		return by_220(client, server, out);
 	return may_come || (server.n < 3 && span_starts(span_str("220"), server)) ? GUESS_MORE
-										 : GUESS_NONE;
+										  : GUESS_NONE;
 }
 
 enum guess

@@ -33,8 +33,8 @@ struct observed_session {
 struct endpoint
 observed_endpoint(const struct connection_end *e)
 {
-	return (struct endpoint){.ip = e->address.v6 ? ip_v6(e->address.octets)
-						     : ip_v4(e->address.octets),
+	return (struct endpoint){
+	    .ip = e->address.v6 ? ip_v6(e->address.octets) : ip_v4(e->address.octets),
 	    .port = e->port};
 }
 
@@ -98,8 +98,8 @@ new_relay(struct observed *of, enum protocol p, bool implicit)
 	struct record_session rs = {.flow_id = ++o->stats.sessions,
 	    .client = observed_endpoint(&of->tcp->client),
 	    .server = observed_endpoint(&of->tcp->server),
-	    .started = {(time_t)(of->tcp->began / 1000000u),
-		(suseconds_t)(of->tcp->began % 1000000u)}};
+	    .started = {
+		(time_t)(of->tcp->began / 1000000u), (suseconds_t)(of->tcp->began % 1000000u)}};
 	const struct forward *f = forward_of(c, &rs.server);
 	struct facts facts = {.client = rs.client.ip};
 	struct relay *r;
@@ -498,8 +498,8 @@ observed_session_anomaly(
 {
 	const struct relay *r = s->relay;
 
-	record_anomaly(&r->session, an_anomaly_name(what), dir, off, NULL, r->env->sink,
-	    r->env->sink_arg);
+	record_anomaly(
+	    &r->session, an_anomaly_name(what), dir, off, NULL, r->env->sink, r->env->sink_arg);
 }
 
 struct data_pair **

@@ -72,8 +72,8 @@ counting_sink(void *arg, const char *line, size_t n)
 /* ---- what is wrong with a source ---- */
 
 void
-observer_damage(struct observer *o, const char *source, uint64_t number, const char *event,
-    const char *detail)
+observer_damage(
+    struct observer *o, const char *source, uint64_t number, const char *event, const char *detail)
 {
 	struct json_writer *w;
 
@@ -116,6 +116,8 @@ begin_session(struct observed *of, enum protocol p, bool implicit)
 
 		if (of->held[dir].n > 0)
 			observed_session_octets(of->session, dir, buf_span(&of->held[dir]));
+		if (of->ended[dir])
+			observed_session_peer(of->session, dir, PEER_EOF);
 		buf_free(&of->held[dir]);
 	}
 }
@@ -133,8 +135,7 @@ recognise(struct observed *of)
 	const struct endpoint server = observed_endpoint(&of->tcp->server);
 	enum protocol by_port = PROTOCOL_FTP, said = PROTOCOL_FTP;
 	bool implicit = false;
-	const bool listed =
-	    observed_port(of->observer->env.config, &server, &by_port, &implicit);
+	const bool listed = observed_port(of->observer->env.config, &server, &by_port, &implicit);
 	const enum guess g =
 	    observed_guess(buf_span(&of->held[AN_C2S]), buf_span(&of->held[AN_S2C]), &said);
 
@@ -173,7 +174,7 @@ on_open(struct observer *o, struct connection *tcp)
 	if (of->pair == NULL)
 		return;
 	of->is = OBSERVED_DATA;
-	observed_data_octets(of->pair, AN_C2S, SPAN_NONE);
+	observed_session_settle(observed_data_session(of->pair));
 }
 
 static void
@@ -242,6 +243,8 @@ of_unknown(struct observed *of, const struct connection_event *ev)
 {
 	if (ev->what == CONNECTION_OCTETS)
 		hold(of, ev->dir, ev->octets);
+	else if (ev->what == CONNECTION_END)
+		of->ended[ev->dir] = true;
 	else if (ev->what == CONNECTION_GAP && (of->held[AN_C2S].n > 0 || of->held[AN_S2C].n > 0))
 		let_go(of);
 }

@@ -35,8 +35,8 @@ struct observer_env {
 	void *sink_arg;
 	const struct tls_keylog *keylog; /* NULL: what is under TLS stays so */
 	/*
-	 * Answers a question of the policy's that nobody asked on the wire; may take its time. False:
-	 * no memory. NULL: what is not on the wire is undecided.
+	 * Answers a question of the policy's that nobody asked on the wire; may take its time.
+	 * False: no memory. NULL: what is not on the wire is undecided.
 	 */
 	bool (*resolve)(void *arg, const struct dns_question *, size_t n, struct answers *into);
 	void *resolve_arg;
@@ -50,9 +50,10 @@ struct observer *observer_new(const struct observer_env *);
 
 /* Where a frame comes from, for what is said of it. */
 struct observed_frame {
-	const char *source;  /* name of the file, or the device */
-	uint64_t number;     /* of the frame in it, from 1 */
-	struct timeval when; /* time is what it says; one that goes back is taken for standing still */
+	const char *source; /* name of the file, or the device */
+	uint64_t number;    /* of the frame in it, from 1 */
+	struct timeval
+	    when; /* time is what it says; one that goes back is taken for standing still */
 	enum frame_link link;
 	struct span octets;
 	size_t missing; /* octets that were on the wire and not captured */
@@ -60,8 +61,8 @@ struct observed_frame {
 
 void observer_frame(struct observer *, const struct observed_frame *);
 /* Something is wrong with a source at this frame: an anomaly, "event" and "detail" constants. */
-void observer_damage(struct observer *, const char *source, uint64_t number, const char *event,
-    const char *detail);
+void observer_damage(
+    struct observer *, const char *source, uint64_t number, const char *event, const char *detail);
 /* Nothing more comes: every session ends, with its records. */
 void observer_end(struct observer *);
 void observer_free(struct observer *); /* after observer_end(). NULL is fine */
