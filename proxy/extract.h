@@ -25,7 +25,6 @@
 #define POSTERN_EXTRACT_H
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 #include "mime/mail.h"
@@ -40,8 +39,9 @@ struct extract_settings {
 	/* Octets that are written at most in this run, each file rounded up to EXTRACT_FILE_COST.
 	 */
 	uint64_t max;
-	const char *command; /* what messages begin with: "postern read" */
-	FILE *err;
+	/* Something that the user should know: one line without its end. */
+	void (*tell)(void *arg, const char *line);
+	void *tell_arg;
 	/* Whose the directory becomes when it is made by root; (uid_t)-1: nobody else's. */
 	uid_t uid;
 	gid_t gid;
@@ -51,7 +51,7 @@ struct extract;
 
 /* What the strings point to has to stay. NULL: it cannot be, and that was told. */
 struct extract *extract_new(const struct extract_settings *);
-/* No mail that uses it may be left. What it could not keep is told, once. NULL is fine. */
+/* No mail that uses it may be left. NULL is fine. */
 void extract_free(struct extract *);
 
 /*
@@ -69,7 +69,6 @@ bool extract_may_write(struct extract *);
 struct extract_counts {
 	uint64_t messages, files; /* new ones */
 	uint64_t known;		  /* that were there already, with this name and size */
-	uint64_t cut;		  /* not whole, not kept */
 	uint64_t refused; /* whole, but not kept: the budget, a name that was taken, a fault */
 	uint64_t octets;  /* of the new ones */
 };
