@@ -267,15 +267,16 @@ is_decided(const struct ftp_gate *g)
 
 	if (g->stage == FTP_ENDING || (g->stage == FTP_OPENING && t->server_code >= 400))
 		return true;
-	return t->aborted || (t->server_code >= 400 && (t->verb->carries == FTP_UPLOAD ||
-							   !t->open[DATA_CLIENT]));
+	return t->aborted ||
+	       (t->server_code >= 400 && (t->verb->carries == FTP_UPLOAD || !t->open[DATA_CLIENT]));
 }
 
 /* g's transfer and what its records say, and p's, change places. */
 static void
 change_places(struct ftp_gate *g, struct ftp_parked *p)
 {
-	const struct ftp_parked now = {p->next, g->transfer, g->agreed, g->stage, g->user, g->ascii};
+	const struct ftp_parked now = {
+	    p->next, g->transfer, g->agreed, g->stage, g->user, g->ascii};
 
 	g->transfer = p->transfer;
 	g->agreed = p->agreed;

@@ -175,7 +175,8 @@ ftp_transfer_kept(const struct ftp_gate *g)
 {
 	const struct ftp_transfer *t = &g->transfer;
 
-	if (!t->refused || ftp_observed(g) || !is_upload(t) || !ftp_config_of(g)->delete_refused || t->deleted)
+	if (!t->refused || ftp_observed(g) || !is_upload(t) || !ftp_config_of(g)->delete_refused ||
+	    t->deleted)
 		return NULL;
 	if (t->existed)
 		return "existed";
@@ -469,8 +470,7 @@ is_reuse_refused(const struct ftp_gate *g)
 {
 	const struct ftp_transfer *t = &g->transfer;
 	enum data_leg leg = ftp_observed(g) ? DATA_CLIENT : DATA_SERVER;
-	const struct data_tls *tls =
-	    t->pair == NULL ? NULL : &data_of(g)->count(t->pair)->tls[leg];
+	const struct data_tls *tls = t->pair == NULL ? NULL : &data_of(g)->count(t->pair)->tls[leg];
 
 	if (!g->protected[DATA_SERVER] || tls == NULL || t->client_failed)
 		return false;

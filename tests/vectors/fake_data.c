@@ -55,8 +55,7 @@ fake_data_free(struct fake_data *d)
 /* ---- what is seen of it on the client's side ---- */
 
 void
-fake_data_watch(
-    struct fake_data *d, void (*seen)(void *arg, const struct fake_seen *), void *arg)
+fake_data_watch(struct fake_data *d, void (*seen)(void *arg, const struct fake_seen *), void *arg)
 {
 	d->watcher = seen;
 	d->watcher_arg = arg;

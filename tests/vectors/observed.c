@@ -39,7 +39,8 @@ static const struct unknowable {
     {"ftp_data", "ftp_data.server", NULL, NULL, "the leg to the server is not in the capture"},
     {"ftp_data", "ftp_data.duration_ms", NULL, NULL, "of two legs, or of one"},
     {"ftp_data", "ftp_data.rate", NULL, NULL, "the same"},
-    {"ftp_data", "ftp_data.reason", "reset", NULL, "what the gateway cuts is a reset, whatever for"},
+    {"ftp_data", "ftp_data.reason", "reset", NULL,
+	"what the gateway cuts is a reset, whatever for"},
     {"ftp_data", "ftp_data.reason", "stalled", NULL, "the same"},
     {"ftp_data", "ftp_data.reason", "session_ended", NULL, "the same"},
     {"ftp_data", "ftp_data.deleted", NULL, NULL, "the client is not told"},
@@ -114,10 +115,8 @@ transcript_data(struct transcript *t, const struct fake_seen *seen)
 {
 	if (t == NULL)
 		return;
-	note(t, &(struct moment){.kind = MOMENT_DATA,
-		    .begin = t->octets.n,
-		    .n = seen->octets.n,
-		    .data = *seen});
+	note(t, &(struct moment){
+		    .kind = MOMENT_DATA, .begin = t->octets.n, .n = seen->octets.n, .data = *seen});
 	if (!buf_add(&t->octets, seen->octets))
 		abort();
 }

@@ -266,9 +266,8 @@ tell_one(struct data_pair *p)
 		return false;
 	if (c->is_open && !p->told_open) {
 		p->told_open = true;
-		tell(p,
-		    (struct data_news){
-			.what = DATA_OPEN, .peer = c->opened.peer, .at = c->opened.at});
+		tell(p, (struct data_news){
+			    .what = DATA_OPEN, .peer = c->opened.peer, .at = c->opened.at});
 		return true;
 	}
 	if (p->flows && c->octets.n > 0) {
