@@ -165,6 +165,7 @@ struct relay {
 	struct tls_judgement tls_said; /* of the name that the client said, once it has */
 	struct channel client, server; /* each: input from, and output to that peer */
 	enum relay_peer peer[2];       /* by the direction that it sends: AN_C2S is the client */
+	enum relay_peer told[2];       /* observed: what of it the gate was told */
 	enum relay_wish wish[2];
 	enum relay_tls tls[2];
 	unsigned pause[2];  /* enum relay_pause bits */
