@@ -101,7 +101,7 @@ static const struct call calls[] = {
 
     /* clients come in over listeners that were handed over */
     {WORKER | STATUS, SCMP_SYS(accept4)},
-    {WORKER | STATUS, SCMP_SYS(getsockname)},
+    {WORKER | STATUS | WATCH, SCMP_SYS(getsockname)},
     {WORKER | STATUS, SCMP_SYS(getpeername)},
     {WORKER | STATUS | WATCH, SCMP_SYS(getsockopt)},
     {WORKER | STATUS, SCMP_SYS(shutdown)},

@@ -60,10 +60,11 @@ set_up_signals(sigset_t *while_waiting)
 
 /* ---- counts ---- */
 
-/* EVE's names. */
+/* EVE's names. The time is that of whoever counts: the capture's own is its last frame's. */
 static void
 record_counts(struct watch *w, const struct capture_counts *c)
 {
+	record_clock *of_frames = record_use_clock(NULL);
 	struct json_writer *r = record_open(NULL, "stats", RECORD_NO_TX);
 
 	json_open_object(r, "stats");
@@ -75,6 +76,7 @@ record_counts(struct watch *w, const struct capture_counts *c)
 	json_close_object(r);
 	json_close_object(r);
 	record_close(r, reading_sink, &w->reading);
+	record_use_clock(of_frames);
 	w->told = *c;
 }
 
