@@ -26,6 +26,14 @@ text_init(struct text *t, bool dots, size_t line_max, bool eight_bit_ok)
 	};
 }
 
+void
+text_resume(struct text *t)
+{
+	t->state = IN_LINE;
+	t->line_n = t->past_n = t->odd_n = 0;
+	t->stuffed = t->long_line = false;
+}
+
 static bool
 is_special(uint8_t c)
 {
