@@ -459,7 +459,9 @@ relay_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 uint64_t
 relay_deadline(const struct relay *r)
 {
-	return r->reason != NULL || relay_shaking(r) ? 0 : r->ops->deadline(r);
+	if (r->env->observed || r->reason != NULL || relay_shaking(r))
+		return 0;
+	return r->ops->deadline(r);
 }
 
 void
