@@ -7,6 +7,7 @@ void
 pop3_message_begin(struct pop3_gate *g, const struct an_event *ev)
 {
 	const struct mime_config *c = &g->relay.env->config->mime;
+	struct mail_options options = c->options;
 	struct pop3_message *m = calloc(1, sizeof(*m));
 
 	g->message = m;
@@ -17,8 +18,10 @@ pop3_message_begin(struct pop3_gate *g, const struct an_event *ev)
 	m->verb = ev->pop3->verb;
 	m->number = ev->pop3->number;
 	m->inspected = c->inspect;
+	if (m->verb->verb == POP3_TOP)
+		options.sink = NULL; /* it is for whole messages */
 	if (c->inspect)
-		m->mail = mail_new(&c->options);
+		m->mail = mail_new(&options);
 }
 
 static void
