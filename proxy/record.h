@@ -179,6 +179,7 @@ struct record_fetched {
 	bool partial;	     /* not all of it: TOP, slices that leave a gap, one that was cut */
 	const char *outcome; /* "complete", "partial", "cut", "refused", "aborted": constants */
 	uint64_t octets;     /* that went by; of POP3 without stuffed dots */
+	uint64_t missing;    /* and that are not in the capture */
 	uint64_t urls; /* CATENATE: it was made of so many others, and nothing went by; or 0 */
 	bool unseen;   /* nobody looked into it (mime.inspect = no), or could: no "email" */
 	/*

@@ -156,6 +156,16 @@ step(struct relay *r, enum an_dir dir)
 	return true;
 }
 
+/*
+ * An answer has come, and perhaps others right behind it. Between two peers nobody else stands in,
+ * they may well be to what the client has said already, and what waited for this answer.
+ */
+static bool
+others_turn(const struct relay *r, enum an_dir dir)
+{
+	return r->env->observed && dir == AN_S2C && channel_input(&r->client).n > 0;
+}
+
 /* Both directions in turn, as long as one of them gets anywhere. */
 static void
 pump(struct relay *r)
@@ -165,8 +175,11 @@ pump(struct relay *r)
 	while (progress) {
 		progress = false;
 		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
-			while (may_parse(r, dir) && step(r, dir))
+			while (may_parse(r, dir) && step(r, dir)) {
 				progress = true;
+				if (others_turn(r, dir))
+					break;
+			}
 	}
 }
 
