@@ -59,7 +59,7 @@ SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/vectors/fake_data.c tests/vectors/observed.c)
+	tests/vectors/fake_data.c tests/vectors/observed.c tests/vectors/seen_data.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -223,7 +223,7 @@ $(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
 .PHONY: vectors
 vectors: $(BUILD)/vectors
-$(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,run.o observed.o fake_data.o) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+$(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,run.o observed.o seen_data.o fake_data.o) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 

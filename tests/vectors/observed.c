@@ -1,15 +1,18 @@
 #include "observed.h"
 
+#include "seen_data.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 /* What a capture of the client's side has at one point of time. */
 struct moment {
-	enum { MOMENT_OCTETS, MOMENT_PEER, MOMENT_TLS } kind;
+	enum { MOMENT_OCTETS, MOMENT_PEER, MOMENT_TLS, MOMENT_DATA } kind;
 	enum an_dir dir;
 	size_t begin, n; /* octets, in transcript.octets */
 	enum relay_peer peer;
 	const char *why;
+	struct fake_seen data; /* but for its octets */
 };
 
 struct transcript {
@@ -32,6 +35,16 @@ static const struct unknowable {
     {NULL, "flow_id", NULL, NULL, "made up for each session"},
     {NULL, "timestamp", NULL, NULL, "the gateway's clock, or that of the capture"},
     {NULL, "upstream", NULL, NULL, "the leg to the server is not in a capture of the client's"},
+    {"ftp", "ftp.reply_source", NULL, NULL, "the client cannot tell who answered it"},
+    {"ftp_data", "ftp_data.server", NULL, NULL, "the leg to the server is not in the capture"},
+    {"ftp_data", "ftp_data.duration_ms", NULL, NULL, "of two legs, or of one"},
+    {"ftp_data", "ftp_data.rate", NULL, NULL, "the same"},
+    {"ftp_data", "ftp_data.reason", "reset", NULL,
+	"what the gateway cuts is a reset, whatever for"},
+    {"ftp_data", "ftp_data.reason", "stalled", NULL, "the same"},
+    {"ftp_data", "ftp_data.reason", "session_ended", NULL, "the same"},
+    {"ftp_data", "ftp_data.deleted", NULL, NULL, "the client is not told"},
+    {"ftp_data", "ftp_data.kept", NULL, NULL, "the client is not told"},
     {"smtp", "smtp.replies.source", NULL, NULL, "the client cannot tell who answered it"},
 };
 
@@ -97,6 +110,17 @@ transcript_tls(struct transcript *t, const char *why)
 		note(t, &(struct moment){.kind = MOMENT_TLS, .why = why});
 }
 
+void
+transcript_data(struct transcript *t, const struct fake_seen *seen)
+{
+	if (t == NULL)
+		return;
+	note(t, &(struct moment){
+		    .kind = MOMENT_DATA, .begin = t->octets.n, .n = seen->octets.n, .data = *seen});
+	if (!buf_add(&t->octets, seen->octets))
+		abort();
+}
+
 /* ---- observing it ---- */
 
 static bool
@@ -121,6 +145,12 @@ never_taken_back(void *arg, struct relay *relay, enum client_act act)
 	(void)relay;
 	(void)act;
 	complain(arg, NULL, "an observer has nothing to take back");
+}
+
+static struct data_pair *
+open_seen(void *arg, struct relay *relay)
+{
+	return seen_data_open(((struct run *)arg)->seen_data, relay);
 }
 
 /* The observer's part: names are looked up by the time that the next octets come. */
@@ -182,8 +212,11 @@ see_tls(struct run *r, const char *why)
 
 /* False: the rest is TLS, of which whoever has no keys sees nothing. */
 static bool
-see_moment(struct run *r, const struct transcript *t, const struct moment *m)
+see_moment(
+    struct run *r, struct seen_data *data, const struct transcript *t, const struct moment *m)
 {
+	struct fake_seen seen;
+
 	switch (m->kind) {
 	case MOMENT_OCTETS:
 		if (relay_shaking(r->relay))
@@ -197,16 +230,22 @@ see_moment(struct run *r, const struct transcript *t, const struct moment *m)
 	case MOMENT_TLS:
 		see_tls(r, m->why);
 		break;
+	case MOMENT_DATA:
+		seen = m->data;
+		seen.octets = span_of(t->octets.p + m->begin, m->n);
+		seen_data_add(data, &seen);
+		break;
 	}
+	seen_data_go_on(data);
 	return true;
 }
 
 static void
-see_all(struct run *r, const struct transcript *t)
+see_all(struct run *r, struct seen_data *data, const struct transcript *t)
 {
 	relay_connected(r->relay, &r->session.client);
 	for (size_t i = 0; i < t->n && !r->failed; i++)
-		if (!see_moment(r, t, &t->moments[i]))
+		if (!see_moment(r, data, t, &t->moments[i]))
 			break;
 }
 
@@ -238,6 +277,27 @@ leave_out(json_t *v, const char *path, const struct unknowable *u)
 		json_object_del(v, name);
 }
 
+/*
+ * Of the last words to a command of FTP the client has heard one, the last: what the server said
+ * stands in the gateway's record ahead of it.
+ */
+static void
+leave_unheard_out(json_t *record)
+{
+	json_t *ftp = json_object_get(record, "ftp");
+	json_t *codes = json_object_get(ftp, "completion_code"),
+	       *replies = json_object_get(ftp, "reply");
+
+	for (size_t i = json_array_size(codes); i-- > 1;) {
+		int code = atoi(json_string_value(json_array_get(codes, i - 1)));
+
+		if (code < 100 || code >= 200) {
+			json_array_remove(codes, i - 1);
+			json_array_remove(replies, i - 1);
+		}
+	}
+}
+
 static bool
 is_type(const json_t *record, const char *type)
 {
@@ -256,6 +316,7 @@ knowable(const json_t *records, const char *type)
 		if (!is_type(record, type))
 			continue;
 		record = json_deep_copy(record);
+		leave_unheard_out(record);
 		for (size_t k = 0; k < sizeof(unknowable) / sizeof(unknowable[0]); k++)
 			if (unknowable[k].type == NULL || strcmp(unknowable[k].type, type) == 0)
 				leave_out(record, unknowable[k].path, &unknowable[k]);
@@ -297,8 +358,14 @@ void
 observe(struct run *gateway)
 {
 	struct run *r = calloc(1, sizeof(*r));
+	struct seen_data *data = seen_data_new();
+	const char *wrong;
 
 	*r = *gateway;
+	r->data_ops = *seen_data_ops();
+	r->data_ops.open = open_seen;
+	r->env.data = &r->data_ops;
+	r->seen_data = data;
 	r->is_observer = true;
 	r->written = 0;
 	r->asked = false;
@@ -310,8 +377,11 @@ observe(struct run *gateway)
 	r->env.tls_keys = NULL;
 	r->env.arg = r->env.sink_arg = r;
 	r->relay = relay_new(r->one->dialect->ops, &r->env, &r->session, &r->facts);
-	see_all(r, gateway->transcript);
+	see_all(r, data, gateway->transcript);
 	relay_free(r->relay);
+	wrong = seen_data_free(data);
+	if (wrong != NULL)
+		complain(r, NULL, "%s", wrong);
 	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++)
 		compare_type(r, gateway->records, compared[i]);
 	json_decref(r->records);

@@ -19,6 +19,9 @@ void transcript_peer(struct transcript *, enum an_dir, enum relay_peer);
 /* The handshake with the client is over; why: NULL, or why it failed, a constant. */
 void transcript_tls(struct transcript *, const char *why);
 
+/* Data connections of the client's. */
+void transcript_data(struct transcript *, const struct fake_seen *);
+
 /* Complains in gateway, whose records are complete, where an observer's are others. */
 void observe(struct run *gateway);
 

@@ -30,7 +30,7 @@ static const char imap_config[] =
 
 static const struct dialect dialects[] = {
     {"smtp", &relay_smtp, smtp_config, 25, false},
-    {"ftp", &relay_ftp, ftp_config, 21, false},
+    {"ftp", &relay_ftp, ftp_config, 21, true},
     {"pop3", &relay_pop3, pop3_config, 110, false},
     {"imap", &relay_imap, imap_config, 143, false},
 };
@@ -1065,6 +1065,12 @@ start(struct run *r)
 		relay_connected(r->relay, &up);
 }
 
+static void
+write_down(void *arg, const struct fake_seen *seen)
+{
+	transcript_data(arg, seen);
+}
+
 /* Octets that all peers sent; 0 when it failed. */
 static size_t
 run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
@@ -1079,6 +1085,7 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	r->ftp_servers = ftp_servers_new();
 	if (o->dialect->observed && o->gateway_only == NULL)
 		r->transcript = transcript_new();
+	fake_data_watch(r->data, write_down, r->transcript);
 	buf_init(&r->got[0], STREAM_MAX);
 	buf_init(&r->got[1], STREAM_MAX);
 	buf_init(&r->backlog[0], STREAM_MAX);
