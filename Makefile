@@ -145,6 +145,7 @@ $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
 # What hardly ever fails is made to fail.
 $(BUILD)/unit/proxy/test_data_service: LDFLAGS += -Wl,--wrap=bind,--wrap=listen
+$(BUILD)/unit/proxy/test_capture_device: LDFLAGS += -Wl,--wrap=pcap_stats
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_table_alloc,--wrap=nftnl_chain_alloc
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_rule_alloc,--wrap=nftnl_set_alloc
 
