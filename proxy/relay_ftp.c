@@ -200,6 +200,7 @@ ftp_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = ftp_now(g);
+		relay_shows(r, &ev);
 		if (dir == AN_C2S)
 			lines_taken(g, span_first(in, used));
 		if (handlers[ev.kind] != NULL)
