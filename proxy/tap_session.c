@@ -8,6 +8,7 @@
 #include "tap_mask.h"
 
 #define SPOTS_MAX 64 /* places in a queue that are masked or left out */
+#define MASKS_MAX 8  /* places that are masked in what is written at once */
 
 /* One connection of a capture. */
 struct wire {
@@ -31,11 +32,9 @@ struct side {
 	struct tap_sense sense;
 	bool told;    /* sense is of what is parsed next */
 	bool overrun; /* the line was too long to be kept: the rest is as its beginning */
-	uint64_t parsed;
 	/* output: */
 	struct spot spots[SPOTS_MAX];
 	size_t n_spots;
-	uint64_t began; /* offset of the queue at which the connection began */
 };
 
 struct tapped {
@@ -100,33 +99,53 @@ close_wire(struct tapped *t, struct wire *w, enum an_dir by, enum tap_end end)
 	put(t, w, TAP_CLOSE, 0, 0);
 }
 
-static void
-put_piece(struct tapped *t, struct wire *w, enum an_dir dir, enum tap_sort sort, struct span s)
-{
-	uint8_t *there;
+/* Places in some octets that are to be masked; they stay in one piece, as a line should. */
+struct masks {
+	struct tap_range r[MASKS_MAX];
+	size_t n;
+};
 
-	w->record.dir = (uint8_t)dir;
-	if (sort == TAP_CONTENT && !t->rule->content) {
-		put(t, w, TAP_OCTETS, s.n, 0);
-	} else {
-		there = put(t, w, TAP_OCTETS, s.n, s.n);
-		if (there != NULL)
-			memcpy(there, s.p, s.n);
-		if (there != NULL && sort == TAP_SECRET)
-			tap_mask_octets(there, s.n);
-	}
-	w->record.at[dir] += s.n;
+static void
+mask(struct masks *m, size_t from, size_t to)
+{
+	if (from >= to)
+		return;
+	if (m->n == MASKS_MAX)
+		m->r[m->n - 1].to = to; /* and all in between */
+	else
+		m->r[m->n++] = (struct tap_range){from, to};
 }
 
+/* The piece of n octets at p begins at "at" of what the masks are about. */
 static void
-put_octets(struct tapped *t, struct wire *w, enum an_dir dir, enum tap_sort sort, struct span s)
+apply(const struct masks *m, size_t at, uint8_t *p, size_t n)
+{
+	for (size_t i = 0; m != NULL && i < m->n; i++) {
+		const size_t from = m->r[i].from > at ? m->r[i].from - at : 0;
+		const size_t to = m->r[i].to > at ? m->r[i].to - at : 0;
+
+		if (from < n && to > from)
+			tap_mask_octets(p + from, (to < n ? to : n) - from);
+	}
+}
+
+/* masks NULL: none. left_out: of the octets there is only their number. */
+static void
+put_octets(struct tapped *t, struct wire *w, enum an_dir dir, bool left_out, struct span s,
+    const struct masks *masks)
 {
 	w->record.time = now();
-	while (s.n > 0) {
-		struct span piece = span_first(s, TAP_PIECE_MAX);
+	w->record.dir = (uint8_t)dir;
+	for (size_t at = 0; at < s.n;) {
+		const struct span piece = span_first(span_from(s, at), TAP_PIECE_MAX);
+		uint8_t *there = put(t, w, TAP_OCTETS, piece.n, left_out ? 0 : piece.n);
 
-		put_piece(t, w, dir, sort, piece);
-		s = span_from(s, piece.n);
+		if (there != NULL && !left_out) {
+			memcpy(there, piece.p, piece.n);
+			apply(masks, at, there, piece.n);
+		}
+		w->record.at[dir] += piece.n;
+		at += piece.n;
 	}
 }
 
@@ -174,7 +193,8 @@ open_side(struct side *s)
 
 /* Octets of the dialogue, either way; side: which leg, dir: which way. */
 static void
-say(struct side *s, enum an_dir dir, enum tap_sort sort, struct span octets)
+say(struct side *s, enum an_dir dir, enum tap_sort sort, struct span octets,
+    const struct masks *masks)
 {
 	struct tapped *t = s->tap;
 
@@ -187,52 +207,51 @@ say(struct side *s, enum an_dir dir, enum tap_sort sort, struct span octets)
 		t->greeted = true; /* half of it is of no use */
 		buf_clear(&t->greeting);
 	}
-	put_octets(t, &s->wire, dir, sort, octets);
+	put_octets(t, &s->wire, dir, sort == TAP_CONTENT && !t->rule->content, octets, masks);
 }
 
 /* ---- what is parsed ---- */
 
 static bool
-masks(const struct tapped *t)
+masks_secrets(const struct tapped *t)
 {
 	return !t->rule->keep_secrets;
 }
 
 /* Secrets that it quotes are masked, wherever they stand. */
 static void
-say_quoting(struct side *s, enum an_dir dir, struct span octets)
+mask_quoted(const struct tapped *t, struct span octets, struct masks *m)
 {
-	while (octets.n > 0) {
-		const struct tap_range r = tap_secrets_find(&s->tap->secrets, octets);
+	for (size_t at = 0; at < octets.n;) {
+		const struct tap_range r = tap_secrets_find(&t->secrets, span_from(octets, at));
 
-		say(s, dir, TAP_PLAIN, span_first(octets, r.from));
-		say(s, dir, TAP_SECRET, span_first(span_from(octets, r.from), r.to - r.from));
-		octets = span_from(octets, r.to);
+		mask(m, at + r.from, at + r.to);
+		at += r.to;
 	}
 }
 
 static void
-say_line(struct side *s, const struct tap_sense *sense, struct span line)
+mask_line(struct tapped *t, const struct tap_sense *sense, struct span line, struct masks *m)
 {
 	const struct tap_range r = tap_mask_line(sense, line);
-	const struct span secret = span_first(span_from(line, r.from), r.to - r.from);
 
-	say(s, s->dir, TAP_PLAIN, span_first(line, r.from));
-	say(s, s->dir, TAP_SECRET, secret);
-	say(s, s->dir, TAP_PLAIN, span_from(line, r.to));
-	tap_secrets_add(&s->tap->secrets, secret);
+	mask(m, r.from, r.to);
+	tap_secrets_add(&t->secrets, span_first(span_from(line, r.from), r.to - r.from));
 }
 
 /* All of it, masked where nobody knows. */
 static void
 say_sense(struct side *s, const struct tap_sense *sense, struct span octets)
 {
-	if (sense->sort == TAP_CONTENT || !masks(s->tap))
-		say(s, s->dir, sense->sort == TAP_CONTENT ? TAP_CONTENT : TAP_PLAIN, octets);
-	else if (s->dir == AN_S2C)
-		say_quoting(s, s->dir, octets);
-	else
-		say_line(s, sense, octets);
+	struct masks m = {.n = 0};
+
+	if (masks_secrets(s->tap) && sense->sort != TAP_CONTENT) {
+		if (s->dir == AN_S2C)
+			mask_quoted(s->tap, octets, &m);
+		else
+			mask_line(s->tap, sense, octets, &m);
+	}
+	say(s, s->dir, sense->sort, octets, &m);
 }
 
 static const struct tap_sense unknown = {.sort = TAP_SECRET};
@@ -311,60 +330,82 @@ add_spot(struct side *s, uint64_t from, uint64_t to, enum tap_sort sort)
 }
 
 static void
-spot_quotes(struct side *s, uint64_t at, struct span octets)
-{
-	while (octets.n > 0) {
-		const struct tap_range r = tap_secrets_find(&s->tap->secrets, octets);
-
-		add_spot(s, at + r.from, at + r.to, TAP_SECRET);
-		octets = span_from(octets, r.to);
-		at += r.to;
-	}
-}
-
-static void
 on_queued(void *arg, uint64_t at, struct span octets)
 {
 	struct side *s = arg;
 	const struct tapped *t = s->tap;
 	const bool passes = t->handled != s->dir; /* what is handled came from the other side */
+	struct masks m = {.n = 0};
 
 	if (passes && t->sense.sort == TAP_CONTENT) {
-		add_spot(s, at, at + octets.n, TAP_CONTENT);
-	} else if (masks(t) && (s->dir == AN_C2S || !passes)) {
-		spot_quotes(s, at, octets);
-	} else if (masks(t)) {
+		if (!t->rule->content)
+			add_spot(s, at, at + octets.n, TAP_CONTENT);
+		return;
+	}
+	if (!masks_secrets(t))
+		return;
+	if (s->dir == AN_C2S || !passes) {
+		mask_quoted(t, octets, &m);
+	} else {
 		const struct tap_range r = tap_mask_line(&t->sense, octets);
 
-		add_spot(s, at + r.from, at + r.to, TAP_SECRET);
+		mask(&m, r.from, r.to);
 	}
+	for (size_t i = 0; i < m.n; i++)
+		add_spot(s, at + m.r[i].from, at + m.r[i].to, TAP_SECRET);
+}
+
+/* Octets up to the next that are left out, or these alone; masks: of them. Returns how many. */
+static size_t
+stretch(const struct side *s, uint64_t at, size_t n, enum tap_sort *sort, struct masks *m)
+{
+	*sort = TAP_PLAIN;
+	for (size_t i = 0; i < s->n_spots && s->spots[i].from < at + n; i++) {
+		const struct spot *spot = &s->spots[i];
+		const size_t from = spot->from > at ? (size_t)(spot->from - at) : 0;
+		const size_t to = spot->to > at ? (size_t)(spot->to - at) : 0;
+
+		if (to == 0)
+			continue;
+		if (spot->sort == TAP_SECRET)
+			mask(m, from, to < n ? to : n);
+		else if (from > 0)
+			return from;
+		else {
+			*sort = TAP_CONTENT;
+			return to < n ? to : n;
+		}
+	}
+	return n;
+}
+
+/* Spots that lie before "at" have been seen to. */
+static void
+forget_spots(struct side *s, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < s->n_spots && s->spots[done].to <= at)
+		done++;
+	s->n_spots -= done;
+	memmove(s->spots, s->spots + done, s->n_spots * sizeof(s->spots[0]));
 }
 
 static void
 on_sent(void *arg, uint64_t at, struct span octets)
 {
 	struct side *s = arg;
-	const enum an_dir dir = an_other(s->dir);
-	size_t done = 0;
 
 	while (octets.n > 0) {
-		const struct spot *spot = done < s->n_spots ? &s->spots[done] : NULL;
-		const uint64_t until = spot == NULL	 ? UINT64_MAX
-				       : at < spot->from ? spot->from
-							 : spot->to;
-		struct span piece;
+		struct masks m = {.n = 0};
+		enum tap_sort sort;
+		const size_t n = stretch(s, at, octets.n, &sort, &m);
 
-		if (spot != NULL && at >= spot->to) {
-			done++;
-			continue;
-		}
-		piece = span_first(octets, until - at < octets.n ? (size_t)(until - at) : octets.n);
-		say(s, dir, spot != NULL && at >= spot->from ? spot->sort : TAP_PLAIN, piece);
-		octets = span_from(octets, piece.n);
-		at += piece.n;
+		say(s, an_other(s->dir), sort, span_first(octets, n), &m);
+		octets = span_from(octets, n);
+		at += n;
 	}
-	s->n_spots -= done;
-	memmove(s->spots, s->spots + done, s->n_spots * sizeof(s->spots[0]));
+	forget_spots(s, at);
 }
 
 /* ---- from the beginning to the end ---- */
@@ -465,7 +506,7 @@ tapped_secured(struct tapped *t, enum an_dir dir)
 	close_wire(t, &s->wire, AN_C2S, TAP_FIN);
 	name_ends(t, dir, &s->wire.record);
 	open_wire(t, &s->wire, AN_C2S, now());
-	put_octets(t, &s->wire, AN_S2C, TAP_PLAIN, buf_span(&t->greeting));
+	put_octets(t, &s->wire, AN_S2C, false, buf_span(&t->greeting), NULL);
 }
 
 /* ---- data connections ---- */
@@ -497,7 +538,7 @@ tap_data_octets(struct tap_data *d, enum an_dir dir, bool secure, struct span s)
 	if (d == NULL)
 		return;
 	d->wire.record.secure = secure;
-	put_octets(d->tap, &d->wire, dir, TAP_CONTENT, s);
+	put_octets(d->tap, &d->wire, dir, !d->tap->rule->content, s, NULL);
 }
 
 void
