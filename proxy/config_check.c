@@ -9,6 +9,7 @@
 #include "config_tree.h"
 #include "digest_list.h"
 #include "log_file.h"
+#include "tap.h"
 #include "tls_rules.h"
 
 static unsigned
@@ -660,6 +661,10 @@ config_check(struct reading *r)
 	check_protection(r);
 	check_refused_message(r);
 	check_log_format(r);
+	if (r->config->n_captures > TAP_RULES_MAX)
+		faults_add(&r->faults, r->scan.titled_line[SECTION_CAPTURE][TAP_RULES_MAX],
+		    "capture: %zu sections; at most %d may stand here", r->config->n_captures,
+		    TAP_RULES_MAX);
 	for (unsigned i = 0; i < r->config->n_captures; i++)
 		check_capture(r, i);
 	check_tls(r);

@@ -249,6 +249,15 @@ say_captures(struct supervisor *s)
 		note(s, "capture_left_out", now.left_out - said->left_out,
 		    "too much waited for a refusal");
 	*said = now;
+	gateway_set(page(s), GATEWAY_CAPTURES, s->config == NULL ? 0 : s->config->n_captures);
+	gateway_set(page(s), GATEWAY_CAPTURE_FRAMES, now.frames);
+	gateway_set(page(s), GATEWAY_CAPTURE_OCTETS, now.octets);
+	gateway_set(page(s), GATEWAY_CAPTURE_FILES, now.files);
+	gateway_set(page(s), GATEWAY_CAPTURE_REMOVED, now.removed);
+	gateway_set(page(s), GATEWAY_CAPTURE_LOST, now.lost);
+	gateway_set(page(s), GATEWAY_CAPTURE_LEFT_OUT, now.left_out);
+	gateway_set(page(s), GATEWAY_CAPTURE_RESTARTS, now.restarts);
+	gateway_set(page(s), GATEWAY_CAPTURE_TROUBLE, now.trouble != 0);
 }
 
 static void

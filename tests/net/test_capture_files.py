@@ -138,7 +138,7 @@ def test_pop3_T13_X_007(server, started, captures, upgrade):
     captures.sane()
     commands = ["USER", "PASS", "RETR", "QUIT"]
     assert captures.column("pop.request.command") == (["STLS", *commands] if upgrade else commands)
-    assert captures.column("imf.subject") == ["seen"]
+    assert MAIL + b".\r\n" in captures.stream(int(upgrade), 1)  # this server does not say how long it is
     assert PASSWORD not in captures.octets() and b"PASS " + b"*" * len(PASSWORD) in captures.octets()
 
 
@@ -154,7 +154,9 @@ def test_imap_T13_X_007(server, started, captures, how):
         assert client.fetch("1", "BODY.PEEK[]") == [MAIL]
         client.logout()
     gate.stop()
-    captures.sane()
+    # tshark wants a user name where a literal is announced (RFC 9051 s4.3)
+    captures.sane(but='imap.request.command == "LOGIN" && imap.request contains "{4}"' if how == "literals" else
+                  "frame.number == 0")
     verb = "AUTHENTICATE" if how in ("plain", "initial") else "LOGIN"
     assert captures.column("imap.request.command") == ["STARTTLS", verb, "SELECT", "FETCH", "LOGOUT"]
     assert captures.column("imf.subject") == ["seen"]
@@ -205,8 +207,8 @@ def test_ftp_with_its_data_T13_X_007(server, started, captures, way, tls):
         "USER", "PASS", "RETR", "STOR", "QUIT"]
     assert PASSWORD not in captures.octets()
     assert captures.column("ftp.request.arg", 'ftp.request.command == "PASS"') == ["*" * len(PASSWORD)]
-    streams = sorted(set(captures.column("tcp.stream", "ftp-data")), key=int)
-    assert len(streams) == 2
+    streams = sorted(set(captures.column("tcp.stream", "tcp.len > 0 && !(tcp.port == 21)")), key=int)
+    assert way == "PORT" or sorted(set(captures.column("tcp.stream", "ftp-data")), key=int) == streams
     content = [captures.stream(n, 0) + captures.stream(n, 1) for n in streams]
     assert content == [BODY * 5000, BODY * 7000]
 
