@@ -19,7 +19,7 @@ DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppchec
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
-DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit
+DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit tshark tcpflow
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -248,7 +248,7 @@ test-cases: deps-test deps-lab
 	    --pytest tests/cases
 
 ## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), bombs of
-## full size, test-root
+## full size, test-wire, test-root
 FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
@@ -257,10 +257,18 @@ test-long: deps-test
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
 	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
+	+@$(MAKE) --no-print-directory test-wire
 	BOMBS=full tests/run --pytest tests/mime
 	+@$(MAKE) --no-print-directory $(BUILD)/unit/analyzers/mime/test_mime_limits
 	MIME_SCALE=20 $(BUILD)/unit/analyzers/mime/test_mime_limits
 	+@$(MAKE) --no-print-directory test-root
+
+## test-wire: the tests of the gateway once more, each session recorded on the wire: what "postern read"
+## says of it must be what the gateway wrote
+.PHONY: test-wire
+test-wire: deps-test deps-lab
+	+@$(PARALLEL) all helpers
+	WIRE=1 tests/run --jobs $(JOBS) --pytest tests/net
 
 ## test-package: the package on a bare Debian 12 booted by systemd (a minute)
 ## test-root: that, and README.md's two commands in another (PATTERN=demo: one of them)
