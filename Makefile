@@ -236,7 +236,7 @@ test: deps-test deps-lab
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
-	    --pytest tests/mime --pytest tests/packaging
+	    --pytest tests/mime --pytest tests/captures --pytest tests/packaging
 
 ## test-cases: CASES=folder with captures, attacks, messages and dialogues that others made
 .PHONY: test-cases
