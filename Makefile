@@ -59,7 +59,7 @@ SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/vectors/fake_data.c)
+	tests/vectors/fake_data.c tests/vectors/observed.c tests/vectors/seen_data.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -139,7 +139,7 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 # What parses messages and FTP, and what speaks TLS, must survive that memory runs out.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/%),$(UNITS)) \
-	$(BUILD)/unit/proxy/test_tls_leg
+	$(BUILD)/unit/analyzers/tls/test_keylog $(addprefix $(BUILD)/unit/proxy/,test_tls_leg test_tls_opening)
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
@@ -222,7 +222,7 @@ $(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
 .PHONY: vectors
 vectors: $(BUILD)/vectors
-$(BUILD)/vectors: $(BUILD)/obj/tests/vectors/run.o $(BUILD)/obj/tests/vectors/fake_data.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+$(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,run.o observed.o seen_data.o fake_data.o) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 

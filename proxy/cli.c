@@ -10,6 +10,7 @@
 #include "explain.h"
 #include "guard.h"
 #include "mime_command.h"
+#include "read_command.h"
 #include "release.h"
 #include "status_command.h"
 #include "supervisor.h"
@@ -27,6 +28,10 @@ static const struct command commands[] = {
 	explain},
     {"status", "[--json] [--sessions] [-c FILE]", status_command},
     {"mime", "[--json] FILE...", mime_command},
+    {"read",
+	"[-c FILE] [--keylog FILE] [--resolve] [--extract DIR] [--extract-max MIB]\n"
+	"                       [--memory MIB] [--checksums] FILE...",
+	read_command},
     {"ca", "init [-d DIR] [-o ORGANISATION] | show [-c FILE | CERTIFICATE...]", ca_command},
     {"certificate", "make [--name NAME] [CERTIFICATE KEY]", certificate_command},
 };

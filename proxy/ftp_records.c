@@ -146,7 +146,8 @@ write_exchange(struct ftp_gate *g, const struct ftp_exchange *x)
 		replies[i] = (struct record_ftp_reply){.code = x->replies[i].code,
 		    .text = span_first(
 			span_from(buf_span(&x->texts), x->replies[i].at), x->replies[i].n),
-		    .source = x->replies[i].source};
+		    .source = x->replies[i].source,
+		    .plain = x->replies[i].plain};
 	record_ftp(&r->session, &record, x->tx_id, r->env->sink, r->env->sink_arg);
 }
 
@@ -199,6 +200,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .client_passive = g->agreed.client >= FTP_WAY_PASV,
 	    .server_passive = g->agreed.server >= FTP_WAY_PASV,
 	    .let_by = g->agreed.let_by,
+	    .direct = ftp_observed(g),
 	    .offset = t->restart,
 	    .duration_ms = ftp_now(g) - t->began,
 	    .outcome = ftp_transfer_outcome(t),
@@ -216,6 +218,8 @@ ftp_record_transfer(struct ftp_gate *g)
 		record.octets_out =
 		    count->octets[source == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT];
 	}
+	if (count != NULL && record.direct)
+		record.octets_in = record.octets_out = count->octets[DATA_CLIENT];
 	record_ftp_data(&r->session, &record, t->tx_id, r->env->sink, r->env->sink_arg);
 	if (r->env->config->xferlog)
 		record_xferlog(&r->session, &record, r->env->sink, r->env->sink_arg);

@@ -105,6 +105,7 @@ struct record_ftp {
 		unsigned code;
 		struct span text; /* all lines */
 		enum record_source source;
+		bool plain; /* the server's, and it quotes nothing all the same */
 	} * replies;
 	size_t n_replies;
 	struct span user, path, directory; /* path: full, of commands that have one */
@@ -124,6 +125,7 @@ struct record_ftp_data {
 	const char *type;		     /* "A", "I" */
 	bool client_passive, server_passive; /* who connects; active: the server (side) does */
 	bool let_by; /* past the gateway: octets are the kernel's count, headers with them */
+	bool direct; /* observed: there is one connection, in legs[DATA_CLIENT] */
 	/* [DATA_CLIENT, DATA_SERVER][peer, our end]; family IP_NONE: none. let_by: the server */
 	/* itself is the other end of the client's, and there is no leg to the server. */
 	struct endpoint legs[2][2];

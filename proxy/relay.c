@@ -194,15 +194,23 @@ peer_changed(struct relay *r, enum an_dir dir)
 		r->ops->peer_changed(r, dir);
 }
 
+/* Of a peer that is done with nothing is to be said; where nobody closes it, it is said once. */
+static bool
+has_ended(const struct relay *r, enum an_dir dir)
+{
+	if (r->wish[dir] != WISH_NONE || (r->env->observed && r->told[dir] == r->peer[dir]))
+		return false;
+	return r->peer[dir] == PEER_GONE || (r->peer[dir] == PEER_EOF && r->pause[dir] == 0);
+}
+
 void
 relay_run(struct relay *r)
 {
 	relay_upstream_run(r);
 	pump(r);
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
-		if (r->wish[dir] == WISH_NONE &&
-		    (r->peer[dir] == PEER_GONE ||
-			(r->peer[dir] == PEER_EOF && r->pause[dir] == 0))) {
+		if (has_ended(r, dir)) {
+			r->told[dir] = r->peer[dir];
 			peer_changed(r, dir);
 			pump(r);
 		}
@@ -389,6 +397,8 @@ relay_begins_anew(struct relay *r, enum an_dir dir, const char *why)
 {
 	if (why != NULL)
 		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+	if (why != NULL && r->env->observed)
+		r->lost_track = true;
 	if (why != NULL || dir == AN_S2C) /* the client's leg is the last */
 		return false;
 	r->facts.tls = true;

@@ -2,23 +2,14 @@
  * Runs conversations of tests/vectors through the gate, between arrays instead of sockets.
  * The language is in README.md beside this file.
  */
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fake_data.h"
 #include "mime/analyzers_init.h"
-#include "proxy/clients.h"
-#include "proxy/config.h"
+#include "observed.h"
 #include "proxy/ftp_servers.h"
-#include "proxy/relay.h"
-
-#define LINES_MAX  4000
-#define STREAM_MAX (4u << 20)
-#define DNS_MAX	   64
-#define NO_CUT	   ((size_t)-1)
 
 static const char smtp_config[] =
     "inside = {\"10.0.0.0/8\"}\n"
@@ -37,17 +28,11 @@ static const char imap_config[] =
     "forward \"test\" { listen = \"127.0.0.1:2143\" to = \"10.0.0.25:143\" protocol = imap }\n"
     "smtp { relay { check = off } }\n";
 
-/* What conversations of a protocol are about; the folder of a file has its name. */
-static const struct dialect {
-	const char *name;
-	const struct relay_ops *ops;
-	const char *config;
-	uint16_t port;
-} dialects[] = {
-    {"smtp", &relay_smtp, smtp_config, 25},
-    {"ftp", &relay_ftp, ftp_config, 21},
-    {"pop3", &relay_pop3, pop3_config, 110},
-    {"imap", &relay_imap, imap_config, 143},
+static const struct dialect dialects[] = {
+    {"smtp", &relay_smtp, smtp_config, 25, false},
+    {"ftp", &relay_ftp, ftp_config, 21, true},
+    {"pop3", &relay_pop3, pop3_config, 110, false},
+    {"imap", &relay_imap, imap_config, 143, false},
 };
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
@@ -117,49 +102,7 @@ static const struct {
     {"mailbox", {preset_mailbox, ""}},
 };
 
-struct line {
-	unsigned number;
-	char *text;
-};
-
-struct one {
-	const char *file;
-	const struct dialect *dialect;
-	char name[200];
-	struct line lines[LINES_MAX];
-	size_t n_lines;
-};
-
-/* One run of one case. */
-struct run {
-	const struct one *one;
-	struct config *config;
-	struct relay_env env;
-	struct clients *clients;
-	struct client_row *client;
-	struct relay *relay;
-	uint64_t now;
-	size_t cut; /* the only octet before which a write is cut, or NO_CUT */
-	bool each_octet;
-	size_t written;	   /* octets that peers have sent so far */
-	struct buf got[2]; /* by the direction of the peer that got them */
-	size_t seen[2];
-	struct dns_answer *dns[DNS_MAX];
-	size_t n_dns;
-	json_t *records;
-	struct dns_question questions[DNS_MAX]; /* all that were asked */
-	size_t n_questions;
-	struct buf backlog[2]; /* sent by a peer and not read yet, by direction */
-	bool holds[2];	       /* that peer takes nothing of what is queued for it */
-	bool pressed;
-	bool asked, failed;
-	bool names_wait; /* questions stay open */
-	struct fake_data *data;
-	struct data_ops data_ops;
-	struct ftp_servers *ftp_servers;
-};
-
-__attribute__((format(printf, 3, 4))) static void
+void
 complain(struct run *r, const struct line *l, const char *format, ...)
 {
 	va_list args;
@@ -169,7 +112,8 @@ complain(struct run *r, const struct line *l, const char *format, ...)
 		snprintf(how, sizeof(how), "octet by octet");
 	else if (r->cut != NO_CUT)
 		snprintf(how, sizeof(how), "cut at %zu", r->cut);
-	printf("%s:%u: %s (%s): ", r->one->file, l == NULL ? 0 : l->number, r->one->name, how);
+	printf("%s:%u: %s (%s%s): ", r->one->file, l == NULL ? 0 : l->number, r->one->name, how,
+	    r->is_observer ? ", observed" : "");
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
@@ -299,6 +243,9 @@ take(struct run *r, enum an_dir dir)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		buf_add(&r->got[dir], span_of(iov[i].iov_base, iov[i].iov_len));
+		if (dir == AN_C2S)
+			transcript_octets(
+			    r->transcript, AN_S2C, span_of(iov[i].iov_base, iov[i].iov_len));
 		sent += iov[i].iov_len;
 	}
 	if (sent == 0)
@@ -306,6 +253,16 @@ take(struct run *r, enum an_dir dir)
 	channel_sent(c, sent);
 	relay_wrote(r->relay, dir);
 	return true;
+}
+
+/* What the gateway has done to the client's connection, once its queue has gone out. */
+static void
+note_end(struct run *r)
+{
+	if (r->relay->wish[AN_C2S] == WISH_RESET)
+		transcript_peer(r->transcript, AN_S2C, PEER_GONE);
+	else if (r->relay->wish[AN_C2S] == WISH_CLOSE && r->relay->client.queued == 0)
+		transcript_peer(r->transcript, AN_S2C, PEER_EOF);
 }
 
 static void
@@ -322,6 +279,7 @@ collect(struct run *r)
 		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 			more = take(r, dir) || more;
 	}
+	note_end(r);
 }
 
 /* Some of what a peer has sent is read, as far as there is room; false: nothing was. */
@@ -361,6 +319,8 @@ static void
 deliver(struct run *r, enum an_dir dir, const uint8_t *p, size_t n)
 {
 	buf_add(&r->backlog[dir], span_of(p, n));
+	if (dir == AN_C2S && r->relay->wish[dir] == WISH_NONE)
+		transcript_octets(r->transcript, dir, span_of(p, n));
 	move(r);
 }
 
@@ -809,6 +769,8 @@ peer_line(struct run *r, const struct line *l)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (is_word(l, rows[i].word)) {
+			if (rows[i].dir == AN_C2S)
+				transcript_peer(r->transcript, AN_C2S, rows[i].what);
 			relay_peer(r->relay, rows[i].dir, rows[i].what);
 			move(r);
 			return true;
@@ -856,6 +818,8 @@ handshake(struct run *r, const struct line *l)
 		complain(r, l, "octets lie ahead of the handshake");
 	if (r->failed)
 		return;
+	if (dir == AN_C2S)
+		transcript_tls(r->transcript, why);
 	relay_upgraded(r->relay, dir, why);
 	move(r);
 }
@@ -885,7 +849,8 @@ set_up_before(const struct line *l)
 {
 	return is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
 	       is_word(l, "unreached") || is_word(l, "outside") || is_word(l, "to") ||
-	       is_word(l, "intercepted") || is_word(l, "tls-keys") || is_word(l, "tls-required");
+	       is_word(l, "intercepted") || is_word(l, "tls-keys") || is_word(l, "tls-required") ||
+	       is_word(l, "gateway-only");
 }
 
 /* Look-ups take their time from here on, or are answered. */
@@ -1093,9 +1058,17 @@ start(struct run *r)
 	r->data_ops.open = fake_open;
 	r->now = 1000;
 	clients_enter(r->clients, &facts.client, r->now, &r->client);
+	r->session = session;
+	r->facts = facts;
 	r->relay = relay_new(r->one->dialect->ops, &r->env, &session, &facts);
 	if (reached)
 		relay_connected(r->relay, &up);
+}
+
+static void
+write_down(void *arg, const struct fake_seen *seen)
+{
+	transcript_data(arg, seen);
 }
 
 /* Octets that all peers sent; 0 when it failed. */
@@ -1110,6 +1083,9 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	r->clients = clients_new(&config->limits);
 	r->data = fake_data_new();
 	r->ftp_servers = ftp_servers_new();
+	if (o->dialect->observed && o->gateway_only == NULL)
+		r->transcript = transcript_new();
+	fake_data_watch(r->data, write_down, r->transcript);
 	buf_init(&r->got[0], STREAM_MAX);
 	buf_init(&r->got[1], STREAM_MAX);
 	buf_init(&r->backlog[0], STREAM_MAX);
@@ -1119,10 +1095,13 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	close_relay(r);
 	if (!fake_data_free(r->data))
 		complain(r, NULL, "data connections were left open, or used wrongly");
+	if (r->transcript != NULL && !r->failed)
+		observe(r);
 	ftp_servers_free(r->ftp_servers);
 	written = r->failed ? 0 : r->written + 1;
 	json_decref(r->records);
 	clients_free(r->clients);
+	transcript_free(r->transcript);
 	buf_free(&r->got[0]);
 	buf_free(&r->got[1]);
 	buf_free(&r->backlog[0]);
@@ -1158,7 +1137,10 @@ run_all_ways(const struct one *o)
 	for (size_t cut = 1; ok && cut < n; cut = next_cut(cut, n))
 		ok = run_one(o, config, cut, false) > 0;
 	config_free(config);
-	printf("%s %s\n", ok ? "ok" : "not ok", o->name);
+	printf("%s %s", ok ? "ok" : "not ok", o->name);
+	if (o->gateway_only != NULL)
+		printf(" (not observed: %s)", o->gateway_only);
+	printf("\n");
 	return ok;
 }
 
@@ -1205,18 +1187,32 @@ clear(struct one *o)
 
 struct tally {
 	unsigned passed, failed;
-	const char *only; /* NULL: all cases; else those with this in their name */
+	unsigned observed, gateway_only; /* of those that passed */
+	const char *only;		 /* NULL: all cases; else those with this in their name */
 };
 
+static const char *
+why_gateway_only(const struct one *o)
+{
+	for (size_t i = 0; i < o->n_lines; i++)
+		if (is_word(&o->lines[i], "gateway-only"))
+			return o->lines[i].text + strlen("gateway-only ");
+	return NULL;
+}
+
 static void
-run_case(const struct one *o, struct tally *t)
+run_case(struct one *o, struct tally *t)
 {
 	if (t->only != NULL && strstr(o->name, t->only) == NULL)
 		return;
-	if (run_all_ways(o))
-		t->passed++;
-	else
+	o->gateway_only = why_gateway_only(o);
+	if (!run_all_ways(o)) {
 		t->failed++;
+		return;
+	}
+	t->passed++;
+	t->observed += o->dialect->observed && o->gateway_only == NULL;
+	t->gateway_only += o->gateway_only != NULL;
 }
 
 /* ---- with NAME | first | second ...: the case once per such line, {1} being "first" ---- */
@@ -1375,6 +1371,7 @@ main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		run_file(argv[i], &t);
 	analyzers_end();
-	printf("%u passed, %u failed\n", t.passed, t.failed);
+	printf("%u passed, %u failed; %u of them also observed, %u for a gateway only\n", t.passed,
+	    t.failed, t.observed, t.gateway_only);
 	return t.failed > 0 || t.passed == 0;
 }

@@ -1,0 +1,390 @@
+#include "observed.h"
+
+#include "seen_data.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What a capture of the client's side has at one point of time. */
+struct moment {
+	enum { MOMENT_OCTETS, MOMENT_PEER, MOMENT_TLS, MOMENT_DATA } kind;
+	enum an_dir dir;
+	size_t begin, n; /* octets, in transcript.octets */
+	enum relay_peer peer;
+	const char *why;
+	struct fake_seen data; /* but for its octets */
+};
+
+struct transcript {
+	struct moment *moments;
+	size_t n, max;
+	struct buf octets;
+	enum relay_peer peer[2];
+};
+
+/* ---- what only a gateway can know ---- */
+
+/*
+ * Left out of what is compared, on both sides: path in records of that type (NULL: of all), names
+ * that are arrays looked through. is: only where it is this text; becomes: and this is an
+ * observer's word for it. docs/captures.md has the same list for users.
+ */
+static const struct unknowable {
+	const char *type, *path, *is, *becomes, *why;
+} unknowable[] = {
+    {NULL, "flow_id", NULL, NULL, "made up for each session"},
+    {NULL, "timestamp", NULL, NULL, "the gateway's clock, or that of the capture"},
+    {NULL, "upstream", NULL, NULL, "the leg to the server is not in a capture of the client's"},
+    {"ftp", "ftp.reply_source", NULL, NULL, "the client cannot tell who answered it"},
+    {"ftp_data", "ftp_data.server", NULL, NULL, "the leg to the server is not in the capture"},
+    {"ftp_data", "ftp_data.duration_ms", NULL, NULL, "of two legs, or of one"},
+    {"ftp_data", "ftp_data.rate", NULL, NULL, "the same"},
+    {"ftp_data", "ftp_data.reason", "reset", NULL,
+	"what the gateway cuts is a reset, whatever for"},
+    {"ftp_data", "ftp_data.reason", "stalled", NULL, "the same"},
+    {"ftp_data", "ftp_data.reason", "session_ended", NULL, "the same"},
+    {"ftp_data", "ftp_data.deleted", NULL, NULL, "the client is not told"},
+    {"ftp_data", "ftp_data.kept", NULL, NULL, "the client is not told"},
+    {"smtp", "smtp.replies.source", NULL, NULL, "the client cannot tell who answered it"},
+};
+
+/* Records that are compared; of the others: */
+static const char *const compared[] = {"smtp", "fileinfo", "ftp", "ftp_data", "pop3", "imap"};
+
+/* ---- writing down ---- */
+
+struct transcript *
+transcript_new(void)
+{
+	struct transcript *t = calloc(1, sizeof(*t));
+
+	buf_init(&t->octets, 64u << 20);
+	return t;
+}
+
+void
+transcript_free(struct transcript *t)
+{
+	if (t == NULL)
+		return;
+	buf_free(&t->octets);
+	free(t->moments);
+	free(t);
+}
+
+static void
+note(struct transcript *t, const struct moment *m)
+{
+	if (t->n == t->max) {
+		t->max = t->max == 0 ? 64 : 2 * t->max;
+		t->moments = realloc(t->moments, t->max * sizeof(*t->moments));
+		if (t->moments == NULL)
+			abort();
+	}
+	t->moments[t->n++] = *m;
+}
+
+void
+transcript_octets(struct transcript *t, enum an_dir dir, struct span octets)
+{
+	if (t == NULL || octets.n == 0)
+		return;
+	note(t, &(struct moment){.dir = dir, .begin = t->octets.n, .n = octets.n});
+	if (!buf_add(&t->octets, octets))
+		abort();
+}
+
+void
+transcript_peer(struct transcript *t, enum an_dir dir, enum relay_peer peer)
+{
+	if (t == NULL || peer <= t->peer[dir])
+		return;
+	t->peer[dir] = peer;
+	note(t, &(struct moment){.kind = MOMENT_PEER, .dir = dir, .peer = peer});
+}
+
+void
+transcript_tls(struct transcript *t, const char *why)
+{
+	if (t != NULL)
+		note(t, &(struct moment){.kind = MOMENT_TLS, .why = why});
+}
+
+void
+transcript_data(struct transcript *t, const struct fake_seen *seen)
+{
+	if (t == NULL)
+		return;
+	note(t, &(struct moment){
+		    .kind = MOMENT_DATA, .begin = t->octets.n, .n = seen->octets.n, .data = *seen});
+	if (!buf_add(&t->octets, seen->octets))
+		abort();
+}
+
+/* ---- observing it ---- */
+
+static bool
+never_allowed(void *arg, struct relay *relay, enum client_act act)
+{
+	(void)relay;
+	(void)act;
+	complain(arg, NULL, "an observer limits nobody");
+	return true;
+}
+
+static void
+never_refused(void *arg, struct relay *relay)
+{
+	(void)relay;
+	complain(arg, NULL, "an observer refuses nobody");
+}
+
+static void
+never_taken_back(void *arg, struct relay *relay, enum client_act act)
+{
+	(void)relay;
+	(void)act;
+	complain(arg, NULL, "an observer has nothing to take back");
+}
+
+static struct data_pair *
+open_seen(void *arg, struct relay *relay)
+{
+	return seen_data_open(((struct run *)arg)->seen_data, relay);
+}
+
+/* The observer's part: names are looked up by the time that the next octets come. */
+static void
+answer(struct run *r)
+{
+	while (r->asked) {
+		r->asked = false;
+		relay_answered(r->relay);
+	}
+}
+
+static void
+see(struct run *r, enum an_dir dir, struct span octets)
+{
+	while (octets.n > 0 && !r->failed) {
+		struct channel_room room = channel_room(relay_from(r->relay, dir));
+		size_t n = octets.n < room.n ? octets.n : room.n;
+
+		if (n == 0) {
+			complain(r, NULL, "an observer has no room for what was said");
+			return;
+		}
+		memcpy(room.p, octets.p, n);
+		relay_received(r->relay, dir, n);
+		answer(r);
+		octets = span_from(octets, n);
+	}
+}
+
+/* As the gateway's run had it: whole, cut, or octet by octet. */
+static void
+see_cut(struct run *r, enum an_dir dir, struct span octets)
+{
+	const size_t begin = r->written;
+
+	r->written += octets.n;
+	if (r->each_octet) {
+		for (; octets.n > 0; octets = span_from(octets, 1))
+			see(r, dir, span_first(octets, 1));
+	} else if (r->cut > begin && r->cut < r->written) {
+		see(r, dir, span_first(octets, r->cut - begin));
+		see(r, dir, span_from(octets, r->cut - begin));
+	} else {
+		see(r, dir, octets);
+	}
+}
+
+static void
+see_tls(struct run *r, const char *why)
+{
+	if (r->relay->tls[AN_C2S] != RELAY_SHAKING || r->relay->tls[AN_S2C] != RELAY_SHAKING) {
+		complain(r, NULL, "an observer was to follow to TLS, and does not");
+		return;
+	}
+	relay_upgraded(r->relay, AN_S2C, why);
+	relay_upgraded(r->relay, AN_C2S, why);
+}
+
+/* False: the rest is TLS, of which whoever has no keys sees nothing. */
+static bool
+see_moment(
+    struct run *r, struct seen_data *data, const struct transcript *t, const struct moment *m)
+{
+	struct fake_seen seen;
+
+	switch (m->kind) {
+	case MOMENT_OCTETS:
+		if (relay_shaking(r->relay))
+			return false;
+		see_cut(r, m->dir, span_of(t->octets.p + m->begin, m->n));
+		break;
+	case MOMENT_PEER:
+		relay_peer(r->relay, m->dir, m->peer);
+		answer(r);
+		break;
+	case MOMENT_TLS:
+		see_tls(r, m->why);
+		break;
+	case MOMENT_DATA:
+		seen = m->data;
+		seen.octets = span_of(t->octets.p + m->begin, m->n);
+		seen_data_add(data, &seen);
+		break;
+	}
+	seen_data_go_on(data);
+	return true;
+}
+
+static void
+see_all(struct run *r, struct seen_data *data, const struct transcript *t)
+{
+	relay_connected(r->relay, &r->session.client);
+	for (size_t i = 0; i < t->n && !r->failed; i++)
+		if (!see_moment(r, data, t, &t->moments[i]))
+			break;
+}
+
+/* ---- comparing ---- */
+
+static void
+leave_out(json_t *v, const char *path, const struct unknowable *u)
+{
+	char name[80];
+	size_t n = strcspn(path, "."), i;
+	json_t *item;
+
+	if (json_is_array(v)) {
+		json_array_foreach(v, i, item) leave_out(item, path, u);
+		return;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)n, path);
+	item = json_object_get(v, name);
+	if (item == NULL)
+		return;
+	if (path[n] == '.')
+		leave_out(item, path + n + 1, u);
+	else if (u->is != NULL &&
+		 (!json_is_string(item) || strcmp(json_string_value(item), u->is) != 0))
+		return;
+	else if (u->becomes != NULL)
+		json_object_set_new(v, name, json_string(u->becomes));
+	else
+		json_object_del(v, name);
+}
+
+/*
+ * Of the last words to a command of FTP the client has heard one, the last: what the server said
+ * stands in the gateway's record ahead of it.
+ */
+static void
+leave_unheard_out(json_t *record)
+{
+	json_t *ftp = json_object_get(record, "ftp");
+	json_t *codes = json_object_get(ftp, "completion_code"),
+	       *replies = json_object_get(ftp, "reply");
+
+	for (size_t i = json_array_size(codes); i-- > 1;) {
+		int code = atoi(json_string_value(json_array_get(codes, i - 1)));
+
+		if (code < 100 || code >= 200) {
+			json_array_remove(codes, i - 1);
+			json_array_remove(replies, i - 1);
+		}
+	}
+}
+
+static bool
+is_type(const json_t *record, const char *type)
+{
+	return strcmp(json_string_value(json_object_get(record, "event_type")), type) == 0;
+}
+
+/* The records of a type, as far as both can know them. */
+static json_t *
+knowable(const json_t *records, const char *type)
+{
+	json_t *list = json_array(), *record;
+	size_t i;
+
+	json_array_foreach(records, i, record)
+	{
+		if (!is_type(record, type))
+			continue;
+		record = json_deep_copy(record);
+		leave_unheard_out(record);
+		for (size_t k = 0; k < sizeof(unknowable) / sizeof(unknowable[0]); k++)
+			if (unknowable[k].type == NULL || strcmp(unknowable[k].type, type) == 0)
+				leave_out(record, unknowable[k].path, &unknowable[k]);
+		json_array_append_new(list, record);
+	}
+	return list;
+}
+
+static void
+print_side(const char *who, const json_t *record)
+{
+	char *text = record == NULL ? NULL : json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
+
+	printf("    %s %s\n", who, text == NULL ? "(none)" : text);
+	free(text);
+}
+
+static void
+compare_type(struct run *r, const json_t *theirs, const char *type)
+{
+	json_t *gateway = knowable(theirs, type), *observer = knowable(r->records, type);
+	size_t n = json_array_size(gateway), m = json_array_size(observer);
+
+	for (size_t i = 0; i < n || i < m; i++) {
+		const json_t *a = json_array_get(gateway, i), *b = json_array_get(observer, i);
+
+		if (a != NULL && b != NULL && json_equal(a, b))
+			continue;
+		complain(r, NULL, "%s record %zu: gateway and observer disagree", type, i + 1);
+		print_side("gateway ", a);
+		print_side("observer", b);
+		break;
+	}
+	json_decref(gateway);
+	json_decref(observer);
+}
+
+void
+observe(struct run *gateway)
+{
+	struct run *r = calloc(1, sizeof(*r));
+	struct seen_data *data = seen_data_new();
+	const char *wrong;
+
+	*r = *gateway;
+	r->data_ops = *seen_data_ops();
+	r->data_ops.open = open_seen;
+	r->env.data = &r->data_ops;
+	r->seen_data = data;
+	r->is_observer = true;
+	r->written = 0;
+	r->asked = false;
+	r->records = json_array();
+	r->env.observed = true;
+	r->env.allow = never_allowed;
+	r->env.refused = never_refused;
+	r->env.take_back = never_taken_back;
+	r->env.tls_keys = NULL;
+	r->env.arg = r->env.sink_arg = r;
+	r->relay = relay_new(r->one->dialect->ops, &r->env, &r->session, &r->facts);
+	see_all(r, data, gateway->transcript);
+	relay_free(r->relay);
+	wrong = seen_data_free(data);
+	if (wrong != NULL)
+		complain(r, NULL, "%s", wrong);
+	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++)
+		compare_type(r, gateway->records, compared[i]);
+	json_decref(r->records);
+	gateway->failed = gateway->failed || r->failed;
+	free(r);
+}
