@@ -188,9 +188,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
 ## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=smtp, W=pop3, W=imap:
 ## messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under TLS,
-## against HAProxy, nginx and sslsplit; ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
-.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls
-W ?= mime ftp smtp pop3 imap tls
+## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark;
+## ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
+.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures
+W ?= mime ftp smtp pop3 imap tls captures
 IDLE ?= $(if $(QUICK),300,3000)
 ROUNDS ?= $(if $(QUICK),1,5)
 BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
@@ -205,6 +206,9 @@ bench-pop3 bench-imap: bench-%: deps-bench
 bench-tls: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_tls.py $(BENCH) --idle $(IDLE) $(BUILD)
+bench-captures: deps-bench
+	+@$(PARALLEL) all
+	$(PYTHON) -B tests/bench/bench_captures.py $(BENCH) $(BUILD)
 bench-smtp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)
