@@ -14,6 +14,7 @@
 #include "release.h"
 #include "status_command.h"
 #include "supervisor.h"
+#include "watch_command.h"
 
 static int run(int argc, char **argv);
 
@@ -32,6 +33,12 @@ static const struct command commands[] = {
 	"[-c FILE] [--keylog FILE] [--resolve] [--extract DIR] [--extract-max MIB]\n"
 	"                       [--memory MIB] [--checksums] FILE...",
 	read_command},
+    {"watch",
+	"-i DEVICE [-c FILE] [--filter EXPR] [--promiscuous] [--buffer MIB]\n"
+	"                       [--keylog FILE] [--extract DIR] [--extract-max MIB] [--memory "
+	"MIB]\n"
+	"                       [--checksums]",
+	watch_command},
     {"ca", "init [-d DIR] [-o ORGANISATION] | show [-c FILE | CERTIFICATE...]", ca_command},
     {"certificate", "make [--name NAME] [CERTIFICATE KEY]", certificate_command},
 };

@@ -1,11 +1,14 @@
 #include "read_options.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "keylog_file.h"
 #include "mime/analyzers_init.h"
+#include "sandbox.h"
 
 /* Nobody's policy: ports and bounds as they are by default, and nothing is judged. */
 static const char no_policy[] = "smtp { relay { check = off } sender_domain { check = off } }\n";
@@ -69,10 +72,10 @@ read_options_take(struct read_options *o, int opt, const char *value)
 	}
 }
 
-static void
-write_record(void *arg, const char *line, size_t n)
+void
+reading_sink(void *reading, const char *line, size_t n)
 {
-	struct reading *r = arg;
+	struct reading *r = reading;
 
 	if (fwrite(line, 1, n, stdout) != n)
 		r->unwritten = true;
@@ -101,18 +104,43 @@ cannot(const struct read_options *o, const char *why)
 	return EXIT_FAILED;
 }
 
+const char *
+reading_user(const struct reading *r, const struct read_options *o)
+{
+	const char *why;
+
+	if (o->config != NULL)
+		return r->config->user;
+	return sandbox_check_user("postern", &why) ? "postern" : "nobody";
+}
+
+static void
+tell(void *arg, const char *line)
+{
+	const struct read_options *o = arg;
+
+	fprintf(stderr, "postern %s: %s\n", o->command, line);
+}
+
 static bool
 open_extract(struct reading *r, const struct read_options *o)
 {
-	const struct extract_settings settings = {.dir = o->extract,
+	const struct passwd *user = NULL;
+	struct extract_settings settings = {.dir = o->extract,
 	    .max = o->extract_max,
-	    .command = o->command,
-	    .err = stderr,
+	    .tell = tell,
+	    .tell_arg = (void *)(uintptr_t)o,
 	    .uid = (uid_t)-1,
 	    .gid = (gid_t)-1};
 
 	if (o->extract == NULL)
 		return true;
+	if (o->drops_root && geteuid() == 0)
+		user = getpwnam(reading_user(r, o));
+	if (user != NULL) {
+		settings.uid = user->pw_uid;
+		settings.gid = user->pw_gid;
+	}
 	r->extract = extract_new(&settings);
 	if (r->extract != NULL)
 		extract_use(r->extract, &r->config->mime.options);
@@ -122,7 +150,7 @@ open_extract(struct reading *r, const struct read_options *o)
 int
 reading_begin(struct reading *r, const struct read_options *o)
 {
-	struct observer_env env = {.sink = write_record,
+	struct observer_env env = {.sink = reading_sink,
 	    .sink_arg = r,
 	    .resolve_arg = r,
 	    .memory = o->memory,

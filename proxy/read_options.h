@@ -19,6 +19,7 @@ struct read_options {
 	uint64_t extract_max; /* octets */
 	size_t memory;	      /* octets */
 	bool resolve, checksums;
+	bool drops_root; /* what root makes becomes reading_user()'s, who the process will be */
 };
 
 enum read_option {
@@ -59,6 +60,10 @@ struct reading {
 
 /* The exit code; not EXIT_FINE: that was told, and reading_end() is to be called all the same. */
 int reading_begin(struct reading *, const struct read_options *);
+/* Who root becomes: whom the configuration names, else "postern", else "nobody". */
+const char *reading_user(const struct reading *, const struct read_options *);
+/* A record_sink on a reading: standard output. */
+void reading_sink(void *reading, const char *line, size_t n);
 /* Ends the observer and frees everything; the exit code. */
 int reading_end(struct reading *, const struct read_options *);
 
