@@ -77,10 +77,10 @@ class Talk:
     """One TCP connection; packets has its IP packets in order, as (from the client?, octets)."""
 
     def __init__(self, client=("198.51.100.2", 40000), server=("192.0.2.25", 25), mss=1400, isn=(1000, 5000),
-                 open_=True):
+                 open_=True, acks=True):
         self.ends, self.mss = {True: client, False: server}, mss
         self.seq = {True: isn[0], False: isn[1]}
-        self.packets, self.acks = [], True
+        self.packets, self.acks = [], acks  # acks: each segment has its acknowledgement
         if open_:
             self.segment(True, SYN)
             self.segment(False, SYN | ACK)
@@ -195,10 +195,10 @@ def pcap_record(frame, at, order="<", nano=False, captured=None, length=None):
     return struct.pack(order + "IIII", at // 1_000_000, part, n, len(frame) if length is None else length) + frame
 
 
-def pcap(frames, link=1, order="<", nano=False, snaplen=262144, step=1000):
+def pcap(frames, link=1, order="<", nano=False, snaplen=262144, step=1000, began=BEGAN):
     """frames: octets, one each step microseconds."""
     return pcap_header(link, order, nano, snaplen) + b"".join(
-        pcap_record(frame, BEGAN + i * step, order, nano) for i, frame in enumerate(frames))
+        pcap_record(frame, began + i * step, order, nano) for i, frame in enumerate(frames))
 
 
 def block(kind, body, order="<", length=None):

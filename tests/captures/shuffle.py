@@ -153,4 +153,5 @@ def whole_files(records):
 def breaks(records):
     """Gaps and the like that the records name."""
     return [r["anomaly"]["event"] for r in records if r["event_type"] == "anomaly"
-            and r["anomaly"]["type"] in ("stream", "decode")]
+            and r["anomaly"]["type"] in ("stream", "decode")] + \
+        [r["ftp_data"]["reason"] for r in records if r["event_type"] == "ftp_data" and "reason" in r["ftp_data"]]

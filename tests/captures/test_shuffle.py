@@ -17,9 +17,9 @@ SEEDS = range(3)
 def sessions(together):
     """IP packets of one session of each protocol, one behind the other or interleaved."""
     made = [[packet for _, packet in talk.packets] for talk in (
-        talks.mail(), talks.pop3(), talks.imap(), talks.ftp(),
-        talks.ftp(way="PORT", upload=True, sport=40010, data_port=50002),
-        talks.mail(talks.V6, subject="by six"))]
+        talks.mail(acks=False), talks.pop3(acks=False), talks.imap(acks=False), talks.ftp(acks=False),
+        talks.ftp(way="PORT", upload=True, sport=40010, data_port=50002, acks=False),
+        talks.mail(talks.V6, subject="by six", acks=False))]
     if not together:
         return [p for packets in made for p in packets]
     draw, out = random.Random(5), []
