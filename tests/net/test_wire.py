@@ -13,8 +13,8 @@ import mails
 from ftp_clients import PAIRS, pair_name
 from lab import ROOT
 from mail_clients import ALL, program_name
-from wire_lab import ONE_SIDED, Wire, agree, look_up, run_read
-from wire_sessions import IMPLICIT_PORTS, SESSIONS, Visit, Way, server_for
+from wire_lab import ONE_SIDED, SOMETIMES, Wire, agree, look_up, run_read
+from wire_sessions import APART, IMPLICIT_PORTS, SESSIONS, Visit, Way, server_for
 
 # sender checks and by_mx ask the DNS: tests of their own, below
 UNASKED = {"relay": {"by_mx": False}, "sender_domain": {"check": "off"}}
@@ -61,7 +61,8 @@ class Stage:
             wire = self.wires(self.lab.client)
             for name in names:
                 SESSIONS[name][1](Visit(gate, way, protocol, server, self.lab))
-            self.finish(gate, wire, *(["--keylog", key_log] if way.tls else []))
+            self.finish(gate, wire, *(["--keylog", key_log] if way.tls else []),
+                        apart={k: why for name in names for k, why in APART[name].items()})
 
     @staticmethod
     def finish(gate, wire, *options, **more):
@@ -98,7 +99,7 @@ def test_a_session_X_009_L11(stage, name, way):
 def plain_sessions(protocol):
     """Those that want neither a server nor a gateway of their own: one capture can have them all."""
     return [name for name, (p, _, server, settings) in SESSIONS.items()
-            if p == protocol and not settings and server in ({}, {"messages": mails.TAME})]
+            if p == protocol and not settings and not APART[name] and server in ({}, {"messages": mails.TAME})]
 
 
 @pytest.mark.parametrize("way", OTHER_WAYS, ids=str)
@@ -278,4 +279,4 @@ def test_the_documentation_has_the_same_table():
     text = (ROOT / "docs/captures.md").read_text()
     section = text.split("## What the gateway alone knows", 1)[1].split("\n## ", 1)[0]
     named = [name for row in re.findall(r"^\| (.*?) \|", section, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)]
-    assert sorted(named) == sorted(ONE_SIDED)
+    assert sorted(named) == sorted([*ONE_SIDED, *SOMETIMES])
