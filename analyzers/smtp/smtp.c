@@ -655,7 +655,7 @@ smtp_missing(struct smtp *s, uint64_t n)
 		return false;
 	}
 	s->off[AN_C2S] += n;
-	text_gap(&s->text);
+	text_resume(&s->text);
 	return true;
 }
 
