@@ -271,19 +271,28 @@ is_decided(const struct ftp_gate *g)
 	       (t->server_code >= 400 && (t->verb->carries == FTP_UPLOAD || !t->open[DATA_CLIENT]));
 }
 
+static void
+swap(void *a, void *b, size_t n)
+{
+	uint8_t *x = a, *y = b;
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t octet = x[i];
+
+		x[i] = y[i];
+		y[i] = octet;
+	}
+}
+
 /* g's transfer and what its records say, and p's, change places. */
 static void
 change_places(struct ftp_gate *g, struct ftp_parked *p)
 {
-	const struct ftp_parked now = {
-	    p->next, g->transfer, g->agreed, g->stage, g->user, g->ascii};
-
-	g->transfer = p->transfer;
-	g->agreed = p->agreed;
-	g->stage = p->stage;
-	g->user = p->user;
-	g->ascii = p->ascii;
-	*p = now;
+	swap(&g->transfer, &p->transfer, sizeof(g->transfer));
+	swap(&g->agreed, &p->agreed, sizeof(g->agreed));
+	swap(&g->stage, &p->stage, sizeof(g->stage));
+	swap(&g->user, &p->user, sizeof(g->user));
+	swap(&g->ascii, &p->ascii, sizeof(g->ascii));
 }
 
 static void
