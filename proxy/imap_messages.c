@@ -49,18 +49,27 @@ void
 imap_message_feed(struct imap_message *m, struct span octets)
 {
 	m->octets += octets.n;
+	if (m->hole)
+		return;
 	/* whatever becomes of the inspection: the message goes on, and its record says so */
 	if (m->mail != NULL)
 		mail_feed(m->mail, octets);
 }
 
 void
+imap_message_gap(struct imap_message *m, uint64_t n)
+{
+	m->octets += n;
+	m->gap = m->hole = true;
+}
+
+void
 imap_message_judge(struct imap_gate *g, struct imap_message *m, bool may_hold, struct verdict *v)
 {
-	if (m->mail != NULL)
+	if (m->mail != NULL && !m->hole)
 		mail_finish(m->mail);
 	*v = (struct verdict){.action = VERDICT_PASS, .rule = "content", .reason = "unseen"};
-	if (m->unseen)
+	if (m->unseen || m->hole)
 		return;
 	content_judge(&g->relay.env->config->content, m->mail, may_hold, v);
 	if (m->gap && v->action == VERDICT_PASS && !v->would_refuse)
@@ -91,8 +100,8 @@ imap_message_record(struct imap_gate *g, struct imap_message *m, const char *com
 
 	/* what is known of a message that nothing can hold back any more is only reported */
 	if (verdict == NULL && m->mail != NULL && mail_finished(m->mail)) {
-		content_judge(&r->env->config->content, m->mail, false, &v);
-		f.verdict = v.would_refuse ? &v : NULL;
+		content_judge(&r->env->config->content, m->mail, m->refused, &v);
+		f.verdict = v.would_refuse || m->refused ? &v : NULL;
 	}
 	if (f.verdict != NULL)
 		board_verdict(&r->seat, f.verdict);

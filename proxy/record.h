@@ -28,8 +28,10 @@
  */
 bool record_init(void);
 
-/* What time it is for records, from now on: "clock" fills it in. NULL: the system's. */
-void record_use_clock(void (*clock)(struct timeval *));
+/* What time it is: fills it in. */
+typedef void record_clock(struct timeval *);
+/* That of records, from now on; NULL: the system's. Returns the one that was. */
+record_clock *record_use_clock(record_clock *);
 /* As that clock says. */
 void record_now(struct timeval *);
 

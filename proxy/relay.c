@@ -397,6 +397,8 @@ relay_begins_anew(struct relay *r, enum an_dir dir, const char *why)
 {
 	if (why != NULL)
 		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+	if (why != NULL && r->env->observed)
+		r->lost_track = true;
 	if (why != NULL || dir == AN_S2C) /* the client's leg is the last */
 		return false;
 	r->facts.tls = true;

@@ -191,7 +191,9 @@ struct relay {
 	bool stripped;	   /* it has no STARTTLS, and had it until lately */
 	bool plus_offered; /* the server has mechanisms that are bound to the channel */
 	bool unread;	   /* opaque from the first octet on: no gate sees any */
-	bool lost_track;   /* observed: nothing more is parsed */
+	/* Observed: nothing more is parsed; some answer of the DNS is not known, so that a verdict
+	 * which depends on it is none; no octet of the server's is in the capture. */
+	bool lost_track, undecided, unheard;
 	struct tls_sight
 	    *sight;   /* of a handshake that passes; NULL: none, or its record is written */
 	bool reached; /* the server was connected */

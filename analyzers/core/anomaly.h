@@ -55,6 +55,8 @@
 	X(AN_GAP, "stream_gap", "octets that a capture does not have")                             \
 	X(AN_JOINED, "midstream", "a capture that begins behind the session")                      \
 	X(AN_UNHEARD, "one_sided", "a capture of the client's octets alone")                       \
+	X(AN_NOT_FOLLOWED, "not_followed",                                                         \
+	    "RFC 4978, XTND XMIT: what a capture's octets are from here on, nobody can tell")      \
 	X(AN_CONFLICT, "stream_overlap_different_data",                                            \
 	    "Ptacek and Newsham 1998: two copies differ")                                          \
 	X(AN_STRAY, "stream_stray_segment", "RFC 9293 s3.10.7.4: what no receiver would take")

@@ -60,6 +60,12 @@ void text_init(struct text *, bool dots, size_t line_max, bool eight_bit_ok);
 void text_feed(struct text *, const uint8_t *p, size_t n, size_t *used, struct text_event *ev);
 
 /*
+ * Some octets are missing here, and nobody knows what they were: the next one is taken for one
+ * within a line.
+ */
+void text_gap(struct text *);
+
+/*
  * Without dots: the octets end here for now (a chunk is complete). True: *ev is what is odd about
  * them, or a run with the CR that was held back; if the next octet is no LF, it is a stray all the
  * same. To be called until it is false.

@@ -28,6 +28,7 @@
 #include "core/event.h"
 #include "tcp/segment.h"
 
+#define CONNECTIONS_MEMORY_MIN	 (2u << 20)
 #define CONNECTION_IDLE_SIZE	 512u	    /* at most */
 #define CONNECTION_WAITING_MAX	 4096	    /* segments ahead of their turn, per direction */
 #define CONNECTION_WAITING_BYTES (4u << 20) /* and octets of them */
@@ -63,8 +64,23 @@ enum connection_what {
 	CONNECTION_CLOSED,   /* the last of each: free what hangs at of */
 };
 
+/* CONNECTION_STRAY: what of it receivers take otherwise than others, or not at all. */
+enum connection_oddity {
+	ODDITY_NONE,
+	ODDITY_RESET,	 /* outside of the window: not taken */
+	ODDITY_OCTETS,	 /* outside of the window, or behind a FIN: not taken */
+	ODDITY_SYN,	 /* within a connection: not taken */
+	ODDITY_SYN_DATA, /* that the server did not acknowledge: not taken, they come once more */
+	ODDITY_FIN,	 /* a second one, at another place: not taken */
+	ODDITY_URGENT,	 /* once per direction; taken, in line */
+};
+
+/* "reset", "octets", "syn", "syn-data", "fin", "urgent". */
+const char *connection_oddity_name(enum connection_oddity);
+
 struct connection_event {
 	enum connection_what what;
+	enum connection_oddity oddity;
 	enum an_dir dir;
 	uint64_t off; /* octets of dir ahead of it, with those of gaps */
 	struct span octets;
@@ -81,9 +97,11 @@ struct connections_env {
 	 */
 	bool (*server_port)(void *arg, uint16_t port);
 	void *arg;
-	size_t memory;	/* octets, for all connections and what waits in them */
-	bool compare;	/* keep CONNECTION_COMPARE octets of each direction, to tell changed
-			   retransmissions */
+	uint64_t seed[2]; /* random: nobody must be able to choose which ports share a bucket */
+	size_t memory;	  /* octets, for all connections and what waits in them; less than
+			     CONNECTIONS_MEMORY_MIN is taken for that */
+	bool compare;	  /* keep CONNECTION_COMPARE octets of each direction, to tell changed
+			     retransmissions */
 	bool checksums; /* segments whose checksum does not hold are not taken, as a receiver would
 			 */
 };
