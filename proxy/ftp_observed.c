@@ -214,22 +214,18 @@ flow_once(struct ftp_gate *g)
 }
 
 /*
- * The server has agreed to a transfer ahead of which nothing was agreed on: it goes where the last
- * one went (some have one PASV for many), or to the client's own port (RFC 959 s3.2), which is
- * where many a server goes when it has used up a PORT.
+ * The server has agreed to a transfer ahead of which nothing was agreed on: some have one PASV for
+ * many; a PORT counts once, and behind it data goes to the client's own port (RFC 959 s3.2).
  */
 static void
 begin_without_agreement(struct ftp_gate *g)
 {
-	const struct endpoint own = g->relay.session.client;
+	const struct endpoint own = g->relay.session.client, last = g->before.client_at;
 
-	if (g->stage != FTP_ANNOUNCED && g->before.client == FTP_WAY_NONE)
-		look_for(g, FTP_WAY_PORT, own, (struct endpoint){.port = 0});
+	if (g->stage != FTP_ANNOUNCED && ftp_way_is_passive(g->before.client))
+		look_for(g, g->before.client, last, behind_nat(&last, &g->relay.session.server.ip));
 	else if (g->stage != FTP_ANNOUNCED)
-		look_for(g, g->before.client, g->before.client_at,
-		    ftp_way_is_passive(g->before.client)
-			? behind_nat(&g->before.client_at, &g->relay.session.server.ip)
-			: own);
+		look_for(g, FTP_WAY_PORT, own, (struct endpoint){.port = 0});
 	if (g->stage != FTP_ANNOUNCED || !ftp_transfer_take_over(g))
 		return;
 	ftp_enter(g, FTP_OPENING);
