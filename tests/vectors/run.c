@@ -935,6 +935,8 @@ other_line(struct run *r, const struct line *l)
 		expect_wish(r, l);
 	} else if (is_word(l, "hold") || is_word(l, "take")) {
 		hold_or_take(r, l);
+	} else if (is_word(l, "unheard")) {
+		relay_unheard(r->relay);
 	} else if (sscanf(l->text, "gap client %u", &seconds) == 1) {
 		relay_gap(r->relay, AN_C2S, seconds);
 	} else if (sscanf(l->text, "gap server %u", &seconds) == 1) {
