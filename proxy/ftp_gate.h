@@ -406,6 +406,9 @@ bool ftp_content_passes(struct ftp_gate *);
 
 /* ---- ftp_records.c ---- */
 
+/* Its arguments reach no record. */
+bool ftp_is_secret(const struct ftp_detail *);
+
 void ftp_record_reply(struct ftp_exchange *, unsigned code, struct span lines, enum record_source);
 /* The verdict that refused it, a copy. */
 void ftp_record_verdict(struct ftp_gate *, struct ftp_exchange *, const struct verdict *);

@@ -229,6 +229,7 @@ ftp_step(struct relay *r, enum an_dir dir)
 		if (dir == AN_S2C)
 			g->mid_reply = false;
 		g->acted = ftp_now(g);
+		relay_shows(r, &ev);
 		if (dir == AN_C2S)
 			lines_taken(g, span_first(in, used));
 		if (handlers[ev.kind] != NULL)

@@ -74,7 +74,7 @@ hears_client(const struct pop3_gate *g)
 {
 	const struct pop3_message *m = g->message;
 
-	if (g->relay.opaque || (m != NULL && m->hole))
+	if (g->relay.opaque || (m != NULL && m->missing > 0))
 		return true;
 	return !channel_full(&g->relay.client) && !(pop3_policy_of(g)->cut && g->fetching > 0);
 }
@@ -96,6 +96,7 @@ pop3_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = pop3_now(g);
+		relay_shows(r, &ev);
 		if (handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
 		if (pop3_deaf(g->dialogue, dir))
