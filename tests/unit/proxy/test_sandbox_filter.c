@@ -31,7 +31,8 @@
 #define L	   (1u << SANDBOX_LOGGER)
 #define S	   (1u << SANDBOX_STATUS)
 #define K	   (1u << SANDBOX_SIGNER) /* it has the keys */
-#define ALL	   (W | L | S | K)
+#define T	   (1u << SANDBOX_TAP)	  /* it makes files, and removes some */
+#define ALL	   (W | L | S | K | T)
 #define P(pointer) ((long)(uintptr_t)(pointer))
 
 /* The arguments do no harm should the call be let through. */
@@ -65,7 +66,7 @@ static const struct attempt attempts[] = {
     {"newfstatat", ALL, SYS_newfstatat, {AT_FDCWD, P("/etc/passwd"), P(page)}},
 #endif
     {"readlinkat", ALL, SYS_readlinkat, {AT_FDCWD, P("/proc/self/exe"), P(page), 64}},
-    {"getdents64", ALL, SYS_getdents64, {0, P(page), sizeof(page)}},
+    {"getdents64", W | L | S | K, SYS_getdents64, {0, P(page), sizeof(page)}},
     {"dup", ALL, SYS_dup, {0}},
 #endif
 #ifdef SYS_open
@@ -76,10 +77,13 @@ static const struct attempt attempts[] = {
     {"unlink", ALL, SYS_unlink, {P("/")}},
 #endif
     {"openat to create", ALL, SYS_openat, {AT_FDCWD, P("/"), O_RDWR | O_CREAT, 0600}},
+    {"openat to write", ALL, SYS_openat, {AT_FDCWD, P("/tmp"), O_WRONLY | O_CREAT, 0600}},
+    {"openat to truncate", ALL, SYS_openat,
+	{AT_FDCWD, P("/tmp"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600}},
     {"openat2", ALL, SYS_openat2, {AT_FDCWD, P("/etc/passwd"), P(page), 24}},
     {"open_by_handle_at", ALL, SYS_open_by_handle_at, {AT_FDCWD, P(page), 0}},
     {"mkdirat", ALL, SYS_mkdirat, {AT_FDCWD, P("/"), 0700}},
-    {"unlinkat", ALL, SYS_unlinkat, {AT_FDCWD, P("/"), 0}},
+    {"unlinkat", W | L | S | K, SYS_unlinkat, {AT_FDCWD, P("/"), 0}},
     {"linkat", ALL, SYS_linkat, {AT_FDCWD, P("/"), AT_FDCWD, P("/")}},
     {"renameat2", ALL, SYS_renameat2, {AT_FDCWD, P("/"), AT_FDCWD, P("/")}},
     {"truncate", ALL, SYS_truncate, {P("/"), 0}},
@@ -109,31 +113,31 @@ static const struct attempt attempts[] = {
     {"socket ping", ALL, SYS_socket, {AF_INET, SOCK_DGRAM, IPPROTO_ICMP}},
     {"socket SCTP", ALL, SYS_socket, {AF_INET, SOCK_STREAM, IPPROTO_SCTP}},
     {"socket MPTCP", ALL, SYS_socket, {AF_INET, SOCK_STREAM, 262}},
-    {"socket TCP", L | S | K, SYS_socket, {AF_INET, SOCK_STREAM, 0}},
-    {"socket UDP over IPv6", L | S | K, SYS_socket, {AF_INET6, SOCK_DGRAM, 0}},
+    {"socket TCP", L | S | K | T, SYS_socket, {AF_INET, SOCK_STREAM, 0}},
+    {"socket UDP over IPv6", L | S | K | T, SYS_socket, {AF_INET6, SOCK_DGRAM, 0}},
     {"socketpair", ALL, SYS_socketpair, {AF_UNIX, SOCK_STREAM, 0, P(page)}},
-    {"connect", L | S | K, SYS_connect, {-1, P(page), 16}},
-    {"bind", L | S | K, SYS_bind, {-1, P(page), 16}},
+    {"connect", L | S | K | T, SYS_connect, {-1, P(page), 16}},
+    {"bind", L | S | K | T, SYS_bind, {-1, P(page), 16}},
     {"listen", ALL, SYS_listen, {-1, 1}},
-    {"accept4", L | K, SYS_accept4, {-1, 0, 0, 0}},
-    {"setsockopt", L | S | K, SYS_setsockopt, {-1, SOL_SOCKET, SO_KEEPALIVE, P(page), 4}},
+    {"accept4", L | K | T, SYS_accept4, {-1, 0, 0, 0}},
+    {"setsockopt", L | S | K | T, SYS_setsockopt, {-1, SOL_SOCKET, SO_KEEPALIVE, P(page), 4}},
     {"a socket's filter", ALL, SYS_setsockopt, {-1, SOL_SOCKET, SO_ATTACH_FILTER, P(page), 16}},
     {"a socket's device", ALL, SYS_setsockopt, {-1, SOL_SOCKET, SO_BINDTODEVICE, P("lo"), 3}},
     {"TCP_ULP", ALL, SYS_setsockopt, {-1, IPPROTO_TCP, TCP_ULP, P("tls"), 3}},
     {"tables of netfilter", ALL, SYS_setsockopt, {-1, IPPROTO_IP, 64, P(page), 64}},
     {"a socket's mark", ALL, SYS_setsockopt, {-1, SOL_SOCKET, SO_MARK, P(page), 4}},
     {"urgent octets' owner", ALL, SYS_ioctl, {-1, 0x8901 /* FIOSETOWN */, P(page)}},
-    {"fcntl F_SETPIPE_SZ", L | S | K, SYS_fcntl, {-1, F_SETPIPE_SZ, 65536}},
-    {"pipe2", L | S | K, SYS_pipe2, {P(page), O_CLOEXEC}},
-    {"splice", L | S | K, SYS_splice, {-1, 0, -1, 0, 1, 0}},
+    {"fcntl F_SETPIPE_SZ", L | S | K | T, SYS_fcntl, {-1, F_SETPIPE_SZ, 65536}},
+    {"pipe2", L | S | K | T, SYS_pipe2, {P(page), O_CLOEXEC}},
+    {"splice", L | S | K | T, SYS_splice, {-1, 0, -1, 0, 1, 0}},
     {"tee", ALL, SYS_tee, {-1, -1, 1, 0}},
     {"vmsplice", ALL, SYS_vmsplice, {-1, P(page), 0, 0}},
     {"ioctl TIOCSTI", ALL, SYS_ioctl, {-1, TIOCSTI, P("x")}},
     {"fcntl F_ADD_SEALS", ALL, SYS_fcntl, {-1, F_ADD_SEALS, 0}},
-    {"ftruncate", ALL, SYS_ftruncate, {-1, 0}},
+    {"ftruncate", W | L | S | K, SYS_ftruncate, {-1, 0}},
     {"pwrite64", ALL, SYS_pwrite64, {-1, P(page), 0, 0}},
-    {"pread64", W | S | K, SYS_pread64, {-1, P(page), 0, 0}},
-    {"fsync", W | S | K, SYS_fsync, {-1}},
+    {"pread64", W | S | K | T, SYS_pread64, {-1, P(page), 0, 0}},
+    {"fsync", W | S | K | T, SYS_fsync, {-1}},
     {"ioctl SIOCGIFCONF", ALL, SYS_ioctl, {-1, 0x8912, P(page)}},
     {"fcntl F_SETOWN", ALL, SYS_fcntl, {-1, F_SETOWN, 1}},
     {"fcntl F_SETLEASE", ALL, SYS_fcntl, {-1, 1024, 0}},
@@ -257,6 +261,14 @@ test_signer_is_killed(void **state)
 	assert_true(assert_all_killed(SANDBOX_SIGNER) > 80);
 }
 
+/* of files it may make new ones, and read none. */
+static void
+test_capture_is_killed(void **state)
+{
+	(void)state;
+	assert_true(assert_all_killed(SANDBOX_TAP) > 80);
+}
+
 #ifdef __x86_64__
 /* getpid() by the gate of 32-bit programs, where other numbers count. */
 static void
@@ -291,6 +303,7 @@ main(void)
 	    cmocka_unit_test(test_logger_is_killed),
 	    cmocka_unit_test(test_status_is_killed),
 	    cmocka_unit_test(test_signer_is_killed),
+	    cmocka_unit_test(test_capture_is_killed),
 #ifdef __x86_64__
 	    cmocka_unit_test(test_other_architecture),
 #endif
