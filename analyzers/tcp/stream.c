@@ -66,7 +66,7 @@ grow_kept(const struct stream_owner *o, struct stream *s)
 
 	if (kept == NULL)
 		return false;
-	for (uint64_t at = s->kept_from; at < s->off; at++)
+	for (uint64_t at = s->kept_from; at < s->off && s->kept_room > 0; at++)
 		kept[at % room] = s->kept[at % s->kept_room];
 	free(s->kept);
 	*o->memory += room - s->kept_room;
@@ -374,13 +374,13 @@ take_now(const struct stream_owner *o, struct stream *s, struct span octets)
 
 	while (octets.n > 0) {
 		p = first_piece(s);
-		n = octets.n;
-		if (p != NULL && p->off < s->off + n)
-			n = (size_t)(p->off - s->off);
+		if (p == NULL || p->off >= s->off + octets.n) {
+			hand_out(o, s, octets);
+			return;
+		}
+		n = (size_t)(p->off - s->off);
 		hand_out(o, s, span_first(octets, n));
 		octets = span_from(octets, n);
-		if (octets.n == 0)
-			break;
 		n = p->n < octets.n ? p->n : octets.n;
 		compare(o, s->off, p->octets, span_first(octets, n));
 		hand_out_piece(o, s);
