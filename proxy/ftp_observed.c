@@ -275,15 +275,19 @@ is_decided(const struct ftp_gate *g)
 static void
 change_places(struct ftp_gate *g, struct ftp_parked *p)
 {
-	const struct ftp_parked now = {
-	    p->next, g->transfer, g->agreed, g->stage, g->user, g->ascii};
+	/* copied whole: of an initializer with its members GCC 12 clears more than the padding */
+	const struct ftp_parked was = *p;
 
-	g->transfer = p->transfer;
-	g->agreed = p->agreed;
-	g->stage = p->stage;
-	g->user = p->user;
-	g->ascii = p->ascii;
-	*p = now;
+	p->transfer = g->transfer;
+	p->agreed = g->agreed;
+	p->stage = g->stage;
+	p->user = g->user;
+	p->ascii = g->ascii;
+	g->transfer = was.transfer;
+	g->agreed = was.agreed;
+	g->stage = was.stage;
+	g->user = was.user;
+	g->ascii = was.ascii;
 }
 
 static void

@@ -340,6 +340,10 @@ imap_on_more(struct imap_gate *g, const struct an_event *ev)
 	const struct imap_detail *d = ev->imap;
 	struct imap_command *c = imap_command_find(g, ev->slot);
 
+	if (c != NULL && c->refused && d->fault != IMAP_OK && !imap_fault_ends(d->fault)) {
+		g->discards = imap_discard(g->dialogue, ev->slot);
+		return;
+	}
 	if (d->fault != IMAP_OK) {
 		refuse_rest(g, ev, c);
 		return;

@@ -44,10 +44,10 @@ struct imap_message {
 	enum imap_content content;
 	char section[IMAP_SECTION_MAX]; /* "": all of it */
 	uint64_t octets;
+	uint64_t missing;  /* of them, in the capture; what follows is only counted */
 	uint64_t base;	   /* of octets, those of a header that was fetched before the text */
 	bool header_only;  /* its text has not come */
 	bool gap;	   /* something of it is missing: between its octets, or its beginning */
-	bool hole;	   /* so much is missing in the capture, and what follows is only counted */
 	bool refused;	   /* observed: what is in it is not wanted */
 	bool unseen;	   /* nobody was to look into it, or could */
 	unsigned urls;	   /* of which alone it is made; 0: octets came */

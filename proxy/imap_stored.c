@@ -156,11 +156,11 @@ complete(struct imap_gate *g)
 	struct verdict v;
 
 	imap_message_judge(g, m, true, &v);
-	m->refused = v.action == VERDICT_REFUSE;
-	if (m->refused && !imap_observes(g)) {
+	if (v.action == VERDICT_REFUSE && !imap_observes(g)) {
 		refuse(g, c, &v);
 		return false;
 	}
+	m->refused = v.action == VERDICT_REFUSE;
 	g->counts.refused += m->refused;
 	release(g);
 	storing_end(g);

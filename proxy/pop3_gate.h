@@ -50,7 +50,7 @@ struct pop3_message {
 	const struct pop3_verb_row *verb;
 	uint32_t number;
 	uint64_t octets;	     /* as LIST counts them: without stuffed dots (RFC 1939 s11) */
-	bool hole;		     /* something of it is not in the capture */
+	uint64_t missing;	     /* in the capture; what follows is only counted */
 	bool inspected;		     /* its content is looked at; with mail NULL: it could not be */
 	struct mail *mail;	     /* NULL: nothing is known of it */
 	bool said[AN_ANOMALY_COUNT]; /* each kind is recorded once per message */

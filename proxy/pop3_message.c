@@ -51,7 +51,7 @@ pop3_body(struct pop3_gate *g, const struct an_event *ev)
 		return;
 	m->octets += ev->octets.n;
 	/* whatever becomes of the inspection: the message goes on, and its record says so */
-	if (m->mail != NULL && !m->hole)
+	if (m->mail != NULL && m->missing == 0)
 		mail_feed(m->mail, ev->octets);
 }
 
@@ -62,8 +62,7 @@ pop3_message_gap(struct pop3_gate *g, uint64_t n)
 
 	if (m == NULL)
 		return;
-	m->octets += n;
-	m->hole = true;
+	m->missing += n;
 }
 
 void
@@ -86,7 +85,7 @@ judge(struct pop3_gate *g, struct verdict *v)
 	struct pop3_message *m = g->message;
 
 	*v = (struct verdict){.action = VERDICT_PASS, .rule = "none", .reason = "none"};
-	if (!m->inspected || m->hole)
+	if (!m->inspected || m->missing > 0)
 		return true;
 	if (m->mail != NULL)
 		mail_finish(m->mail);
@@ -140,7 +139,7 @@ pop3_body_end(struct pop3_gate *g, const struct an_event *ev)
 	}
 	count_whole(g);
 	pop3_record_message(g,
-	    g->message->verb->verb == POP3_TOP || g->message->hole ? "partial" : "complete",
+	    g->message->verb->verb == POP3_TOP || g->message->missing > 0 ? "partial" : "complete",
 	    v.would_refuse || v.action == VERDICT_REFUSE ? &v : NULL);
 	board_message(&g->relay.seat, BOARD_ACCEPTED);
 	message_free(g);

@@ -85,6 +85,8 @@ void record_smtp_verdict(struct record_smtp *, const struct verdict *);
  */
 void record_smtp_message(
     struct record_smtp *, uint64_t size, const char *transfer /* DATA, BDAT */);
+/* So many octets of the message are not in the capture; size is that of the others. */
+void record_smtp_missing(struct record_smtp *, uint64_t missing);
 /* What is in the message: the caller's, until the record is written. NULL: it could not be known.
  */
 void record_smtp_mail(struct record_smtp *, const struct mail *);
@@ -177,6 +179,7 @@ struct record_fetched {
 	bool partial;	     /* not all of it: TOP, slices that leave a gap, one that was cut */
 	const char *outcome; /* "complete", "partial", "cut", "refused", "aborted": constants */
 	uint64_t octets;     /* that went by; of POP3 without stuffed dots */
+	uint64_t missing;    /* and that are not in the capture */
 	uint64_t urls; /* CATENATE: it was made of so many others, and nothing went by; or 0 */
 	bool unseen;   /* nobody looked into it (mime.inspect = no), or could: no "email" */
 	/*

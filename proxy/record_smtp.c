@@ -34,7 +34,7 @@ struct record_smtp {
 	const char *rule, *reason;
 	struct text verdict_reply;
 	const char *transfer; /* NULL: no message was begun */
-	uint64_t size;
+	uint64_t size, missing;
 	bool inspected;
 	const struct mail *mail;
 };
@@ -271,6 +271,13 @@ record_smtp_message(struct record_smtp *r, uint64_t size, const char *transfer)
 }
 
 void
+record_smtp_missing(struct record_smtp *r, uint64_t missing)
+{
+	if (r != NULL)
+		r->missing = missing;
+}
+
+void
 record_smtp_mail(struct record_smtp *r, const struct mail *mail)
 {
 	if (r == NULL)
@@ -380,6 +387,8 @@ put_smtp(struct json_writer *w, const struct record_smtp *r, const char *state)
 		record_put_int(w, "size", r->size);
 		record_put(w, "transfer", r->transfer);
 	}
+	if (r->missing > 0)
+		record_put_int(w, "missing", r->missing);
 	if (r->has_auth)
 		put_auth(w, r);
 	json_close_object(w);

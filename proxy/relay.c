@@ -158,6 +158,16 @@ step(struct relay *r, enum an_dir dir)
 	return true;
 }
 
+/*
+ * An answer has come, and perhaps others right behind it. Between two peers nobody else stands in,
+ * they may well be to what the client has said already, and what waited for this answer.
+ */
+static bool
+others_turn(const struct relay *r, enum an_dir dir)
+{
+	return r->env->observed && dir == AN_S2C && channel_input(&r->client).n > 0;
+}
+
 /* Both directions in turn, as long as one of them gets anywhere. */
 static void
 pump(struct relay *r)
@@ -167,8 +177,11 @@ pump(struct relay *r)
 	while (progress) {
 		progress = false;
 		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
-			while (may_parse(r, dir) && step(r, dir))
+			while (may_parse(r, dir) && step(r, dir)) {
 				progress = true;
+				if (others_turn(r, dir))
+					break;
+			}
 	}
 }
 
@@ -463,7 +476,9 @@ relay_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 uint64_t
 relay_deadline(const struct relay *r)
 {
-	return r->reason != NULL || relay_shaking(r) ? 0 : r->ops->deadline(r);
+	if (r->env->observed || r->reason != NULL || relay_shaking(r))
+		return 0;
+	return r->ops->deadline(r);
 }
 
 void

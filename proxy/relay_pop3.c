@@ -74,7 +74,7 @@ hears_client(const struct pop3_gate *g)
 {
 	const struct pop3_message *m = g->message;
 
-	if (g->relay.opaque || (m != NULL && m->hole))
+	if (g->relay.opaque || (m != NULL && m->missing > 0))
 		return true;
 	return !channel_full(&g->relay.client) && !(pop3_policy_of(g)->cut && g->fetching > 0);
 }

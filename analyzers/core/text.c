@@ -27,13 +27,11 @@ text_init(struct text *t, bool dots, size_t line_max, bool eight_bit_ok)
 }
 
 void
-text_gap(struct text *t)
+text_resume(struct text *t)
 {
-	const bool said_long = t->said_long, said_eight_bit = t->said_eight_bit;
-
-	text_init(t, t->dots, t->line_max, said_eight_bit);
 	t->state = IN_LINE;
-	t->said_long = said_long;
+	t->line_n = t->past_n = t->odd_n = 0;
+	t->stuffed = t->long_line = false;
 }
 
 static bool

@@ -59,11 +59,8 @@ void text_init(struct text *, bool dots, size_t line_max, bool eight_bit_ok);
 /* Takes octets up to and including one event; *used: how many. */
 void text_feed(struct text *, const uint8_t *p, size_t n, size_t *used, struct text_event *ev);
 
-/*
- * Some octets are missing here, and nobody knows what they were: the next one is taken for one
- * within a line.
- */
-void text_gap(struct text *);
+/* Octets are missing here: what comes next stands within a line, and no sequence goes across. */
+void text_resume(struct text *);
 
 /*
  * Without dots: the octets end here for now (a chunk is complete). True: *ev is what is odd about

@@ -155,7 +155,7 @@ pop3_gap(struct pop3 *s, enum an_dir dir, uint64_t n)
 		return false;
 	if (s->count > 1 && (s->came >= s->size || n >= s->size - s->came))
 		return false;
-	text_gap(&s->text);
+	text_resume(&s->text);
 	s->came += n;
 	s->gap = true;
 	return true;

@@ -68,14 +68,18 @@ enum connection_what {
 enum connection_oddity {
 	ODDITY_NONE,
 	ODDITY_RESET,	 /* outside of the window: not taken */
-	ODDITY_OCTETS,	 /* outside of the window, or behind a FIN: not taken */
+	ODDITY_OCTETS,	 /* far behind the window: they wait until they are acknowledged, or their
+			    turn   comes; or behind a FIN: not taken. Once per direction, and once
+			    where   they are given up */
 	ODDITY_SYN,	 /* within a connection: not taken */
 	ODDITY_SYN_DATA, /* that the server did not acknowledge: not taken, they come once more */
-	ODDITY_FIN,	 /* a second one, at another place: not taken */
+	ODDITY_FIN,	 /* at another place than the first, or ahead of octets: not taken */
 	ODDITY_URGENT,	 /* once per direction; taken, in line */
+	ODDITY_HOPS,	 /* a reset, or octets, whose TTL is far from that of the direction's first:
+			    taken;     once per direction */
 };
 
-/* "reset", "octets", "syn", "syn-data", "fin", "urgent". */
+/* "reset", "octets", "syn", "syn-data", "fin", "urgent", "hops". */
 const char *connection_oddity_name(enum connection_oddity);
 
 struct connection_event {

@@ -8,6 +8,7 @@
 /* What a capture of the client's side has at one point of time. */
 struct moment {
 	enum { MOMENT_OCTETS, MOMENT_PEER, MOMENT_TLS, MOMENT_DATA } kind;
+	uint64_t now;
 	enum an_dir dir;
 	size_t begin, n; /* octets, in transcript.octets */
 	enum relay_peer peer;
@@ -18,6 +19,7 @@ struct moment {
 struct transcript {
 	struct moment *moments;
 	size_t n, max;
+	const uint64_t *now;
 	struct buf octets;
 	enum relay_peer peer[2];
 };
@@ -49,15 +51,17 @@ static const struct unknowable {
 };
 
 /* Records that are compared; of the others: */
-static const char *const compared[] = {"smtp", "fileinfo", "ftp", "ftp_data", "pop3", "imap"};
+static const char *const compared[] = {"smtp", "email", "fileinfo", "ftp", "ftp_data", "pop3",
+    "imap"};
 
 /* ---- writing down ---- */
 
 struct transcript *
-transcript_new(void)
+transcript_new(const uint64_t *now)
 {
 	struct transcript *t = calloc(1, sizeof(*t));
 
+	t->now = now;
 	buf_init(&t->octets, 64u << 20);
 	return t;
 }
@@ -81,7 +85,8 @@ note(struct transcript *t, const struct moment *m)
 		if (t->moments == NULL)
 			abort();
 	}
-	t->moments[t->n++] = *m;
+	t->moments[t->n] = *m;
+	t->moments[t->n++].now = *t->now;
 }
 
 void
@@ -163,22 +168,33 @@ answer(struct run *r)
 	}
 }
 
+/* As much as there is room for; false: nothing. */
+static bool
+see_some(struct run *r, enum an_dir dir)
+{
+	struct buf *waiting = &r->backlog[dir];
+	struct channel_room room = {NULL, 0};
+	size_t n;
+
+	if (waiting->n > 0)
+		room = channel_room(relay_from(r->relay, dir));
+	n = waiting->n < room.n ? waiting->n : room.n;
+	if (n == 0)
+		return false;
+	memcpy(room.p, waiting->p, n);
+	buf_drop(waiting, n);
+	relay_received(r->relay, dir, n);
+	answer(r);
+	return true;
+}
+
 static void
 see(struct run *r, enum an_dir dir, struct span octets)
 {
-	while (octets.n > 0 && !r->failed) {
-		struct channel_room room = channel_room(relay_from(r->relay, dir));
-		size_t n = octets.n < room.n ? octets.n : room.n;
-
-		if (n == 0) {
-			complain(r, NULL, "an observer has no room for what was said");
-			return;
-		}
-		memcpy(room.p, octets.p, n);
-		relay_received(r->relay, dir, n);
-		answer(r);
-		octets = span_from(octets, n);
-	}
+	if (!buf_add(&r->backlog[dir], octets))
+		abort();
+	while (!r->failed && (see_some(r, AN_C2S) || see_some(r, AN_S2C)))
+		continue;
 }
 
 /* As the gateway's run had it: whole, cut, or octet by octet. */
@@ -217,6 +233,7 @@ see_moment(
 {
 	struct fake_seen seen;
 
+	r->now = m->now;
 	switch (m->kind) {
 	case MOMENT_OCTETS:
 		if (relay_shaking(r->relay))
@@ -370,12 +387,16 @@ observe(struct run *gateway)
 	r->written = 0;
 	r->asked = false;
 	r->records = json_array();
+	buf_init(&r->backlog[AN_C2S], STREAM_MAX);
+	buf_init(&r->backlog[AN_S2C], STREAM_MAX);
 	r->env.observed = true;
 	r->env.allow = never_allowed;
 	r->env.refused = never_refused;
 	r->env.take_back = never_taken_back;
 	r->env.tls_keys = NULL;
 	r->env.arg = r->env.sink_arg = r;
+	if (gateway->transcript->n > 0)
+		r->now = gateway->transcript->moments[0].now;
 	r->relay = relay_new(r->one->dialect->ops, &r->env, &r->session, &r->facts);
 	see_all(r, data, gateway->transcript);
 	relay_free(r->relay);
@@ -385,6 +406,8 @@ observe(struct run *gateway)
 	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++)
 		compare_type(r, gateway->records, compared[i]);
 	json_decref(r->records);
+	buf_free(&r->backlog[AN_C2S]);
+	buf_free(&r->backlog[AN_S2C]);
 	gateway->failed = gateway->failed || r->failed;
 	free(r);
 }

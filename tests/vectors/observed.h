@@ -10,7 +10,7 @@
 #include "run.h"
 
 /* All take NULL, which writes nothing down. */
-struct transcript *transcript_new(void);
+struct transcript *transcript_new(const uint64_t *now); /* the clock of the run; outlives it */
 void transcript_free(struct transcript *);
 /* Octets of the client (AN_C2S), or for it. */
 void transcript_octets(struct transcript *, enum an_dir, struct span);

@@ -31,8 +31,8 @@ static const char imap_config[] =
 static const struct dialect dialects[] = {
     {"smtp", &relay_smtp, smtp_config, 25, false},
     {"ftp", &relay_ftp, ftp_config, 21, true},
-    {"pop3", &relay_pop3, pop3_config, 110, false},
-    {"imap", &relay_imap, imap_config, 143, false},
+    {"pop3", &relay_pop3, pop3_config, 110, true},
+    {"imap", &relay_imap, imap_config, 143, true},
 };
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
@@ -1084,7 +1084,7 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	r->data = fake_data_new();
 	r->ftp_servers = ftp_servers_new();
 	if (o->dialect->observed && o->gateway_only == NULL)
-		r->transcript = transcript_new();
+		r->transcript = transcript_new(&r->now);
 	fake_data_watch(r->data, write_down, r->transcript);
 	buf_init(&r->got[0], STREAM_MAX);
 	buf_init(&r->got[1], STREAM_MAX);
