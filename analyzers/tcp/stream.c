@@ -62,7 +62,7 @@ static bool
 grow_kept(const struct stream_owner *o, struct stream *s)
 {
 	uint32_t room = s->kept_room == 0 ? KEPT_FIRST : 2 * s->kept_room;
-	uint8_t *kept = malloc(room);
+	uint8_t *kept = *o->memory + room > o->memory_kept ? NULL : malloc(room);
 
 	if (kept == NULL)
 		return false;
