@@ -375,8 +375,7 @@ answer(struct observed_session *s)
 	all = answer_all(s, q);
 	if (!all && !s->server_moved)
 		return false;
-	if (!all)
-		s->relay->undecided = true;
+	s->relay->undecided = !all;
 	answers_fill(q->into, q->questions, q->n, DNS_TIMEOUT);
 	s->asked = NULL;
 	free(q);
