@@ -203,7 +203,7 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			break;
 		case TLS_OPENING_END:
 			secured(s);
-			observed_session_peer(s, dir, PEER_EOF);
+			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
 		case TLS_OPENING_BROKEN:
