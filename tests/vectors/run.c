@@ -850,7 +850,34 @@ set_up_before(const struct line *l)
 	return is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
 	       is_word(l, "unreached") || is_word(l, "outside") || is_word(l, "to") ||
 	       is_word(l, "intercepted") || is_word(l, "tls-keys") || is_word(l, "tls-required") ||
-	       is_word(l, "gateway-only");
+	       is_word(l, "gateway-only") || is_word(l, "listens");
+}
+
+static bool
+only_listens(const struct one *o)
+{
+	for (size_t i = 0; i < o->n_lines; i++)
+		if (is_word(&o->lines[i], "listens"))
+			return true;
+	return false;
+}
+
+/* What only a capture has. */
+static bool
+capture_line(struct run *r, const struct line *l)
+{
+	unsigned long octets = 0;
+	char who[8];
+
+	if (strcmp(l->text, "joined") == 0)
+		relay_joined(r->relay);
+	else if (sscanf(l->text, "gap %7s %lu", who, &octets) >= 1)
+		relay_gap(r->relay, strcmp(who, "client") == 0 ? AN_C2S : AN_S2C, octets);
+	else
+		return false;
+	if (!r->env.observed)
+		complain(r, l, "that is for whoever \"listens\"");
+	return true;
 }
 
 /* Look-ups take their time from here on, or are answered. */
@@ -876,7 +903,7 @@ other_line(struct run *r, const struct line *l)
 		complain(r, l, "records are looked at when all is said");
 		return;
 	}
-	if (names_line(r, l) || peer_line(r, l))
+	if (names_line(r, l) || peer_line(r, l) || capture_line(r, l))
 		return;
 	if (is_word(l, "tls") || is_word(l, "tls.")) {
 		handshake(r, l);
@@ -1053,6 +1080,7 @@ start(struct run *r)
 	    .data = &r->data_ops,
 	    .ftp_servers = r->ftp_servers,
 	    .tls_keys = keys ? (const void *)&some_keys : NULL,
+	    .observed = only_listens(r->one),
 	    .arg = r};
 	r->data_ops = fake_data_ops;
 	r->data_ops.open = fake_open;
@@ -1083,7 +1111,7 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	r->clients = clients_new(&config->limits);
 	r->data = fake_data_new();
 	r->ftp_servers = ftp_servers_new();
-	if (o->dialect->observed && o->gateway_only == NULL)
+	if (o->dialect->observed && o->gateway_only == NULL && !only_listens(o))
 		r->transcript = transcript_new(&r->now);
 	fake_data_watch(r->data, write_down, r->transcript);
 	buf_init(&r->got[0], STREAM_MAX);
@@ -1211,7 +1239,7 @@ run_case(struct one *o, struct tally *t)
 		return;
 	}
 	t->passed++;
-	t->observed += o->dialect->observed && o->gateway_only == NULL;
+	t->observed += only_listens(o) || (o->dialect->observed && o->gateway_only == NULL);
 	t->gateway_only += o->gateway_only != NULL;
 }
 
