@@ -34,8 +34,8 @@ full_path(const struct ftp_gate *g, struct span name)
 }
 
 /* What some servers change passwords with has no verb of its own. */
-static bool
-is_secret(const struct ftp_detail *d)
+bool
+ftp_is_secret(const struct ftp_detail *d)
 {
 	static const char *const words[] = {
 	    "PSWD", "PASSWD", "CPWD", "GPASS", "CHPASS", "PASS", "ADDUSER", "GADDUSER"};
@@ -73,7 +73,7 @@ ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_e
 	if (d->word.n == 0) /* what makes no line may have any octets in it */
 		return true;
 	x->word = keep(d->word);
-	x->secret = is_secret(d);
+	x->secret = ftp_is_secret(d);
 	if (d->args.n > 0 && !x->secret)
 		x->args = keep(d->args);
 	if (d->verb->path && (x->args != NULL || d->verb->carries == FTP_LISTING))
@@ -221,7 +221,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	if (count != NULL && record.direct)
 		record.octets_in = record.octets_out = count->octets[DATA_CLIENT];
 	record_ftp_data(&r->session, &record, t->tx_id, r->env->sink, r->env->sink_arg);
-	if (r->env->config->xferlog)
+	if (r->env->config->xferlog && !ftp_observed(g)) /* which the logger takes apart */
 		record_xferlog(&r->session, &record, r->env->sink, r->env->sink_arg);
 }
 

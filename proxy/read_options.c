@@ -11,7 +11,9 @@
 #include "sandbox.h"
 
 /* Nobody's policy: ports and bounds as they are by default, and nothing is judged. */
-static const char no_policy[] = "smtp { relay { check = off } sender_domain { check = off } }\n";
+static const char no_policy[] =
+    "smtp { tls_ports = {465} relay { check = off } sender_domain { check = off } }\n"
+    "ftp { tls_ports = {990} }\npop3 { tls_ports = {995} }\nimap { tls_ports = {993} }\n";
 
 #define MIB (1u << 20)
 

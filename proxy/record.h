@@ -85,6 +85,8 @@ void record_smtp_verdict(struct record_smtp *, const struct verdict *);
  */
 void record_smtp_message(
     struct record_smtp *, uint64_t size, const char *transfer /* DATA, BDAT */);
+/* So many octets of the message are not in the capture; size is that of the others. */
+void record_smtp_missing(struct record_smtp *, uint64_t missing);
 /* What is in the message: the caller's, until the record is written. NULL: it could not be known.
  */
 void record_smtp_mail(struct record_smtp *, const struct mail *);

@@ -28,13 +28,14 @@ struct record_smtp {
 	enum {
 		JUDGED_NOT,
 		JUDGED_PASS,
+		JUDGED_UNDECIDED,
 		JUDGED_REPORT,
 		JUDGED_REFUSE,
 	} judged; /* in this order a later verdict takes the place of an earlier one */
 	const char *rule, *reason;
 	struct text verdict_reply;
 	const char *transfer; /* NULL: no message was begun */
-	uint64_t size;
+	uint64_t size, missing;
 	bool inspected;
 	const struct mail *mail;
 };
@@ -250,6 +251,7 @@ record_smtp_verdict(struct record_smtp *r, const struct verdict *v)
 {
 	int judged = v->action == VERDICT_REFUSE ? JUDGED_REFUSE
 		     : v->would_refuse		 ? JUDGED_REPORT
+		     : v->undecided		 ? JUDGED_UNDECIDED
 						 : JUDGED_PASS;
 
 	if (r == NULL || v->action == VERDICT_ASK || judged < (int)r->judged ||
@@ -268,6 +270,13 @@ record_smtp_message(struct record_smtp *r, uint64_t size, const char *transfer)
 		return;
 	r->size = size;
 	r->transfer = transfer;
+}
+
+void
+record_smtp_missing(struct record_smtp *r, uint64_t missing)
+{
+	if (r != NULL)
+		r->missing = missing;
 }
 
 void
@@ -354,9 +363,10 @@ put_verdict(struct json_writer *w, const struct record_smtp *r)
 {
 	json_open_object(w, "verdict");
 	record_put(w, "action",
-	    r->judged == JUDGED_REFUSE	 ? "refuse"
-	    : r->judged == JUDGED_REPORT ? "report"
-					 : "pass");
+	    r->judged == JUDGED_REFUSE	    ? "refuse"
+	    : r->judged == JUDGED_REPORT    ? "report"
+	    : r->judged == JUDGED_UNDECIDED ? "undecided"
+					    : "pass");
 	record_put(w, "rule", r->rule);
 	record_put(w, "reason", r->reason);
 	if (r->verdict_reply.n > 0)
@@ -380,6 +390,8 @@ put_smtp(struct json_writer *w, const struct record_smtp *r, const char *state)
 		record_put_int(w, "size", r->size);
 		record_put(w, "transfer", r->transfer);
 	}
+	if (r->missing > 0)
+		record_put_int(w, "missing", r->missing);
 	if (r->has_auth)
 		put_auth(w, r);
 	json_close_object(w);

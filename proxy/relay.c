@@ -96,6 +96,7 @@ relay_free(struct relay *r)
 	record_end(r);
 	show(r);
 	board_session_ended(&r->seat, r->reason == NULL ? "stopped" : r->reason);
+	tapped_free(r->tap);
 	buf_free(&r->asking.greeting);
 	channel_free(&r->client);
 	channel_free(&r->server);
@@ -151,6 +152,7 @@ step(struct relay *r, enum an_dir dir)
 		return r->ops->step(r, dir);
 	if (all.octets.n == 0)
 		return false;
+	relay_shows(r, &all);
 	relay_pass_opaque(r, &all);
 	channel_parsed(from, all.octets.n);
 	return true;
@@ -445,6 +447,8 @@ relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
 	r->active[dir] = r->wrote[dir] = r->env->now(r->env->arg);
 	if (why != NULL)
 		channel_drop(relay_from(r, dir));
+	else if (r->tap != NULL)
+		tapped_secured(r->tap, dir);
 	tell_gate(r, dir, why);
 	relay_run(r);
 }
@@ -472,7 +476,9 @@ relay_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 uint64_t
 relay_deadline(const struct relay *r)
 {
-	return r->reason != NULL || relay_shaking(r) ? 0 : r->ops->deadline(r);
+	if (r->env->observed || r->reason != NULL || relay_shaking(r))
+		return 0;
+	return r->ops->deadline(r);
 }
 
 void

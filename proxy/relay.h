@@ -18,6 +18,7 @@
 #include "config.h"
 #include "data.h"
 #include "record.h"
+#include "tap_session.h"
 #include "tls/sight.h"
 #include "tls_offers.h"
 #include "tls_rules.h"
@@ -198,6 +199,7 @@ struct relay {
 	    *sight;   /* of a handshake that passes; NULL: none, or its record is written */
 	bool reached; /* the server was connected */
 	struct board_seat seat;
+	struct tapped *tap; /* what of it goes to a capture; NULL: nothing */
 };
 
 /* facts and session are copied; env must outlive the relay. NULL: no memory. */
@@ -289,6 +291,14 @@ void relay_upgrade_both(struct relay *);
 bool relay_begins_anew(struct relay *, enum an_dir, const char *why);
 /* In place of a dialogue, as ops->turn_away; who speaks TLS already hears nothing in the clear. */
 void relay_turn_away(struct relay *, const char *reason);
+
+/* Gates: this event is going to be handled. */
+static inline void
+relay_shows(struct relay *r, const struct an_event *ev)
+{
+	if (r->tap != NULL)
+		tapped_event(r->tap, ev);
+}
 
 /* News of data connections, parse on. And: their octets. */
 void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);

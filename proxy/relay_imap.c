@@ -150,6 +150,7 @@ imap_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = imap_now(g);
+		relay_shows(r, &ev);
 		if (!imap_ahead_of_login(g, &ev) && handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
 		if (dir == AN_S2C)

@@ -98,6 +98,7 @@ pop3_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = pop3_now(g);
+		relay_shows(r, &ev);
 		if (handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
 		if (pop3_deaf(g->dialogue, dir))

@@ -50,10 +50,10 @@ static void (*const handlers[AN_KINDS])(struct smtp_gate *, const struct an_even
 
 /* A server that does not offer PIPELINING gets one command at a time. */
 static bool
-must_wait(const struct smtp_gate *g)
+must_wait(struct smtp_gate *g)
 {
-	return smtp_state(g->dialogue) == SMTP_ST_COMMAND && smtp_waiting(g->dialogue) > 0 &&
-	       !(g->server_exts & SMTP_EXT_PIPELINING);
+	return !gate_observed_stuck(g, AN_C2S) && smtp_state(g->dialogue) == SMTP_ST_COMMAND &&
+	       smtp_waiting(g->dialogue) > 0 && !(g->server_exts & SMTP_EXT_PIPELINING);
 }
 
 /* All octets of a chunk are passed on, and its end has not been handled: first that, then replies.
@@ -71,6 +71,7 @@ begin(struct smtp_gate *g)
 
 	if (gate_config(g)->body_line > 0)
 		limits.body_line = gate_config(g)->body_line;
+	limits.watching = gate_observes(g);
 	g->dialogue = smtp_new(&limits);
 	g->asked = g->acted = gate_now(g);
 	if (g->dialogue == NULL)
@@ -86,15 +87,19 @@ smtp_step(struct relay *r, enum an_dir dir)
 	struct span in = channel_input(from);
 	struct an_event ev;
 	size_t used;
+	bool progress;
 
 	if (g->dialogue == NULL && !begin(g))
 		return false;
+	if (gate_observes(g) && gate_observed_step(g, dir, &progress))
+		return progress;
 	if (dir == AN_C2S ? must_wait(g) : chunk_ends(g))
 		return false;
 	switch (smtp_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = gate_now(g);
+		relay_shows(r, &ev);
 		if (handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
 		break;
@@ -103,12 +108,15 @@ smtp_step(struct relay *r, enum an_dir dir)
 			return false;
 		break;
 	case AN_WAIT:
-		return false;
+		r->lost_track = gate_observed_stuck(g, dir);
+		return r->lost_track;
 	case AN_NOMEM:
 		from->failed = true;
 		return false;
 	}
 	channel_parsed(from, used);
+	if (gate_observes(g) && relay_shaking(r)) /* octets ahead of the handshake */
+		channel_discard(from);
 	return true;
 }
 
@@ -202,7 +210,9 @@ smtp_peer_changed(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	if (dir == AN_S2C)
+	if (gate_observes(g))
+		gate_observed_end(g, dir);
+	else if (dir == AN_S2C)
 		server_went(g);
 	else if (r->peer[AN_C2S] == PEER_EOF || in_message(g) || message_on_its_way(g))
 		client_went(g);
@@ -428,4 +438,7 @@ const struct relay_ops relay_smtp = {
     .turn_away = smtp_turn_away,
     .transfers = smtp_transfers,
     .upgraded = smtp_upgraded,
+    .gap = gate_gap,
+    .joined = gate_joined,
+    .unheard = gate_unheard,
 };

@@ -33,6 +33,7 @@
 #define LOGGER	   FOR(SANDBOX_LOGGER)
 #define STATUS	   FOR(SANDBOX_STATUS)
 #define SIGNER	   FOR(SANDBOX_SIGNER)
+#define TAP	   FOR(SANDBOX_TAP)
 #define EXTRACT	   FOR(SANDBOX_WATCH_EXTRACT)
 #define WATCH	   (FOR(SANDBOX_WATCH) | EXTRACT)
 #define EVERYBODY  (FOR(SANDBOX_ROLE_COUNT) - 1)
@@ -114,10 +115,13 @@ static const struct call calls[] = {
 
     {LOGGER, SCMP_SYS(fsync)},
     {LOGGER, SCMP_SYS(fdatasync)},
-    {LOGGER | STATUS | EXTRACT, SCMP_SYS(fstat)},
+    {LOGGER | STATUS | TAP | EXTRACT, SCMP_SYS(fstat)},
+    /* which captures there are, and those that must make room */
+    {TAP, SCMP_SYS(getdents64)},
+    {TAP | EXTRACT, SCMP_SYS(unlinkat)},
+    {TAP, SCMP_SYS(ftruncate)},
     {EXTRACT, SCMP_SYS(renameat2)},
     {EXTRACT, SCMP_SYS(linkat)},
-    {EXTRACT, SCMP_SYS(unlinkat)},
     {EXTRACT, SCMP_SYS(newfstatat)},
 #ifdef SANITIZED
     /* LeakSanitizer at the end: a thread of its own stops the others and reads what they hold */
@@ -189,7 +193,12 @@ static const struct rule rules[] = {
      * over, they could learn that some file exists, whose it is and how large. In workers and the
      * signer only stdio asks what it writes to, and goes on without an answer.
      */
-    {LOGGER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    {LOGGER | STATUS | TAP, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    /* captures: files are made, none that is there is opened; a directory is listed */
+    {TAP, SCMP_ACT_ALLOW, SCMP_SYS(openat),
+	{IS(2, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)}},
+    {TAP, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_SYMLINK_NOFOLLOW)}},
+    {TAP, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_DUPFD_CLOEXEC)}},
 #ifndef SANITIZED
     {WORKER | SIGNER | FOR(SANDBOX_WATCH), FAILS(EPERM), SCMP_SYS(newfstatat),
 	{IS(3, AT_EMPTY_PATH)}},

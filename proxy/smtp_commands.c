@@ -33,13 +33,15 @@ forward(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct buf out;
 
+	g->asked = gate_now(g);
+	if (gate_observes(g))
+		return;
 	buf_init(&out, COMMAND_MAX);
 	if (smtp_command_canonical(ev->smtp, &out))
 		channel_put(&g->relay.server, buf_span(&out));
 	else
 		g->relay.server.failed = true;
 	buf_free(&out);
-	g->asked = gate_now(g);
 }
 
 static void
@@ -206,9 +208,8 @@ pass_rcpt(struct smtp_gate *g, const struct an_event *ev)
 	gate_pending(g, ev->slot)->rcpt = keep_text(ev->smtp->path.raw);
 }
 
-/* What the records and the state want to know of a command, refused or not. */
-static void
-note(struct smtp_gate *g, const struct an_event *ev)
+void
+gate_note(struct smtp_gate *g, const struct an_event *ev)
 {
 	const struct smtp_detail *d = ev->smtp;
 	struct pending *p = gate_pending(g, ev->slot);
@@ -218,7 +219,7 @@ note(struct smtp_gate *g, const struct an_event *ev)
 		pass_mail(g, ev);
 		break;
 	case SMTP_RCPT:
-		if (g->tx != NULL && g->tx->mail_seen)
+		if (g->tx != NULL && (g->tx->mail_seen || gate_observes(g)))
 			pass_rcpt(g, ev);
 		break;
 	case SMTP_EHLO:
@@ -256,6 +257,8 @@ forward_chunk(struct smtp_gate *g, const struct an_event *ev)
 	if (d->chunk == 0) /* BDAT 0 LAST: sent at its end, which follows at once */
 		return;
 	g->message.forwarded = true;
+	if (gate_observes(g))
+		return;
 	buf_init(&out, 64);
 	buf_str(&out, "BDAT ");
 	buf_u64(&out, d->chunk);
@@ -264,8 +267,8 @@ forward_chunk(struct smtp_gate *g, const struct an_event *ev)
 	buf_free(&out);
 }
 
-static void
-let_pass(struct smtp_gate *g, const struct an_event *ev)
+void
+gate_let_pass(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct transaction *tx = g->tx;
 
@@ -308,10 +311,31 @@ update_facts(struct smtp_gate *g)
 	f->recipients = tx == NULL ? 0 : tx->rcpt_ok + tx->rcpt_waiting;
 }
 
+/* What was said stays said: a verdict is no more than a word on it. */
+static void
+observe_verdict(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
+{
+	struct pending *p = gate_pending(g, ev->slot);
+
+	if (v->action == VERDICT_REFUSE) {
+		gate_record_verdict(g, v);
+		p->doubted = true;
+		return;
+	}
+	if (v->would_refuse)
+		gate_record_verdict(g, v);
+	gate_let_pass(g, ev);
+}
+
 static void
 act(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
 {
 	struct relay *r = &g->relay;
+
+	if (gate_observes(g)) {
+		observe_verdict(g, ev, v);
+		return;
+	}
 
 	if (v->action == VERDICT_PASS) {
 		if (v->passes_tls)
@@ -322,7 +346,7 @@ act(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
 			board_verdict(&r->seat, v);
 		/* only what reaches a server can be a failed login */
 		if (ev->smtp->verb->verb != SMTP_AUTH || !gate_limited(g, ev))
-			let_pass(g, ev);
+			gate_let_pass(g, ev);
 		return;
 	}
 	gate_record_verdict(g, v);
@@ -346,15 +370,19 @@ gate_forget_lookup(struct smtp_gate *g)
 	g->lookup = NULL;
 	answers_free(g->answers);
 	g->answers = NULL;
+	if (g->waiting != NULL)
+		free(g->waiting->line);
 	free(g->waiting);
 	g->waiting = NULL;
 	r->client.held = false;
 	r->pause[AN_C2S] &= ~(unsigned)PAUSE_DNS;
+	r->pause[AN_S2C] &= ~(unsigned)PAUSE_DNS;
 }
 
 /* Questions go out; the event, and the octets that it is about, are kept until the answers. */
 static bool
-wait_for_answers(struct smtp_gate *g, const struct an_event *ev, const struct verdict *v)
+wait_for_answers(
+    struct smtp_gate *g, const struct an_event *ev, struct doubt **line, const struct verdict *v)
 {
 	struct relay *r = &g->relay;
 	uint64_t now = gate_now(g);
@@ -364,33 +392,58 @@ wait_for_answers(struct smtp_gate *g, const struct an_event *ev, const struct ve
 		g->answers = answers_new();
 		if (g->waiting == NULL || g->answers == NULL)
 			return false;
+		g->waiting->line = NULL;
+		if (line != NULL) {
+			g->waiting->line = *line;
+			*line = NULL;
+		}
 		g->waiting->detail = *ev->smtp;
 		g->waiting->event = *ev;
 		g->waiting->event.smtp = &g->waiting->detail;
 		g->waiting->until = now + r->env->config->dns_budget * 1000u;
 	}
-	smtp_undecided(g->dialogue, true);
 	r->client.held = true;
 	r->pause[AN_C2S] |= PAUSE_DNS;
+	if (gate_observes(g)) /* the server has seen it: its reply is the next to be looked at */
+		r->pause[AN_S2C] |= PAUSE_DNS;
+	else
+		smtp_undecided(g->dialogue, true);
 	g->lookup = r->env->ask(r->env->arg, r, v->questions, v->n_questions,
 	    now < g->waiting->until ? (unsigned)(g->waiting->until - now) : 0, g->answers);
 	return g->lookup != NULL;
 }
 
+/* Nobody looked it up where it could be seen: that is no word on the mail. */
 static void
-judge(struct smtp_gate *g, const struct an_event *ev)
+leave_undecided(struct smtp_gate *g, struct verdict *v)
+{
+	if (!g->relay.undecided || strcmp(v->reason, "dns_timeout") != 0)
+		return;
+	v->undecided = true;
+	v->action = VERDICT_PASS;
+	v->would_refuse = false;
+	v->reply[0] = '\0';
+	gate_record_verdict(g, v);
+}
+
+void
+gate_judge(struct smtp_gate *g, const struct an_event *ev, struct doubt **line)
 {
 	struct relay *r = &g->relay;
 	struct verdict v;
 
 	update_facts(g);
 	policy_judge(r->env->config->policy, &r->facts, ev, g->answers, &v);
-	if (v.action != VERDICT_ASK)
-		act(g, ev, &v);
-	else if (wait_for_answers(g, ev, &v))
-		return;
-	else
+	leave_undecided(g, &v);
+	if (v.action == VERDICT_ASK) {
+		if (wait_for_answers(g, ev, line, &v))
+			return;
 		r->client.failed = true;
+	} else if (line == NULL && (g->waiting == NULL || g->waiting->line == NULL)) {
+		act(g, ev, &v);
+	} else if (v.action == VERDICT_REFUSE || v.would_refuse) {
+		gate_record_verdict(g, &v);
+	}
 	gate_forget_lookup(g);
 }
 
@@ -400,8 +453,9 @@ gate_judge_again(struct smtp_gate *g)
 	if (g->waiting == NULL)
 		return;
 	g->lookup = NULL;
-	smtp_undecided(g->dialogue, false);
-	judge(g, &g->waiting->event);
+	if (!gate_observes(g))
+		smtp_undecided(g->dialogue, false);
+	gate_judge(g, &g->waiting->event, NULL);
 }
 
 /* ---- a command comes in ---- */
@@ -479,6 +533,27 @@ sent_too_early(struct smtp_gate *g, const struct an_event *ev)
 	return true;
 }
 
+/* A command that is not in order. */
+static void
+turn_down(struct smtp_gate *g, const struct an_event *ev, const struct refusal *r)
+{
+	const struct smtp_detail *d = ev->smtp;
+	bool chunk = d->verb->verb == SMTP_BDAT;
+
+	if (chunk && (r->ends == NULL || gate_observes(g))) {
+		gate_pending(g, ev->slot)->doubted = gate_observes(g);
+		refuse_chunk(g, r);
+	} else if (gate_observes(g)) {
+		gate_doubt(g, ev);
+	} else if (span_starts(span_str(r->reply), span_str("452")) &&
+		   g->tx->rcpt_over++ < gate_config(g)->recipients) {
+		/* a long list is no error: those who were taken stay (RFC 5321 s4.5.3.1.10) */
+		gate_answer(g, ev->slot, d->verb->name, r->reply, r->ends);
+	} else {
+		refuse(g, ev, r->reply, r->ends);
+	}
+}
+
 void
 gate_command(struct smtp_gate *g, const struct an_event *ev)
 {
@@ -490,14 +565,18 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 		gate_anomaly(g, ev->anomaly, AN_C2S, ev->off, NULL);
 	if (d->verb->junk && ++g->junk > gate_config(g)->junk_commands)
 		gate_count_error(g);
-	if (past_serving(g, ev) || sent_too_early(g, ev))
+	if (!gate_observes(g) && (past_serving(g, ev) || sent_too_early(g, ev)))
 		return;
 	if (d->fault != SMTP_OK && !for_policy(d)) {
 		gate_hold(g->tx, p);
-		answer_fault(g, ev);
+		if (gate_observes(g))
+			gate_doubt(g, ev);
+		else
+			answer_fault(g, ev);
 		return;
 	}
 	p->verb = d->verb->name;
+	p->last = d->last;
 	if (d->verb->verb == SMTP_BDAT)
 		g->chunk = ev->slot;
 	refusal = in_order(g, d);
@@ -505,20 +584,14 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 	    d->chunk > g->size_max)
 		gate_anomaly(g, AN_BDAT_TOO_LONG, AN_C2S, ev->off, NULL);
 	if (refusal.reply == NULL)
-		note(g, ev);
+		gate_note(g, ev);
 	gate_hold(g->tx, p);
 	if (refusal.reply == NULL && d->verb->verb != SMTP_AUTH && gate_limited(g, ev))
 		return;
 	if (refusal.reply == NULL)
-		judge(g, ev);
-	else if (d->verb->verb == SMTP_BDAT && refusal.ends == NULL)
-		refuse_chunk(g, &refusal);
-	else if (span_starts(span_str(refusal.reply), span_str("452")) &&
-		 g->tx->rcpt_over++ < gate_config(g)->recipients)
-		/* a long list is no error: those who were taken stay (RFC 5321 s4.5.3.1.10) */
-		gate_answer(g, ev->slot, d->verb->name, refusal.reply, refusal.ends);
+		gate_judge(g, ev, NULL);
 	else
-		refuse(g, ev, refusal.reply, refusal.ends);
+		turn_down(g, ev, &refusal);
 }
 
 void
@@ -528,6 +601,8 @@ gate_secret(struct smtp_gate *g, const struct an_event *ev)
 
 	gate_pending(g, ev->slot)->verb = "AUTH";
 	gate_hold(g->tx, gate_pending(g, ev->slot));
+	if (ev->smtp->fault != SMTP_OK && gate_observes(g))
+		return;
 	if (ev->smtp->fault != SMTP_OK) {
 		gate_answer(g, ev->slot, "AUTH",
 		    ev->smtp->fault == SMTP_LINE_TOO_LONG || ev->smtp->fault == SMTP_LINE_ENDLESS

@@ -10,6 +10,7 @@
  *   smtp_replies.c      replies to the client in the order of its commands, whoever gives them
  *   smtp_upgrade.c      STARTTLS: passed on, or TLS that ends here
  *   smtp_transaction.c  what is recorded of a mail from MAIL to its end
+ *   smtp_observed.c     where nobody stands in between: the server's replies decide
  */
 #ifndef POSTERN_SMTP_GATE_H
 #define POSTERN_SMTP_GATE_H
@@ -36,20 +37,33 @@ struct transaction {
 	bool null_sender, smtputf8;
 	enum smtp_body body;
 	unsigned rcpt_waiting, rcpt_ok, rcpt_refused, rcpt_over;
-	bool chunk_failed; /* the server refused a chunk of its message */
-	struct mail *mail; /* what is in its message; NULL: nothing is known */
-	bool inspected;	   /* it was to be looked at */
-	const char *state; /* "accepted", "rejected", ...; NULL: it never got to a message */
+	bool chunk_failed;	/* the server refused a chunk of its message */
+	struct mail *mail;	/* what is in its message; NULL: nothing is known */
+	bool inspected;		/* it was to be looked at */
+	const char *state;	/* "accepted", "rejected", ...; NULL: it never got to a message */
+	const char *refused_as; /* observed: its state, should the server refuse it too; or NULL */
 };
 
 /* A command whose reply has not gone to the client. */
 struct pending {
-	char *text;	  /* the gateway's own reply with CR LF, waiting for its turn */
-	const char *ends; /* reason: the session ends behind this reply */
+	char *text;	     /* the gateway's own reply with CR LF, waiting for its turn */
+	const char *answers; /* ... and the name of the command that it is to, a constant */
+	const char *ends;    /* reason: the session ends behind this reply */
 	struct transaction *tx;
 	const char *verb; /* its name, a constant */
 	char *rcpt;	  /* of RCPT, for the record */
 	char *helo;	  /* of EHLO and HELO: the name they carried */
+	/* observed */
+	bool doubted;	    /* the gateway would have refused it: its reply decides */
+	struct doubt *line; /* ... and nothing of it is noted so far; or NULL */
+	bool last;	    /* of BDAT: the last chunk */
+	bool unseen;	    /* the command is not in the capture */
+};
+
+/* A command that is noted only when its reply shows that it was one. */
+struct doubt {
+	size_t n;
+	uint8_t octets[];
 };
 
 /* What is known of the message that is coming in. */
@@ -64,6 +78,8 @@ struct message {
 	char refusal[VERDICT_REPLY_MAX + 1]; /* what its end is answered with; "": not refused */
 	const char *chunk_refusal; /* BDAT: what this chunk is answered with, a constant, or NULL */
 	uint64_t size, drained;
+	uint64_t missing; /* observed: octets that are not in the capture */
+	uint64_t resumed; /* ... and where they end in the client's stream */
 	bool said[AN_ANOMALY_COUNT];
 	struct header_scan {
 		bool done, field_start;
@@ -78,7 +94,8 @@ struct message {
 struct waiting {
 	struct an_event event;
 	struct smtp_detail detail;
-	uint64_t until; /* all look-ups of one event have one budget */
+	uint64_t until;	    /* all look-ups of one event have one budget */
+	struct doubt *line; /* observed, and already accepted: what the event points into */
 };
 
 struct smtp_gate {
@@ -110,7 +127,10 @@ struct smtp_gate {
 	uint64_t asked;	   /* env->now() when the server was last given something to answer */
 	uint64_t acted;	   /* when something last came of what peers sent */
 	uint64_t tarpit_until, rate_since, rate_octets, rate_checked;
-	size_t behind; /* octets that came in behind the event being handled */
+	size_t behind;		    /* octets that came in behind the event being handled */
+	uint64_t missing;	    /* observed: octets of the client that are not in the capture */
+	bool joining, join_dropped; /* observed: in the middle of what is not known yet */
+	bool unheard;		    /* observed: the server's replies are taken for granted */
 };
 
 static inline struct smtp_gate *
@@ -123,6 +143,12 @@ static inline uint64_t
 gate_now(const struct smtp_gate *g)
 {
 	return g->relay.env->now(g->relay.env->arg);
+}
+
+static inline bool
+gate_observes(const struct smtp_gate *g)
+{
+	return g->relay.env->observed;
 }
 
 static inline const struct smtp_config *
@@ -138,6 +164,16 @@ void gate_secret(struct smtp_gate *, const struct an_event *);
 /* The answers to the questions of a verdict are in g->answers. */
 void gate_judge_again(struct smtp_gate *);
 void gate_forget_lookup(struct smtp_gate *);
+/* What the records and the state want to know of a command, refused or not. */
+void gate_note(struct smtp_gate *, const struct an_event *);
+/* The command goes to the server: the state from here on. */
+void gate_let_pass(struct smtp_gate *, const struct an_event *);
+/*
+ * What the policy says of it: judged now, or when the answers are in, and acted upon. line, where
+ * it is not NULL: what the event points into, of a command that has passed already: its verdict is
+ * only recorded. It is taken over, and *line is NULL, while there are answers to wait for.
+ */
+void gate_judge(struct smtp_gate *, const struct an_event *, struct doubt **line);
 
 /* ---- smtp_limits.c ---- */
 
@@ -162,6 +198,10 @@ void gate_chunk_end(struct smtp_gate *, const struct an_event *);
 void gate_message_refuse(
     struct smtp_gate *, const char *reply, const char *rule, const char *reason, const char *state);
 
+/* Size and way of the message go to its record. */
+void gate_record_message(struct smtp_gate *);
+/* What the end of the message, or of the chunk, is answered with; NULL: the server answers. */
+const char *gate_end_answer(const struct message *);
 /* The server must never take what it has for a whole message: no end mark, no QUIT, a reset. */
 void gate_drop_server(struct smtp_gate *);
 /* Octets are expected from now on: their rate counts from here. */
@@ -195,6 +235,10 @@ struct pending *gate_pending(struct smtp_gate *, uint64_t slot);
 
 /* The client sent what it may send only when it has seen this reply (RFC 2920 s3.1). */
 bool gate_sent_ahead(struct smtp_gate *, const struct an_event *);
+/* The reply to the end of a message: its state. */
+void gate_message_answered(struct smtp_gate *, const struct an_event *);
+/* The chunk that is coming in is the newest command: it has its answer, and is not complete. */
+bool gate_reply_early(const struct smtp_gate *, const struct an_event *);
 /* The reply goes to the client as the server wrote it. */
 void gate_pass_reply(struct smtp_gate *, const struct an_event *);
 
@@ -209,6 +253,29 @@ void gate_let_tls_by(struct smtp_gate *, const struct verdict *);
 /* What becomes of STARTTLS here. */
 enum starttls gate_starttls_word(const struct smtp_gate *);
 
+/* ---- smtp_observed.c ---- */
+
+/* The gateway would have refused this command, and nothing of it is noted. */
+void gate_doubt(struct smtp_gate *, const struct an_event *);
+/*
+ * The reply to a command that the gateway would have refused. True: it was refused, and stands in
+ * the record as no more than that; else it is from here on what it would have been from the start.
+ */
+bool gate_doubt_confirmed(struct smtp_gate *, const struct an_event *);
+void gate_observed_body_end(struct smtp_gate *, const struct an_event *);
+void gate_observed_chunk(struct smtp_gate *, const struct an_event *);
+void gate_observed_end(struct smtp_gate *, enum an_dir);
+/* A reply that nothing waits for; false: it is none of those that a hole explains. */
+bool gate_observed_unasked(struct smtp_gate *, const struct an_event *);
+/* A step of a session whose beginning, or server, is not in the capture; false: an ordinary one. */
+bool gate_observed_step(struct smtp_gate *, enum an_dir, bool *progress);
+/* No more octets fit in, and those that have come wait for the other side's. */
+bool gate_observed_stuck(struct smtp_gate *, enum an_dir);
+/* As the rows of relay_ops. */
+bool gate_gap(struct relay *, enum an_dir, uint64_t n);
+bool gate_joined(struct relay *);
+bool gate_unheard(struct relay *);
+
 /* ---- smtp_transaction.c ---- */
 
 /* The open transaction, a new one when there is none; NULL: no memory. */
@@ -217,6 +284,8 @@ struct transaction *gate_transaction(struct smtp_gate *);
 void gate_transaction_close(struct smtp_gate *);
 /* The reply to this command will belong to tx; and: it has been given. */
 void gate_hold(struct transaction *tx, struct pending *);
+/* ... to the open one, whichever it was to belong to. */
+void gate_hold_anew(struct smtp_gate *, struct pending *);
 void gate_release(struct smtp_gate *, struct pending *);
 /* A reply (lines with or without CR LF) goes to the record of the command. */
 void gate_record_reply(struct smtp_gate *, const struct pending *, const char *verb,

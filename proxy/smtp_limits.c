@@ -41,6 +41,8 @@ gate_limited(struct smtp_gate *g, const struct an_event *ev)
 	const struct relay_env *env = g->relay.env;
 	const struct limited *l = limited;
 
+	if (gate_observes(g))
+		return false;
 	while (
 	    l < limited + sizeof(limited) / sizeof(limited[0]) && l->verb != ev->smtp->verb->verb)
 		l++;
@@ -66,6 +68,6 @@ gate_login_over(struct smtp_gate *g, unsigned code)
 {
 	const struct relay_env *env = g->relay.env;
 
-	if (code < 505)
+	if (code < 505 && !gate_observes(g))
 		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
 }

@@ -49,6 +49,10 @@ gate_message_refuse(
 	m->discard = true;
 	gate_record_verdict(g, &v);
 	g->tx->state = state;
+	if (gate_observes(g)) {
+		g->tx->refused_as = state;
+		return;
+	}
 	g->server_lost = true;
 	/* commands before this chunk still get the server's own replies; then it is dropped */
 	g->doomed = m->chunked && smtp_waiting(g->dialogue) > 1;
@@ -122,6 +126,10 @@ drain(struct smtp_gate *g, size_t n)
 	bool too_big = g->size_max > 0 && m->size > g->size_max;
 
 	m->drained += n;
+	if (gate_observes(g)) {
+		m->size += m->missing > 0 ? n : 0;
+		return;
+	}
 	if (m->drained > (too_big ? DRAIN_TOO_BIG : DRAIN_OTHER))
 		gate_give_up(g,
 		    m->refusal[0] != '\0' ? m->refusal
@@ -134,7 +142,9 @@ drain(struct smtp_gate *g, size_t n)
 static void
 note_anomaly(struct smtp_gate *g, const struct an_event *ev)
 {
-	if (g->message.said[ev->anomaly])
+	/* where octets are missing, half a line end is none that was bare */
+	if (g->message.said[ev->anomaly] ||
+	    (g->message.missing > 0 && ev->off == g->message.resumed))
 		return;
 	g->message.said[ev->anomaly] = true;
 	gate_anomaly(g, ev->anomaly, AN_C2S, ev->off, ev->smtp->sequence);
@@ -165,6 +175,8 @@ pass_octets(struct smtp_gate *g, const struct an_event *ev)
 	struct relay *r = &g->relay;
 	const struct smtp_detail *d = ev->smtp;
 
+	if (gate_observes(g))
+		return;
 	if (g->message.chunked || !d->line_start || ev->octets.n == 0 || ev->octets.p[0] != '.') {
 		channel_pass(&r->server, &r->client, ev->octets);
 		return;
@@ -210,8 +222,8 @@ gate_body_oddity(struct smtp_gate *g, const struct an_event *ev)
 
 /* ---- the end ---- */
 
-static void
-record_message(struct smtp_gate *g)
+void
+gate_record_message(struct smtp_gate *g)
 {
 	struct message *m = &g->message;
 
@@ -226,7 +238,7 @@ static void
 deliver(struct smtp_gate *g, uint64_t slot)
 {
 	g->asked = gate_now(g);
-	record_message(g);
+	gate_record_message(g);
 	/* one message at a time waits for the server, with what is known of it */
 	if (g->message.chunked)
 		g->relay.pause[AN_C2S] |= PAUSE_HELD;
@@ -240,8 +252,8 @@ deliver(struct smtp_gate *g, uint64_t slot)
 	channel_put(&g->relay.server, span_str(g->message.chunked ? "BDAT 0 LAST\r\n" : ".\r\n"));
 }
 
-static const char *
-end_answer(const struct message *m)
+const char *
+gate_end_answer(const struct message *m)
 {
 	if (m->chunk_refusal != NULL)
 		return m->chunk_refusal;
@@ -265,9 +277,13 @@ gate_body_end(struct smtp_gate *g, const struct an_event *ev)
 	const char *answer;
 	bool over;
 
-	if (end_answer(m) == NULL && !m->answered && !m->discard)
+	if (gate_observes(g)) {
+		gate_observed_body_end(g, ev);
+		return;
+	}
+	if (gate_end_answer(m) == NULL && !m->answered && !m->discard)
 		gate_content_end(g);
-	answer = end_answer(m);
+	answer = gate_end_answer(m);
 	over = answer == NULL || m->forwarded || g->server_lost || m->answered;
 
 	if (!m->chunked) {
@@ -283,7 +299,7 @@ gate_body_end(struct smtp_gate *g, const struct an_event *ev)
 	} else {
 		gate_count_error(g);
 		if (m->size > 0)
-			record_message(g);
+			gate_record_message(g);
 		gate_answer(g, ev->slot, m->chunked ? "BDAT" : ".", answer, NULL);
 		forget_chunks(g);
 	}
@@ -296,7 +312,7 @@ void
 gate_chunk_end(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct message *m = &g->message;
-	const char *answer = end_answer(m);
+	const char *answer = gate_end_answer(m);
 
 	if (m->answered) {
 		m->answered = false;
@@ -304,7 +320,8 @@ gate_chunk_end(struct smtp_gate *g, const struct an_event *ev)
 	}
 	if (answer == NULL)
 		return; /* the server answers */
-	gate_answer(g, ev->slot, "BDAT", answer, NULL);
+	if (!gate_observes(g))
+		gate_answer(g, ev->slot, "BDAT", answer, NULL);
 	m->chunk_refusal = NULL;
 	m->dead = true;
 }

@@ -32,6 +32,8 @@ gate_count_error(struct smtp_gate *g)
 {
 	const struct smtp_config *c = gate_config(g);
 
+	if (gate_observes(g))
+		return;
 	if (++g->errors < ERRORS_BEFORE_DELAY || c->error_delay == 0)
 		return;
 	g->tarpit_until = gate_now(g) + c->error_delay;
@@ -52,6 +54,14 @@ end_behind_reply(struct smtp_gate *g, const char *reason)
 	relay_end(&g->relay, reason, WISH_CLOSE, WISH_RESET);
 }
 
+/* An answer of the gateway whose turn has come: from here on the client has it. */
+static void
+give_answer(struct smtp_gate *g, const struct pending *p)
+{
+	gate_record_reply(g, p, p->answers, span_str(p->text), RECORD_GATEWAY);
+	emit(g, p->text);
+}
+
 /* Answers of the gateway that waited for the reply to the slot before them. */
 static void
 flush_behind(struct smtp_gate *g, uint64_t slot)
@@ -61,7 +71,7 @@ flush_behind(struct smtp_gate *g, uint64_t slot)
 	for (p = gate_pending(g, ++slot); p->text != NULL; p = gate_pending(g, ++slot)) {
 		const char *ends = p->ends;
 
-		emit(g, p->text);
+		give_answer(g, p);
 		gate_release(g, p);
 		if (ends != NULL) {
 			end_behind_reply(g, ends);
@@ -78,9 +88,9 @@ gate_answer(
 	bool its_turn = smtp_waiting(g->dialogue) == 1;
 	size_t n = strlen(reply);
 
-	gate_record_reply(g, p, verb, span_of(reply, n), RECORD_GATEWAY);
 	smtp_answered(g->dialogue, reply_code(span_of(reply, n)));
 	if (its_turn) {
+		gate_record_reply(g, p, verb, span_of(reply, n), RECORD_GATEWAY);
 		emit(g, reply);
 		emit(g, "\r\n");
 		gate_release(g, p);
@@ -95,6 +105,7 @@ gate_answer(
 	}
 	memcpy(p->text, reply, n);
 	memcpy(p->text + n, "\r\n", 3);
+	p->answers = verb;
 	p->ends = ends;
 	if (ends != NULL)
 		g->relay.pause[AN_C2S] |= PAUSE_HELD;
@@ -106,7 +117,8 @@ gate_give_up(struct smtp_gate *g, const char *reply, const char *reason)
 	struct pending *p = gate_pending(g, smtp_oldest(g->dialogue));
 
 	if (g->relay.reason == NULL) {
-		gate_record_reply(g, p, "", span_str(reply), RECORD_GATEWAY);
+		gate_record_reply(
+		    g, p, p->verb == NULL ? "" : p->verb, span_str(reply), RECORD_GATEWAY);
 		emit(g, reply);
 		emit(g, "\r\n");
 	}
@@ -125,7 +137,7 @@ gate_answer_waiting(struct smtp_gate *g, const char *reply)
 		const char *ends = p->ends;
 
 		if (p->text != NULL) {
-			emit(g, p->text);
+			give_answer(g, p);
 		} else if (p->verb != NULL) { /* else the command was ours */
 			gate_record_reply(g, p, p->verb, span_str(reply), RECORD_GATEWAY);
 			emit(g, reply);
@@ -159,6 +171,10 @@ static void
 protocol_error(struct smtp_gate *g, const struct an_event *ev, enum an_anomaly what)
 {
 	gate_anomaly(g, what, AN_S2C, ev->off, NULL);
+	if (gate_observes(g)) {
+		gate_pass_reply(g, ev);
+		return;
+	}
 	gate_record_reply(
 	    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	gate_give_up(
@@ -179,6 +195,8 @@ gate_sent_ahead(struct smtp_gate *g, const struct an_event *ev)
 	gate_anomaly(g,
 	    ev->smtp->verb->verb == SMTP_STARTTLS ? AN_PLAIN_AHEAD_OF_TLS : AN_PIPELINED, AN_C2S,
 	    g->relay.client.parsed, ev->smtp->verb->name);
+	if (gate_observes(g))
+		return false;
 	gate_record_reply(
 	    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	gate_release(g, gate_pending(g, ev->slot));
@@ -328,13 +346,32 @@ stripped(struct smtp_gate *g, const struct an_event *ev)
 	if (!relay_stripped(&g->relay, (offered_by(g, ev->octets) & SMTP_EXT_STARTTLS) != 0))
 		return false;
 	gate_anomaly(g, AN_STARTTLS_STRIPPED, AN_S2C, ev->off, NULL);
-	if (g->relay.env->config->tls.stripped != CHECK_ENFORCE)
+	if (g->relay.env->config->tls.stripped != CHECK_ENFORCE || gate_observes(g))
 		return false;
 	gate_record_reply(
 	    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	gate_give_up(g, "451 4.7.0 Error: the mail server has no TLS any more, try again later",
 	    "starttls_stripped");
 	return true;
+}
+
+/* The client saw all that the server offers, whatever this gateway would have left of it. */
+static void
+note_offers(struct smtp_gate *g, struct span reply)
+{
+	g->size_max = gate_config(g)->message_size;
+	if (reply.n == 0) { /* nobody knows */
+		new_session(g, ~0u);
+		return;
+	}
+	new_session(g, offered_by(g, reply));
+	next_line(&reply);
+	while (reply.n > 0) {
+		struct span params = span_from(next_line(&reply), 4);
+
+		if (smtp_ext_find(span_word(&params)) == SMTP_EXT_SIZE)
+			note_size(g, params);
+	}
 }
 
 static void
@@ -357,6 +394,8 @@ on_ehlo(struct smtp_gate *g, const struct an_event *ev)
 		g->size_max = gate_config(g)->message_size;
 		new_session(g, 0);
 		channel_put(&g->relay.client, ev->octets);
+	} else if (gate_observes(g)) {
+		note_offers(g, ev->octets);
 	} else {
 		buf_init(&out, EHLO_REPLY_MAX + 64);
 		new_session(g, rewrite_ehlo(g, ev->octets, &out));
@@ -395,6 +434,17 @@ on_rcpt(struct smtp_gate *g, const struct an_event *ev)
 	gate_pass_reply(g, ev);
 }
 
+/* A server that is not stood in front of takes messages without an envelope, too. */
+static bool
+has_transaction(struct smtp_gate *g)
+{
+	struct transaction *tx = gate_transaction(g);
+
+	if (tx != NULL)
+		tx->notable = true;
+	return tx != NULL;
+}
+
 static void
 on_data(struct smtp_gate *g, const struct an_event *ev)
 {
@@ -403,7 +453,7 @@ on_data(struct smtp_gate *g, const struct an_event *ev)
 		return;
 	}
 	if (ev->smtp->code == 354) {
-		if (gate_sent_ahead(g, ev))
+		if (gate_sent_ahead(g, ev) || !has_transaction(g))
 			return;
 		gate_message_begin(g, false);
 	} else {
@@ -412,13 +462,16 @@ on_data(struct smtp_gate *g, const struct an_event *ev)
 	gate_pass_reply(g, ev);
 }
 
-static void
-on_message(struct smtp_gate *g, const struct an_event *ev)
+void
+gate_message_answered(struct smtp_gate *g, const struct an_event *ev)
 {
 	struct transaction *tx = gate_pending(g, ev->slot)->tx;
 
 	if (tx != NULL)
-		tx->state = class_of(ev) == 2 ? "accepted" : "rejected";
+		tx->state = g->unheard		     ? "unanswered"
+			    : class_of(ev) == 2	     ? "accepted"
+			    : tx->refused_as != NULL ? tx->refused_as
+						     : "rejected";
 	gate_pass_reply(g, ev);
 }
 
@@ -456,9 +509,8 @@ abandon_chunks(struct smtp_gate *g, const struct an_event *ev)
 	gate_release(g, p);
 }
 
-/* The chunk that is coming in is the newest command: it has its answer, and is not complete. */
-static bool
-is_early(const struct smtp_gate *g, const struct an_event *ev)
+bool
+gate_reply_early(const struct smtp_gate *g, const struct an_event *ev)
 {
 	return smtp_state(g->dialogue) == SMTP_ST_CHUNK && ev->slot == g->chunk;
 }
@@ -487,10 +539,10 @@ on_chunk(struct smtp_gate *g, const struct an_event *ev)
 	if (ev->slot == g->chunk_end) { /* BDAT 0 LAST was the client's own command */
 		g->chunk_end = 0;
 		g->relay.pause[AN_C2S] &= ~(unsigned)PAUSE_HELD;
-		on_message(g, ev);
+		gate_message_answered(g, ev);
 		return;
 	}
-	if (is_early(g, ev)) {
+	if (gate_reply_early(g, ev)) {
 		on_early(g, ev);
 		return;
 	}
@@ -515,7 +567,7 @@ static void
 on_own(struct smtp_gate *g, const struct an_event *ev)
 {
 	if (ev->smtp->verb->verb == SMTP_BDAT)
-		on_message(g, ev);
+		gate_message_answered(g, ev);
 	else
 		flush_behind(g, ev->slot);
 }
@@ -535,8 +587,8 @@ on_auth(struct smtp_gate *g, const struct an_event *ev)
 		gate_login_over(g, ev->smtp->code);
 	if (ev->smtp->code != 334 && tx != NULL && g->sasl != NULL) {
 		tx->notable = true;
-		record_smtp_auth(
-		    tx->record, span_str(g->sasl->mechanism), span_str(g->sasl->user), done);
+		record_smtp_auth(tx->record, span_str(g->sasl->mechanism), span_str(g->sasl->user),
+		    done && !g->unheard);
 	}
 	if (done)
 		g->relay.facts.authenticated = true;
@@ -555,6 +607,8 @@ on_quit(struct smtp_gate *g, const struct an_event *ev)
 static void
 on_unasked(struct smtp_gate *g, const struct an_event *ev)
 {
+	if (gate_observes(g) && gate_observed_unasked(g, ev))
+		return;
 	if (ev->smtp->code != 421) {
 		protocol_error(g, ev, AN_UNMATCHED_REPLY);
 		return;
@@ -587,10 +641,13 @@ by_verb(struct smtp_gate *g, const struct an_event *ev)
 		on_data(g, ev);
 		break;
 	case SMTP_MESSAGE:
-		on_message(g, ev);
+		gate_message_answered(g, ev);
 		break;
 	case SMTP_BDAT:
-		on_chunk(g, ev);
+		if (gate_observes(g))
+			gate_observed_chunk(g, ev);
+		else
+			on_chunk(g, ev);
 		break;
 	case SMTP_AUTH:
 		on_auth(g, ev);
@@ -620,6 +677,7 @@ gate_reply(struct smtp_gate *g, const struct an_event *ev)
 	if (ev->smtp->code == 0) {
 		/* the first slot is the greeting's */
 		protocol_error(g, ev, ev->slot == 0 ? AN_NO_WELCOME : ev->anomaly);
+		g->relay.lost_track = gate_observes(g);
 		return;
 	}
 	if (ev->smtp->unasked) {
@@ -635,7 +693,9 @@ gate_reply(struct smtp_gate *g, const struct an_event *ev)
 	}
 	if (class_of(ev) >= 4 && !ev->smtp->own && ev->smtp->verb->verb != SMTP_NONE)
 		gate_count_error(g);
-	if (ev->smtp->own)
+	if (gate_pending(g, ev->slot)->doubted && !gate_doubt_confirmed(g, ev))
+		gate_pass_reply(g, ev);
+	else if (ev->smtp->own)
 		on_own(g, ev);
 	else
 		by_verb(g, ev);

@@ -72,6 +72,23 @@ gate_hold(struct transaction *tx, struct pending *p)
 	tx->refs++;
 }
 
+static void
+let_go(struct smtp_gate *g, struct transaction *tx)
+{
+	if (tx != NULL && --tx->refs == 0 && tx->closed)
+		write_record(g, tx);
+}
+
+void
+gate_hold_anew(struct smtp_gate *g, struct pending *p)
+{
+	struct transaction *old = p->tx;
+
+	p->tx = NULL;
+	gate_hold(g->tx, p);
+	let_go(g, old);
+}
+
 void
 gate_release(struct smtp_gate *g, struct pending *p)
 {
@@ -80,9 +97,9 @@ gate_release(struct smtp_gate *g, struct pending *p)
 	free(p->text);
 	free(p->rcpt);
 	free(p->helo);
+	free(p->line);
 	*p = (struct pending){0};
-	if (tx != NULL && --tx->refs == 0 && tx->closed)
-		write_record(g, tx);
+	let_go(g, tx);
 }
 
 void
@@ -92,7 +109,7 @@ gate_record_reply(struct smtp_gate *g, const struct pending *p, const char *verb
 	struct transaction *tx = p->tx != NULL ? p->tx : gate_transaction(g);
 	unsigned code = reply_code(span_first(reply, 3));
 
-	if (tx == NULL)
+	if (tx == NULL || g->unheard || p->unseen)
 		return;
 	if (code >= 400)
 		tx->notable = true;

@@ -52,6 +52,20 @@ begin(struct smtp_gate *g, const struct an_event *ev)
 	relay_upgrade_both(&g->relay);
 }
 
+/* Octets ahead of the handshake are no part of it, and must not count inside. */
+static void
+observe_upgrade(struct smtp_gate *g, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+
+	if (g->behind > 0)
+		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_S2C, ev->off, NULL);
+	channel_discard(&r->client);
+	gate_pass_reply(g, ev);
+	gate_transaction_close(g);
+	relay_upgrade_both(r);
+}
+
 void
 gate_starttls(struct smtp_gate *g, const struct an_event *ev)
 {
@@ -65,6 +79,10 @@ gate_starttls(struct smtp_gate *g, const struct an_event *ev)
 	}
 	if (gate_sent_ahead(g, ev))
 		return;
+	if (gate_observes(g)) {
+		observe_upgrade(g, ev);
+		return;
+	}
 	if (g->behind > 0) {
 		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_S2C, ev->off, NULL);
 		gate_release(g, gate_pending(g, ev->slot));
@@ -120,6 +138,13 @@ gate_upgraded(struct smtp_gate *g, enum an_dir dir, const char *why)
 	struct relay *r = &g->relay;
 
 	g->acted = gate_now(g);
+	if (gate_observes(g)) {
+		if (why != NULL)
+			relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+		else if (!relay_shaking(r))
+			forget(g);
+		return;
+	}
 	if (dir == AN_S2C && r->tls[AN_C2S] == RELAY_SHAKING) {
 		if (why != NULL)
 			relay_end(r, why, WISH_CLOSE, WISH_CLOSE);

@@ -5,7 +5,7 @@
 #define UNIT	     8u		     /* octets that an offset counts */
 #define DATAGRAM_MAX 65535u	     /* octets of a payload */
 #define UNITS_MAX    (65536u / UNIT) /* of a datagram */
-#define ROOM_STEP    4096u	     /* octets that storage grows by at least */
+#define ROOM_STEP    2048u	     /* octets that storage grows by at least */
 
 /* One that is not whole yet. */
 struct partial {

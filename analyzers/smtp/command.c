@@ -160,10 +160,10 @@ smtp_command_parse(struct span line, struct line_marks marks, size_t line_max, b
 	*d = (struct smtp_detail){.verb = smtp_verb_row(SMTP_UNKNOWN)};
 	d->word = span_word(&rest);
 	d->args = span_trim(rest);
+	d->verb = smtp_verb_find(d->word);
 	d->fault = line_fault(line, marks);
 	if (d->fault != SMTP_OK)
 		return;
-	d->verb = smtp_verb_find(d->word);
 	if (line.n + 2 > line_max && d->verb->verb != SMTP_AUTH)
 		d->fault = SMTP_LINE_TOO_LONG;
 	else if (d->verb->verb == SMTP_UNKNOWN)

@@ -294,8 +294,12 @@ note_command(struct smtp *s)
 {
 	const struct smtp_detail *d = &s->detail;
 
-	if (d->fault != SMTP_OK)
+	if (d->fault != SMTP_OK) {
+		/* what follows may be anything, once the server has taken it all the same */
+		if (s->limits.watching && d->verb->sync && d->verb->verb != SMTP_FOREIGN)
+			s->state = SMTP_ST_SYNC;
 		return;
+	}
 	switch ((int)d->verb->verb) {
 	case SMTP_MAIL:
 	case SMTP_RSET:
@@ -332,6 +336,17 @@ command_anomaly(enum smtp_fault fault)
 	}
 }
 
+/* Whoever goes on behind such a fault cannot be followed. */
+static bool
+out_of_step(const struct smtp *s)
+{
+	const struct smtp_detail *d = &s->detail;
+
+	if (!smtp_fault_ends(d->fault))
+		return false;
+	return !s->limits.watching || d->fault == SMTP_LINE_ENDLESS || d->word.n == 0;
+}
+
 static enum an_status
 command_event(struct smtp *s, struct an_event *ev, struct span line)
 {
@@ -339,8 +354,7 @@ command_event(struct smtp *s, struct an_event *ev, struct span line)
 	ev->anomaly = command_anomaly(s->detail.fault);
 	ev->slot = push(s, s->detail.verb->verb, false);
 	note_command(s);
-	if (smtp_fault_ends(s->detail.fault)) /* whoever goes on is out of step */
-		s->deaf[AN_C2S] = true;
+	s->deaf[AN_C2S] = out_of_step(s);
 	return AN_EVENT;
 }
 
@@ -420,8 +434,7 @@ feed_sasl(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 	event(s, ev, AN_C2S, EV_SECRET, line);
 	ev->slot = push(s, SMTP_AUTH, false);
 	s->state = SMTP_ST_SYNC;
-	if (smtp_fault_ends(s->detail.fault))
-		s->deaf[AN_C2S] = true;
+	s->deaf[AN_C2S] = out_of_step(s);
 	return AN_EVENT;
 }
 
@@ -612,6 +625,99 @@ feed_server(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_
 		break;
 	}
 	return reply_event(s, &found, ev);
+}
+
+/* ---- captures that do not have everything ---- */
+
+void
+smtp_joined(struct smtp *s)
+{
+	pop(s);
+	s->state = SMTP_ST_COMMAND;
+}
+
+uint64_t
+smtp_resume(struct smtp *s, enum smtp_verb verb)
+{
+	if (smtp_verb_row(verb)->sync)
+		s->state = SMTP_ST_SYNC;
+	return push(s, verb, false);
+}
+
+bool
+smtp_missing(struct smtp *s, uint64_t n)
+{
+	if (n == 0)
+		return false;
+	if (s->state == SMTP_ST_CHUNK && n <= s->chunk_left) {
+		s->chunk_left -= n;
+	} else if (s->state != SMTP_ST_DATA) {
+		return false;
+	}
+	s->off[AN_C2S] += n;
+	text_resume(&s->text);
+	return true;
+}
+
+void
+smtp_cut_short(struct smtp *s, struct an_event *ev)
+{
+	message_end(s, ev, true);
+	ev->off = s->off[AN_C2S];
+}
+
+/* The verb of a line that has come whole, if it is one. */
+static enum smtp_verb
+verb_of(struct span next)
+{
+	ptrdiff_t end = span_find(next, '\n');
+	struct span line = end < 0 ? SPAN_NONE : span_trim(span_first(next, (size_t)end));
+
+	return line.n == 0 ? SMTP_UNKNOWN : smtp_verb_find(span_word(&line))->verb;
+}
+
+/* 0: it cannot be told yet. */
+static unsigned
+code_granted(enum smtp_verb verb, struct span next)
+{
+	switch ((int)verb) {
+	case SMTP_NONE:
+		return 220;
+	case SMTP_DATA:
+		return 354;
+	case SMTP_AUTH: /* no response in base64 is a verb and a blank, or nothing else */
+		if (span_find(next, '\n') < 0)
+			return 0;
+		return verb_of(next) >= SMTP_FOREIGN ? 334 : 235;
+	case SMTP_STARTTLS:
+		if (next.n == 0)
+			return 0;
+		return next.p[0] == TLS_HANDSHAKE ? 220 : 454;
+	case SMTP_QUIT:
+		return 221;
+	default:
+		return 250;
+	}
+}
+
+bool
+smtp_grant(struct smtp *s, struct span next, struct an_event *ev)
+{
+	enum smtp_verb verb;
+	unsigned code;
+
+	if (s->count == 0 || s->state == SMTP_ST_CHUNK)
+		return false;
+	verb = slot_at(s, 0)->verb;
+	code = code_granted(verb, next);
+	if (code == 0)
+		return false;
+	s->detail = (struct smtp_detail){.code = code, .verb = smtp_verb_row(verb)};
+	event(s, ev, AN_S2C, EV_REPLY, SPAN_NONE);
+	ev->slot = smtp_oldest(s);
+	pop(s);
+	apply(s, verb, code);
+	return true;
 }
 
 /* Octets that were taken with the event and are not in ev->octets. */

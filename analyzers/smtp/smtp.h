@@ -34,6 +34,12 @@ struct smtp_limits {
 	size_t reply;	    /* a whole reply; default 65536 */
 	size_t body_line;   /* longer ones are an anomaly; default 1000 (RFC 5321 s4.5.3.1.6) */
 	bool lenient_paths; /* MAIL FROM:a@b without brackets is taken */
+	/*
+	 * Of a caller that only watches: whether a command with a fault is one is for the server's
+	 * reply to say, and the client is heard on, whatever the fault, but for SMTP_LINE_ENDLESS
+	 * and TLS.
+	 */
+	bool watching;
 };
 
 /* X(enumerator, reply that says so, ends the session) */
@@ -133,6 +139,33 @@ bool smtp_answered_oldest(struct smtp *, unsigned code);
  * keyword, nor envelope, of before counts (RFC 3207 s4.2).
  */
 void smtp_secured(struct smtp *);
+
+/*
+ * Of callers that watch, for captures that do not have everything.
+ *
+ * joined: before anything was fed: the beginning is missing, and what comes next is a command.
+ * resume: the client has said this, which was not seen: its reply is what comes next of the server.
+ * Returns its slot. It is a bug where something else waits for a reply.
+ */
+void smtp_joined(struct smtp *);
+uint64_t smtp_resume(struct smtp *, enum smtp_verb);
+/*
+ * n octets of the client are missing here, within a message: it goes on. False: they are not
+ * within one, or nobody can know. Behind it, in SMTP_ST_DATA, a reply of the server tells that the
+ * end mark was among them: smtp_cut_short().
+ */
+bool smtp_missing(struct smtp *, uint64_t n);
+/*
+ * In SMTP_ST_DATA: the message has come to its end, unseen, and *ev says so (EV_BODY_END). The next
+ * octets of the client are a command.
+ */
+void smtp_cut_short(struct smtp *, struct an_event *ev);
+/*
+ * The server is not heard: its reply to the oldest command (EV_REPLY, no octets) is the one that
+ * lets the dialogue go on as "next", what the client has sent behind it, tells. False: none waits,
+ * or it depends on octets that have not come.
+ */
+bool smtp_grant(struct smtp *, struct span next, struct an_event *ev);
 
 /* Commands (and bodies) that wait for a reply, the greeting included; the oldest one's slot. */
 unsigned smtp_waiting(const struct smtp *);

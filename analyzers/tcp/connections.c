@@ -5,11 +5,11 @@
 
 #include "tcp/table.h"
 
-#define ALLOCATED    16u		/* what malloc() itself needs for each, about */
-#define RESERVE	     (512u << 10)	/* one segment can make the whole grow by at most this */
-#define SECOND	     1000000u		/* microseconds */
-#define LATE_MOST    ((int64_t)1 << 24) /* octets: so far back nothing is sent once more */
-#define WINDOW_LEAST 65535u /* a window that the capture has lost may have been so much larger */
+#define ALLOCATED 16u		     /* what malloc() itself needs for each, about */
+#define RESERVE	  (512u << 10)	     /* one segment can make the whole grow by at most this */
+#define SECOND	  1000000u	     /* microseconds */
+#define HOPS_MOST 8		     /* routes that change make no more difference */
+#define LATE_MOST ((int64_t)1 << 24) /* octets: so far back nothing is sent once more */
 
 static_assert(sizeof(struct flow) + ALLOCATED + 2 * sizeof(struct flow *) <= CONNECTION_IDLE_SIZE,
     "CONNECTION_IDLE_SIZE is promised");
@@ -34,6 +34,7 @@ connection_oddity_name(enum connection_oddity oddity)
 	    [ODDITY_SYN_DATA] = "syn-data",
 	    [ODDITY_FIN] = "fin",
 	    [ODDITY_URGENT] = "urgent",
+	    [ODDITY_HOPS] = "hops",
 	};
 
 	return names[oddity];
@@ -49,7 +50,7 @@ connections_new(const struct connections_env *env)
 		return NULL;
 	cs->env = *env;
 	cs->limit = memory - RESERVE;
-	if (!table_init(&cs->table, memory / 8 / CONNECTION_IDLE_SIZE, env->seed)) {
+	if (!table_init(&cs->table, memory / CONNECTION_IDLE_SIZE, env->seed)) {
 		free(cs);
 		return NULL;
 	}
@@ -60,8 +61,11 @@ connections_new(const struct connections_env *env)
 static struct stream_owner
 owner_of(struct connections *cs, struct flow *f, enum an_dir dir)
 {
-	return (struct stream_owner){
-	    .env = &cs->env, .connection = &f->connection, .dir = dir, .memory = &cs->memory};
+	return (struct stream_owner){.env = &cs->env,
+	    .connection = &f->connection,
+	    .dir = dir,
+	    .memory = &cs->memory,
+	    .memory_kept = cs->limit / 2};
 }
 
 static void
@@ -234,8 +238,10 @@ agree_scale(struct flow *f)
 }
 
 static void
-hear(struct flow *f, enum an_dir dir)
+hear(struct flow *f, enum an_dir dir, const struct segment *g)
 {
+	if (!f->stream[dir].heard)
+		f->stream[dir].hops = g->hops;
 	f->stream[dir].heard = true;
 	f->connection.answered = f->stream[an_other(dir)].heard;
 }
@@ -319,7 +325,7 @@ opening_syn(struct connections *cs, struct flow *f, enum an_dir dir, const struc
 
 	if (f->syn[dir] && f->isn[dir] == g->seq)
 		return;
-	hear(f, dir);
+	hear(f, dir, g);
 	stream_drop(&o, s);
 	f->syn[dir] = true;
 	f->isn[dir] = g->seq;
@@ -393,6 +399,18 @@ follows(const struct flow *f, enum an_dir dir, const struct segment *g)
 	return ahead >= (f->reset ? 0 : 2) || ahead < -LATE_MOST;
 }
 
+/* Somebody else may have sent it, or meant it not to arrive. */
+static void
+note_hops(struct connections *cs, struct flow *f, enum an_dir dir, const struct segment *g)
+{
+	struct stream *s = &f->stream[dir];
+
+	if (s->hopped || !s->heard || abs((int)s->hops - (int)g->hops) <= HOPS_MOST)
+		return;
+	s->hopped = true;
+	odd(cs, f, dir, ODDITY_HOPS);
+}
+
 /* Whether the receiver would take a reset, as far as a stranger can know (RFC 5961 s3). */
 static bool
 reset_counts(const struct stream *s, uint32_t seq)
@@ -417,22 +435,28 @@ on_reset(struct connections *cs, struct flow *f, enum an_dir dir, const struct s
 		if (answers_syn || reset_counts(&f->stream[dir], g->seq))
 			remove_flow(cs, f);
 	} else if (reset_counts(&f->stream[dir], g->seq)) {
+		note_hops(cs, f, dir, g);
 		close_flow(cs, f, dir, CONNECTION_RESET);
 	} else {
 		odd(cs, f, dir, ODDITY_RESET);
 	}
 }
 
-/* Octets where no receiver would take them. */
-static bool
-is_outside(const struct stream *s, int64_t place, size_t n)
+static void
+note_oddities(struct connections *cs, struct flow *f, enum an_dir dir, const struct segment *g)
 {
-	uint64_t tolerance = s->window > WINDOW_LEAST ? s->window : WINDOW_LEAST;
+	struct stream *s = &f->stream[dir];
 
-	if (s->windowed && place > (int64_t)(s->edge + tolerance))
-		return true;
-	return place - (int64_t)s->off > STREAM_FAR ||
-	       (int64_t)s->off - place - (int64_t)n > STREAM_FAR;
+	if (!s->beyond && stream_place(s, g->seq) > (int64_t)s->off &&
+	    (uint64_t)stream_place(s, g->seq) > stream_limit(s)) {
+		s->beyond = true;
+		odd(cs, f, dir, ODDITY_OCTETS);
+	}
+	if (!s->urgent && (g->flags & SEGMENT_URG)) {
+		s->urgent = true;
+		odd(cs, f, dir, ODDITY_URGENT);
+	}
+	note_hops(cs, f, dir, g);
 }
 
 static void
@@ -456,12 +480,10 @@ on_octets(struct connections *cs, struct flow *f, enum an_dir dir, const struct 
 	struct stream *s = &f->stream[dir];
 	int64_t place = stream_place(s, g->seq);
 
-	if ((g->flags & SEGMENT_URG) && !s->urgent) {
-		s->urgent = true;
-		odd(cs, f, dir, ODDITY_URGENT);
-	}
-	if (g->payload.n + g->missing > 0)
+	if (g->payload.n + g->missing > 0) {
+		note_oddities(cs, f, dir, g);
 		stream_take(&o, s, place, g->payload, g->missing);
+	}
 	if (g->flags & SEGMENT_FIN)
 		stream_finish(&o, s, place + (int64_t)(g->payload.n + g->missing));
 }
@@ -475,12 +497,7 @@ on_segment(struct connections *cs, struct flow *f, enum an_dir dir, const struct
 
 	if (!s->begun)
 		stream_begin(s, g->seq);
-	if (is_outside(s, stream_place(s, g->seq), n)) {
-		if (f->state == FLOW_OPEN && n > 0)
-			odd(cs, f, dir, ODDITY_OCTETS);
-		return;
-	}
-	hear(f, dir);
+	hear(f, dir, g);
 	if (f->state == FLOW_OPENING && n > 0)
 		open_flow(cs, f);
 	if (g->flags & SEGMENT_ACK) {

@@ -52,6 +52,7 @@ segment_read(const struct packet *packet, struct segment *out)
 			 : SEGMENT_NO_SCALE;
 	out->payload = span_from(s, header);
 	out->missing = packet->missing;
+	out->hops = packet->hops;
 	return true;
 }
 

@@ -22,7 +22,7 @@ struct segment {
 	uint16_t from_port, to_port;
 	uint32_t seq, ack;
 	uint16_t window, urgent;
-	uint8_t flags;
+	uint8_t flags, hops;
 	uint8_t scale;	     /* of a SYN: its window scale (RFC 7323 s2), or */
 	struct span payload; /* in the packet's */
 	size_t missing;	     /* octets behind it that the capture does not have */

@@ -33,7 +33,19 @@ stream_begin(struct stream *s, uint32_t seq)
 int64_t
 stream_place(const struct stream *s, uint32_t seq)
 {
-	return (int64_t)s->off + (int32_t)(seq - s->next);
+	uint32_t behind = s->next - seq;
+
+	if (behind <= STREAM_BACK)
+		return (int64_t)s->off - behind;
+	return (int64_t)s->off + (uint32_t)(seq - s->next);
+}
+
+uint64_t
+stream_limit(const struct stream *s)
+{
+	uint32_t tolerance = s->window > STREAM_WINDOW_LEAST ? s->window : STREAM_WINDOW_LEAST;
+
+	return s->windowed ? s->edge + tolerance : UINT64_MAX;
 }
 
 static void
@@ -50,12 +62,17 @@ static bool
 grow_kept(const struct stream_owner *o, struct stream *s)
 {
 	uint32_t room = s->kept_room == 0 ? KEPT_FIRST : 2 * s->kept_room;
-	uint8_t *kept = malloc(room);
+	uint8_t *kept = *o->memory + room > o->memory_kept ? NULL : malloc(room);
+	size_t n;
 
 	if (kept == NULL)
 		return false;
-	for (uint64_t at = s->kept_from; at < s->off; at++)
-		kept[at % room] = s->kept[at % s->kept_room];
+	for (uint64_t off = s->kept_from; off < s->off && s->kept_room > 0; off += n) {
+		/* in the old ring up to its end, and there ends no run in the new one */
+		n = s->kept_room - (size_t)(off % s->kept_room);
+		n = n < s->off - off ? n : (size_t)(s->off - off);
+		memcpy(kept + off % room, s->kept + off % s->kept_room, n);
+	}
 	free(s->kept);
 	*o->memory += room - s->kept_room;
 	s->kept = kept;
@@ -362,13 +379,13 @@ take_now(const struct stream_owner *o, struct stream *s, struct span octets)
 
 	while (octets.n > 0) {
 		p = first_piece(s);
-		n = octets.n;
-		if (p != NULL && p->off < s->off + n)
-			n = (size_t)(p->off - s->off);
+		if (p == NULL || p->off >= s->off + octets.n) {
+			hand_out(o, s, octets);
+			return;
+		}
+		n = (size_t)(p->off - s->off);
 		hand_out(o, s, span_first(octets, n));
 		octets = span_from(octets, n);
-		if (octets.n == 0)
-			break;
 		n = p->n < octets.n ? p->n : octets.n;
 		compare(o, s->off, p->octets, span_first(octets, n));
 		hand_out_piece(o, s);
@@ -427,15 +444,16 @@ stream_acknowledged(
     const struct stream_owner *o, struct stream *s, int64_t place, uint32_t window, bool answered)
 {
 	uint64_t edge;
+	bool likely = place <= (int64_t)s->off || (uint64_t)place <= stream_limit(s);
 
-	if (place < 0 || place - (int64_t)s->off > STREAM_FAR)
+	if (place < 0)
 		return;
 	s->acked = (uint64_t)place > s->acked ? (uint64_t)place : s->acked;
 	edge = (uint64_t)place + window;
 	s->edge = edge > s->edge ? edge : s->edge;
 	s->window = window > s->window ? window : s->window;
 	s->windowed = true;
-	if (answered && s->heard)
+	if (answered && likely && s->heard)
 		note_absent(s, (uint64_t)place);
 	stream_resume(o, s);
 }
@@ -456,6 +474,19 @@ stream_finish(const struct stream_owner *o, struct stream *s, int64_t place)
 	stream_resume(o, s);
 }
 
+/* Octets that nobody can have waited for. */
+static void
+drop_beyond(const struct stream_owner *o, struct stream *s)
+{
+	uint64_t limit = stream_limit(s) > s->acked ? stream_limit(s) : s->acked;
+	bool dropped = false;
+
+	for (; s->first < s->last && s->piece[s->last - 1].off > limit; dropped = true)
+		release(o, s, &s->piece[--s->last]);
+	if (dropped)
+		stream_odd(o, s, ODDITY_OCTETS);
+}
+
 /*
  * What was acknowledged and is not there is a gap, too; but one number may be that of a FIN, and of
  * a direction that the capture does not have at all nothing is said.
@@ -465,6 +496,7 @@ stream_flush(const struct stream_owner *o, struct stream *s)
 {
 	uint64_t to = s->off;
 
+	drop_beyond(o, s);
 	if (s->first < s->last)
 		to = s->piece[s->last - 1].off + s->piece[s->last - 1].n;
 	if (s->heard && s->acked > to + 1)

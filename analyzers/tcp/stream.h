@@ -9,7 +9,12 @@
 
 #include "tcp/connections.h"
 
-#define STREAM_FAR ((int64_t)1 << 30) /* half of what a sequence number tells apart */
+/*
+ * No window is larger (RFC 7323 s2.3): so far back a number may lie; what is not there is ahead, as
+ * far as a capture that lost gigabytes may need it.
+ */
+#define STREAM_BACK	    ((uint32_t)1 << 30)
+#define STREAM_WINDOW_LEAST 65535u /* one that the capture lost may have been so much larger */
 
 /* Octets that came ahead of their turn. */
 struct stream_piece {
@@ -32,7 +37,8 @@ struct stream {
 	bool heard;	 /* the capture has segments of it */
 	bool windowed;	 /* acked and edge are known */
 	bool fin, ended; /* a FIN was seen, CONNECTION_END was said */
-	bool urgent;	 /* was said */
+	uint8_t hops;	 /* of the first segment */
+	bool urgent, beyond, hopped; /* ODDITY_URGENT, ODDITY_OCTETS, ODDITY_HOPS were said */
 	/* in order, without overlaps: [first, last) of room; NULL: there never were any */
 	struct stream_piece *piece;
 	uint32_t first, last, room, waiting; /* waiting: octets in them */
@@ -47,10 +53,13 @@ struct stream_owner {
 	struct connection *connection;
 	enum an_dir dir;
 	size_t *memory;
+	size_t memory_kept; /* with more in use nothing more is kept to be compared */
 };
 
 /* The next octet has this sequence number. */
 void stream_begin(struct stream *, uint32_t seq);
+/* Behind these no receiver would take any. */
+uint64_t stream_limit(const struct stream *);
 int64_t stream_place(const struct stream *, uint32_t seq);
 
 /* Octets from "place" on, "missing" more behind them. */
