@@ -201,8 +201,9 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			secured(s);
 			give(s, dir, plain);
 			break;
-		case TLS_OPENING_END:
-			secured(s);
+		case TLS_OPENING_END: /* of a handshake too, that came to nothing */
+			if (tls_opening_secure(s->opening))
+				secured(s);
 			observed_session_peer(s, dir, PEER_EOF);
 			break;
 		case TLS_OPENING_NO_KEYS:
