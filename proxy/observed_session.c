@@ -201,8 +201,9 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			secured(s);
 			give(s, dir, plain);
 			break;
-		case TLS_OPENING_END:
-			secured(s);
+		case TLS_OPENING_END: /* of a handshake too, that came to nothing */
+			if (tls_opening_secure(s->opening))
+				secured(s);
 			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
