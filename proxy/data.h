@@ -104,9 +104,9 @@ struct data_count {
  * answered with DATA_OPEN (peer: the client's end, at: the server's) when that connection is seen,
  * which may be at once, or with DATA_UNREACHABLE when it is known not to come. The dialogue may
  * show an address that a NAT on the way has changed, or has not: "at" and "to" are what was said,
- * "also" is the control connection's own peer with the port that was said, or another place that
- * the server may have taken (RFC 959 s3.2). "from" says who is expected; that somebody else comes
- * (FXP) is no reason to look away. Octets that are seen ahead of flow() are kept for it, in bounds.
+ * "also" is the control connection's own peer with the port that was said, where those are two.
+ * "from" says who is expected; that somebody else comes (FXP) is no reason to look away. Octets
+ * that are seen ahead of flow() are kept for it, in bounds.
  * DATA_SOURCE_END, then release(), then DATA_DONE as ever; DATA_CUT, with "reset" or "gap" or
  * "capture_end", where the end is not one. Of the count, octets[DATA_CLIENT] and tls[DATA_CLIENT]
  * are of that connection. Whoever ends a relay whose control connection is over waits while

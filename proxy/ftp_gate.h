@@ -181,6 +181,7 @@ struct ftp_gate {
 	struct ftp_agreement before; /* of the last transfer */
 	struct endpoint asked_at;    /* what PORT or EPRT says that has no reply yet */
 	bool out_of_step;	     /* what the client says next cannot be understood */
+	bool unheard;		     /* the server's side is not in the capture */
 	bool mid_reply;		     /* the server has begun a reply, and not ended it */
 	enum ftp_step resync[2];     /* joined: what of a direction comes next */
 
@@ -242,6 +243,8 @@ bool ftp_is_bounce(const struct verdict *);
 /* ---- ftp_replies.c ---- */
 
 void ftp_reply(struct ftp_gate *, const struct an_event *);
+/* A reply that is well formed goes to whom it concerns. */
+void ftp_dispatch(struct ftp_gate *, const struct an_event *);
 /*
  * A reply of the server's goes to the client, line by line, and into the record of the exchange
  * that it belongs to; a final one ends that exchange.
@@ -371,8 +374,13 @@ struct ftp_transfer *ftp_observed_transfer(struct ftp_gate *, const struct data_
 void ftp_observed_finish(struct ftp_gate *);
 /* What follows cannot be understood. */
 void ftp_observed_lost(struct ftp_gate *);
+/* Commands that still wait for the reply to one ahead of them: nothing answers any of them. */
+void ftp_observed_rest(struct ftp_gate *);
 /* relay_ops.joined: the session has begun already. */
 bool ftp_observed_joined(struct ftp_gate *);
+/* relay_ops.unheard; and, from then on: the exchange that is open went well. */
+bool ftp_observed_unheard(struct ftp_gate *);
+void ftp_observed_suppose(struct ftp_gate *);
 /*
  * True: in cannot be read yet, and *skip octets of it are passed over: the rest of something whose
  * beginning is not there; up to the first line of the client's that begins with a verb, what the

@@ -45,7 +45,9 @@ asks_for_transfer(struct ftp_gate *g, const struct an_event *ev, bool refused)
 	if (refused)
 		return; /* it begins when the server has agreed to it nevertheless */
 	if (g->stage != FTP_ANNOUNCED) {
-		ftp_anomaly(g, AN_FTP_FILE_BEFORE_PORT, AN_C2S, ev->off, ev->ftp->verb->name);
+		if (!g->unheard)
+			ftp_anomaly(
+			    g, AN_FTP_FILE_BEFORE_PORT, AN_C2S, ev->off, ev->ftp->verb->name);
 		return;
 	}
 	if (!ftp_transfer_take_over(g)) {
@@ -151,10 +153,8 @@ server_waits(struct ftp_gate *g, const struct an_event *ev, struct endpoint *at)
 	const struct ip *server = &g->relay.session.server.ip;
 	struct ftp_hostport said = ev->ftp->hostport;
 
-	if (said.port == 0) {
-		ftp_anomaly(g, AN_FTP_BAD_DATA_ADDRESS, AN_S2C, ev->off, NULL);
+	if (said.port == 0) /* an anomaly of its own, or not in the capture */
 		return false;
-	}
 	if (said.ip.family == IP_NONE)
 		said.ip = *server;
 	*at = (struct endpoint){said.ip, said.port};
@@ -214,22 +214,18 @@ flow_once(struct ftp_gate *g)
 }
 
 /*
- * The server has agreed to a transfer ahead of which nothing was agreed on: it goes where the last
- * one went (some have one PASV for many), or to the client's own port (RFC 959 s3.2), which is
- * where many a server goes when it has used up a PORT.
+ * The server has agreed to a transfer ahead of which nothing was agreed on: some have one PASV for
+ * many; a PORT counts once, and behind it data goes to the client's own port (RFC 959 s3.2).
  */
 static void
 begin_without_agreement(struct ftp_gate *g)
 {
-	const struct endpoint own = g->relay.session.client;
+	const struct endpoint own = g->relay.session.client, last = g->before.client_at;
 
-	if (g->stage != FTP_ANNOUNCED && g->before.client == FTP_WAY_NONE)
-		look_for(g, FTP_WAY_PORT, own, (struct endpoint){.port = 0});
+	if (g->stage != FTP_ANNOUNCED && ftp_way_is_passive(g->before.client))
+		look_for(g, g->before.client, last, behind_nat(&last, &g->relay.session.server.ip));
 	else if (g->stage != FTP_ANNOUNCED)
-		look_for(g, g->before.client, g->before.client_at,
-		    ftp_way_is_passive(g->before.client)
-			? behind_nat(&g->before.client_at, &g->relay.session.server.ip)
-			: own);
+		look_for(g, FTP_WAY_PORT, own, (struct endpoint){.port = 0});
 	if (g->stage != FTP_ANNOUNCED || !ftp_transfer_take_over(g))
 		return;
 	ftp_enter(g, FTP_OPENING);
@@ -364,7 +360,8 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct ftp_transfer *t = &g->transfer;
 
-	t->server_code = t->told = ev->ftp->code;
+	t->server_code = ev->ftp->code;
+	t->told = g->unheard ? 0 : t->server_code;
 	ftp_transfer_note_reuse(g, ev);
 	ftp_transfer_learn_name(g, ev);
 	if (g->stage == FTP_OPENING && t->server_code < 400) {
@@ -489,15 +486,111 @@ ftp_observed_news(struct ftp_gate *g, struct data_pair *pair, const struct data_
 		unlink_parked(g, p);
 }
 
+/* ---- commands without a reply ---- */
+
+/* False: it is none, or what follows it would depend on its reply. */
+static bool
+look_at_next(struct ftp_gate *g)
+{
+	struct channel *client = &g->relay.client;
+	struct span in = channel_input(client);
+	struct an_event ev;
+	size_t used;
+
+	ftp_transfer_finish(g);
+	ftp_record_exchange(g, &g->exchange);
+	while (g->n_meanwhile > 0)
+		ftp_record_exchange(g, &g->meanwhile[0]);
+	if (ftp_state(g->dialogue) == FTP_ST_SYNC || ftp_state(g->dialogue) == FTP_ST_OPAQUE)
+		return false;
+	while (ftp_answered_oldest(g->dialogue, 221))
+		continue;
+	if (ftp_feed(g->dialogue, AN_C2S, in.p, in.n, &used, &ev) != AN_EVENT)
+		return false;
+	if (ev.kind == EV_COMMAND)
+		ftp_command(g, &ev);
+	channel_parsed(client, used);
+	return true;
+}
+
+void
+ftp_observed_rest(struct ftp_gate *g)
+{
+	if (!ftp_observed(g) || g->dialogue == NULL || g->relay.lost_track)
+		return;
+	while (channel_input(&g->relay.client).n > 0 && g->resync[AN_C2S] == FTP_IN_STEP &&
+	       look_at_next(g))
+		continue;
+}
+
+/* ---- a server that is not heard ---- */
+
+/* The greeting was said, and is in no record. */
+static void
+suppose_greeting(struct ftp_gate *g)
+{
+	ftp_answered_oldest(g->dialogue, 220);
+	buf_free(&g->exchange.texts);
+	g->exchange = (struct ftp_exchange){0};
+	g->relay.tx_count = 0;
+}
+
+bool
+ftp_observed_unheard(struct ftp_gate *g)
+{
+	if (ftp_state(g->dialogue) == FTP_ST_GREETING)
+		suppose_greeting(g);
+	g->unheard = true;
+	return true;
+}
+
+/* What a server says when it does what it was told. */
+static unsigned
+usual_code(enum ftp_verb verb)
+{
+	static const struct {
+		enum ftp_verb verb;
+		unsigned code;
+	} rows[] = {{FTP_USER, 331}, {FTP_PASS, 230}, {FTP_REST, 350}, {FTP_RNFR, 350},
+	    {FTP_AUTH, 234}, {FTP_QUIT, 221}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].verb == verb)
+			return rows[i].code;
+	return 200;
+}
+
+static void
+suppose_reply(struct ftp_gate *g, const struct ftp_verb_row *verb, unsigned code)
+{
+	struct ftp_detail detail = {
+	    .verb = verb, .code = code, .lines = 1, .preliminary = code < 200};
+	struct an_event ev = {
+	    .kind = EV_REPLY, .dir = AN_S2C, .slot = g->exchange.slot, .ftp = &detail};
+
+	ftp_dispatch(g, &ev);
+}
+
+void
+ftp_observed_suppose(struct ftp_gate *g)
+{
+	const struct ftp_verb_row *verb = g->exchange.verb;
+	const bool carries = verb != NULL && verb->carries != FTP_NO_TRANSFER;
+
+	if (!g->unheard || verb == NULL)
+		return;
+	ftp_answered_oldest(g->dialogue, usual_code(verb->verb));
+	if (carries)
+		suppose_reply(g, verb, 150);
+	suppose_reply(g, verb, carries ? 226 : usual_code(verb->verb));
+}
+
 /* ---- a session whose beginning is not there ---- */
 
 bool
 ftp_observed_joined(struct ftp_gate *g)
 {
-	/* the greeting was said, and is in no record */
-	ftp_answered_oldest(g->dialogue, 220);
-	g->exchange = (struct ftp_exchange){0};
-	g->relay.tx_count = 0;
+	suppose_greeting(g);
 	g->resync[AN_C2S] = g->resync[AN_S2C] = FTP_AT_LINE;
 	return true;
 }

@@ -221,7 +221,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	if (count != NULL && record.direct)
 		record.octets_in = record.octets_out = count->octets[DATA_CLIENT];
 	record_ftp_data(&r->session, &record, t->tx_id, r->env->sink, r->env->sink_arg);
-	if (r->env->config->xferlog)
+	if (r->env->config->xferlog && !ftp_observed(g)) /* which the logger takes apart */
 		record_xferlog(&r->session, &record, r->env->sink, r->env->sink_arg);
 }
 

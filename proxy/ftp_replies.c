@@ -109,9 +109,10 @@ ftp_pass_reply_as(struct ftp_gate *g, const struct an_event *ev, struct span ins
 
 	if (x == NULL)
 		return;
-	ftp_record_reply(
-	    x, ev->ftp->code, ev->octets, g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
-	if (ftp_observed(g) && x->verdict != NULL)
+	if (!g->unheard)
+		ftp_record_reply(
+		    x, ev->ftp->code, ev->octets, g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
+	if (ftp_observed(g) && x->verdict != NULL && x->n_replies > 0)
 		x->replies[x->n_replies - 1].plain = ftp_says(ev, x->verdict);
 	if (!span_eq(instead, ev->octets) && !ftp_observed(g))
 		ftp_record_reply(x, ev->ftp->code, instead, RECORD_GATEWAY);
@@ -404,8 +405,8 @@ leads_somewhere(enum ftp_verb verb)
 	return verb == FTP_PORT || verb == FTP_EPRT || verb == FTP_PASV || verb == FTP_EPSV;
 }
 
-static void
-dispatch(struct ftp_gate *g, const struct an_event *ev)
+void
+ftp_dispatch(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct ftp_exchange *x = exchange_of(g, ev->slot);
 
@@ -430,7 +431,7 @@ dispatch_instead(struct ftp_gate *g, const struct an_event *ev, const char *repl
 	struct an_event other = *ev;
 
 	if (ftp_observed(g)) { /* it did reach the client */
-		dispatch(g, ev);
+		ftp_dispatch(g, ev);
 		return;
 	}
 	if (x != NULL)
@@ -442,7 +443,7 @@ dispatch_instead(struct ftp_gate *g, const struct an_event *ev, const char *repl
 	other.ftp = &detail;
 	other.octets = span_str(reply);
 	g->own_words = true;
-	dispatch(g, &other);
+	ftp_dispatch(g, &other);
 	g->own_words = false;
 }
 
@@ -484,7 +485,7 @@ ftp_reply(struct ftp_gate *g, const struct an_event *ev)
 		   !ftp_reply_passes(&g->policy, d->verb, d->code)) {
 		refuse_reply(g, ev);
 	} else {
-		dispatch(g, ev);
+		ftp_dispatch(g, ev);
 	}
 	if (g->out_of_step && !d->preliminary && !d->unasked)
 		ftp_observed_lost(g);

@@ -234,6 +234,7 @@ ftp_step(struct relay *r, enum an_dir dir)
 			lines_taken(g, span_first(in, used));
 		if (handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
+		ftp_observed_suppose(g);
 		leave_when_done(g);
 		break;
 	case AN_MORE:
@@ -496,6 +497,7 @@ ftp_finish(struct relay *r)
 {
 	struct ftp_gate *g = ftp_gate_of(r);
 
+	ftp_observed_rest(g);
 	ftp_transfer_finish(g);
 	ftp_observed_finish(g);
 	ftp_channel_forget(g);
@@ -521,6 +523,14 @@ ftp_joined(struct relay *r)
 	return (g->dialogue != NULL || begin(g)) && ftp_observed_joined(g);
 }
 
+static bool
+ftp_unheard(struct relay *r)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	return (g->dialogue != NULL || begin(g)) && ftp_observed_unheard(g);
+}
+
 static void
 ftp_tls_over(struct relay *r, enum an_dir dir, const char *why)
 {
@@ -544,6 +554,7 @@ const struct relay_ops relay_ftp = {
     .upgraded = ftp_tls_over,
     .transfers = ftp_transfers,
     .joined = ftp_joined,
+    .unheard = ftp_unheard,
     .data_news = ftp_data_news,
     .data_octets = ftp_data_octets,
 };

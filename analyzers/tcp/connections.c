@@ -61,8 +61,11 @@ connections_new(const struct connections_env *env)
 static struct stream_owner
 owner_of(struct connections *cs, struct flow *f, enum an_dir dir)
 {
-	return (struct stream_owner){
-	    .env = &cs->env, .connection = &f->connection, .dir = dir, .memory = &cs->memory};
+	return (struct stream_owner){.env = &cs->env,
+	    .connection = &f->connection,
+	    .dir = dir,
+	    .memory = &cs->memory,
+	    .memory_kept = cs->limit / 2};
 }
 
 static void

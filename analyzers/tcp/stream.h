@@ -53,6 +53,7 @@ struct stream_owner {
 	struct connection *connection;
 	enum an_dir dir;
 	size_t *memory;
+	size_t memory_kept; /* with more in use nothing more is kept to be compared */
 };
 
 /* The next octet has this sequence number. */

@@ -8,6 +8,7 @@
 struct connection {
 	struct fake_seen opened, ended; /* ended.what SEEN_OPEN: it has not */
 	bool is_open, has_ended;
+	bool by_syn;	   /* opened.peer is who connected, and not the client's end */
 	struct buf octets; /* that nobody was shown yet */
 	struct data_pair *pair;
 };
@@ -18,6 +19,7 @@ struct data_pair {
 	struct endpoint at, also; /* family IP_NONE: not asked for yet */
 	struct connection *connection;
 	struct data_flow flow;
+	bool active; /* the server connects */
 	bool flows, told_open, told_end, released, over, closed;
 	struct data_count count;
 };
@@ -97,6 +99,7 @@ static void
 seen_dial(struct data_pair *p, const struct data_dial *dial, unsigned seconds)
 {
 	demand(p, seconds > 0, "for no time");
+	p->active = true;
 	expect_at(p, dial->leg, dial->to, dial->also);
 }
 
@@ -198,6 +201,64 @@ seen_data_add(struct seen_data *d, const struct fake_seen *seen)
 	}
 }
 
+/* "203.0.113.9:5000" */
+static bool
+read_endpoint(const char *text, struct endpoint *out)
+{
+	const char *colon = strrchr(text, ':');
+	uint64_t port;
+
+	if (colon == NULL || !span_u64(span_str(colon + 1), 65535, &port))
+		return false;
+	out->port = (uint16_t)port;
+	return ip_parse(span_of(text, (size_t)(colon - text)), &out->ip);
+}
+
+/* Reasons live for ever. */
+static const char *
+why_of(const char *word)
+{
+	static const char *const whys[] = {"refused", "timeout", "reset", "gap", "capture_end"};
+
+	for (size_t i = 0; i < sizeof(whys) / sizeof(whys[0]); i++)
+		if (strcmp(whys[i], word) == 0)
+			return whys[i];
+	return NULL;
+}
+
+const char *
+seen_data_line(struct seen_data *d, const char *text, struct span octets)
+{
+	struct fake_seen seen = {.octets = octets};
+	char what[20], first[80] = "", second[80] = "";
+	int n = sscanf(text, "%zu %19s %79s to %79s", &seen.pair, what, first, second);
+
+	if (n < 2 || seen.pair >= PAIRS_MAX)
+		return "which connection?";
+	if (strcmp(what, "octets") == 0) {
+		seen.what = SEEN_OCTETS;
+	} else if (strcmp(what, "ends") == 0) {
+		seen.what = SEEN_END;
+	} else if (strcmp(what, "opens") == 0 && read_endpoint(first, &seen.peer) &&
+		   read_endpoint(second, &seen.told)) {
+		seen.what = SEEN_OPEN;
+		seen.at = seen.told;
+	} else if (strcmp(what, "cut") == 0) {
+		seen.what = SEEN_CUT;
+		seen.why = why_of(first);
+	} else if (strcmp(what, "never") == 0 && read_endpoint(second, &seen.told)) {
+		seen.what = SEEN_NEVER;
+		seen.why = why_of(first);
+	} else {
+		return "what?";
+	}
+	if (seen.what >= SEEN_CUT && seen.why == NULL)
+		return "why?";
+	seen_data_add(d, &seen);
+	d->connections[seen.pair].by_syn = true;
+	return NULL;
+}
+
 static bool
 same(const struct endpoint *a, const struct endpoint *b)
 {
@@ -238,6 +299,17 @@ show_octets(struct data_pair *p, struct buf *octets)
 	buf_clear(octets);
 }
 
+static void
+tell_open(struct data_pair *p, const struct connection *c)
+{
+	const bool turn = p->active && c->by_syn;
+	struct data_news news = {.what = DATA_OPEN,
+	    .peer = turn ? c->opened.at : c->opened.peer,
+	    .at = turn ? c->opened.peer : c->opened.at};
+
+	tell(p, news);
+}
+
 static bool
 tell_end(struct data_pair *p, const struct connection *c)
 {
@@ -266,8 +338,7 @@ tell_one(struct data_pair *p)
 		return false;
 	if (c->is_open && !p->told_open) {
 		p->told_open = true;
-		tell(p, (struct data_news){
-			    .what = DATA_OPEN, .peer = c->opened.peer, .at = c->opened.at});
+		tell_open(p, c);
 		return true;
 	}
 	if (p->flows && c->octets.n > 0) {

@@ -160,6 +160,33 @@ X_004_the_bound_holds(void **state)
 	end(&d, &n);
 }
 
+/* What is kept to be compared takes no more than half, and costs nobody the connection. */
+static void
+X_002_what_is_compared_pushes_out_nobody(void **state)
+{
+	static const uint8_t octets[1400];
+	struct connections_env env = {.happened = count,
+	    .server_port = is_server_port,
+	    .memory = CONNECTIONS_MEMORY_MIN,
+	    .compare = true};
+	struct counts n = {.gaps = 0};
+	struct dialogue d = {.now = SECOND};
+
+	(void)state;
+	env.arg = &n;
+	d.cs = connections_new(&env);
+	assert_non_null(d.cs);
+	for (uint32_t at = 0; at < 100; at++) {
+		for (uint32_t i = 0; i < 200; i++)
+			say_from(&d, i, AN_C2S, A, at * (uint32_t)sizeof(octets),
+			    span_of(octets, sizeof(octets)));
+	}
+	assert_int_equal(n.of[CONNECTION_EVICTED], 0);
+	assert_int_equal(n.octets, 100 * 200 * sizeof(octets));
+	assert_true(stats_of(&d).memory_peak < CONNECTIONS_MEMORY_MIN / 2);
+	end(&d, &n);
+}
+
 /* One connection alone: too many segments wait, or too many octets. */
 static void
 X_003_what_waits_is_bounded(void **state)
@@ -261,6 +288,7 @@ main(void)
 	    cmocka_unit_test(X_004_open_ones_too),
 	    cmocka_unit_test(X_004_a_flood_pushes_out_itself),
 	    cmocka_unit_test(X_004_the_bound_holds),
+	    cmocka_unit_test(X_002_what_is_compared_pushes_out_nobody),
 	    cmocka_unit_test(X_003_what_waits_is_bounded),
 	    cmocka_unit_test(X_004_time_is_linear),
 	};
