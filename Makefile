@@ -19,7 +19,7 @@ DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppchec
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
-DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit
+DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit tshark tcpflow
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -59,7 +59,7 @@ SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/vectors/fake_data.c tests/vectors/observed.c)
+	tests/vectors/fake_data.c tests/vectors/observed.c tests/vectors/seen_data.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -138,13 +138,14 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 
 # What parses messages and FTP, and what speaks TLS, must survive that memory runs out.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/%),$(UNITS)) \
-	$(BUILD)/unit/proxy/test_tls_leg
+UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/% net/% tcp/%),$(UNITS)) \
+	$(BUILD)/unit/analyzers/tls/test_keylog $(addprefix $(BUILD)/unit/proxy/,test_tls_leg test_tls_opening)
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
 # What hardly ever fails is made to fail.
 $(BUILD)/unit/proxy/test_data_service: LDFLAGS += -Wl,--wrap=bind,--wrap=listen
+$(BUILD)/unit/proxy/test_capture_device: LDFLAGS += -Wl,--wrap=pcap_stats
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_table_alloc,--wrap=nftnl_chain_alloc
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_rule_alloc,--wrap=nftnl_set_alloc
 
@@ -180,6 +181,10 @@ GROUP = -Wl,--start-group $^ -Wl,--end-group
 .PHONY: bench-decoders
 bench-decoders: $(BUILD)/bench/decoders
 	$<
+## bench-reassembly: MB/s and packets a second from frames to the octets of their streams
+.PHONY: bench-reassembly
+bench-reassembly: $(BUILD)/bench/reassembly
+	$<
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
 	$(call say,LD)
@@ -188,9 +193,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
 ## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=smtp, W=pop3, W=imap:
 ## messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under TLS,
-## against HAProxy, nginx and sslsplit; ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
-.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls
-W ?= mime ftp smtp pop3 imap tls
+## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark;
+## ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
+.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures
+W ?= mime ftp smtp pop3 imap tls captures
 IDLE ?= $(if $(QUICK),300,3000)
 ROUNDS ?= $(if $(QUICK),1,5)
 BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
@@ -205,6 +211,9 @@ bench-pop3 bench-imap: bench-%: deps-bench
 bench-tls: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_tls.py $(BENCH) --idle $(IDLE) $(BUILD)
+bench-captures: deps-bench
+	+@$(PARALLEL) all
+	$(PYTHON) -B tests/bench/bench_captures.py $(BENCH) $(BUILD)
 bench-smtp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)
@@ -222,7 +231,7 @@ $(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
 .PHONY: vectors
 vectors: $(BUILD)/vectors
-$(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,run.o observed.o fake_data.o) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+$(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,run.o observed.o seen_data.o fake_data.o) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 
@@ -236,7 +245,7 @@ test: deps-test deps-lab
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
-	    --pytest tests/mime --pytest tests/packaging
+	    --pytest tests/mime --pytest tests/captures --pytest tests/packaging
 
 ## test-cases: CASES=folder with captures, attacks, messages and dialogues that others made
 .PHONY: test-cases
@@ -248,7 +257,7 @@ test-cases: deps-test deps-lab
 	    --pytest tests/cases
 
 ## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), bombs of
-## full size, test-root
+## full size, test-wire, test-root
 FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
@@ -257,10 +266,18 @@ test-long: deps-test
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
 	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
+	+@$(MAKE) --no-print-directory test-wire
 	BOMBS=full tests/run --pytest tests/mime
 	+@$(MAKE) --no-print-directory $(BUILD)/unit/analyzers/mime/test_mime_limits
 	MIME_SCALE=20 $(BUILD)/unit/analyzers/mime/test_mime_limits
 	+@$(MAKE) --no-print-directory test-root
+
+## test-wire: the tests of the gateway once more, each session recorded on the wire: what "postern read"
+## says of it must be what the gateway wrote
+.PHONY: test-wire
+test-wire: deps-test deps-lab
+	+@$(PARALLEL) all helpers
+	WIRE=1 tests/run --jobs $(JOBS) --pytest tests/net
 
 ## test-package: the package on a bare Debian 12 booted by systemd (a minute)
 ## test-root: that, and README.md's two commands in another (PATTERN=demo: one of them)

@@ -296,16 +296,18 @@ board_session_ended(struct board_seat *seat, const char *reason)
 }
 
 void
-board_session_refused(const struct board_seat *seat, const char *reason)
+board_session_refused(struct board_seat *seat, const char *reason)
 {
+	seat->refused = true;
 	board_refused(seat->board, seat->protocol, reason);
 }
 
 void
-board_verdict(const struct board_seat *seat, const struct verdict *v)
+board_verdict(struct board_seat *seat, const struct verdict *v)
 {
 	struct board_tally key = {.protocol = (uint8_t)seat->protocol};
 
+	seat->refused = seat->refused || v->action == VERDICT_REFUSE;
 	if (seat->board == NULL || v->action == VERDICT_ASK)
 		return;
 	if (v->action == VERDICT_PASS && strcmp(v->rule, "none") == 0)

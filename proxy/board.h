@@ -16,7 +16,7 @@
 #include "config.h"
 
 #define BOARD_MAGIC	   UINT64_C(0x6472616f42747350)
-#define BOARD_VERSION	   1
+#define BOARD_VERSION	   2
 #define BOARD_PROTOCOLS	   (PROTOCOL_IMAP + 1)
 #define BOARD_TALLIES	   256 /* different verdicts and reasons; further ones are "other" */
 #define BOARD_RULE_MAX	   24  /* octets of a name with its NUL; a longer one is cut */
@@ -59,6 +59,8 @@ enum board_counter {
 	BOARD_DNS_MS,	   /* all waiting for answers */
 	BOARD_LOG_WRITTEN, /* lines */
 	BOARD_LOG_DROPPED,
+	BOARD_CAPTURE_WRITTEN, /* records of captures */
+	BOARD_CAPTURE_DROPPED,
 	BOARD_CLIENTS_BLOCKED, /* clients that were refused too often */
 	BOARD_STOCK_WAITS4,    /* sessions that waited for a transparent socket */
 	BOARD_STOCK_WAITS6,
@@ -171,6 +173,7 @@ struct board_seat {
 	enum protocol protocol;
 	enum board_phase phase;
 	uint64_t octets[BOARD_LEGS]; /* that are counted */
+	bool refused;		     /* the session was not served, or refused something */
 };
 
 /*
@@ -183,8 +186,8 @@ void board_session_octets(struct board_seat *, const uint64_t octets[BOARD_LEGS]
 void board_session_phase(struct board_seat *, enum board_phase);
 void board_session_ended(struct board_seat *, const char *reason);
 /* The gateway does not serve this session. */
-void board_session_refused(const struct board_seat *, const char *reason);
-void board_verdict(const struct board_seat *, const struct verdict *);
+void board_session_refused(struct board_seat *, const char *reason);
+void board_verdict(struct board_seat *, const struct verdict *);
 void board_message(const struct board_seat *, enum board_message);
 
 #endif

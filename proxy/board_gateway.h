@@ -39,6 +39,15 @@ enum gateway_number {
 	GATEWAY_LOG_TROUBLE, /* 1: the log cannot be written now */
 	GATEWAY_LOG_LOST,    /* lines that the logger lost */
 	GATEWAY_LOG_ROTATIONS,
+	GATEWAY_CAPTURES, /* sections of the configuration in force */
+	GATEWAY_CAPTURE_FRAMES,
+	GATEWAY_CAPTURE_OCTETS,
+	GATEWAY_CAPTURE_FILES,
+	GATEWAY_CAPTURE_REMOVED,  /* files that made room for others */
+	GATEWAY_CAPTURE_LOST,	  /* frames that could not be written */
+	GATEWAY_CAPTURE_LEFT_OUT, /* records that waited for a refusal: no room */
+	GATEWAY_CAPTURE_RESTARTS,
+	GATEWAY_CAPTURE_TROUBLE, /* 1: files cannot be written now */
 	GATEWAY_NUMBERS
 };
 

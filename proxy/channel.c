@@ -112,6 +112,8 @@ rest(struct channel *c)
 void
 channel_parsed(struct channel *c, size_t n)
 {
+	if (c->watch != NULL)
+		c->watch->parsed(c->watch->arg, span_first(channel_input(c), n));
 	c->begin += n;
 	c->parsed += n;
 	rest(c);
@@ -145,10 +147,12 @@ add_segment(struct channel *c, struct block *b, const uint8_t *p, size_t n, bool
 }
 
 static void
-count(struct channel *c, size_t n)
+count(struct channel *c, struct span s)
 {
-	c->queued += n;
-	c->released += n;
+	if (c->watch != NULL)
+		c->watch->queued(c->watch->arg, c->released, s);
+	c->queued += s.n;
+	c->released += s.n;
 }
 
 /* Nobody is there to hear it. */
@@ -174,7 +178,7 @@ channel_put(struct channel *c, struct span s)
 		memcpy(last->block->p + last->block->n, s.p, s.n);
 		last->block->n += s.n;
 		last->n += s.n;
-		count(c, s.n);
+		count(c, s);
 		return;
 	}
 	b = block_new(s.n > OWN_BLOCK ? s.n : OWN_BLOCK);
@@ -186,7 +190,7 @@ channel_put(struct channel *c, struct span s)
 		return;
 	}
 	b->n = s.n;
-	count(c, s.n);
+	count(c, s);
 }
 
 static bool
@@ -211,7 +215,7 @@ channel_pass(struct channel *c, struct channel *from, struct span s)
 		return;
 	if (last != NULL && !last->own && last->block == from->in && last->p + last->n == s.p) {
 		last->n += s.n;
-		count(c, s.n);
+		count(c, s);
 		return;
 	}
 	if (s.n < WORTH_BORROWING || !lies_in(from->in, s)) {
@@ -221,7 +225,7 @@ channel_pass(struct channel *c, struct channel *from, struct span s)
 	if (add_segment(c, from->in, s.p, s.n, false) == NULL)
 		return;
 	from->in->refs++;
-	count(c, s.n);
+	count(c, s);
 }
 
 void
@@ -255,8 +259,23 @@ channel_iov(const struct channel *c, struct iovec *iov, size_t max)
 	return n;
 }
 
-void
-channel_sent(struct channel *c, size_t n)
+static void
+show_sent(const struct channel *c, size_t n)
+{
+	uint64_t at = c->sent;
+
+	for (size_t i = 0; n > 0 && i < c->n_segments; i++) {
+		const struct span s = span_first(span_of(c->segments[i].p, c->segments[i].n), n);
+
+		c->watch->sent(c->watch->arg, at, s);
+		at += s.n;
+		n -= s.n;
+	}
+}
+
+/* n octets at the head of the queue are done with. */
+static void
+shorten(struct channel *c, size_t n)
 {
 	size_t done = 0;
 
@@ -284,8 +303,16 @@ channel_sent(struct channel *c, size_t n)
 }
 
 void
+channel_sent(struct channel *c, size_t n)
+{
+	if (c->watch != NULL)
+		show_sent(c, n);
+	shorten(c, n);
+}
+
+void
 channel_drop(struct channel *c)
 {
 	if (c->queued > 0)
-		channel_sent(c, c->queued);
+		shorten(c, c->queued);
 }

@@ -28,12 +28,26 @@
 struct block;
 struct segment;
 
+/*
+ * Whoever wants to see what goes through a channel. parsed: so many octets of the input, which may
+ * be none, are done with. queued and sent: octets for the peer, at the offset of its stream; what
+ * is dropped was never sent.
+ */
+struct channel_watch {
+	void (*parsed)(void *arg, struct span);
+	void (*queued)(void *arg, uint64_t at, struct span);
+	void (*sent)(void *arg, uint64_t at, struct span);
+	void *arg;
+};
+
 struct channel {
 	struct block *in;
 	size_t begin, end; /* octets of in that are not parsed */
 	bool held;	   /* spans of in are in use: nothing is moved or overwritten */
 	bool failed;	   /* no memory: the session has to end */
 	bool mute;	   /* set once, by the owner: what is queued is dropped at once */
+
+	const struct channel_watch *watch; /* NULL: nobody does */
 
 	struct segment *segments;
 	size_t n_segments, max_segments;

@@ -8,6 +8,7 @@
 #include "address.h"
 #include "budget.h"
 #include "channel.h"
+#include "check_captures.h"
 #include "check_ftp.h"
 #include "check_published.h"
 #include "check_retrieval.h"
@@ -336,6 +337,7 @@ print_all(const struct config *c)
 	check_print_ftp(c, stdout);
 	check_print_retrieval(c, stdout);
 	check_print_tls(c, stdout);
+	check_print_captures(c, stdout);
 	print_processes(c);
 	print_sessions(c);
 	putchar('\n');

@@ -10,9 +10,11 @@
 #include "explain.h"
 #include "guard.h"
 #include "mime_command.h"
+#include "read_command.h"
 #include "release.h"
 #include "status_command.h"
 #include "supervisor.h"
+#include "watch_command.h"
 
 static int run(int argc, char **argv);
 
@@ -27,6 +29,16 @@ static const struct command commands[] = {
 	explain},
     {"status", "[--json] [--sessions] [-c FILE]", status_command},
     {"mime", "[--json] FILE...", mime_command},
+    {"read",
+	"[-c FILE] [--keylog FILE] [--resolve] [--extract DIR] [--extract-max MIB]\n"
+	"                       [--memory MIB] [--checksums] FILE...",
+	read_command},
+    {"watch",
+	"-i DEVICE [-c FILE] [--filter EXPR] [--promiscuous] [--buffer MIB]\n"
+	"                       [--keylog FILE] [--extract DIR] [--extract-max MIB] [--memory "
+	"MIB]\n"
+	"                       [--checksums]",
+	watch_command},
     {"ca", "init [-d DIR] [-o ORGANISATION] | show [-c FILE | CERTIFICATE...]", ca_command},
     {"certificate", "make [--name NAME] [CERTIFICATE KEY]", certificate_command},
 };

@@ -33,7 +33,8 @@ take_section(struct reading *r, enum config_section section, unsigned nth, void 
 	    [BASE_POLICY] = r->config->policy,
 	    [BASE_FORWARD] = titled,
 	    [BASE_CERTIFICATE] = titled,
-	    [BASE_TLS_RULE] = titled};
+	    [BASE_TLS_RULE] = titled,
+	    [BASE_CAPTURE] = titled};
 	cfg_t *at = config_tree_section(r->config->tree, section, nth);
 	const struct setting *row;
 
@@ -63,6 +64,16 @@ static bool
 begin_tls_rule(void *element)
 {
 	return tls_rule_begin(element);
+}
+
+static bool
+begin_capture(void *element)
+{
+	struct capture_config *c = element;
+
+	c->clients = networks_new();
+	c->servers = networks_new();
+	return c->clients != NULL && c->servers != NULL;
 }
 
 static void
@@ -111,6 +122,8 @@ take_all_titled(struct reading *r)
 	const struct titled shown = {
 	    SECTION_CLIENT_CERTIFICATE, sizeof(struct certificate), begin_certificate};
 	const struct titled rule = {SECTION_TLS_RULE, sizeof(struct tls_rule), begin_tls_rule};
+	const struct titled capture = {
+	    SECTION_CAPTURE, sizeof(struct capture_config), begin_capture};
 	struct config *c = r->config;
 
 	c->policy->tls_rules = take_titled(r, &rule, &c->policy->n_tls_rules);
@@ -119,6 +132,11 @@ take_all_titled(struct reading *r)
 	c->client_certificates = take_titled(r, &shown, &c->n_client_certificates);
 	for (size_t i = 0; i < c->n_certificates; i++)
 		networks_seal(c->certificates[i].servers);
+	c->captures = take_titled(r, &capture, &c->n_captures);
+	for (size_t i = 0; i < c->n_captures; i++) {
+		networks_seal(c->captures[i].clients);
+		networks_seal(c->captures[i].servers);
+	}
 }
 
 /* What is taken off the wire, in one list for each protocol. */
@@ -251,6 +269,18 @@ free_tls(struct config *c)
 	OPENSSL_cleanse(c->tls_secret, sizeof(c->tls_secret));
 }
 
+static void
+free_captures(struct config *c)
+{
+	for (size_t i = 0; i < c->n_captures; i++) {
+		networks_free(c->captures[i].clients);
+		networks_free(c->captures[i].servers);
+		free(c->captures[i].directory);
+		free(c->captures[i].name);
+	}
+	free(c->captures);
+}
+
 void
 config_free(struct config *c)
 {
@@ -260,6 +290,7 @@ config_free(struct config *c)
 		free(c->forwards[i].name);
 	free(c->forwards);
 	free_tls(c);
+	free_captures(c);
 	free(c->path);
 	free(c->user);
 	free(c->log);

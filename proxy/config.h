@@ -255,6 +255,31 @@ struct mime_config {
 	struct mail_options options;
 };
 
+enum capture_what {
+	CAPTURE_ALL,
+	CAPTURE_REFUSED, /* sessions that were refused something, from their beginning */
+};
+#define CAPTURE_LEG_CLIENT 1u
+#define CAPTURE_LEG_SERVER 2u
+
+/*
+ * capture "name" { directory = PATH  what = all  clients = {}  servers = {}  protocols = {} ... }:
+ * sessions that are written to capture files (tap.h). The first that holds decides.
+ */
+struct capture_config {
+	char *name;
+	char *directory;
+	enum capture_what what;
+	struct networks *clients, *servers; /* empty: any; sealed */
+	unsigned protocols;		    /* a bit for each; 0: any */
+	unsigned legs;			    /* CAPTURE_LEG_... */
+	unsigned file_size;		    /* MiB */
+	unsigned file_seconds;		    /* 0: as long as it takes */
+	unsigned budget;		    /* MiB of all its files */
+	bool keep_secrets;
+	bool content; /* messages and files, not only what was said about them */
+};
+
 struct cfg_t; /* libconfuse */
 
 struct config {
@@ -291,6 +316,8 @@ struct config {
 	 */
 	struct certificate *client_certificates;
 	size_t n_client_certificates;
+	struct capture_config *captures;
+	size_t n_captures;
 	uint8_t tls_secret[TLS_SECRET]; /* of the supervisor, in config_inherit()'s; else zeros */
 	struct limits limits;
 	struct smtp_config smtp;

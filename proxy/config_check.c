@@ -9,6 +9,7 @@
 #include "config_tree.h"
 #include "digest_list.h"
 #include "log_file.h"
+#include "tap.h"
 #include "tls_rules.h"
 
 static unsigned
@@ -588,6 +589,29 @@ check_authorities(struct reading *r)
 }
 
 static void
+check_capture(struct reading *r, unsigned i)
+{
+	const struct capture_config *c = &r->config->captures[i];
+
+	check_title(r, SECTION_CAPTURE, c->name, r->scan.titled_line[SECTION_CAPTURE][i]);
+	if (c->directory != NULL && c->directory[0] != '/')
+		faults_add(&r->faults, titled_line(r, SECTION_CAPTURE, i, "directory"),
+		    "capture.directory: \"%.100s\" does not begin with \"/\"", c->directory);
+	if (c->budget < 2 * c->file_size)
+		faults_add(&r->faults, titled_line(r, SECTION_CAPTURE, i, "budget"),
+		    "capture.budget: %u MiB hold no two files of capture.file_size = %u", c->budget,
+		    c->file_size);
+	for (unsigned k = 0; k < i; k++)
+		if (c->name != NULL && strcmp(c->name, r->config->captures[k].name) == 0)
+			faults_add(&r->faults, r->scan.titled_line[SECTION_CAPTURE][i],
+			    "capture: \"%.100s\" stands on line %u already", c->name,
+			    r->scan.titled_line[SECTION_CAPTURE][k]);
+	if (c->keep_secrets)
+		faults_warn(&r->faults, titled_line(r, SECTION_CAPTURE, i, "secrets"),
+		    "capture.secrets: whoever can read %.256s reads passwords", c->directory);
+}
+
+static void
 check_tls(struct reading *r)
 {
 	struct config *c = r->config;
@@ -637,6 +661,12 @@ config_check(struct reading *r)
 	check_protection(r);
 	check_refused_message(r);
 	check_log_format(r);
+	if (r->config->n_captures > TAP_RULES_MAX)
+		faults_add(&r->faults, r->scan.titled_line[SECTION_CAPTURE][TAP_RULES_MAX],
+		    "capture: %zu sections; at most %d may stand here", r->config->n_captures,
+		    TAP_RULES_MAX);
+	for (unsigned i = 0; i < r->config->n_captures; i++)
+		check_capture(r, i);
 	check_tls(r);
 	for (size_t i = 0; i < r->config->n_forwards; i++)
 		check_forward(r, i);

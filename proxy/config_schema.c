@@ -27,6 +27,7 @@ static const struct section sections[SECTION_COUNT] = {
     [SECTION_CERTIFICATE] = {"certificate", SECTION_ROOT, true},
     [SECTION_CLIENT_CERTIFICATE] = {"client_certificate", SECTION_ROOT, true},
     [SECTION_TLS_RULE] = {"tls_rule", SECTION_ROOT, true},
+    [SECTION_CAPTURE] = {"capture", SECTION_ROOT, true},
 };
 
 static const struct choice yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
@@ -82,6 +83,11 @@ static const struct choice verify_words[] = {{"auto", VERIFY_AUTO}, {"enforce", 
     {"untrusted", VERIFY_UNTRUSTED}, {"report", VERIFY_REPORT}, {"off", VERIFY_OFF}, {NULL, 0}};
 static const struct choice all_verify_words[] = {{"enforce", VERIFY_ENFORCE},
     {"untrusted", VERIFY_UNTRUSTED}, {"report", VERIFY_REPORT}, {"off", VERIFY_OFF}, {NULL, 0}};
+static const struct choice capture_what[] = {
+    {"all", CAPTURE_ALL}, {"refused", CAPTURE_REFUSED}, {NULL, 0}};
+static const struct choice capture_legs[] = {
+    {"client", CAPTURE_LEG_CLIENT}, {"both", CAPTURE_LEG_CLIENT | CAPTURE_LEG_SERVER}, {NULL, 0}};
+static const struct choice mask_keep[] = {{"mask", false}, {"keep", true}, {NULL, 0}};
 /* The policy's numbers of protocols are the configuration's. */
 _Static_assert((int)TLS_FTP == (int)PROTOCOL_FTP && (int)TLS_SMTP == (int)PROTOCOL_SMTP &&
 		   (int)TLS_POP3 == (int)PROTOCOL_POP3 && (int)TLS_IMAP == (int)PROTOCOL_IMAP,
@@ -95,6 +101,7 @@ _Static_assert((int)TLS_FTP == (int)PROTOCOL_FTP && (int)TLS_SMTP == (int)PROTOC
 #define FORWARD(member)	    AT(BASE_FORWARD, struct forward, member)
 #define CERTIFICATE(member) AT(BASE_CERTIFICATE, struct certificate, member)
 #define TLS_RULE(member)    AT(BASE_TLS_RULE, struct tls_rule, member)
+#define CAPTURE(member)	    AT(BASE_CAPTURE, struct capture_config, member)
 #define PORTS(section)	    CONFIG(section.ports), .count = offsetof(struct config, section.n_ports)
 #define TLS_PORTS(section)                                                                         \
 	CONFIG(section.tls_ports), .count = offsetof(struct config, section.n_tls_ports)
@@ -417,6 +424,19 @@ static const struct setting settings[] = {
     {ROW(SECTION_TLS_RULE, "upstream"), CHOICE("same", upstream_words), TLS_RULE(upstream)},
     {ROW(SECTION_TLS_RULE, "upstream_name"), TEXT(""), OR_ZERO, TLS_RULE(upstream_name)},
     {ROW(SECTION_TLS_RULE, "client_certificate"), TEXT(""), OR_ZERO, TLS_RULE(client_certificate)},
+
+    {ROW(SECTION_CAPTURE, "directory"), TEXT("/var/lib/postern/capture"), CAPTURE(directory)},
+    {ROW(SECTION_CAPTURE, "what"), CHOICE("all", capture_what), CAPTURE(what)},
+    {ROW(SECTION_CAPTURE, "protocols"), CHOICES("", protocols), CAPTURE(protocols)},
+    {ROW(SECTION_CAPTURE, "clients"), LIST(SETTING_NETWORKS, ""), CAPTURE(clients)},
+    {ROW(SECTION_CAPTURE, "servers"), LIST(SETTING_NETWORKS, ""), CAPTURE(servers)},
+    {ROW(SECTION_CAPTURE, "legs"), CHOICE("client", capture_legs), CAPTURE(legs)},
+    {ROW(SECTION_CAPTURE, "secrets"), CHOICE("mask", mask_keep), CAPTURE(keep_secrets)},
+    {ROW(SECTION_CAPTURE, "content"), CHOICE("yes", yes_no), CAPTURE(content)},
+    {ROW(SECTION_CAPTURE, "file_size"), NUMBER("64", 1, 1u << 20), CAPTURE(file_size)},
+    {ROW(SECTION_CAPTURE, "file_seconds"), NUMBER("3600", 1, 31536000), OR_ZERO,
+	CAPTURE(file_seconds)},
+    {ROW(SECTION_CAPTURE, "budget"), NUMBER("1024", 2, 1u << 30), CAPTURE(budget)},
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -32,6 +32,7 @@ enum config_section {
 	SECTION_CERTIFICATE,
 	SECTION_CLIENT_CERTIFICATE,
 	SECTION_TLS_RULE,
+	SECTION_CAPTURE,
 	SECTION_COUNT,
 	SECTION_NONE = SECTION_COUNT, /* above the root, or no section of ours */
 };
@@ -84,6 +85,7 @@ enum setting_base {
 	BASE_FORWARD, /* into struct forward */
 	BASE_CERTIFICATE,
 	BASE_TLS_RULE,
+	BASE_CAPTURE,
 };
 
 struct setting {

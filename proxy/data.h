@@ -56,11 +56,13 @@ struct data_hole {
 	 * mode it is the gateway's own, with a port of ftp.data_ports, whatever the port here.
 	 */
 	struct endpoint at;
+	struct endpoint also; /* observed only; family IP_NONE: nowhere else */
 };
 
 struct data_dial {
 	enum data_leg leg;
 	struct endpoint to;
+	struct endpoint also; /* observed only; family IP_NONE: nowhere else */
 	/* Our end: the address to speak from (IP_NONE: the host's choice) and its port (20, or 0).
 	 */
 	struct endpoint from;
@@ -100,9 +102,15 @@ struct data_count {
  * DATA_CLIENT, the connection between client and server itself. listen() says that the client is
  * going to connect to hole.at, dial() that the server is going to connect to dial.to; each is
  * answered with DATA_OPEN (peer: the client's end, at: the server's) when that connection is seen,
- * which may be at once, or with DATA_UNREACHABLE when it is known not to come. Octets that are seen
- * ahead of flow() are kept for it, in bounds. DATA_SOURCE_END, then release(), then DATA_DONE as
- * ever; DATA_CUT, with "reset" or "gap" or "capture_end", where the end is not one.
+ * which may be at once, or with DATA_UNREACHABLE when it is known not to come. The dialogue may
+ * show an address that a NAT on the way has changed, or has not: "at" and "to" are what was said,
+ * "also" is the control connection's own peer with the port that was said, where those are two.
+ * "from" says who is expected; that somebody else comes (FXP) is no reason to look away. Octets
+ * that are seen ahead of flow() are kept for it, in bounds.
+ * DATA_SOURCE_END, then release(), then DATA_DONE as ever; DATA_CUT, with "reset" or "gap" or
+ * "capture_end", where the end is not one. Of the count, octets[DATA_CLIENT] and tls[DATA_CLIENT]
+ * are of that connection. Whoever ends a relay whose control connection is over waits while
+ * relay_ops.transfers(): data may come to its end later.
  */
 struct data_ops {
 	/* The legs of the next transfer. NULL: no memory. News go to relay->ops->data_news(). */

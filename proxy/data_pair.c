@@ -21,6 +21,10 @@ struct data_pair {
 	bool over;	      /* reset, or done: nothing flows any more */
 	bool failed;	      /* ... and it was told that it cannot */
 	struct data_count count;
+	/* for captures: */
+	struct tap_leg ends[DATA_LEGS];
+	bool dialled[DATA_LEGS];
+	struct tap_data *taps[DATA_LEGS];
 	/* let by: */
 	struct endpoint server;
 	struct data_passed passed;
@@ -60,6 +64,44 @@ came_back(struct data_pair *p)
 	return closed;
 }
 
+/* ---- captures ---- */
+
+static void
+name_ends(struct data_pair *p, const struct data_news *news)
+{
+	const bool client = news->leg == DATA_CLIENT;
+
+	p->ends[news->leg] = (struct tap_leg){.leg = news->leg,
+	    .client = client ? news->peer : news->at,
+	    .server = client ? news->at : news->peer,
+	    .server_dials = p->dialled[news->leg] == client};
+}
+
+static void
+end_taps(struct data_pair *p, enum tap_end end)
+{
+	for (enum data_leg i = DATA_CLIENT; i < DATA_LEGS; i++) {
+		tap_data_free(p->taps[i], p->flow.dir, end);
+		p->taps[i] = NULL;
+	}
+}
+
+static void
+begin_taps(struct data_pair *p)
+{
+	end_taps(p, TAP_RESET);
+	for (enum data_leg i = DATA_CLIENT; i < DATA_LEGS; i++)
+		p->taps[i] = tap_data_new(p->owner.relay->tap, &p->ends[i]);
+}
+
+static void
+on_seen(void *arg, enum data_leg leg, struct span octets)
+{
+	const struct data_pair *p = arg;
+
+	tap_data_octets(p->taps[leg], p->flow.dir, p->legs[leg].tls != NULL, octets);
+}
+
 static void
 stop_pump(struct data_pair *p)
 {
@@ -71,6 +113,7 @@ static void
 reset_both(struct data_pair *p)
 {
 	stop_pump(p);
+	end_taps(p, TAP_RESET);
 	leg_close(&p->legs[DATA_CLIENT], true);
 	leg_close(&p->legs[DATA_SERVER], true);
 	p->over = true;
@@ -80,6 +123,7 @@ static void
 end_well(struct data_pair *p)
 {
 	stop_pump(p);
+	end_taps(p, TAP_FIN);
 	leg_close(&p->legs[source_of(p)], false);
 	leg_part(&p->legs[source_of(p) == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT]);
 	p->over = true;
@@ -124,6 +168,8 @@ cut(struct data_pair *p, enum data_leg leg, const char *why)
 static void
 start_pump(struct data_pair *p)
 {
+	begin_taps(p);
+
 	struct pump_plan plan = {.source = source_of(p),
 	    .fds = {p->legs[DATA_CLIENT].fd, p->legs[DATA_SERVER].fd},
 	    .tls = {p->legs[DATA_CLIENT].tls, p->legs[DATA_SERVER].tls},
@@ -133,6 +179,7 @@ start_pump(struct data_pair *p)
 	    .hold = p->flow.look && !p->released ? p->flow.hold : 0,
 	    .stall = p->flow.stall,
 	    .octets = on_octets,
+	    .seen = p->taps[DATA_CLIENT] != NULL || p->taps[DATA_SERVER] != NULL ? on_seen : NULL,
 	    .told = on_pump,
 	    .arg = p};
 
@@ -234,6 +281,8 @@ on_leg(void *arg, const struct data_news *news)
 {
 	struct data_pair *p = arg;
 
+	if (news->what == DATA_OPEN)
+		name_ends(p, news);
 	tell(p, news);
 	go_on(p);
 }
@@ -338,6 +387,7 @@ static void
 listen_for(struct data_pair *p, const struct data_hole *hole, unsigned seconds)
 {
 	leg_close(&p->legs[hole->leg], true);
+	p->dialled[hole->leg] = false;
 	leg_listen(&p->legs[hole->leg], hole, seconds);
 }
 
@@ -345,6 +395,7 @@ static void
 dial(struct data_pair *p, const struct data_dial *d, unsigned seconds)
 {
 	leg_close(&p->legs[d->leg], true);
+	p->dialled[d->leg] = true;
 	leg_dial(&p->legs[d->leg], d, seconds);
 }
 
@@ -395,6 +446,7 @@ static void
 drop(struct data_pair *p, enum data_leg which, bool with_reset)
 {
 	stop_pump(p);
+	end_taps(p, with_reset ? TAP_RESET : TAP_FIN);
 	leg_close(&p->legs[which], with_reset);
 	p->count.tls[which] = (struct data_tls){.version = NULL};
 	forget_news(p, which);

@@ -154,6 +154,14 @@ moved(struct data_pump *p, enum data_leg leg, size_t n)
 		p->out += n;
 }
 
+/* To whoever captures them: n octets of the ring. */
+static void
+show(const struct data_pump *p, enum data_leg leg, size_t at, size_t n)
+{
+	if (p->plan.seen != NULL)
+		p->plan.seen(p->plan.arg, leg, span_of(p->ring + at, n));
+}
+
 /* ---- in ---- */
 
 /* Why a leg that was read, or written, is no more. */
@@ -208,6 +216,8 @@ receive(struct data_pump *p)
 		? recv(p->plan.fds[p->source], p->ring + at, room, 0)
 		: tls_leg_read(p->plan.tls[p->source], p->ring + at, room);
 	step = came(p, n);
+	if (step == STEP_MOVED)
+		show(p, p->source, at, (size_t)n);
 	if (step == STEP_MOVED && p->plan.look &&
 	    !p->plan.octets(p->plan.arg, span_of(p->ring + at, (size_t)n)))
 		return STEP_OVER;
@@ -272,6 +282,7 @@ write_out(struct data_pump *p)
 		}
 		if (n <= 0)
 			return cut(p, p->sink, why_of(p, p->sink));
+		show(p, p->sink, (size_t)(p->out % p->cap), (size_t)n);
 		moved(p, p->sink, (size_t)n);
 		step = STEP_MOVED;
 	}
@@ -391,7 +402,8 @@ data_pump_new(struct event_base *base, struct data_pipes *pipes, const struct pu
 	p->cap = DATA_RING + plan->hold;
 	if (plan->tls[p->sink] != NULL) /* that it sends no more means nothing */
 		tls_leg_take_fin(plan->tls[p->sink]);
-	p->ringed = plan->look || plan->tls[DATA_CLIENT] != NULL || plan->tls[DATA_SERVER] != NULL;
+	p->ringed = plan->look || plan->seen != NULL || plan->tls[DATA_CLIENT] != NULL ||
+		    plan->tls[DATA_SERVER] != NULL;
 	p->moved = clock_ms();
 	event_assign(&p->readable, base, plan->fds[p->source], EV_READ | EV_PERSIST, on_ready, p);
 	event_assign(&p->stray, base, plan->fds[p->sink], EV_READ | EV_PERSIST, on_stray, p);

@@ -48,6 +48,8 @@ struct pump_plan {
 	/* False: the pump was freed, or is going to be, and touches nothing any more. */
 	bool (*octets)(void *arg, struct span);
 	/* leg: whose fault a cut was. The pump must not be freed from within. */
+	/* Octets that were read from a leg, or went out to it; NULL: nobody wants them. */
+	void (*seen)(void *arg, enum data_leg, struct span);
 	void (*told)(void *arg, enum pump_what, enum data_leg, const char *why);
 	void *arg;
 };

@@ -1,6 +1,5 @@
 #include "explain.h"
 
-#include <event2/event.h>
 #include <getopt.h>
 #include <stdlib.h>
 
@@ -9,7 +8,7 @@
 #include "clock.h"
 #include "config.h"
 #include "printable.h"
-#include "resolver.h"
+#include "resolver_now.h"
 #include "smtp/command.h"
 
 #define COMMAND_MAX 4096 /* octets of a command line that is made from an option */
@@ -27,8 +26,7 @@ struct inquiry {
 struct explaining {
 	const struct config *config;
 	struct facts facts;
-	struct event_base *base;
-	struct resolver *resolver; /* made when the first question comes */
+	struct resolver_now *resolver; /* made when the first question comes */
 	unsigned offered;
 };
 
@@ -40,7 +38,6 @@ struct step {
 	struct answers *answers;
 	struct dns_question asked[ANSWERS_MAX];
 	size_t n_asked;
-	bool done; /* the look-ups under way */
 };
 
 /* ---- options ---- */
@@ -169,14 +166,6 @@ place(struct explaining *x, const struct inquiry *q)
 /* ---- verdicts ---- */
 
 static void
-on_answers(void *arg)
-{
-	struct step *s = arg;
-
-	s->done = true;
-}
-
-static void
 remember_questions(struct step *s)
 {
 	for (size_t i = 0; i < s->verdict.n_questions && s->n_asked < ANSWERS_MAX; i++)
@@ -187,28 +176,15 @@ remember_questions(struct step *s)
 static const char *
 ask(struct explaining *x, struct step *s, uint64_t deadline)
 {
-	const char *why = NULL;
 	uint64_t now = clock_ms();
 
 	remember_questions(s);
-	if (x->base == NULL && (x->base = event_base_new()) == NULL)
-		return "out of memory";
 	if (x->resolver == NULL)
-		x->resolver = resolver_new(x->base, x->config->resolvers, &why);
+		x->resolver = resolver_now_new(x->config->resolvers);
 	if (x->resolver == NULL)
-		return why;
-	s->done = false;
-	struct lookup *lookup =
-	    resolver_ask(x->resolver, s->verdict.questions, s->verdict.n_questions,
-		deadline > now ? (unsigned)(deadline - now) : 1, s->answers, on_answers, s);
-	if (lookup == NULL)
 		return "out of memory";
-	while (!s->done)
-		if (event_base_loop(x->base, EVLOOP_ONCE) != 0) {
-			lookup_cancel(lookup);
-			return "the resolver does not answer";
-		}
-	return NULL;
+	return resolver_now_ask(x->resolver, s->verdict.questions, s->verdict.n_questions,
+	    deadline > now ? (unsigned)(deadline - now) : 1, s->answers);
 }
 
 /* NULL, or why there is no verdict. */
@@ -419,9 +395,7 @@ explain(int argc, char **argv)
 	place(&x, &q);
 	print_facts(&x, &q);
 	result = s != NULL ? explain_mail(&x, &q, s) : EXPLAIN_UNDECIDED;
-	resolver_free(x.resolver);
-	if (x.base != NULL)
-		event_base_free(x.base);
+	resolver_now_free(x.resolver);
 	free(s);
 	config_free(config);
 	return result;

@@ -21,8 +21,8 @@ static const struct {
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
-static enum ftp_way
-way_of(enum ftp_verb verb)
+enum ftp_way
+ftp_way_of(enum ftp_verb verb)
 {
 	for (enum ftp_way way = FTP_WAY_PORT; way < WAYS; way++)
 		if (ways[way].verb == verb)
@@ -281,7 +281,7 @@ ftp_channel_command(struct ftp_gate *g, const struct an_event *ev)
 		ftp_say(g, fault);
 		return;
 	}
-	g->agreed.client = way_of(d->verb->verb);
+	g->agreed.client = ftp_way_of(d->verb->verb);
 	g->agreed.client_at = (struct endpoint){d->hostport.ip, d->hostport.port};
 	ftp_enter(g, FTP_AGREEING);
 	if (!ftp_protect_server(g))
@@ -358,7 +358,7 @@ ftp_channel_reply(struct ftp_gate *g, const struct an_event *ev)
 		ftp_protection_own_reply(g, ev);
 		return;
 	}
-	if (way_of(ev->ftp->verb->verb) == FTP_WAY_NONE) {
+	if (ftp_way_of(ev->ftp->verb->verb) == FTP_WAY_NONE) {
 		ftp_transfer_own_reply(g, ev);
 		return;
 	}

@@ -106,6 +106,13 @@ is_choice(const char *reason)
 	return false;
 }
 
+bool
+ftp_is_bounce(const struct verdict *v)
+{
+	return v->action == VERDICT_REFUSE &&
+	       (strcmp(v->reason, "bounce") == 0 || strcmp(v->reason, "low_port") == 0);
+}
+
 static void
 refuse(
     struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev, const struct verdict *v)
@@ -115,7 +122,7 @@ refuse(
 	ftp_record_verdict(g, x, v);
 	if (!is_choice(v->reason))
 		ftp_count_error(g);
-	if (strcmp(v->reason, "bounce") == 0 || strcmp(v->reason, "low_port") == 0) {
+	if (ftp_is_bounce(v)) {
 		ftp_anomaly(g, AN_FTP_BOUNCE, AN_C2S, ev->off, x->verb->name);
 		r->env->refused(r->env->arg, r);
 	}
@@ -149,17 +156,24 @@ pass_login(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev
 	ftp_say_to(g, x, v.reply);
 }
 
+void
+ftp_judge_name(
+    struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev, struct verdict *v)
+{
+	*v = (struct verdict){.action = VERDICT_PASS};
+	if (ftp_config_of(g)->inspect)
+		content_judge_name(&g->relay.env->config->content, ev->ftp->args, v);
+	if (v->action == VERDICT_REFUSE || v->would_refuse)
+		ftp_record_verdict(g, x, v);
+}
+
 /* A file may get its true name only once it is there. */
 static void
 pass_name(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
-	struct relay *r = &g->relay;
-	struct verdict v = {.action = VERDICT_PASS};
+	struct verdict v;
 
-	if (ftp_config_of(g)->inspect)
-		content_judge_name(&r->env->config->content, ev->ftp->args, &v);
-	if (v.action == VERDICT_REFUSE || v.would_refuse)
-		ftp_record_verdict(g, x, &v);
+	ftp_judge_name(g, x, ev, &v);
 	if (v.action == VERDICT_REFUSE)
 		ftp_say_to(g, x, v.reply);
 	else
@@ -237,11 +251,15 @@ ftp_command(struct ftp_gate *g, const struct an_event *ev)
 	}
 	if (ev->anomaly != AN_NONE)
 		ftp_anomaly(g, ev->anomaly, AN_C2S, ev->off, NULL);
-	if (g->errors >= ftp_config_of(g)->errors) {
+	if (g->errors >= ftp_config_of(g)->errors && !ftp_observed(g)) {
 		ftp_give_up(g, "421 Too many errors.", "too_many_errors");
 		return;
 	}
 	ftp_judge(&g->policy, &facts, ev, &v);
+	if (ftp_observed(g)) {
+		ftp_observed_command(g, x, ev, &v);
+		return;
+	}
 	if (v.action == VERDICT_REFUSE) {
 		refuse(g, x, ev, &v);
 		return;

@@ -34,11 +34,11 @@ ftp_content_begin(struct ftp_gate *g)
 }
 
 void
-ftp_content(struct ftp_gate *g, struct span octets)
+ftp_content(struct ftp_transfer *t, struct span octets)
 {
 	/* whatever becomes of the inspection: what is not known is judged as that */
-	if (g->transfer.content != NULL)
-		mail_feed(g->transfer.content, octets);
+	if (t->content != NULL)
+		mail_feed(t->content, octets);
 }
 
 static void

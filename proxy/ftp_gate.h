@@ -13,6 +13,7 @@
  *   ftp_channel.c    where the next data connection leads: PORT, EPRT, PASV, EPSV on both sides
  *   ftp_transfer.c   a transfer: legs, replies and octets in their order, to its one outcome
  *   ftp_content.c    what is in a file, and whether it may pass
+ *   ftp_observed.c   the same of a session that others have had: nothing is said, all is recorded
  *   ftp_records.c    what is recorded of commands and transfers
  */
 #ifndef POSTERN_FTP_GATE_H
@@ -33,6 +34,7 @@
 struct ftp_exchange_reply {
 	unsigned code;
 	enum record_source source;
+	bool plain;   /* it quotes nothing */
 	size_t at, n; /* in texts */
 };
 
@@ -105,6 +107,8 @@ struct ftp_transfer {
 	bool cut, refused, aborted, unreachable;
 	bool client_failed;	 /* cut: on the client's leg */
 	bool quiet;		 /* let by, and nobody came, or nothing moves any more */
+	bool flows;		 /* observed: data_ops.flow() was asked for */
+	bool unseen;		 /* observed: it took place, and not in the capture */
 	bool inspected;		 /* it was to be looked at */
 	unsigned asked;		 /* of the verbs that tell whether the name is there */
 	bool existed;		 /* the name was there before */
@@ -117,6 +121,25 @@ struct ftp_transfer {
 	unsigned told;		 /* code of the last reply that the client heard; 0: none */
 	uint64_t due; /* env->now() when ftp_transfer_expired() is to be called; 0: never */
 };
+
+/*
+ * Observed: a transfer that has had the server's last word, and whose octets are still coming, or
+ * are not in the capture. The session goes on meanwhile.
+ */
+struct ftp_parked {
+	struct ftp_parked *next; /* a later one */
+	struct ftp_transfer transfer;
+	struct ftp_agreement agreed;
+	enum ftp_stage stage;
+	char *user;
+	bool ascii;
+};
+
+#define FTP_PARKED_MAX 8
+
+/* Of a session that was joined: lines are waited for, of at most so many octets. */
+#define FTP_RESYNC_MAX 4096
+enum ftp_step { FTP_IN_STEP, FTP_AT_LINE, FTP_WITHIN_LINE };
 
 struct ftp_gate {
 	struct relay relay;
@@ -152,6 +175,16 @@ struct ftp_gate {
 	uint64_t restart;  /* REST, for the next transfer */
 	uint64_t abor_due; /* env->now() when ftp_abor_expired() is to be called; 0: never */
 
+	/* Observed only. */
+	struct ftp_parked *parked; /* the oldest first */
+	unsigned n_parked;
+	struct ftp_agreement before; /* of the last transfer */
+	struct endpoint asked_at;    /* what PORT or EPRT says that has no reply yet */
+	bool out_of_step;	     /* what the client says next cannot be understood */
+	bool unheard;		     /* the server's side is not in the capture */
+	bool mid_reply;		     /* the server has begun a reply, and not ended it */
+	enum ftp_step resync[2];     /* joined: what of a direction comes next */
+
 	unsigned errors, anomalies;
 	uint64_t asked,
 	    acted; /* env->now() when the server was last asked; when anything last came of it */
@@ -167,6 +200,12 @@ static inline uint64_t
 ftp_now(const struct ftp_gate *g)
 {
 	return g->relay.env->now(g->relay.env->arg);
+}
+
+static inline bool
+ftp_observed(const struct ftp_gate *g)
+{
+	return g->relay.env->observed;
 }
 
 static inline const struct ftp_config *
@@ -195,9 +234,17 @@ void ftp_take(struct ftp_gate *);
  * reply goes to ftp_channel_reply(). */
 void ftp_ask(struct ftp_gate *, enum ftp_verb, const char *args);
 
+/* RNTO: the verdict on the new name, recorded where it refuses or would. */
+void ftp_judge_name(
+    struct ftp_gate *, struct ftp_exchange *, const struct an_event *, struct verdict *);
+/* PORT, EPRT to where data may not lead. */
+bool ftp_is_bounce(const struct verdict *);
+
 /* ---- ftp_replies.c ---- */
 
 void ftp_reply(struct ftp_gate *, const struct an_event *);
+/* A reply that is well formed goes to whom it concerns. */
+void ftp_dispatch(struct ftp_gate *, const struct an_event *);
 /*
  * A reply of the server's goes to the client, line by line, and into the record of the exchange
  * that it belongs to; a final one ends that exchange.
@@ -223,6 +270,9 @@ void ftp_say_to(struct ftp_gate *, struct ftp_exchange *, const char *reply);
 /* Says "421 ..." and ends the session; a transfer is cut. */
 void ftp_give_up(struct ftp_gate *, const char *reply, const char *reason);
 void ftp_count_error(struct ftp_gate *);
+
+/* A reply of one line is word for word what a verdict says. */
+bool ftp_says(const struct an_event *, const struct verdict *);
 
 /* ---- ftp_protection.c ---- */
 
@@ -256,6 +306,7 @@ void ftp_channel_news(struct ftp_gate *, const struct data_news *);
 /* Nothing is agreed any more; holes are closed (REIN, USER, a new PORT, the end). */
 void ftp_channel_forget(struct ftp_gate *);
 
+enum ftp_way ftp_way_of(enum ftp_verb);
 bool ftp_way_is_passive(enum ftp_way);
 /* The client sees the server's address and the server the client's. */
 bool ftp_transparent(const struct ftp_gate *);
@@ -278,6 +329,8 @@ void ftp_transfer_news(struct ftp_gate *, const struct data_news *);
 void ftp_transfer_abort(struct ftp_gate *);
 /* transfer.due has come. */
 void ftp_transfer_expired(struct ftp_gate *);
+/* NULL: none does. */
+struct ftp_exchange *ftp_abor_that_waits(struct ftp_gate *);
 /* abor_due has come: the server has no answer to ABOR. */
 void ftp_abor_expired(struct ftp_gate *);
 /* A final reply to SIZE, MDTM, MLST or DELE, the gateway's own, on behalf of the transfer. */
@@ -295,17 +348,66 @@ void ftp_enter(struct ftp_gate *, enum ftp_stage);
 /* The session ends: whatever runs is cut and recorded. May be called again. */
 void ftp_transfer_finish(struct ftp_gate *);
 
+/* What begins a transfer: the pair and the exchange are its own. False: no memory. */
+bool ftp_transfer_take_over(struct ftp_gate *);
+/* STOU: the server's reply has the name. */
+void ftp_transfer_learn_name(struct ftp_gate *, const struct an_event *);
+/* The octets may go, or are looked at. */
+void ftp_transfer_flow(struct ftp_gate *);
+/* An anomaly, where a last word is of that. */
+void ftp_transfer_note_reuse(struct ftp_gate *, const struct an_event *);
+/* Its records, and it is no more. */
+void ftp_transfer_forget(struct ftp_gate *);
+
+/* ---- ftp_observed.c: in place of what the others do, where relay_env.observed ---- */
+
+/* A command that was judged; its exchange is begun. */
+void ftp_observed_command(
+    struct ftp_gate *, struct ftp_exchange *, const struct an_event *, const struct verdict *);
+/* A reply to PORT, EPRT, PASV, EPSV. */
+void ftp_observed_agreed(struct ftp_gate *, struct ftp_exchange *, const struct an_event *);
+void ftp_observed_transfer_reply(struct ftp_gate *, const struct an_event *);
+void ftp_observed_news(struct ftp_gate *, struct data_pair *, const struct data_news *);
+/* The transfer that a pair is of, parked or not; NULL: none. */
+struct ftp_transfer *ftp_observed_transfer(struct ftp_gate *, const struct data_pair *);
+/* Nothing more comes: what is parked is recorded as it is. */
+void ftp_observed_finish(struct ftp_gate *);
+/* What follows cannot be understood. */
+void ftp_observed_lost(struct ftp_gate *);
+/* Commands that still wait for the reply to one ahead of them: nothing answers any of them. */
+void ftp_observed_rest(struct ftp_gate *);
+/* relay_ops.joined: the session has begun already. */
+bool ftp_observed_joined(struct ftp_gate *);
+/* relay_ops.unheard; and, from then on: the exchange that is open went well. */
+bool ftp_observed_unheard(struct ftp_gate *);
+void ftp_observed_suppose(struct ftp_gate *);
+/*
+ * True: in cannot be read yet, and *skip octets of it are passed over: the rest of something whose
+ * beginning is not there; up to the first line of the client's that begins with a verb, what the
+ * server says is to others. Nothing else is ever true of a session that was seen from its start.
+ */
+bool ftp_observed_resync(struct ftp_gate *, enum an_dir, struct span in, size_t *skip);
+/*
+ * A command of the client's waits for the reply to one ahead of it, and the server speaks. Where
+ * that is ABOR, and in is no answer to it, there is none: some have one reply for transfer and ABOR
+ * together. False: in is too short to tell.
+ */
+bool ftp_observed_abor(struct ftp_gate *, struct span in);
+
 /* ---- ftp_content.c ---- */
 
 /* Could the transfer be refused for what is in it? Then its last octets have to be held. */
 bool ftp_content_may_refuse(const struct ftp_gate *);
 void ftp_content_begin(struct ftp_gate *);
 /* Octets of transfer.pair, for relay_ops.data_octets(). */
-void ftp_content(struct ftp_gate *, struct span octets);
+void ftp_content(struct ftp_transfer *, struct span octets);
 /* All octets are known: may they go? False: transfer.verdict has what the client is told. */
 bool ftp_content_passes(struct ftp_gate *);
 
 /* ---- ftp_records.c ---- */
+
+/* Its arguments reach no record. */
+bool ftp_is_secret(const struct ftp_detail *);
 
 void ftp_record_reply(struct ftp_exchange *, unsigned code, struct span lines, enum record_source);
 /* The verdict that refused it, a copy. */

@@ -102,7 +102,7 @@ spoke_ahead(struct ftp_gate *g, const struct an_event *ev)
 	ftp_give_up(g,
 	    client ? "503 Nothing may be sent ahead of TLS." : "421 The server spoke ahead of TLS.",
 	    client ? "client_ahead_of_tls" : "server_ahead_of_tls");
-	return true;
+	return !ftp_observed(g);
 }
 
 static void
@@ -121,7 +121,7 @@ on_auth(struct ftp_gate *g, const struct an_event *ev)
 		return;
 	ftp_channel_forget(g);
 	ftp_pass_reply(g, ev);
-	if (relay_intercepts(r, g->policy.starttls))
+	if (ftp_observed(g) || relay_intercepts(r, g->policy.starttls))
 		relay_upgrade_both(r);
 	else
 		r->opaque = true;
@@ -141,11 +141,12 @@ static void
 on_prot(struct ftp_gate *g, const struct ftp_exchange *x, const struct an_event *ev)
 {
 	bool client = x->args != NULL && is_private(span_str(x->args));
-	bool server = private_to_server(g, client);
+	bool server = ftp_observed(g) ? client : private_to_server(g, client);
 	bool changes = client != g->protected[DATA_CLIENT] || server != g->protected[DATA_SERVER];
 
 	if (g->policy.in_tls && ev->ftp->code / 100 == 2 && changes) {
-		ftp_channel_forget(g);
+		if (!ftp_observed(g))
+			ftp_channel_forget(g);
 		g->protected[DATA_CLIENT] = client;
 		g->protected[DATA_SERVER] = server;
 	}

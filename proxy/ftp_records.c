@@ -34,8 +34,8 @@ full_path(const struct ftp_gate *g, struct span name)
 }
 
 /* What some servers change passwords with has no verb of its own. */
-static bool
-is_secret(const struct ftp_detail *d)
+bool
+ftp_is_secret(const struct ftp_detail *d)
 {
 	static const char *const words[] = {
 	    "PSWD", "PASSWD", "CPWD", "GPASS", "CHPASS", "PASS", "ADDUSER", "GADDUSER"};
@@ -73,7 +73,7 @@ ftp_exchange_begin(struct ftp_gate *g, struct ftp_exchange *x, const struct an_e
 	if (d->word.n == 0) /* what makes no line may have any octets in it */
 		return true;
 	x->word = keep(d->word);
-	x->secret = is_secret(d);
+	x->secret = ftp_is_secret(d);
 	if (d->args.n > 0 && !x->secret)
 		x->args = keep(d->args);
 	if (d->verb->path && (x->args != NULL || d->verb->carries == FTP_LISTING))
@@ -146,7 +146,8 @@ write_exchange(struct ftp_gate *g, const struct ftp_exchange *x)
 		replies[i] = (struct record_ftp_reply){.code = x->replies[i].code,
 		    .text = span_first(
 			span_from(buf_span(&x->texts), x->replies[i].at), x->replies[i].n),
-		    .source = x->replies[i].source};
+		    .source = x->replies[i].source,
+		    .plain = x->replies[i].plain};
 	record_ftp(&r->session, &record, x->tx_id, r->env->sink, r->env->sink_arg);
 }
 
@@ -199,6 +200,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .client_passive = g->agreed.client >= FTP_WAY_PASV,
 	    .server_passive = g->agreed.server >= FTP_WAY_PASV,
 	    .let_by = g->agreed.let_by,
+	    .direct = ftp_observed(g),
 	    .offset = t->restart,
 	    .duration_ms = ftp_now(g) - t->began,
 	    .outcome = ftp_transfer_outcome(t),
@@ -216,8 +218,10 @@ ftp_record_transfer(struct ftp_gate *g)
 		record.octets_out =
 		    count->octets[source == DATA_CLIENT ? DATA_SERVER : DATA_CLIENT];
 	}
+	if (count != NULL && record.direct)
+		record.octets_in = record.octets_out = count->octets[DATA_CLIENT];
 	record_ftp_data(&r->session, &record, t->tx_id, r->env->sink, r->env->sink_arg);
-	if (r->env->config->xferlog)
+	if (r->env->config->xferlog && !ftp_observed(g)) /* which the logger takes apart */
 		record_xferlog(&r->session, &record, r->env->sink, r->env->sink_arg);
 }
 

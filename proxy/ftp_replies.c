@@ -18,6 +18,8 @@ put_lines(struct ftp_gate *g, struct span lines)
 	struct channel *c = &g->relay.client;
 	struct buf out;
 
+	if (ftp_observed(g))
+		return;
 	buf_init(&out, 2 * lines.n + ftp_config_of(g)->dialogue.reply_lines);
 	if (ftp_reply_write(lines, &out))
 		channel_put(c, buf_span(&out));
@@ -38,7 +40,7 @@ ftp_say_to(struct ftp_gate *g, struct ftp_exchange *x, const char *reply)
 {
 	unsigned code = reply_code_ftp(span_str(reply));
 
-	if (x->verb == NULL)
+	if (x->verb == NULL || ftp_observed(g))
 		return;
 	if (!x->at_server && !x->taken) {
 		ftp_answered(g->dialogue, code);
@@ -66,6 +68,8 @@ ftp_give_up(struct ftp_gate *g, const char *reply, const char *reason)
 	bool over = r->reason != NULL;
 
 	relay_end(r, reason, WISH_CLOSE, WISH_RESET);
+	if (ftp_observed(g))
+		return;
 	ftp_transfer_finish(g);
 	ftp_channel_forget(g);
 	if (over)
@@ -90,6 +94,14 @@ exchange_of(struct ftp_gate *g, uint64_t slot)
 	return NULL;
 }
 
+bool
+ftp_says(const struct an_event *ev, const struct verdict *v)
+{
+	struct span line = ev->octets, said = span_str(v->reply);
+
+	return span_starts(line, said) && span_eq(span_from(line, said.n), span_str("\r\n"));
+}
+
 void
 ftp_pass_reply_as(struct ftp_gate *g, const struct an_event *ev, struct span instead)
 {
@@ -97,9 +109,12 @@ ftp_pass_reply_as(struct ftp_gate *g, const struct an_event *ev, struct span ins
 
 	if (x == NULL)
 		return;
-	ftp_record_reply(
-	    x, ev->ftp->code, ev->octets, g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
-	if (!span_eq(instead, ev->octets))
+	if (!g->unheard)
+		ftp_record_reply(
+		    x, ev->ftp->code, ev->octets, g->own_words ? RECORD_GATEWAY : RECORD_SERVER);
+	if (ftp_observed(g) && x->verdict != NULL && x->n_replies > 0)
+		x->replies[x->n_replies - 1].plain = ftp_says(ev, x->verdict);
+	if (!span_eq(instead, ev->octets) && !ftp_observed(g))
 		ftp_record_reply(x, ev->ftp->code, instead, RECORD_GATEWAY);
 	put_lines(g, instead);
 	if (!ev->ftp->preliminary)
@@ -151,6 +166,8 @@ protocol_error(struct ftp_gate *g, const struct an_event *ev)
 	if (x != NULL)
 		ftp_record_reply(x, ev->ftp->code, ev->octets, RECORD_SERVER);
 	ftp_give_up(g, "421 The server sent an invalid reply.", "server_protocol");
+	if (ftp_observed(g))
+		ftp_observed_lost(g);
 }
 
 /* ---- what replies change ---- */
@@ -198,7 +215,7 @@ on_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 
 	if (is_failed_login(ev->ftp->code))
 		ftp_count_error(g);
-	else if (x->verb->verb == FTP_PASS)
+	else if (x->verb->verb == FTP_PASS && !ftp_observed(g))
 		r->env->take_back(r->env->arg, r, CLIENT_LOGIN);
 	ftp_pass_reply(g, ev);
 }
@@ -275,6 +292,10 @@ on_feat(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 
 	(void)x;
 	if (class_of(ev) != 2) {
+		ftp_pass_reply(g, ev);
+		return;
+	}
+	if (ftp_observed(g)) {
 		ftp_pass_reply(g, ev);
 		return;
 	}
@@ -384,15 +405,19 @@ leads_somewhere(enum ftp_verb verb)
 	return verb == FTP_PORT || verb == FTP_EPRT || verb == FTP_PASV || verb == FTP_EPSV;
 }
 
-static void
-dispatch(struct ftp_gate *g, const struct an_event *ev)
+void
+ftp_dispatch(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct ftp_exchange *x = exchange_of(g, ev->slot);
 
-	if (ev->ftp->verb->carries != FTP_NO_TRANSFER)
+	if (ev->ftp->verb->carries != FTP_NO_TRANSFER && ftp_observed(g))
+		ftp_observed_transfer_reply(g, ev);
+	else if (ev->ftp->verb->carries != FTP_NO_TRANSFER)
 		ftp_transfer_reply(g, ev);
 	else if (x != NULL && !leads_somewhere(ev->ftp->verb->verb))
 		by_verb(g, x, ev);
+	else if (x != NULL && ftp_observed(g))
+		ftp_observed_agreed(g, x, ev);
 	else if (!ev->ftp->preliminary)
 		ftp_channel_reply(g, ev);
 }
@@ -405,6 +430,10 @@ dispatch_instead(struct ftp_gate *g, const struct an_event *ev, const char *repl
 	struct ftp_detail detail = *ev->ftp;
 	struct an_event other = *ev;
 
+	if (ftp_observed(g)) { /* it did reach the client */
+		ftp_dispatch(g, ev);
+		return;
+	}
 	if (x != NULL)
 		ftp_record_reply(x, ev->ftp->code, ev->octets, RECORD_SERVER);
 	detail.code = reply_code_ftp(span_str(reply));
@@ -414,7 +443,7 @@ dispatch_instead(struct ftp_gate *g, const struct an_event *ev, const char *repl
 	other.ftp = &detail;
 	other.octets = span_str(reply);
 	g->own_words = true;
-	dispatch(g, &other);
+	ftp_dispatch(g, &other);
 	g->own_words = false;
 }
 
@@ -456,6 +485,8 @@ ftp_reply(struct ftp_gate *g, const struct an_event *ev)
 		   !ftp_reply_passes(&g->policy, d->verb, d->code)) {
 		refuse_reply(g, ev);
 	} else {
-		dispatch(g, ev);
+		ftp_dispatch(g, ev);
 	}
+	if (g->out_of_step && !d->preliminary && !d->unasked)
+		ftp_observed_lost(g);
 }

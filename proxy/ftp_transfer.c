@@ -76,6 +76,8 @@ ftp_transfer_outcome(const struct ftp_transfer *t)
 	/* a server that refuses a command may have closed its port ahead of saying so */
 	bool rejected = t->server_code >= 500 && !t->preliminary;
 
+	if (t->unseen)
+		return "unseen";
 	if (t->refused)
 		return "refused";
 	if (t->unreachable && !rejected)
@@ -132,7 +134,7 @@ note_not_resumed(struct ftp_gate *g)
 {
 	const struct data_tls *tls;
 
-	if (g->transfer.pair == NULL || g->not_resumed)
+	if (g->transfer.pair == NULL || g->not_resumed || ftp_observed(g))
 		return;
 	tls = &data_of(g)->count(g->transfer.pair)->tls[DATA_SERVER];
 	if (tls->version == NULL || tls->resumed)
@@ -142,8 +144,8 @@ note_not_resumed(struct ftp_gate *g)
 }
 
 /* Without a word to the client, if it was not told anything. */
-static void
-forget_transfer(struct ftp_gate *g)
+void
+ftp_transfer_forget(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 
@@ -165,7 +167,7 @@ static void
 transfer_over(struct ftp_gate *g)
 {
 	tell(g, own_reply(&g->transfer));
-	forget_transfer(g);
+	ftp_transfer_forget(g);
 }
 
 const char *
@@ -173,7 +175,8 @@ ftp_transfer_kept(const struct ftp_gate *g)
 {
 	const struct ftp_transfer *t = &g->transfer;
 
-	if (!t->refused || !is_upload(t) || !ftp_config_of(g)->delete_refused || t->deleted)
+	if (!t->refused || ftp_observed(g) || !is_upload(t) || !ftp_config_of(g)->delete_refused ||
+	    t->deleted)
 		return NULL;
 	if (t->existed)
 		return "existed";
@@ -237,8 +240,8 @@ copy_name(const struct ftp_exchange *x)
 }
 
 /* The legs may be open already, or on their way: what is known of them stays. */
-static bool
-take_over(struct ftp_gate *g)
+bool
+ftp_transfer_take_over(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 	const struct ftp_exchange *x = &g->exchange;
@@ -318,7 +321,7 @@ ftp_transfer_begin(struct ftp_gate *g, const struct an_event *ev)
 		ftp_say(g, "425 Use PORT or PASV first.");
 		return;
 	}
-	if (!take_over(g)) {
+	if (!ftp_transfer_take_over(g)) {
 		ftp_channel_forget(g);
 		ftp_say(g, NO_CONNECTION);
 		return;
@@ -370,8 +373,8 @@ name_in(struct span lines)
 }
 
 /* STOU: the server says what it calls the file, in its first word or in its last. */
-static void
-learn_name(struct ftp_gate *g, const struct an_event *ev)
+void
+ftp_transfer_learn_name(struct ftp_gate *g, const struct an_event *ev)
 {
 	struct ftp_transfer *t = &g->transfer;
 	struct span name = name_in(ev->octets);
@@ -388,21 +391,27 @@ learn_name(struct ftp_gate *g, const struct an_event *ev)
 	buf_free(&path);
 }
 
-/* The server has agreed: the client's leg, if it is ours to open, and the octets. */
-static void
-start_flow(struct ftp_gate *g)
+void
+ftp_transfer_flow(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 	struct data_flow flow = {
 	    .dir = is_upload(t) ? AN_C2S : AN_S2C, .stall = ftp_config_of(g)->timeouts.data_idle};
 
-	ftp_enter(g, FTP_FLOWING);
 	ftp_content_begin(g);
 	flow.look = t->inspected;
 	flow.hold = ftp_content_may_refuse(g) ? DATA_HOLD_MAX : 0;
 	flow.fin_ends = ftp_config_of(g)->fin_ends;
 	memcpy(flow.protected, g->protected, sizeof(flow.protected));
 	data_of(g)->flow(t->pair, &flow);
+}
+
+/* The server has agreed: the client's leg, if it is ours to open, and the octets. */
+static void
+start_flow(struct ftp_gate *g)
+{
+	ftp_enter(g, FTP_FLOWING);
+	ftp_transfer_flow(g);
 	if (!ftp_way_is_passive(g->agreed.client))
 		ftp_dial_client(g);
 }
@@ -424,7 +433,7 @@ preliminary(struct ftp_gate *g, const struct an_event *ev)
 		return; /* too late: what the client hears next is the last it hears of this */
 	if (g->stage == FTP_OPENING) {
 		t->preliminary = true;
-		learn_name(g, ev);
+		ftp_transfer_learn_name(g, ev);
 		start_flow(g);
 	}
 	if (client_is_being_dialled(g))
@@ -460,13 +469,20 @@ static bool
 is_reuse_refused(const struct ftp_gate *g)
 {
 	const struct ftp_transfer *t = &g->transfer;
-	const struct data_tls *tls =
-	    t->pair == NULL ? NULL : &data_of(g)->count(t->pair)->tls[DATA_SERVER];
+	enum data_leg leg = ftp_observed(g) ? DATA_CLIENT : DATA_SERVER;
+	const struct data_tls *tls = t->pair == NULL ? NULL : &data_of(g)->count(t->pair)->tls[leg];
 
 	if (!g->protected[DATA_SERVER] || tls == NULL || t->client_failed)
 		return false;
 	return t->server_code == 522 || (t->preliminary && !tls->resumed &&
 					    (t->server_code == 425 || t->server_code == 450));
+}
+
+void
+ftp_transfer_note_reuse(struct ftp_gate *g, const struct an_event *ev)
+{
+	if (is_reuse_refused(g))
+		ftp_anomaly(g, AN_FTP_REUSE_REFUSED, AN_S2C, ev->off, g->transfer.verb->name);
 }
 
 static void
@@ -475,9 +491,8 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 	struct ftp_transfer *t = &g->transfer;
 
 	t->server_code = ev->ftp->code;
-	if (is_reuse_refused(g))
-		ftp_anomaly(g, AN_FTP_REUSE_REFUSED, AN_S2C, ev->off, t->verb->name);
-	learn_name(g, ev);
+	ftp_transfer_note_reuse(g, ev);
+	ftp_transfer_learn_name(g, ev);
 	if (g->stage == FTP_OPENING && t->server_code < 400)
 		start_flow(g); /* without a 1xx */
 	if (t->refused)	       /* it may have to wait until the file is deleted */
@@ -641,7 +656,7 @@ ftp_transfer_abort(struct ftp_gate *g)
 	if (!is_running(g))
 		return;
 	t->aborted = true;
-	if (g->stage == FTP_ENDING || g->agreed.let_by)
+	if (g->stage == FTP_ENDING || g->agreed.let_by || ftp_observed(g))
 		return;
 	if (t->server_code != 0 || client_is_being_dialled(g))
 		break_off(g);
@@ -663,8 +678,8 @@ ftp_transfer_expired(struct ftp_gate *g)
 		break_off(g);
 }
 
-static struct ftp_exchange *
-abor_that_waits(struct ftp_gate *g)
+struct ftp_exchange *
+ftp_abor_that_waits(struct ftp_gate *g)
 {
 	if (g->exchange.verb != NULL && g->exchange.verb->verb == FTP_ABOR)
 		return &g->exchange;
@@ -678,7 +693,7 @@ abor_that_waits(struct ftp_gate *g)
 void
 ftp_abor_expired(struct ftp_gate *g)
 {
-	struct ftp_exchange *abor = abor_that_waits(g);
+	struct ftp_exchange *abor = ftp_abor_that_waits(g);
 
 	g->abor_due = 0;
 	if (abor == NULL || ftp_oldest_verb(g->dialogue)->verb != FTP_ABOR)
@@ -696,5 +711,5 @@ ftp_transfer_finish(struct ftp_gate *g)
 		return;
 	if (!t->finished && !t->refused && !t->unreachable && t->why == NULL)
 		t->why = "session_ended";
-	forget_transfer(g);
+	ftp_transfer_forget(g);
 }

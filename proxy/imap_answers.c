@@ -47,6 +47,10 @@ imap_give_up(
 
 	if (r->reason != NULL)
 		return;
+	if (imap_observes(g)) {
+		relay_end(r, reason, WISH_CLOSE, WISH_CLOSE);
+		return;
+	}
 	if (imap_in_response(g->dialogue)) {
 		relay_end(r, reason, WISH_RESET, WISH_RESET);
 		return;
@@ -66,6 +70,8 @@ imap_count_error(struct imap_gate *g)
 	unsigned most = imap_config_of(g)->errors;
 
 	g->errors++;
+	if (imap_observes(g))
+		return;
 	if (g->errors >= most || (!g->logged_in && g->errors >= ERRORS_BEFORE_LOGIN))
 		imap_give_up(g, SPAN_NONE, NULL, "Too many errors", "too_many_errors");
 }

@@ -43,6 +43,13 @@ imap_command_drop(struct imap_gate *g, struct imap_command *c)
 }
 
 void
+imap_refused_too(struct imap_gate *g, struct imap_command *c)
+{
+	imap_store_forget(g, c);
+	g->discards = imap_discard(g->dialogue, c->slot);
+}
+
+void
 imap_commands_free(struct imap_gate *g)
 {
 	while (g->commands != NULL)
@@ -221,6 +228,8 @@ note_refusal(struct imap_gate *g, const struct an_event *ev, const struct verdic
 	g->counts.refused++;
 	board_verdict(&r->seat, v);
 	imap_record_command(g, ev, v->reply[0] == 'N' ? "NO" : "BAD", SPAN_NONE, v);
+	if (r->env->observed)
+		return;
 	if (strcmp(v->reason, "syntax") == 0 || strcmp(v->reason, "unknown") == 0)
 		r->env->refused(r->env->arg, r);
 }
@@ -231,7 +240,6 @@ refuse(struct imap_gate *g, const struct an_event *ev, const struct verdict *v)
 	const struct imap_detail *d = ev->imap;
 	bool no = v->reply[0] == 'N';
 
-	note_refusal(g, ev, v);
 	if (imap_fault_ends(d->fault)) {
 		imap_give_up(g, d->tag, v->reply, "This session makes no sense", "client_protocol");
 		return;
@@ -259,7 +267,7 @@ login_limited(struct imap_gate *g, const struct an_event *ev, struct verdict *v)
 	enum imap_verb verb = ev->imap->verb->verb;
 	static const char reply[] = "NO [LIMIT] Too many failed logins, try again later";
 
-	if ((verb != IMAP_LOGIN && verb != IMAP_AUTHENTICATE) ||
+	if (env->observed || (verb != IMAP_LOGIN && verb != IMAP_AUTHENTICATE) ||
 	    env->allow(env->arg, &g->relay, CLIENT_LOGIN))
 		return false;
 	*v =
@@ -276,17 +284,23 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 	const struct imap_detail *d = ev->imap;
 	struct imap_command *c;
 	struct verdict v;
+	bool refused;
 
 	g->counts.commands++;
 	g->discards = false;
 	imap_judge(&g->policy, ev, g->login_disabled, &v);
-	if (v.action == VERDICT_REFUSE || login_limited(g, ev, &v)) {
+	refused = v.action == VERDICT_REFUSE || login_limited(g, ev, &v);
+	if (refused)
+		note_refusal(g, ev, &v);
+	if (refused && !imap_observes(g))
 		refuse(g, ev, &v);
+	/* no reply has a tag that is none */
+	if (refused && (!imap_observes(g) || d->tag.n == 0))
 		return;
-	}
 	c = command_add(g, ev);
 	if (c == NULL)
 		return;
+	c->refused = refused;
 	note_arguments(g, c, d);
 	imap_store_line(g, c, d);
 	if (d->message)
@@ -297,7 +311,7 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 
 /* Half of the command is with the server: only the end of the session keeps it from the rest. */
 static void
-refuse_rest(struct imap_gate *g, const struct an_event *ev)
+refuse_rest(struct imap_gate *g, const struct an_event *ev, struct imap_command *c)
 {
 	const char *reply = imap_fault_reply(ev->imap->fault);
 	struct verdict v = {.action = VERDICT_REFUSE, .rule = "imap", .reason = "syntax"};
@@ -305,6 +319,12 @@ refuse_rest(struct imap_gate *g, const struct an_event *ev)
 
 	memcpy(v.reply, text.p, text.n);
 	note_refusal(g, ev, &v);
+	if (imap_observes(g)) { /* the server may say that it wants it, and nobody looks at it */
+		if (c != NULL)
+			c->refused_rest = true;
+		g->discards = imap_discard(g->dialogue, ev->slot);
+		return;
+	}
 	imap_give_up(g, imap_tag(g->dialogue, ev->slot), reply, "This session makes no sense",
 	    "client_protocol");
 }
@@ -320,13 +340,17 @@ imap_on_more(struct imap_gate *g, const struct an_event *ev)
 	const struct imap_detail *d = ev->imap;
 	struct imap_command *c = imap_command_find(g, ev->slot);
 
+	if (c != NULL && c->refused && d->fault != IMAP_OK && !imap_fault_ends(d->fault)) {
+		g->discards = imap_discard(g->dialogue, ev->slot);
+		return;
+	}
 	if (d->fault != IMAP_OK) {
-		refuse_rest(g, ev);
+		refuse_rest(g, ev, c);
 		return;
 	}
 	if (c != NULL)
 		c->word_comes = false;
-	if (c == NULL && d->literal.announced && !d->literal.plus) {
+	if (c == NULL && d->literal.announced && !d->literal.plus && !imap_observes(g)) {
 		imap_give_up(g, SPAN_NONE, NULL,
 		    "A literal would be waited for that nobody asks for any more",
 		    "client_protocol");
@@ -362,7 +386,7 @@ imap_on_argument(struct imap_gate *g, const struct an_event *ev)
 
 	if (g->discards) {
 		g->drained += ev->octets.n;
-		if (g->drained > DRAIN_MAX)
+		if (g->drained > DRAIN_MAX && !imap_observes(g))
 			imap_give_up(g, SPAN_NONE, NULL, endless, "message_endless");
 		return;
 	}

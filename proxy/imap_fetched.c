@@ -344,6 +344,19 @@ imap_fetch_octets(struct imap_gate *g, const struct an_event *ev)
 }
 
 void
+imap_fetch_gap(struct imap_gate *g, uint64_t n)
+{
+	struct imap_fetching *f = g->fetching;
+
+	g->counts.fetched_octets += n;
+	if (f == NULL)
+		return;
+	f->came += n;
+	if (f->current != NULL)
+		imap_message_gap(f->current, n);
+}
+
+void
 imap_fetch_content_end(struct imap_gate *g, const struct an_event *ev)
 {
 	(void)ev;

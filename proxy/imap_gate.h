@@ -2,6 +2,9 @@
  * imap_gate - IMAP through the gateway: the dialogue is passed on as it is read, commands are
  * refused here and there, capabilities are rewritten, messages are looked at as they go by.
  *
+ * Observed (relay_env.observed), all of that has no effect: commands and messages that would have
+ * been refused are with the server, whose replies say what becomes of them.
+ *
  * What the files know of each other; nobody else includes this.
  *   relay_imap.c         the row of the protocol: events in, deadlines, peers that go away
  *   imap_commands.c      a command of the client: may it pass, what is noted of it
@@ -41,9 +44,11 @@ struct imap_message {
 	enum imap_content content;
 	char section[IMAP_SECTION_MAX]; /* "": all of it */
 	uint64_t octets;
+	uint64_t missing;  /* of them, in the capture; what follows is only counted */
 	uint64_t base;	   /* of octets, those of a header that was fetched before the text */
 	bool header_only;  /* its text has not come */
 	bool gap;	   /* something of it is missing: between its octets, or its beginning */
+	bool refused;	   /* observed: what is in it is not wanted */
 	bool unseen;	   /* nobody was to look into it, or could */
 	unsigned urls;	   /* of which alone it is made; 0: octets came */
 	struct mail *mail; /* NULL: nothing is known */
@@ -55,6 +60,8 @@ struct imap_command {
 	uint64_t slot;
 	const struct imap_verb_row *verb;
 	bool uid;
+	bool refused;		     /* observed: it would not have gone to the server */
+	bool refused_rest;	     /* ... from its middle on */
 	bool word_comes;	     /* its first argument is a literal that is coming in */
 	unsigned urls;		     /* CATENATE: other messages that it names */
 	char *word;		     /* its first argument: a mailbox, or the user; or NULL */
@@ -114,6 +121,7 @@ struct imap_gate {
 	uint64_t drained; /* octets of a refused command */
 	unsigned errors, anomalies;
 	bool discards; /* octets of the newest command go nowhere: it was refused */
+	bool joined;   /* the beginning of the session is not in the capture */
 	bool greeted, bye, login_disabled, preauth, logged_in, was_logged_in;
 	/* for the record of the session */
 	char *user, *client_id, *server_id, *mailbox; /* mailbox: the selected one */
@@ -144,6 +152,19 @@ imap_config_of(const struct imap_gate *g)
 	return &g->relay.env->config->imap;
 }
 
+static inline bool
+imap_observes(const struct imap_gate *g)
+{
+	return g->relay.env->observed;
+}
+
+/* Where the gateway would end the session: an observer reads on no further. */
+static inline void
+imap_is_over(struct imap_gate *g)
+{
+	g->relay.lost_track = g->relay.lost_track || imap_observes(g);
+}
+
 /* To the other side, as it came. */
 static inline void
 imap_pass(struct imap_gate *g, const struct an_event *ev)
@@ -163,6 +184,8 @@ struct imap_command *imap_command_find(struct imap_gate *, uint64_t slot);
 /* Taken out of the list, and freed. */
 void imap_command_drop(struct imap_gate *, struct imap_command *);
 void imap_commands_free(struct imap_gate *);
+/* Observed: the server has refused what would not have gone to it, and nothing comes of it. */
+void imap_refused_too(struct imap_gate *, struct imap_command *);
 /* How many messages a set names ("1:4,7:*") in a mailbox of so many. */
 uint64_t imap_set_count(struct span set, uint64_t exists);
 
@@ -220,6 +243,10 @@ void imap_store_end(struct imap_gate *, const struct an_event *);
 bool imap_store_goes_on(struct imap_gate *, const struct imap_detail *);
 /* The server has answered: of a message that is made of others alone no octet ever came. */
 void imap_store_urls(struct imap_gate *, struct imap_command *);
+/* Observed: n octets of it are missing. */
+void imap_store_gap(struct imap_gate *, uint64_t n);
+/* Observed: it counts for nothing, and no more does what this command stored. */
+void imap_store_forget(struct imap_gate *, struct imap_command *);
 /* No more of it will come. */
 void imap_store_abort(struct imap_gate *, const char *outcome);
 /* The server has answered the command, or nobody will: a constant of struct record_fetched. */
@@ -230,6 +257,8 @@ void imap_stored_record(struct imap_gate *, struct imap_command *, const char *o
 void imap_on_fetch(struct imap_gate *, const struct an_event *);
 void imap_on_fetch_item(struct imap_gate *, const struct an_event *);
 void imap_fetch_octets(struct imap_gate *, const struct an_event *);
+/* Observed: n octets of content are missing. */
+void imap_fetch_gap(struct imap_gate *, uint64_t n);
 void imap_fetch_content_end(struct imap_gate *, const struct an_event *);
 void imap_on_fetch_end(struct imap_gate *, const struct an_event *);
 /* A message went out of the mailbox: later ones have other numbers. 0: nobody knows which. */
@@ -266,6 +295,7 @@ struct imap_message *imap_message_new(struct imap_gate *, enum imap_content, str
 /* Of a part that is fetched alone: its header is what the server told of it. */
 void imap_message_of_part(struct imap_gate *, struct imap_message *);
 void imap_message_feed(struct imap_message *, struct span octets);
+void imap_message_gap(struct imap_message *, uint64_t n);
 /* All of it has come: what is in it is judged; may_hold: it can be refused. */
 void imap_message_judge(struct imap_gate *, struct imap_message *, bool may_hold, struct verdict *);
 /* Writes its record and frees it. verdict: NULL where none was asked for. */

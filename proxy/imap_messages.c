@@ -49,22 +49,41 @@ void
 imap_message_feed(struct imap_message *m, struct span octets)
 {
 	m->octets += octets.n;
+	if (m->missing > 0)
+		return;
 	/* whatever becomes of the inspection: the message goes on, and its record says so */
 	if (m->mail != NULL)
 		mail_feed(m->mail, octets);
 }
 
 void
+imap_message_gap(struct imap_message *m, uint64_t n)
+{
+	m->octets += n;
+	m->missing += n;
+	m->gap = true;
+}
+
+/* What the gateway does not see of it is more than can be looked at. */
+static void
+judge_known(
+    const struct imap_gate *g, const struct imap_message *m, bool may_hold, struct verdict *v)
+{
+	const struct content_policy *policy = &g->relay.env->config->content;
+
+	content_judge(policy, m->mail, may_hold, v);
+	if (m->gap && v->action == VERDICT_PASS && !v->would_refuse)
+		content_judge(policy, NULL, may_hold, v);
+}
+
+void
 imap_message_judge(struct imap_gate *g, struct imap_message *m, bool may_hold, struct verdict *v)
 {
-	if (m->mail != NULL)
+	if (m->mail != NULL && m->missing == 0)
 		mail_finish(m->mail);
 	*v = (struct verdict){.action = VERDICT_PASS, .rule = "content", .reason = "unseen"};
-	if (m->unseen)
-		return;
-	content_judge(&g->relay.env->config->content, m->mail, may_hold, v);
-	if (m->gap && v->action == VERDICT_PASS && !v->would_refuse)
-		content_judge(&g->relay.env->config->content, NULL, may_hold, v);
+	if (!m->unseen && m->missing == 0)
+		judge_known(g, m, may_hold, v);
 }
 
 void
@@ -82,7 +101,8 @@ imap_message_record(struct imap_gate *g, struct imap_message *m, const char *com
 	    .section = span_str(m->section),
 	    .partial = m->gap || strcmp(outcome, "partial") == 0,
 	    .outcome = outcome,
-	    .octets = m->octets,
+	    .octets = m->octets - m->missing,
+	    .missing = m->missing,
 	    .urls = m->urls,
 	    .unseen = m->unseen,
 	    .mail = m->mail,
@@ -90,7 +110,10 @@ imap_message_record(struct imap_gate *g, struct imap_message *m, const char *com
 	};
 
 	/* what is known of a message that nothing can hold back any more is only reported */
-	if (verdict == NULL && m->mail != NULL && mail_finished(m->mail)) {
+	if (m->refused) {
+		judge_known(g, m, true, &v);
+		f.verdict = &v;
+	} else if (verdict == NULL && m->mail != NULL && mail_finished(m->mail)) {
 		content_judge(&r->env->config->content, m->mail, false, &v);
 		f.verdict = v.would_refuse ? &v : NULL;
 	}

@@ -17,7 +17,9 @@ login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *
 	if (c->sasl != NULL)
 		memcpy(g->mechanism, c->sasl->mechanism, sizeof(g->mechanism));
 	/* BAD says nothing of the password: the command was not understood, or given up */
-	if (d->status != IMAP_ST_NO)
+	if (env->observed)
+		; /* nobody counts, and no TLS ends here */
+	else if (d->status != IMAP_ST_NO)
 		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
 	else
 		login_failed(&g->relay, c->sasl);
@@ -112,12 +114,29 @@ is_done(struct imap_gate *g, struct imap_command *c, struct span code)
 
 /* ---- STARTTLS ---- */
 
+/* Octets in the clear stand where the handshake is to begin; all that an observer can do is say so. */
+static void
+name_ahead(struct imap_gate *g, const struct an_event *ev)
+{
+	struct span server = channel_input(&g->relay.server);
+	const struct span ahead[] = {[AN_C2S] = channel_input(&g->relay.client),
+	    [AN_S2C] = span_from(server, server.n - g->behind)};
+
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+		if (ahead[dir].n > 0 && ahead[dir].p[0] != 0x16)
+			imap_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, dir, ev->off);
+}
+
 /* Whoever spoke before the handshake is not to be believed inside. */
 static bool
 spoke_ahead(struct imap_gate *g, const struct an_event *ev)
 {
 	bool client = channel_input(&g->relay.client).n > 0;
 
+	if (imap_observes(g)) {
+		name_ahead(g, ev);
+		return false;
+	}
 	if (!client && g->behind == 0)
 		return false;
 	imap_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, client ? AN_C2S : AN_S2C, ev->off);
@@ -131,7 +150,7 @@ begin_tls(struct imap_gate *g)
 {
 	struct relay *r = &g->relay;
 
-	if (!relay_intercepts(r, g->policy.starttls)) {
+	if (!imap_observes(g) && !relay_intercepts(r, g->policy.starttls)) {
 		r->opaque = true;
 		return;
 	}
@@ -178,6 +197,8 @@ imap_ahead_of_login(struct imap_gate *g, const struct an_event *ev)
 	    g->relay.reason != NULL || !is_of_mailboxes(ev))
 		return false;
 	imap_anomaly(g, AN_IMAP_AHEAD_OF_LOGIN, AN_S2C, ev->off);
+	if (imap_observes(g))
+		return false;
 	imap_give_up(
 	    g, SPAN_NONE, NULL, "The mail server sent an invalid response", "server_protocol");
 	return true;
@@ -236,10 +257,37 @@ finish_command(struct imap_gate *g, const struct an_event *ev, struct imap_comma
 	if (status == IMAP_ST_OK)
 		is_done(g, c, ev->imap->code);
 	else
-		imap_stored_record(g, c, "rejected");
+		imap_stored_record(g, c, c->refused_rest ? "aborted" : "rejected");
 	/* RFC 9051 s6.3.2: no mailbox is selected then */
 	if (status == IMAP_ST_NO && (c->verb->verb == IMAP_SELECT || c->verb->verb == IMAP_EXAMINE))
 		imap_note_selected(g, NULL);
+}
+
+/* Nobody can say what it answers; to whoever joined a session in the middle that happens. */
+static void
+on_unasked(struct imap_gate *g, const struct an_event *ev)
+{
+	if (g->joined)
+		return;
+	imap_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off);
+	imap_give_up(
+	    g, SPAN_NONE, NULL, "The mail server sent an invalid response", "server_protocol");
+}
+
+/* Only to an observer: the gateway lets nobody ask for it. */
+static void
+on_compressed(struct imap_gate *g, const struct an_event *ev)
+{
+	imap_anomaly(g, AN_NOT_FOLLOWED, AN_S2C, ev->off);
+	imap_is_over(g);
+}
+
+/* As it should be, with the word of the server or of the client. */
+static void
+session_over(struct imap_gate *g, const char *reason)
+{
+	relay_end(&g->relay, reason, WISH_CLOSE, WISH_CLOSE);
+	imap_is_over(g);
 }
 
 void
@@ -251,9 +299,13 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 
 	g->asked = imap_now(g);
 	if (d->unasked) {
-		imap_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off);
-		imap_give_up(g, SPAN_NONE, NULL, "The mail server sent an invalid response",
-		    "server_protocol");
+		on_unasked(g, ev);
+		return;
+	}
+	if (c != NULL && c->refused && d->status != IMAP_ST_OK) {
+		imap_refused_too(g, c);
+		imap_command_drop(g, c);
+		pass_status(g, ev, logged_in);
 		return;
 	}
 	if (d->verb->verb == IMAP_STARTTLS && d->status == IMAP_ST_OK) {
@@ -264,6 +316,8 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 	/* its message was not wanted, and will not come */
 	if (g->storing != NULL && g->storing->waits && g->storing->slot == ev->slot)
 		imap_store_abort(g, "rejected");
+	else if (g->storing != NULL && g->storing->slot == ev->slot && c != NULL && c->refused_rest)
+		imap_store_abort(g, "aborted");
 	if (c != NULL) {
 		finish_command(g, ev, c);
 		imap_command_drop(g, c);
@@ -273,8 +327,10 @@ imap_on_reply(struct imap_gate *g, const struct an_event *ev)
 		imap_anomaly(g, AN_TLS_REJECTED, AN_S2C, ev->off);
 		relay_upgrade_refused(&g->relay);
 	}
+	if (d->verb->verb == IMAP_COMPRESS && d->status == IMAP_ST_OK)
+		on_compressed(g, ev);
 	if (d->verb->verb == IMAP_LOGOUT)
-		relay_end(&g->relay, "client_logout", WISH_CLOSE, WISH_CLOSE);
+		session_over(g, "client_logout");
 	else if (d->status == IMAP_ST_BAD)
 		imap_count_error(g);
 }
@@ -302,7 +358,7 @@ on_bye(struct imap_gate *g)
 {
 	g->bye = true;
 	if (oldest_of(g, IMAP_LOGOUT) == NULL)
-		relay_end(&g->relay, "server_bye", WISH_CLOSE, WISH_CLOSE);
+		session_over(g, "server_bye");
 }
 
 /* ---- messages that are gone ---- */
@@ -429,7 +485,7 @@ imap_on_response(struct imap_gate *g, const struct an_event *ev)
 	g->asked = imap_now(g);
 	if (!g->greeted)
 		on_greeting(g, d);
-	if (g->preauth && g->policy.needs_tls) { /* nobody may be talked out of TLS (N-012) */
+	if (g->preauth && g->policy.needs_tls && !imap_observes(g)) { /* nobody may be talked out of TLS (N-012) */
 		imap_give_up(g, SPAN_NONE, NULL, "TLS is required here", "preauth_in_clear");
 		return;
 	}
@@ -444,9 +500,7 @@ imap_on_continue(struct imap_gate *g, const struct an_event *ev)
 {
 	g->asked = imap_now(g);
 	if (ev->imap->unasked) {
-		imap_anomaly(g, AN_UNMATCHED_REPLY, AN_S2C, ev->off);
-		imap_give_up(g, SPAN_NONE, NULL, "The mail server sent an invalid response",
-		    "server_protocol");
+		on_unasked(g, ev);
 		return;
 	}
 	/* a session that idles holds nothing */

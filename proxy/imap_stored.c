@@ -156,16 +156,19 @@ complete(struct imap_gate *g)
 	struct verdict v;
 
 	imap_message_judge(g, m, true, &v);
-	if (v.action == VERDICT_REFUSE) {
+	if (v.action == VERDICT_REFUSE && !imap_observes(g)) {
 		refuse(g, c, &v);
 		return false;
 	}
+	m->refused = v.action == VERDICT_REFUSE;
+	g->counts.refused += m->refused;
 	release(g);
 	storing_end(g);
 	if (c != NULL)
 		add_stored(g, c, m);
 	else
-		imap_message_record(g, m, "APPEND", SPAN_NONE, "rejected", NULL);
+		imap_message_record(
+		    g, m, "APPEND", SPAN_NONE, m->refused ? "refused" : "rejected", NULL);
 	return true;
 }
 
@@ -226,10 +229,66 @@ imap_store_abort(struct imap_gate *g, const char *outcome)
 }
 
 void
+imap_store_gap(struct imap_gate *g, uint64_t n)
+{
+	struct imap_storing *s = g->storing;
+
+	if (s == NULL)
+		return;
+	s->waits = false;
+	imap_message_gap(s->message, n);
+	g->counts.appended_octets += n;
+	s->left -= n < s->left ? n : s->left;
+}
+
+void
+imap_store_forget(struct imap_gate *g, struct imap_command *c)
+{
+	if (g->storing != NULL && g->storing->slot == c->slot) {
+		struct imap_message *m = g->storing->message;
+
+		storing_end(g);
+		m->next = c->stored;
+		c->stored = m;
+	}
+	while (c->stored != NULL) {
+		struct imap_message *m = c->stored;
+
+		c->stored = m->next;
+		g->counts.appended_octets -= m->octets;
+		imap_message_free(m);
+	}
+}
+
+/* Observed: those that the gateway would not have let pass, each by itself. False: there is none. */
+static bool
+record_refused(struct imap_gate *g, struct imap_command *c, struct span mailbox)
+{
+	struct imap_message **at = &c->stored;
+	bool some = false;
+
+	while (*at != NULL) {
+		struct imap_message *m = *at;
+
+		if (!m->refused) {
+			at = &m->next;
+			continue;
+		}
+		*at = m->next;
+		imap_message_record(g, m, "APPEND", mailbox, "refused", NULL);
+		some = true;
+	}
+	return some;
+}
+
+void
 imap_stored_record(struct imap_gate *g, struct imap_command *c, const char *outcome)
 {
 	struct span mailbox = span_str(c->word == NULL ? "" : c->word);
 
+	/* one that is refused takes the others with it */
+	if (strcmp(outcome, "rejected") == 0 && record_refused(g, c, mailbox))
+		outcome = "aborted";
 	while (c->stored != NULL) {
 		struct imap_message *m = c->stored;
 

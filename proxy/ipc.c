@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "tap.h"
 
 /* What struct ipc_flow has to be. */
 enum flow_kind {
@@ -52,6 +53,9 @@ static const struct rule rules[IPC_TYPE_COUNT] = {
     [IPC_LOG_ROTATE] = {IPC_FROM_LOGGER, 0, 0, 0, IPC_ROTATE_COUNT - 1, 0, 0, FLOW_NONE},
     [IPC_LOG_CLOSED] = {IPC_FROM_LOGGER, 0, 0, 0, 0, 0, 0, FLOW_NONE},
     [IPC_BOARD] = {IPC_FROM_SUPERVISOR_TO_STATUS, 1, 1, 0, SLOT_MAX, 0, UINT32_MAX, FLOW_NONE},
+    [IPC_TAP_DIRECTORY] = {IPC_FROM_SUPERVISOR_TO_TAP, 1, 1, 0, TAP_RULES_MAX - 1, 0, 0, FLOW_NONE},
+    [IPC_TAP_PIPE] = {IPC_FROM_SUPERVISOR_TO_TAP, 1, 1, 0, UINT32_MAX, 0, 0, FLOW_NONE},
+    [IPC_TAP_ROTATE] = {IPC_FROM_SUPERVISOR_TO_TAP, 0, 0, 0, 0, 0, 0, FLOW_NONE},
     [IPC_BOARD_GONE] = {IPC_FROM_SUPERVISOR_TO_STATUS, 0, 0, 0, SLOT_MAX, 0, UINT32_MAX, FLOW_NONE},
 };
 

@@ -69,6 +69,12 @@ enum ipc_type {
 	/* supervisor to signer */
 	IPC_SIGNER_PEER, /* 1 fd: a worker's socket */
 
+	/* supervisor to the process that writes captures */
+	IPC_TAP_DIRECTORY, /* 1 fd, O_PATH: where the files of section a go; one for each, first of
+			      all */
+	IPC_TAP_PIPE,	   /* 1 fd, the reading end (tap_pipe.h); a: a number for it */
+	IPC_TAP_ROTATE,	   /* begin new files */
+
 	IPC_TYPE_COUNT
 };
 
@@ -120,6 +126,7 @@ enum ipc_peer {
 	IPC_FROM_SUPERVISOR_TO_LOGGER,
 	IPC_FROM_SUPERVISOR_TO_STATUS,
 	IPC_FROM_SUPERVISOR_TO_SIGNER,
+	IPC_FROM_SUPERVISOR_TO_TAP,
 	IPC_FROM_WORKER,
 	IPC_FROM_LOGGER,
 };

@@ -7,6 +7,7 @@
 #include "logger.h"
 #include "signer.h"
 #include "status_process.h"
+#include "tap_process.h"
 #include "worker.h"
 
 /* Roles of processes that the supervisor starts (process.h); nobody else can. */
@@ -15,6 +16,7 @@ static const struct command roles[] = {
     {"logger", "", logger_main},
     {STATUS_ROLE, "", status_main},
     {SIGNER_ROLE, "", signer_main},
+    {TAP_ROLE, "", tap_main},
 };
 
 static const struct command *

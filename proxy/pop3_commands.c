@@ -37,17 +37,66 @@ name_of(const struct pop3_gate *g, const struct pop3_detail *d)
 		   : span_str(d->verb->name);
 }
 
+/* Observed: it is with the server all the same. */
+static void
+keep_refused(struct pop3_gate *g, const struct an_event *ev)
+{
+	const struct pop3_detail *d = ev->pop3;
+	struct pop3_refused **link = &g->refused, *r = malloc(sizeof(*r) + d->args.n);
+
+	if (r == NULL) {
+		g->relay.client.failed = true;
+		return;
+	}
+	*r = (struct pop3_refused){.slot = ev->slot, .verb = d->verb, .n = d->args.n};
+	if (d->args.n > 0)
+		memcpy(r->args, d->args.p, d->args.n);
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = r;
+	if (d->verb->lines == POP3_LINES_MESSAGE)
+		g->fetching++;
+}
+
+static void
+refused_drop(struct pop3_gate *g)
+{
+	struct pop3_refused *r = g->refused;
+
+	g->refused = r->next;
+	explicit_bzero(r->args, r->n);
+	free(r);
+}
+
+void
+pop3_refused_free(struct pop3_gate *g)
+{
+	while (g->refused != NULL)
+		refused_drop(g);
+}
+
+/* Counted and recorded. */
+static void
+note_refusal(struct pop3_gate *g, const struct pop3_detail *d, const struct verdict *v)
+{
+	g->done.refused++;
+	board_verdict(&g->relay.seat, v);
+	pop3_record_command(g, name_of(g, d), "ERR", v);
+	if (d->verb->verb == POP3_AUTH)
+		g->astray = true;
+}
+
 static void
 refuse(struct pop3_gate *g, const struct an_event *ev, const struct verdict *v)
 {
 	const struct pop3_detail *d = ev->pop3;
 	const char *ends = pop3_fault_ends(d->fault) ? "client_protocol" : NULL;
 
-	g->done.refused++;
-	board_verdict(&g->relay.seat, v);
-	pop3_record_command(g, name_of(g, d), "ERR", v);
-	if (d->verb->verb == POP3_AUTH)
-		g->astray = true;
+	note_refusal(g, d, v);
+	if (pop3_observes(g)) {
+		keep_refused(g, ev);
+		return;
+	}
 	if (is_bad(v)) {
 		g->bad++;
 		g->relay.env->refused(g->relay.env->arg, &g->relay);
@@ -167,6 +216,27 @@ note_login(struct pop3_gate *g, const struct pop3_detail *d)
 	}
 }
 
+bool
+pop3_refused_too(struct pop3_gate *g, const struct an_event *ev)
+{
+	const struct pop3_refused *r = g->refused;
+	const struct pop3_detail *d = ev->pop3;
+	struct pop3_detail said;
+
+	if (r == NULL || r->slot != ev->slot)
+		return false;
+	if (!d->ok && !d->challenge) {
+		if (r->verb->lines == POP3_LINES_MESSAGE)
+			g->fetching--;
+		refused_drop(g);
+		return true;
+	}
+	said = (struct pop3_detail){.verb = r->verb, .args = span_of(r->args, r->n)};
+	g->trying = note_login(g, &said);
+	refused_drop(g);
+	return false;
+}
+
 /* RFC 2449 s8, 3206 s4: the server cannot now, which says nothing of the client's password. */
 static bool
 is_temporary(struct span code)
@@ -202,7 +272,9 @@ pop3_login_over(struct pop3_gate *g, const struct an_event *ev)
 	struct buf command;
 
 	g->trying = false;
-	if (d->ok || is_temporary(d->code))
+	if (env->observed)
+		; /* nobody counts, and no TLS ends here */
+	else if (d->ok || is_temporary(d->code))
 		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
 	else
 		login_failed(&g->relay, g->sasl);
@@ -262,8 +334,11 @@ let_pass(struct pop3_gate *g, const struct an_event *ev)
 
 	if (ev->pop3->verb->verb == POP3_STLS && g->behind > 0) {
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_C2S, ev->off, ev->pop3->verb->name);
-		pop3_answer(g, ev->slot, "-ERR Nothing may be sent ahead of TLS", "client_ahead");
-		return;
+		if (!env->observed) {
+			pop3_answer(g, ev->slot, "-ERR Nothing may be sent ahead of TLS",
+			    "client_ahead");
+			return;
+		}
 	}
 	if (g->naming && names_another(ev->pop3->verb->verb)) {
 		refuse_for(g, ev, "pop3", "syntax", "-ERR Wait for the reply to USER");
@@ -271,7 +346,7 @@ let_pass(struct pop3_gate *g, const struct an_event *ev)
 	}
 	if (note_login(g, ev->pop3)) {
 		/* counted as a failure until the server has said otherwise */
-		if (!env->allow(env->arg, &g->relay, CLIENT_LOGIN)) {
+		if (!env->observed && !env->allow(env->arg, &g->relay, CLIENT_LOGIN)) {
 			refuse_for(g, ev, "limits", "auth_failures",
 			    "-ERR [SYS/TEMP] Too many failed logins, try again later");
 			return;

@@ -7,6 +7,9 @@
  * it. Never a QUIT of the gateway's own: it would delete what was marked (RFC 1939 s6). Never a dot
  * of its own: a message that the server did not finish must not look like a whole one.
  *
+ * Observed (relay_env.observed), all of that has no effect: commands that would have been refused
+ * are with the server, whose replies say what becomes of them.
+ *
  * What the files know of each other; nobody else includes this.
  *   relay_pop3.c     the row of the protocol: events in, deadlines, peers that go away
  *   pop3_commands.c  a command of the client: may it pass
@@ -33,11 +36,21 @@ struct pop3_late {
 	char text[];	  /* without CR LF */
 };
 
+/* Observed: a command that would not have gone to the server, until that has answered it. */
+struct pop3_refused {
+	struct pop3_refused *next;
+	uint64_t slot;
+	const struct pop3_verb_row *verb;
+	size_t n;
+	uint8_t args[]; /* n octets; may be secrets */
+};
+
 /* The answer to RETR or TOP that is coming in. */
 struct pop3_message {
 	const struct pop3_verb_row *verb;
 	uint32_t number;
 	uint64_t octets;	     /* as LIST counts them: without stuffed dots (RFC 1939 s11) */
+	uint64_t missing;	     /* in the capture; what follows is only counted */
 	bool inspected;		     /* its content is looked at; with mail NULL: it could not be */
 	struct mail *mail;	     /* NULL: nothing is known of it */
 	bool said[AN_ANOMALY_COUNT]; /* each kind is recorded once per message */
@@ -48,6 +61,7 @@ struct pop3_gate {
 	struct pop3 *dialogue;		/* NULL: nothing happened yet */
 	struct retrieval_policy policy; /* of this session, as it is now */
 	struct pop3_late *late;		/* in the order of their slots */
+	struct pop3_refused *refused;	/* likewise */
 	struct pop3_message *message;	/* NULL: none is coming in */
 	struct sasl *sasl;		/* while AUTH goes on */
 	char *user;			/* as the client named it; NULL: it did not */
@@ -91,6 +105,19 @@ pop3_policy_of(const struct pop3_gate *g)
 	return &g->policy;
 }
 
+static inline bool
+pop3_observes(const struct pop3_gate *g)
+{
+	return g->relay.env->observed;
+}
+
+/* Where the gateway would end the session: an observer reads on no further. */
+static inline void
+pop3_is_over(struct pop3_gate *g)
+{
+	g->relay.lost_track = g->relay.lost_track || pop3_observes(g);
+}
+
 /* ---- pop3_commands.c ---- */
 
 void pop3_command(struct pop3_gate *, const struct an_event *);
@@ -100,6 +127,12 @@ void pop3_secret(struct pop3_gate *, const struct an_event *);
 void pop3_user_answered(struct pop3_gate *, bool ok);
 /* The server has answered the login that is under way. */
 void pop3_login_over(struct pop3_gate *, const struct an_event *);
+/*
+ * A reply to a command that would not have gone to the server. True: the server has refused it too,
+ * and nothing comes of it; else it counts as what the client said.
+ */
+bool pop3_refused_too(struct pop3_gate *, const struct an_event *);
+void pop3_refused_free(struct pop3_gate *);
 
 /* ---- pop3_replies.c ---- */
 
@@ -126,6 +159,8 @@ void pop3_message_begin(struct pop3_gate *, const struct an_event *);
 void pop3_body(struct pop3_gate *, const struct an_event *);
 void pop3_body_oddity(struct pop3_gate *, const struct an_event *);
 void pop3_body_end(struct pop3_gate *, const struct an_event *);
+/* Observed: n octets of it are missing. */
+void pop3_message_gap(struct pop3_gate *, uint64_t n);
 /* It breaks off: its record says so. Nothing happens where none is coming in. */
 void pop3_message_aborted(struct pop3_gate *);
 

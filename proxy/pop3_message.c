@@ -7,6 +7,7 @@ void
 pop3_message_begin(struct pop3_gate *g, const struct an_event *ev)
 {
 	const struct mime_config *c = &g->relay.env->config->mime;
+	struct mail_options options = c->options;
 	struct pop3_message *m = calloc(1, sizeof(*m));
 
 	g->message = m;
@@ -17,8 +18,10 @@ pop3_message_begin(struct pop3_gate *g, const struct an_event *ev)
 	m->verb = ev->pop3->verb;
 	m->number = ev->pop3->number;
 	m->inspected = c->inspect;
+	if (m->verb->verb == POP3_TOP)
+		options.sink = NULL; /* it is for whole messages */
 	if (c->inspect)
-		m->mail = mail_new(&c->options);
+		m->mail = mail_new(&options);
 }
 
 static void
@@ -48,8 +51,18 @@ pop3_body(struct pop3_gate *g, const struct an_event *ev)
 		return;
 	m->octets += ev->octets.n;
 	/* whatever becomes of the inspection: the message goes on, and its record says so */
-	if (m->mail != NULL)
+	if (m->mail != NULL && m->missing == 0)
 		mail_feed(m->mail, ev->octets);
+}
+
+void
+pop3_message_gap(struct pop3_gate *g, uint64_t n)
+{
+	struct pop3_message *m = g->message;
+
+	if (m == NULL)
+		return;
+	m->missing += n;
 }
 
 void
@@ -72,7 +85,7 @@ judge(struct pop3_gate *g, struct verdict *v)
 	struct pop3_message *m = g->message;
 
 	*v = (struct verdict){.action = VERDICT_PASS, .rule = "none", .reason = "none"};
-	if (!m->inspected)
+	if (!m->inspected || m->missing > 0)
 		return true;
 	if (m->mail != NULL)
 		mail_finish(m->mail);
@@ -117,7 +130,7 @@ pop3_body_end(struct pop3_gate *g, const struct an_event *ev)
 	g->fetching--;
 	if (g->message == NULL)
 		return;
-	if (!judge(g, &v)) {
+	if (!judge(g, &v) && !pop3_observes(g)) {
 		pop3_record_message(g, "cut", &v);
 		board_message(&g->relay.seat, BOARD_NOT_TAKEN);
 		message_free(g);
@@ -125,8 +138,9 @@ pop3_body_end(struct pop3_gate *g, const struct an_event *ev)
 		return;
 	}
 	count_whole(g);
-	pop3_record_message(g, g->message->verb->verb == POP3_TOP ? "partial" : "complete",
-	    v.would_refuse ? &v : NULL);
+	pop3_record_message(g,
+	    g->message->verb->verb == POP3_TOP || g->message->missing > 0 ? "partial" : "complete",
+	    v.would_refuse || v.action == VERDICT_REFUSE ? &v : NULL);
 	board_message(&g->relay.seat, BOARD_ACCEPTED);
 	message_free(g);
 	channel_put(&g->relay.client, span_str(".\r\n"));

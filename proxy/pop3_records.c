@@ -46,6 +46,7 @@ pop3_record_message(struct pop3_gate *g, const char *outcome, const struct verdi
 	    .partial = strcmp(outcome, "complete") != 0,
 	    .outcome = outcome,
 	    .octets = m->octets,
+	    .missing = m->missing,
 	    .unseen = !m->inspected,
 	    .mail = m->mail,
 	    .verdict = v};

@@ -78,6 +78,7 @@ pop3_give_up(struct pop3_gate *g, const char *reply, const char *reason)
 	struct relay *r = &g->relay;
 	bool within = pop3_in_lines(g->dialogue);
 
+	pop3_is_over(g);
 	if (r->reason == NULL && !within)
 		emit(g, reply);
 	pop3_message_aborted(g);
@@ -111,6 +112,27 @@ on_stat(struct pop3_gate *g, const struct pop3_detail *d)
 	}
 }
 
+/* True: octets in the clear stand where the handshake is to begin. */
+static bool
+is_ahead_of_tls(struct span octets)
+{
+	return octets.n > 0 && octets.p[0] != 0x16;
+}
+
+/* It is too late to keep anybody from TLS: what came ahead of it is only named. */
+static void
+observe_starttls(struct pop3_gate *g, const struct an_event *ev)
+{
+	struct relay *r = &g->relay;
+	struct span server = channel_input(&r->server);
+
+	if (is_ahead_of_tls(span_from(server, server.n - g->behind)))
+		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_S2C, ev->off, NULL);
+	if (is_ahead_of_tls(channel_input(&r->client)))
+		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_C2S, r->client.parsed, NULL);
+	relay_upgrade_both(r);
+}
+
 static void
 on_starttls(struct pop3_gate *g, const struct an_event *ev)
 {
@@ -121,7 +143,9 @@ on_starttls(struct pop3_gate *g, const struct an_event *ev)
 		relay_upgrade_refused(r);
 		return;
 	}
-	if (g->behind > 0) {
+	if (r->env->observed) {
+		observe_starttls(g, ev);
+	} else if (g->behind > 0) {
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_S2C, ev->off, NULL);
 		relay_end(r, "server_ahead_of_tls", WISH_RESET, WISH_RESET);
 	} else if (channel_input(&r->client).n > 0) {
@@ -151,6 +175,24 @@ pop3_upgraded(struct pop3_gate *g, enum an_dir dir, const char *why)
 	pop3_secured(g->dialogue);
 }
 
+/* As it should be, with the word of the server or of the client. */
+static void
+session_over(struct pop3_gate *g, const char *reason)
+{
+	relay_end(&g->relay, reason, WISH_CLOSE, WISH_CLOSE);
+	pop3_is_over(g);
+}
+
+/* XTND may go on in any way, with a message that the client sends too. */
+static void
+on_extension(struct pop3_gate *g, const struct an_event *ev)
+{
+	if (!ev->pop3->ok || !pop3_observes(g))
+		return;
+	pop3_anomaly(g, AN_NOT_FOLLOWED, AN_S2C, ev->off, ev->pop3->verb->name);
+	pop3_is_over(g);
+}
+
 /* What a reply to this command means to the gateway; it is the client's already. */
 static void
 note_reply(struct pop3_gate *g, const struct an_event *ev)
@@ -161,7 +203,7 @@ note_reply(struct pop3_gate *g, const struct an_event *ev)
 	case POP3_NONE:
 		g->greeted = pop3_now(g);
 		if (!d->ok)
-			relay_end(&g->relay, "server_refused", WISH_CLOSE, WISH_CLOSE);
+			session_over(g, "server_refused");
 		break;
 	case POP3_USER:
 		pop3_user_answered(g, d->ok);
@@ -192,7 +234,10 @@ note_reply(struct pop3_gate *g, const struct an_event *ev)
 		break;
 	case POP3_QUIT:
 		g->done.update = pop3_phase(g->dialogue) == POP3_UPDATE;
-		relay_end(&g->relay, "client_quit", WISH_CLOSE, WISH_CLOSE);
+		session_over(g, "client_quit");
+		break;
+	case POP3_XTND:
+		on_extension(g, ev);
 		break;
 	default:
 		break;
@@ -212,7 +257,12 @@ pop3_reply(struct pop3_gate *g, const struct an_event *ev)
 	}
 	pass(g, ev);
 	if (d->unasked) { /* its goodbye */
-		relay_end(&g->relay, "server_closed", WISH_CLOSE, WISH_CLOSE);
+		session_over(g, "server_closed");
+		return;
+	}
+	if (pop3_refused_too(g, ev)) {
+		if (!d->lines_follow)
+			pop3_flush_late(g);
 		return;
 	}
 	if (g->trying && d->challenge)

@@ -1,6 +1,21 @@
 #include "record.h"
 
+#include <string.h>
+
 #include "record_json.h"
+
+/* What is said of a capture's streams, not of what their octets mean. */
+static bool
+is_of_stream(const char *event)
+{
+	static const enum an_anomaly of_streams[] = {
+	    AN_GAP, AN_JOINED, AN_UNHEARD, AN_CONFLICT, AN_STRAY};
+
+	for (size_t i = 0; i < sizeof(of_streams) / sizeof(of_streams[0]); i++)
+		if (strcmp(event, an_anomaly_name(of_streams[i])) == 0)
+			return true;
+	return false;
+}
 
 void
 record_anomaly(const struct record_session *s, const char *event, enum an_dir dir, uint64_t off,
@@ -10,9 +25,10 @@ record_anomaly(const struct record_session *s, const char *event, enum an_dir di
 
 	record_put(w, "direction", dir == AN_C2S ? "to_server" : "to_client");
 	json_open_object(w, "anomaly");
-	record_put(w, "type", "applayer");
+	record_put(w, "type", is_of_stream(event) ? "stream" : "applayer");
 	record_put(w, "event", event);
-	record_put(w, "layer", "proto_parser");
+	if (!is_of_stream(event))
+		record_put(w, "layer", "proto_parser");
 	record_put_int(w, "offset", off);
 	if (detail != NULL)
 		record_put_text(w, "detail", span_str(detail));

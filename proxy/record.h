@@ -28,8 +28,10 @@
  */
 bool record_init(void);
 
-/* What time it is for records, from now on: "clock" fills it in. NULL: the system's. */
-void record_use_clock(void (*clock)(struct timeval *));
+/* What time it is: fills it in. */
+typedef void record_clock(struct timeval *);
+/* That of records, from now on; NULL: the system's. Returns the one that was. */
+record_clock *record_use_clock(record_clock *);
 /* As that clock says. */
 void record_now(struct timeval *);
 
@@ -107,6 +109,7 @@ struct record_ftp {
 		unsigned code;
 		struct span text; /* all lines */
 		enum record_source source;
+		bool plain; /* the server's, and it quotes nothing all the same */
 	} * replies;
 	size_t n_replies;
 	struct span user, path, directory; /* path: full, of commands that have one */
@@ -126,6 +129,7 @@ struct record_ftp_data {
 	const char *type;		     /* "A", "I" */
 	bool client_passive, server_passive; /* who connects; active: the server (side) does */
 	bool let_by; /* past the gateway: octets are the kernel's count, headers with them */
+	bool direct; /* observed: there is one connection, in legs[DATA_CLIENT] */
 	/* [DATA_CLIENT, DATA_SERVER][peer, our end]; family IP_NONE: none. let_by: the server */
 	/* itself is the other end of the client's, and there is no leg to the server. */
 	struct endpoint legs[2][2];
@@ -175,6 +179,7 @@ struct record_fetched {
 	bool partial;	     /* not all of it: TOP, slices that leave a gap, one that was cut */
 	const char *outcome; /* "complete", "partial", "cut", "refused", "aborted": constants */
 	uint64_t octets;     /* that went by; of POP3 without stuffed dots */
+	uint64_t missing;    /* and that are not in the capture */
 	uint64_t urls; /* CATENATE: it was made of so many others, and nothing went by; or 0 */
 	bool unseen;   /* nobody looked into it (mime.inspect = no), or could: no "email" */
 	/*

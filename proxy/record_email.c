@@ -385,7 +385,7 @@ put_file(struct json_writer *w, const struct mail *m, const struct mail_part *p,
 	put_digests(w, m, p);
 	if (p->mismatch != NULL)
 		record_put(w, "mismatch", p->mismatch);
-	json_truth(w, "stored", false);
+	json_truth(w, "stored", p->stored);
 	record_put_int(w, "size", outer ? mail_size(m) : p->size);
 	if (outer && a->start > 0)
 		record_put_int(w, "start", a->start);

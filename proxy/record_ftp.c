@@ -43,7 +43,7 @@ join_lines(const struct record_ftp_reply *reply, struct buf *out)
 static bool
 may_quote(const struct record_ftp *r, const struct record_ftp_reply *reply)
 {
-	return r->secret && reply->source == RECORD_SERVER && reply->code >= 500 &&
+	return r->secret && !reply->plain && reply->source == RECORD_SERVER && reply->code >= 500 &&
 	       reply->code <= 504;
 }
 
@@ -186,7 +186,7 @@ static void
 put_legs(struct json_writer *w, const struct record_ftp_data *d)
 {
 	put_leg(w, d, DATA_CLIENT);
-	if (!d->let_by)
+	if (!d->let_by && !d->direct)
 		put_leg(w, d, DATA_SERVER);
 }
 

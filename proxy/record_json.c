@@ -11,12 +11,15 @@ system_clock(struct timeval *t)
 	gettimeofday(t, NULL);
 }
 
-static void (*clock_used)(struct timeval *) = system_clock;
+static record_clock *clock_used = system_clock;
 
-void
-record_use_clock(void (*clock)(struct timeval *))
+record_clock *
+record_use_clock(record_clock *clock)
 {
+	record_clock *before = clock_used;
+
 	clock_used = clock == NULL ? system_clock : clock;
+	return before;
 }
 
 void

@@ -33,6 +33,7 @@ put_whole_fetch(struct json_writer *w, const struct record_fetched *f)
 	put_fetched(w, f);
 	record_put_if(w, "user", f->user);
 	record_put_int(w, "octets", f->octets);
+	put_if_any(w, "missing", f->missing);
 	put_if_any(w, "urls", f->urls);
 	record_put(w, "outcome", f->outcome);
 	if (f->partial)

@@ -96,6 +96,7 @@ relay_free(struct relay *r)
 	record_end(r);
 	show(r);
 	board_session_ended(&r->seat, r->reason == NULL ? "stopped" : r->reason);
+	tapped_free(r->tap);
 	buf_free(&r->asking.greeting);
 	channel_free(&r->client);
 	channel_free(&r->server);
@@ -151,9 +152,20 @@ step(struct relay *r, enum an_dir dir)
 		return r->ops->step(r, dir);
 	if (all.octets.n == 0)
 		return false;
+	relay_shows(r, &all);
 	relay_pass_opaque(r, &all);
 	channel_parsed(from, all.octets.n);
 	return true;
+}
+
+/*
+ * An answer has come, and perhaps others right behind it. Between two peers nobody else stands in,
+ * they may well be to what the client has said already, and what waited for this answer.
+ */
+static bool
+others_turn(const struct relay *r, enum an_dir dir)
+{
+	return r->env->observed && dir == AN_S2C && channel_input(&r->client).n > 0;
 }
 
 /* Both directions in turn, as long as one of them gets anywhere. */
@@ -165,8 +177,11 @@ pump(struct relay *r)
 	while (progress) {
 		progress = false;
 		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
-			while (may_parse(r, dir) && step(r, dir))
+			while (may_parse(r, dir) && step(r, dir)) {
 				progress = true;
+				if (others_turn(r, dir))
+					break;
+			}
 	}
 }
 
@@ -397,6 +412,8 @@ relay_begins_anew(struct relay *r, enum an_dir dir, const char *why)
 {
 	if (why != NULL)
 		relay_end(r, why, WISH_CLOSE, WISH_CLOSE);
+	if (why != NULL && r->env->observed)
+		r->lost_track = true;
 	if (why != NULL || dir == AN_S2C) /* the client's leg is the last */
 		return false;
 	r->facts.tls = true;
@@ -430,6 +447,8 @@ relay_upgraded(struct relay *r, enum an_dir dir, const char *why)
 	r->active[dir] = r->wrote[dir] = r->env->now(r->env->arg);
 	if (why != NULL)
 		channel_drop(relay_from(r, dir));
+	else if (r->tap != NULL)
+		tapped_secured(r->tap, dir);
 	tell_gate(r, dir, why);
 	relay_run(r);
 }

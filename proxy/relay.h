@@ -18,6 +18,7 @@
 #include "config.h"
 #include "data.h"
 #include "record.h"
+#include "tap_session.h"
 #include "tls/sight.h"
 #include "tls_offers.h"
 #include "tls_rules.h"
@@ -191,11 +192,14 @@ struct relay {
 	bool stripped;	   /* it has no STARTTLS, and had it until lately */
 	bool plus_offered; /* the server has mechanisms that are bound to the channel */
 	bool unread;	   /* opaque from the first octet on: no gate sees any */
-	bool lost_track;   /* observed: nothing more is parsed */
+	/* Observed: nothing more is parsed; some answer of the DNS is not known, so that a verdict
+	 * which depends on it is none; no octet of the server's is in the capture. */
+	bool lost_track, undecided, unheard;
 	struct tls_sight
 	    *sight;   /* of a handshake that passes; NULL: none, or its record is written */
 	bool reached; /* the server was connected */
 	struct board_seat seat;
+	struct tapped *tap; /* what of it goes to a capture; NULL: nothing */
 };
 
 /* facts and session are copied; env must outlive the relay. NULL: no memory. */
@@ -287,6 +291,14 @@ void relay_upgrade_both(struct relay *);
 bool relay_begins_anew(struct relay *, enum an_dir, const char *why);
 /* In place of a dialogue, as ops->turn_away; who speaks TLS already hears nothing in the clear. */
 void relay_turn_away(struct relay *, const char *reason);
+
+/* Gates: this event is going to be handled. */
+static inline void
+relay_shows(struct relay *r, const struct an_event *ev)
+{
+	if (r->tap != NULL)
+		tapped_event(r->tap, ev);
+}
 
 /* News of data connections, parse on. And: their octets. */
 void relay_data_news(struct relay *, struct data_pair *, const struct data_news *);

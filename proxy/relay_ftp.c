@@ -145,11 +145,34 @@ hears_client(struct ftp_gate *g, struct span in)
 	count_waiting_lines(g, in);
 	if (may_interrupt(g, in))
 		return true;
-	if (g->lines > ftp_config_of(g)->pending) {
+	if (ftp_observed(g) && in.n < CHANNEL_BLOCK / 2)
+		return false; /* however many: nobody is kept waiting */
+	if (g->lines > ftp_config_of(g)->pending || ftp_observed(g)) {
 		ftp_anomaly(g, AN_FTP_TOO_MANY_PENDING, AN_C2S, g->relay.client.parsed, NULL);
 		ftp_give_up(g, "421 Too many commands ahead of their replies.", "too_many_pending");
+		if (ftp_observed(g))
+			ftp_observed_lost(g);
 	}
 	return false;
+}
+
+/*
+ * The next reply may be looked at now. Observed: a command that waits in line may be the one that
+ * it answers, and comes first.
+ */
+static bool
+hears_server(struct ftp_gate *g, struct span in)
+{
+	struct span waits = channel_input(&g->relay.client);
+
+	if (!ftp_observed(g))
+		return g->held_code == 0;
+	if (waits.n == 0)
+		return true;
+	count_waiting_lines(g, waits);
+	if (g->lines > 0 && is_busy(g) && !ftp_observed_abor(g, in))
+		return false;
+	return g->lines == 0 || is_busy(g);
 }
 
 /* ---- events ---- */
@@ -194,21 +217,30 @@ ftp_step(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return false;
-	if (dir == AN_C2S ? !hears_client(g, in) : g->held_code != 0)
-		return false;
+	if (ftp_observed_resync(g, dir, in, &used)) {
+		channel_parsed(from, used);
+		return used > 0;
+	}
+	if (dir == AN_C2S ? !hears_client(g, in) : !hears_server(g, in))
+		return r->lost_track && in.n > 0;
 	switch (ftp_feed(g->dialogue, dir, in.p, in.n, &used, &ev)) {
 	case AN_EVENT:
 		g->behind = in.n - used;
+		if (dir == AN_S2C)
+			g->mid_reply = false;
 		g->acted = ftp_now(g);
+		relay_shows(r, &ev);
 		if (dir == AN_C2S)
 			lines_taken(g, span_first(in, used));
 		if (handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
+		ftp_observed_suppose(g);
 		leave_when_done(g);
 		break;
 	case AN_MORE:
 		if (used == 0)
 			return false;
+		g->mid_reply = g->mid_reply || dir == AN_S2C;
 		if (dir == AN_C2S)
 			lines_taken(g, span_first(in, used));
 		break;
@@ -244,6 +276,8 @@ ftp_data_news(struct relay *r, struct data_pair *pair, const struct data_news *n
 	g->acted = ftp_now(g);
 	if (news->what == DATA_INTRUDER)
 		ftp_intruder(g, news);
+	else if (ftp_observed(g) && pair != g->pair)
+		ftp_observed_news(g, pair, news);
 	else if (pair == g->pair)
 		ftp_channel_news(g, news);
 	else if (pair == g->transfer.pair)
@@ -254,10 +288,10 @@ ftp_data_news(struct relay *r, struct data_pair *pair, const struct data_news *n
 static void
 ftp_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
 {
-	struct ftp_gate *g = ftp_gate_of(r);
+	struct ftp_transfer *t = ftp_observed_transfer(ftp_gate_of(r), pair);
 
-	if (pair == g->transfer.pair)
-		ftp_content(g, octets);
+	if (t != NULL)
+		ftp_content(t, octets);
 }
 
 static bool
@@ -302,6 +336,8 @@ client_went(struct ftp_gate *g)
 	ftp_channel_forget(g);
 }
 
+static const char *const peer_is_gone[] = {[AN_C2S] = "client_closed", [AN_S2C] = "server_closed"};
+
 static void
 ftp_peer_changed(struct relay *r, enum an_dir dir)
 {
@@ -309,7 +345,9 @@ ftp_peer_changed(struct relay *r, enum an_dir dir)
 
 	if (g->dialogue == NULL && !begin(g))
 		return;
-	if (dir == AN_S2C)
+	if (ftp_observed(g)) /* data may come to their end later */
+		relay_end(r, peer_is_gone[dir], WISH_NONE, WISH_NONE);
+	else if (dir == AN_S2C)
 		server_went(g);
 	else
 		client_went(g);
@@ -425,7 +463,7 @@ ftp_deadline(const struct relay *r)
 	/* gates are only made writable by ftp_create() */
 	const struct ftp_gate *g = ftp_gate_of((struct relay *)(uintptr_t)r);
 
-	return g->dialogue == NULL && !r->opaque ? 0 : next_due(g).at;
+	return (g->dialogue == NULL && !r->opaque) || ftp_observed(g) ? 0 : next_due(g).at;
 }
 
 static void
@@ -434,7 +472,7 @@ ftp_expired(struct relay *r)
 	struct ftp_gate *g = ftp_gate_of(r);
 	struct due due;
 
-	if (g->dialogue == NULL && !r->opaque)
+	if ((g->dialogue == NULL && !r->opaque) || ftp_observed(g))
 		return;
 	due = next_due(g);
 	if (due.at == 0 || due.at > ftp_now(g))
@@ -459,7 +497,9 @@ ftp_finish(struct relay *r)
 {
 	struct ftp_gate *g = ftp_gate_of(r);
 
+	ftp_observed_rest(g);
 	ftp_transfer_finish(g);
+	ftp_observed_finish(g);
 	ftp_channel_forget(g);
 	ftp_record_exchange(g, &g->exchange);
 	while (g->n_meanwhile > 0)
@@ -470,7 +510,25 @@ static bool
 ftp_transfers(const struct relay *r)
 {
 	/* gates are only made writable by ftp_create() */
-	return has_data(ftp_gate_of((struct relay *)(uintptr_t)r));
+	const struct ftp_gate *g = ftp_gate_of((struct relay *)(uintptr_t)r);
+
+	return has_data(g) || g->n_parked > 0;
+}
+
+static bool
+ftp_joined(struct relay *r)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	return (g->dialogue != NULL || begin(g)) && ftp_observed_joined(g);
+}
+
+static bool
+ftp_unheard(struct relay *r)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	return (g->dialogue != NULL || begin(g)) && ftp_observed_unheard(g);
 }
 
 static void
@@ -495,6 +553,8 @@ const struct relay_ops relay_ftp = {
     .turn_away = ftp_turn_away,
     .upgraded = ftp_tls_over,
     .transfers = ftp_transfers,
+    .joined = ftp_joined,
+    .unheard = ftp_unheard,
     .data_news = ftp_data_news,
     .data_octets = ftp_data_octets,
 };

@@ -42,6 +42,8 @@ begin(struct imap_gate *g)
 	g->asked = g->acted = imap_now(g);
 	if (g->dialogue == NULL)
 		g->relay.client.failed = true;
+	else if (imap_observes(g))
+		imap_observe(g->dialogue);
 	return g->dialogue != NULL;
 }
 
@@ -138,10 +140,13 @@ imap_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = imap_now(g);
+		relay_shows(r, &ev);
 		if (!imap_ahead_of_login(g, &ev) && handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
 		if (dir == AN_S2C)
 			imap_say_held(g);
+		if (imap_deaf(g->dialogue, dir))
+			imap_is_over(g);
 		break;
 	case AN_MORE:
 		if (used == 0)
@@ -191,6 +196,7 @@ server_went(struct imap_gate *g)
 	else
 		imap_give_up(
 		    g, SPAN_NONE, NULL, "The mail server closed the session", "server_closed");
+	imap_is_over(g);
 }
 
 /* Its commands are complete, and answers to them are still to come. */
@@ -212,6 +218,9 @@ client_went(struct imap_gate *g)
 		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
 	else if (r->opaque || !client_waits(g))
 		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
+	else
+		return;
+	imap_is_over(g);
 }
 
 static void
@@ -244,6 +253,39 @@ imap_turn_away(struct relay *r, const char *reason)
 	if (g->dialogue == NULL && !begin(g))
 		return;
 	imap_give_up(g, SPAN_NONE, NULL, relay_farewell(&farewells, reason), reason);
+}
+
+/* ---- what only a capture has ---- */
+
+static bool
+imap_goes_on_behind(struct relay *r, enum an_dir dir, uint64_t n)
+{
+	struct imap_gate *g = imap_gate_of(r);
+	bool body;
+
+	/* whoever waits with what came before the gap stands ahead of it */
+	if (g->dialogue == NULL || channel_input(relay_from(r, dir)).n > 0)
+		return false;
+	body = imap_in_body(g->dialogue, dir);
+	if (!imap_gap(g->dialogue, dir, n))
+		return false;
+	if (body && dir == AN_S2C)
+		imap_fetch_gap(g, n);
+	else if (body)
+		imap_store_gap(g, n);
+	return true;
+}
+
+static bool
+imap_begins_within(struct relay *r)
+{
+	struct imap_gate *g = imap_gate_of(r);
+
+	if (g->dialogue == NULL && !begin(g))
+		return false;
+	imap_join(g->dialogue);
+	g->joined = g->greeted = g->logged_in = g->was_logged_in = true;
+	return true;
 }
 
 /* ---- time ---- */
@@ -396,4 +438,6 @@ const struct relay_ops relay_imap = {
     .turn_away = imap_turn_away,
     .upgraded = imap_tls_over,
     .transfers = imap_transfers,
+    .gap = imap_goes_on_behind,
+    .joined = imap_begins_within,
 };

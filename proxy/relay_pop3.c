@@ -23,6 +23,7 @@ pop3_destroy(struct relay *r)
 		g->late = late->next;
 		free(late);
 	}
+	pop3_refused_free(g);
 	pop3_free(g->dialogue);
 	free(g->sasl);
 	free(g->user);
@@ -71,7 +72,9 @@ static void (*const handlers[AN_KINDS])(struct pop3_gate *, const struct an_even
 static bool
 hears_client(const struct pop3_gate *g)
 {
-	if (g->relay.opaque)
+	const struct pop3_message *m = g->message;
+
+	if (g->relay.opaque || (m != NULL && m->missing > 0))
 		return true;
 	return !channel_full(&g->relay.client) && !(pop3_policy_of(g)->cut && g->fetching > 0);
 }
@@ -93,8 +96,11 @@ pop3_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = pop3_now(g);
+		relay_shows(r, &ev);
 		if (handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
+		if (pop3_deaf(g->dialogue, dir))
+			pop3_is_over(g);
 		break;
 	case AN_MORE:
 		if (used == 0)
@@ -132,6 +138,7 @@ server_went(struct pop3_gate *g)
 		relay_end(&g->relay, "server_closed", WISH_CLOSE, WISH_CLOSE);
 	else
 		pop3_give_up(g, "-ERR [SYS/TEMP] The server closed the session", "server_closed");
+	pop3_is_over(g);
 }
 
 /* A client that sends no more may still wait for replies to what it sent. */
@@ -143,6 +150,7 @@ client_went(struct pop3_gate *g)
 	if (r->peer[AN_C2S] == PEER_GONE) {
 		pop3_message_aborted(g);
 		relay_end(r, "client_reset", WISH_RESET, WISH_RESET);
+		pop3_is_over(g);
 	} else if (hears_client(g) && (r->opaque || pop3_waiting(g->dialogue) == 0)) {
 		relay_end(r, "client_closed", WISH_CLOSE, WISH_CLOSE);
 	}
@@ -183,6 +191,33 @@ pop3_turn_away(struct relay *r, const char *reason)
 	if (strcmp(reason, "server_unreachable") != 0)
 		pop3_record_command(g, SPAN_NONE, "ERR", &v);
 	pop3_give_up(g, relay_farewell(&farewells, reason), reason);
+}
+
+/* ---- what only a capture has ---- */
+
+static bool
+pop3_goes_on_behind(struct relay *r, enum an_dir dir, uint64_t n)
+{
+	struct pop3_gate *g = pop3_gate_of(r);
+
+	/* whoever waits with what came before the gap stands ahead of it */
+	if (g->dialogue == NULL || channel_input(&r->client).n > 0 ||
+	    channel_input(&r->server).n > 0 || !pop3_gap(g->dialogue, dir, n))
+		return false;
+	pop3_message_gap(g, n);
+	return true;
+}
+
+static bool
+pop3_begins_within(struct relay *r)
+{
+	struct pop3_gate *g = pop3_gate_of(r);
+
+	if (g->dialogue == NULL && !begin(g))
+		return false;
+	pop3_join(g->dialogue);
+	g->done.logged_in = true;
+	return true;
 }
 
 /* ---- time ---- */
@@ -305,4 +340,6 @@ const struct relay_ops relay_pop3 = {
     .turn_away = pop3_turn_away,
     .upgraded = pop3_tls_over,
     .transfers = pop3_transfers,
+    .gap = pop3_goes_on_behind,
+    .joined = pop3_begins_within,
 };

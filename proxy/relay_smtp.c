@@ -99,6 +99,7 @@ smtp_step(struct relay *r, enum an_dir dir)
 	case AN_EVENT:
 		g->behind = in.n - used;
 		g->acted = gate_now(g);
+		relay_shows(r, &ev);
 		if (handlers[ev.kind] != NULL)
 			handlers[ev.kind](g, &ev);
 		break;

@@ -37,6 +37,10 @@ enum sandbox_role {
 	SANDBOX_LOGGER, /* writes to the files that it is handed */
 	SANDBOX_STATUS, /* answers on the listeners that it is handed */
 	SANDBOX_SIGNER, /* answers on the sockets that it is handed */
+	SANDBOX_TAP,	/* makes, writes and removes files in directories that it is handed */
+	SANDBOX_WATCH,	/* reads frames from a socket that is open, writes to what is open */
+	/* the same, and makes files, names them and removes them; it reads none */
+	SANDBOX_WATCH_EXTRACT,
 	SANDBOX_ROLE_COUNT
 };
 

@@ -33,6 +33,9 @@
 #define LOGGER	   FOR(SANDBOX_LOGGER)
 #define STATUS	   FOR(SANDBOX_STATUS)
 #define SIGNER	   FOR(SANDBOX_SIGNER)
+#define TAP	   FOR(SANDBOX_TAP)
+#define EXTRACT	   FOR(SANDBOX_WATCH_EXTRACT)
+#define WATCH	   (FOR(SANDBOX_WATCH) | EXTRACT)
 #define EVERYBODY  (FOR(SANDBOX_ROLE_COUNT) - 1)
 #define COUNT(row) (sizeof(row) / sizeof((row)[0]))
 
@@ -54,7 +57,8 @@ static const struct call calls[] = {
     {EVERYBODY, SCMP_SYS(readv)},
     {EVERYBODY, SCMP_SYS(write)},
     {EVERYBODY, SCMP_SYS(writev)},
-    {LOGGER, SCMP_SYS(pread64)}, /* how a file ends that another logger has begun */
+    /* how a file ends that another logger has begun; counters of a device */
+    {LOGGER | WATCH, SCMP_SYS(pread64)},
     {EVERYBODY, SCMP_SYS(close)},
     {EVERYBODY, SCMP_SYS(recvfrom)},
     {EVERYBODY, SCMP_SYS(recvmsg)},
@@ -98,9 +102,9 @@ static const struct call calls[] = {
 
     /* clients come in over listeners that were handed over */
     {WORKER | STATUS, SCMP_SYS(accept4)},
-    {WORKER | STATUS, SCMP_SYS(getsockname)},
+    {WORKER | STATUS | WATCH, SCMP_SYS(getsockname)},
     {WORKER | STATUS, SCMP_SYS(getpeername)},
-    {WORKER | STATUS, SCMP_SYS(getsockopt)},
+    {WORKER | STATUS | WATCH, SCMP_SYS(getsockopt)},
     {WORKER | STATUS, SCMP_SYS(shutdown)},
     /* sessions go out; the kernel says which addresses and ports */
     {WORKER, SCMP_SYS(bind)},
@@ -111,7 +115,14 @@ static const struct call calls[] = {
 
     {LOGGER, SCMP_SYS(fsync)},
     {LOGGER, SCMP_SYS(fdatasync)},
-    {LOGGER | STATUS, SCMP_SYS(fstat)},
+    {LOGGER | STATUS | TAP | EXTRACT, SCMP_SYS(fstat)},
+    /* which captures there are, and those that must make room */
+    {TAP, SCMP_SYS(getdents64)},
+    {TAP | EXTRACT, SCMP_SYS(unlinkat)},
+    {TAP, SCMP_SYS(ftruncate)},
+    {EXTRACT, SCMP_SYS(renameat2)},
+    {EXTRACT, SCMP_SYS(linkat)},
+    {EXTRACT, SCMP_SYS(newfstatat)},
 #ifdef SANITIZED
     /* LeakSanitizer at the end: a thread of its own stops the others and reads what they hold */
     {EVERYBODY, SCMP_SYS(clone)},
@@ -164,16 +175,38 @@ static const struct rule rules[] = {
     /* stdio asks whether it writes to a terminal */
     {EVERYBODY, FAILS(ENOTTY), SCMP_SYS(ioctl), {IS(1, TCGETS)}},
 
+    /* files are made, and written on to, and never read: extract.c */
+    {EXTRACT, SCMP_ACT_ALLOW, SCMP_SYS(openat),
+	{IS(2, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)}},
+    {EXTRACT, SCMP_ACT_ALLOW, SCMP_SYS(openat),
+	{IS(2, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)}},
+    /* libpcap asks whether a device that went down is there, and gives its buffer back at the end,
+       which the kernel does with the socket */
+    {WATCH, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, SIOCGIFFLAGS)}},
+    {WATCH, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, SIOCGIFINDEX)}},
+    {WATCH, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), {IS(1, SIOCGIFNAME)}},
+    {WATCH, FAILS(EPERM), SCMP_SYS(setsockopt), {IS(1, SOL_PACKET)}},
+
     /*
      * Logger and status must know how large the files and pages are that they are handed. fstat()
      * is a newfstatat() with an empty path, and the filter cannot see whether it is empty: taken
      * over, they could learn that some file exists, whose it is and how large. In workers and the
      * signer only stdio asks what it writes to, and goes on without an answer.
      */
-    {LOGGER | STATUS, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    {LOGGER | STATUS | TAP, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    /* captures: files are made, none that is there is opened; a directory is listed */
+    {TAP, SCMP_ACT_ALLOW, SCMP_SYS(openat),
+	{IS(2, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)}},
+    {TAP, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_SYMLINK_NOFOLLOW)}},
+    {TAP, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_DUPFD_CLOEXEC)}},
 #ifndef SANITIZED
-    {WORKER | SIGNER, FAILS(EPERM), SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
-    {WORKER | SIGNER, FAILS(EPERM), SCMP_SYS(fstat), {0}},
+    {WORKER | SIGNER | FOR(SANDBOX_WATCH), FAILS(EPERM), SCMP_SYS(newfstatat),
+	{IS(3, AT_EMPTY_PATH)}},
+    {WORKER | SIGNER | FOR(SANDBOX_WATCH), FAILS(EPERM), SCMP_SYS(fstat), {0}},
+    /* libpcap would read counters of the device, and does without; see capture_device.c */
+    {WATCH, FAILS(EACCES), SCMP_SYS(openat), {IS(2, O_RDONLY)}},
+    {WATCH, FAILS(EACCES), SCMP_SYS(openat), {IS(2, O_RDONLY | O_CLOEXEC)}},
+    {WATCH, FAILS(EACCES), SCMP_SYS(open), {IS(1, O_RDONLY)}},
 #else
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(open), {LACKS(1, O_ACCMODE | O_CREAT)}},
     {EVERYBODY, SCMP_ACT_ALLOW, SCMP_SYS(openat), {LACKS(2, O_ACCMODE | O_CREAT)}},

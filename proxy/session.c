@@ -835,6 +835,7 @@ new_relay(struct sessions *all, int fd, const struct sockaddr *client, const str
 	if (relay != NULL) {
 		relay->tls_asked = asked;
 		relay->tls_said = said;
+		relay->tap = tapped_new(all->taps, relay);
 	}
 	return relay;
 }

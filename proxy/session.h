@@ -33,6 +33,7 @@ struct sessions {
 	struct tls_keys *tls_keys;	 /* NULL: no TLS ends here */
 	struct tls_distrust *distrust;	 /* NULL: not kept */
 	struct tls_mint *mint;		 /* NULL: there is no CA of our own */
+	const struct taps *taps;	 /* captures; NULL: there are none */
 	const struct tls_offers *tls_offers;
 	void (*offered)(void *arg, const struct tls_offer *); /* a server offers STARTTLS */
 	struct data_ops data_ops;			      /* filled in by sessions_init() */

@@ -67,16 +67,19 @@ start_with(struct slots *s, const struct config *c, int text, struct data_part *
 	unsigned number = 0;
 	int log = e->log_pipe(e->arg, slot);
 	int board = log < 0 ? -1 : e->board(e->arg, slot, c, &number);
+	int capture = board < 0 ? -1 : e->capture(e->arg, c);
 	struct worker_process *w = NULL;
 
-	if (board >= 0)
+	if (capture >= 0)
 		w = worker_process_start(s->base, &s->worker_events, c,
-		    (const int[]){text, log, e->log_state(e->arg), board, s->offers_fd}, data, slot,
-		    generation);
+		    (const int[]){text, log, e->log_state(e->arg), board, s->offers_fd, capture},
+		    data, slot, generation);
 	if (w != NULL)
 		w->board = number;
 	else if (board >= 0)
 		e->board_gone(e->arg, number);
+	if (capture >= 0)
+		close(capture);
 	if (board >= 0)
 		close(board);
 	if (log >= 0)

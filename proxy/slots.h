@@ -39,6 +39,8 @@ struct slots_events {
 	void (*gone)(void *arg);
 	/* The writing end of a new pipe to the logger, the caller's to close; -1: errno. */
 	int (*log_pipe)(void *arg, unsigned slot);
+	/* For captures: tap_service_pipe(); the caller's to close; -1: errno. */
+	int (*capture)(void *arg, const struct config *);
 	/* A page to read (log_state.h), which stays open. */
 	int (*log_state)(void *arg);
 	/* A page to write (board.h), the caller's to close, and its number; -1: errno. */

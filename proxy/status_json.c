@@ -258,6 +258,23 @@ put_log(struct json_writer *w, const struct gateway_page *g, const struct board_
 }
 
 static void
+put_captures(struct json_writer *w, const struct gateway_page *g, const struct board_counts *c)
+{
+	json_open_object(w, "capture");
+	record_put_int(w, "sections", g->number[GATEWAY_CAPTURES]);
+	json_truth(w, "trouble", g->number[GATEWAY_CAPTURE_TROUBLE] != 0);
+	record_put_int(w, "frames", g->number[GATEWAY_CAPTURE_FRAMES]);
+	record_put_int(w, "octets", g->number[GATEWAY_CAPTURE_OCTETS]);
+	record_put_int(w, "files", g->number[GATEWAY_CAPTURE_FILES]);
+	record_put_int(w, "removed", g->number[GATEWAY_CAPTURE_REMOVED]);
+	record_put_int(w, "dropped_by_workers", c->counter[BOARD_CAPTURE_DROPPED]);
+	record_put_int(w, "lost_frames", g->number[GATEWAY_CAPTURE_LOST]);
+	record_put_int(w, "left_out", g->number[GATEWAY_CAPTURE_LEFT_OUT]);
+	record_put_int(w, "restarts", g->number[GATEWAY_CAPTURE_RESTARTS]);
+	json_close_object(w);
+}
+
+static void
 put_sockets(struct json_writer *w, const struct board_counts *c, const uint64_t gauge[BOARD_GAUGES])
 {
 	json_open_object(w, "connects");
@@ -305,6 +322,7 @@ status_json(const struct status_view *v, struct evbuffer *out)
 	put_tallies(&w, sum, &all);
 	put_dns(&w, &all, gauge);
 	put_log(&w, &g, &all);
+	put_captures(&w, &g, &all);
 	put_sockets(&w, &all, gauge);
 	json_open_object(&w, "requests");
 	put_door(&w, "status", &v->asked);

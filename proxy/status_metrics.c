@@ -294,6 +294,26 @@ say_log(struct text *t)
 }
 
 static void
+say_captures(struct text *t)
+{
+	const uint64_t *number = t->gateway->number;
+
+	single(t, "postern_capture_frames_total", "counter", "Frames that were written.",
+	    number[GATEWAY_CAPTURE_FRAMES]);
+	single(t, "postern_capture_octets_total", "counter", "Octets of capture files.",
+	    number[GATEWAY_CAPTURE_OCTETS]);
+	family(t, "postern_capture_lost_total", "counter", "What has no place in a capture.");
+	say(t, "postern_capture_lost_total{what=\"dropped_records\"} %" PRIu64 "\n",
+	    t->all.counter[BOARD_CAPTURE_DROPPED]);
+	say(t, "postern_capture_lost_total{what=\"unwritten_frames\"} %" PRIu64 "\n",
+	    number[GATEWAY_CAPTURE_LOST]);
+	say(t, "postern_capture_lost_total{what=\"left_out_records\"} %" PRIu64 "\n",
+	    number[GATEWAY_CAPTURE_LEFT_OUT]);
+	single(t, "postern_capture_trouble", "gauge", "1: captures cannot be written.",
+	    number[GATEWAY_CAPTURE_TROUBLE]);
+}
+
+static void
 say_sockets(struct text *t)
 {
 	single(t, "postern_connects_total", "counter", "Connects to servers that succeeded.",
@@ -329,6 +349,7 @@ status_metrics(const struct status_view *v, struct evbuffer *out)
 	say_tallies(&t);
 	say_dns(&t);
 	say_log(&t);
+	say_captures(&t);
 	say_sockets(&t);
 	return !t.failed;
 }

@@ -253,6 +253,21 @@ print_log(FILE *out, const json_t *log)
 }
 
 static void
+print_captures(FILE *out, const json_t *o)
+{
+	const json_int_t lost = number(o, "dropped_by_workers") + number(o, "left_out");
+
+	if (number(o, "sections") == 0)
+		return;
+	line(out, "captures",
+	    "%" JSON_INTEGER_FORMAT " frames, %" JSON_INTEGER_FORMAT
+	    " not written; %" JSON_INTEGER_FORMAT " records lost",
+	    number(o, "frames"), number(o, "lost_frames"), lost);
+	if (json_is_true(part(o, "trouble")))
+		line(out, "  TROUBLE", "captures cannot be written");
+}
+
+static void
 print_sockets(FILE *out, const json_t *o)
 {
 	const json_t *stock = part(o, "transparent_sockets"), *connects = part(o, "connects");
@@ -280,6 +295,7 @@ status_print(const json_t *o, FILE *out)
 	print_reasons(out, part(o, "sessions_ended"), "sessions that ended");
 	print_dns(out, part(o, "dns"));
 	print_log(out, part(o, "log"));
+	print_captures(out, part(o, "capture"));
 	print_sockets(out, o);
 }
 

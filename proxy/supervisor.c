@@ -20,6 +20,7 @@
 #include "signer_link.h"
 #include "slots.h"
 #include "status_link.h"
+#include "tap_service.h"
 
 #define LOG_WAIT_MS 5000
 #define SIGNALS	    5
@@ -34,6 +35,8 @@ struct supervisor {
 	struct slots_events slots_events;
 	struct status_link *status;
 	struct signer_link *signer;
+	struct tap_service *taps;
+	struct tap_service_stats captures; /* as they were last said */
 	struct interception_service *interception;
 	struct data_service *data;
 	struct event *tick;	  /* every second */
@@ -66,6 +69,14 @@ new_log_pipe(void *arg, unsigned slot)
 	struct supervisor *s = arg;
 
 	return log_service_pipe(s->log, slot);
+}
+
+static int
+new_capture_pipe(void *arg, const struct config *c)
+{
+	struct supervisor *s = arg;
+
+	return tap_service_pipe(s->taps, c);
 }
 
 static int
@@ -208,6 +219,47 @@ reap_signer(struct supervisor *s, pid_t pid)
 	return true;
 }
 
+/* ---- captures ---- */
+
+static bool
+reap_tap(struct supervisor *s, pid_t pid)
+{
+	struct tap_service_stats before, after;
+
+	tap_service_stats(s->taps, &before);
+	if (!tap_service_reap(s->taps, pid))
+		return false;
+	tap_service_stats(s->taps, &after);
+	if (after.restarts != before.restarts)
+		note(s, "capture_restarted", 1, "what it had read and not written is lost");
+	return true;
+}
+
+/* What was lost since it was last said. */
+static void
+say_captures(struct supervisor *s)
+{
+	struct tap_service_stats now, *said = &s->captures;
+
+	tap_service_stats(s->taps, &now);
+	if (now.lost > said->lost)
+		note(s, "capture_lost", now.lost - said->lost,
+		    now.trouble != 0 ? strerror(now.trouble) : "frames could not be written");
+	if (now.left_out > said->left_out)
+		note(s, "capture_left_out", now.left_out - said->left_out,
+		    "too much waited for a refusal");
+	*said = now;
+	gateway_set(page(s), GATEWAY_CAPTURES, s->config == NULL ? 0 : s->config->n_captures);
+	gateway_set(page(s), GATEWAY_CAPTURE_FRAMES, now.frames);
+	gateway_set(page(s), GATEWAY_CAPTURE_OCTETS, now.octets);
+	gateway_set(page(s), GATEWAY_CAPTURE_FILES, now.files);
+	gateway_set(page(s), GATEWAY_CAPTURE_REMOVED, now.removed);
+	gateway_set(page(s), GATEWAY_CAPTURE_LOST, now.lost);
+	gateway_set(page(s), GATEWAY_CAPTURE_LEFT_OUT, now.left_out);
+	gateway_set(page(s), GATEWAY_CAPTURE_RESTARTS, now.restarts);
+	gateway_set(page(s), GATEWAY_CAPTURE_TROUBLE, now.trouble != 0);
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -221,6 +273,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	notify_watchdog(&s->notify);
 	show_numbers(s, &slots);
 	status_link_flush(s->status);
+	tap_service_tick(s->taps);
+	say_captures(s);
 	if (s->up && !s->stopping) {
 		run_status(s);
 		run_signer(s);
@@ -284,6 +338,7 @@ on_serving(void *arg)
 
 	config_free(s->config);
 	s->config = s->next;
+	tap_service_serving(s->taps, s->config);
 	s->next = NULL;
 	s->up = true;
 	slots_stats(s->slots, &slots);
@@ -311,6 +366,7 @@ on_refused(void *arg, const char *why)
 {
 	struct supervisor *s = arg;
 
+	tap_service_serving(s->taps, s->config);
 	config_free(s->next);
 	s->next = NULL;
 	if (!s->up) {
@@ -341,10 +397,12 @@ user_will_do(const struct config *c, const char **why)
 static void
 begin(struct supervisor *s, struct config *c)
 {
-	const char *why = NULL;
+	static char fault[TAP_WHY_MAX];
+	const char *why = fault;
 
 	s->next = c;
-	if (!user_will_do(c, &why) || !slots_begin(s->slots, c, &why))
+	if (!user_will_do(c, &why) || !tap_service_begin(s->taps, c, fault) ||
+	    !slots_begin(s->slots, c, &why))
 		on_refused(s, why);
 }
 
@@ -416,7 +474,7 @@ reap(struct supervisor *s)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (!slots_reap(s->slots, pid, status) && !status_link_reap(s->status, pid) &&
-		    !reap_signer(s, pid))
+		    !reap_signer(s, pid) && !reap_tap(s, pid))
 			log_service_reap(s->log, pid, status);
 }
 
@@ -435,6 +493,7 @@ on_signal(evutil_socket_t number, short what, void *arg)
 		break;
 	case SIGUSR1:
 		log_service_reopen(s->log);
+		tap_service_rotate(s->taps);
 		break;
 	default:
 		stop_serving(s);
@@ -485,6 +544,9 @@ start(struct supervisor *s, const struct config *c)
 	s->signer = signer_link_new();
 	if (s->signer == NULL)
 		return "out of memory";
+	s->taps = tap_service_new();
+	if (s->taps == NULL)
+		return strerror(errno);
 	s->interception = interception_service_new(s->base, page(s), on_firewall_note, s);
 	s->data = data_service_new(s->base, s->interception, on_firewall_note, s);
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
@@ -498,6 +560,7 @@ start(struct supervisor *s, const struct config *c)
 	    .gone = on_gone,
 	    .log_pipe = new_log_pipe,
 	    .log_state = log_state_page,
+	    .capture = new_capture_pipe,
 	    .board = new_board,
 	    .board_gone = on_board_gone,
 	    .signer = signer_number,
@@ -527,6 +590,7 @@ stop(struct supervisor *s)
 		note(s, "stopped", 1, "by a signal");
 	status_link_free(s->status);
 	signer_link_free(s->signer);
+	tap_service_free(s->taps, LOG_WAIT_MS);
 	log_service_free(s->log, LOG_WAIT_MS);
 	for (size_t i = 0; i < SIGNALS; i++)
 		if (s->signals[i] != NULL)

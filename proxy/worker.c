@@ -24,6 +24,7 @@
 #include "tls_mint.h"
 
 #define LOG_WAIT_MS 1000
+#define TAP_WAIT_MS 1000
 
 struct worker {
 	struct tls_offers *tls_offers;
@@ -34,6 +35,7 @@ struct worker {
 	struct sessions sessions;
 	struct log_pipe *log;
 	struct log_state *log_state;
+	struct taps taps;	     /* pipe NULL: there are no captures */
 	struct listener **listeners; /* of sessions */
 	size_t n_listeners;
 	struct listener *data_listeners[2]; /* of data connections taken off the wire; NULL: none */
@@ -311,6 +313,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	board_set(w->board, BOARD_PENDING_CONNECTS, clients_pending(w->sessions.clients));
 	board_count(w->board, BOARD_LOG_WRITTEN, log_pipe_written(w->log));
 	board_count(w->board, BOARD_LOG_DROPPED, log_pipe_dropped(w->log));
+	if (w->taps.pipe == NULL)
+		return;
+	board_count(w->board, BOARD_CAPTURE_WRITTEN, tap_pipe_written(w->taps.pipe));
+	board_count(w->board, BOARD_CAPTURE_DROPPED, tap_pipe_dropped(w->taps.pipe));
 }
 
 /* ---- starting: everything that needs a file or a privilege ---- */
@@ -372,6 +378,7 @@ start_sessions(struct worker *w)
 	    .distrust = w->mint == NULL ? NULL : tls_distrust_new(),
 	    .tls_offers = w->tls_offers,
 	    .offered = tell_offer,
+	    .taps = w->taps.pipe == NULL ? NULL : &w->taps,
 	    .board = w->board,
 	    .max = budget.sessions,
 	    .descriptors = budget.left,
@@ -412,6 +419,13 @@ start_loop(struct worker *w)
 	    w->base == NULL ? NULL : log_pipe_new(w->base, WORKER_LOG, w->config->audit_required);
 	if (w->log == NULL)
 		return "cannot make an event loop";
+	w->taps.config = w->config;
+	if (w->config->n_captures > 0)
+		w->taps.pipe = tap_pipe_new(w->base, WORKER_CAPTURE, log_pipe_write, w->log);
+	else
+		close(WORKER_CAPTURE);
+	if (w->config->n_captures > 0 && w->taps.pipe == NULL)
+		return "out of memory";
 	w->control = event_new(w->base, WORKER_CONTROL, EV_READ | EV_PERSIST, on_control, w);
 	w->drain = evtimer_new(w->base, on_drained, w);
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
@@ -491,6 +505,7 @@ stop(struct worker *w)
 		event_free(w->drain);
 	if (w->tick != NULL)
 		event_free(w->tick);
+	tap_pipe_free(w->taps.pipe, TAP_WAIT_MS);
 	log_pipe_free(w->log, LOG_WAIT_MS);
 	log_state_unmap(w->log_state);
 	if (w->base != NULL)

@@ -18,6 +18,7 @@ enum worker_fd {
 	WORKER_LOG_STATE,	     /* log_state.h, to read */
 	WORKER_BOARD,		     /* board.h, its own page, to write */
 	WORKER_TLS_OFFERS,	     /* tls_offers.h, to read */
+	WORKER_CAPTURE,		     /* tap_pipe.h, or what is none where nothing is captured */
 	WORKER_FD_END
 };
 

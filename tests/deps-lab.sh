@@ -12,7 +12,7 @@ set -eu
 packages="postfix nsd unbound swaks libio-socket-inet6-perl curl openssl iproute2 nftables util-linux procps ca-certificates
 	python3 python3-pytest python3-pytest-xdist lftp tnftp inetutils-ftp ncftp
 	ldnsutils dovecot-imapd dovecot-pop3d fetchmail getmail6 isync offlineimap3 mutt
-	testssl.sh python3-cryptography"
+	testssl.sh python3-cryptography tcpdump tshark wireshark-common tcpflow"
 # what the unpacked servers are linked with
 packages="$packages libdb5.3 libgnutls-dane0 libnsl2 libpcre2-8-0 libpcre2-posix3 libpam0g libcap2
 	libwrap0 libsodium23 libhiredis0.14 libmemcached11 libmemcachedutil2

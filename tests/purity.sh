@@ -4,7 +4,7 @@
 #
 #  - every symbol that a library does not define itself is in tests/purity/<library>.txt;
 #  - no include goes against the arrows: analyzers/core sees only itself, analyzers/<proto> also
-#    core and mime but never another protocol, rules never sees proxy.
+#    core and mime but never another protocol (tcp: net in place of mime), rules never sees proxy.
 set -eu
 export LC_ALL=C
 
@@ -45,6 +45,7 @@ for f in analyzers/*/*.[ch]; do
 	proto=$(basename "$(dirname "$f")")
 	case $proto in
 	core) includes "$f" 'core/[a-z0-9_]+\.h' ;;
+	tcp) includes "$f" '(core|net|tcp)/[a-z0-9_]+\.h' ;;
 	*) includes "$f" "(core|mime|$proto)/[a-z0-9_]+\\.h" ;;
 	esac
 done

@@ -210,6 +210,77 @@ imap_secured(struct imap *s)
 	s->plus = IMAP_PLUS_NONE;
 }
 
+/* ---- for whoever only listens ---- */
+
+void
+imap_observe(struct imap *s)
+{
+	s->observed = true;
+}
+
+void
+imap_join(struct imap *s)
+{
+	s->phase = IMAP_SELECTED;
+	s->plus = IMAP_PLUS_ANY;
+	s->offers = UINT32_MAX;
+	s->joined = s->passing = true;
+}
+
+static bool
+server_gap(struct imap_server *t, uint64_t n)
+{
+	if (!t->literal || n > t->left)
+		return false;
+	t->left -= n;
+	if (!t->body) {
+		imap_structure_free(t->structure);
+		t->structure = NULL;
+	}
+	return true;
+}
+
+bool
+imap_gap(struct imap *s, enum an_dir dir, uint64_t n)
+{
+	struct imap_client *c = &s->client;
+
+	if (n == 0)
+		return false;
+	if (dir == AN_S2C)
+		return server_gap(&s->server, n);
+	if (c->reading != IMAP_READS_LITERAL || !c->message || n > c->left)
+		return false;
+	c->left -= n;
+	return true;
+}
+
+bool
+imap_discard(struct imap *s, uint64_t slot)
+{
+	struct imap_client *c = &s->client;
+
+	if (c->number != slot ||
+	    (c->reading != IMAP_READS_LITERAL && c->reading != IMAP_READS_MORE))
+		return false;
+	c->discard = true;
+	return true;
+}
+
+bool
+imap_deaf(const struct imap *s, enum an_dir dir)
+{
+	return s->deaf[dir];
+}
+
+bool
+imap_in_body(const struct imap *s, enum an_dir dir)
+{
+	if (dir == AN_S2C)
+		return s->server.literal && s->server.body;
+	return s->client.reading == IMAP_READS_LITERAL && s->client.message && !s->client.discard;
+}
+
 unsigned
 imap_waiting(const struct imap *s)
 {
@@ -293,6 +364,10 @@ imap_feed(
 		status = AN_MORE;
 	} else if (s->phase == IMAP_OPAQUE) {
 		status = feed_opaque(s, dir, p, n, used, ev);
+	} else if (s->passing && dir == AN_S2C) {
+		*used = n;
+		s->within_line = n > 0 ? p[n - 1] != '\n' : s->within_line;
+		status = AN_MORE;
 	} else if (dir == AN_C2S) {
 		status = imap_feed_client(s, p, n, used, ev);
 	} else {

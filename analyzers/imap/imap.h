@@ -195,6 +195,32 @@ bool imap_answered_oldest(struct imap *, enum imap_status);
  */
 void imap_secured(struct imap *);
 
+/*
+ * ---- for whoever only listens ----
+ *
+ * Nobody stands in between: literals that nobody would have let pass came all the same, and so did
+ * what stands in the place of DONE. To be called before anything is fed.
+ */
+void imap_observe(struct imap *);
+/*
+ * ... and the session began long ago: somebody is logged in, everything is offered, a mailbox may
+ * be selected. What comes ahead of the first command that is known, under a tag with a digit in
+ * it, is passed over, and so is all that the server says until then. Replies to tags that nobody
+ * saw are unasked.
+ */
+void imap_join(struct imap *);
+/*
+ * n octets of a direction are missing here, n > 0. True: all of them are of a literal: of a message
+ * that is stored, or of any that the server sends. False: nothing that follows can be understood.
+ */
+bool imap_gap(struct imap *, enum an_dir, uint64_t n);
+/* What is still to come of this command, if it is the newest, is EV_LITERAL. True: something is. */
+bool imap_discard(struct imap *, uint64_t slot);
+/* Nothing of this direction is looked at any more. */
+bool imap_deaf(const struct imap *, enum an_dir);
+/* The octets of content, or of a message, are coming in. */
+bool imap_in_body(const struct imap *, enum an_dir);
+
 /* Commands that wait for their tagged reply, the greeting included. */
 unsigned imap_waiting(const struct imap *);
 /* Tag and verb of a slot that waits. */

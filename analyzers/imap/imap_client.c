@@ -37,7 +37,7 @@ may_leave_mailbox(const struct imap *s)
 static bool
 is_in_phase(const struct imap *s, const struct imap_verb_row *verb)
 {
-	if ((verb->phases & IMAP_IN(s->phase)) != 0)
+	if (s->joined || (verb->phases & IMAP_IN(s->phase)) != 0)
 		return true;
 	return s->phase == IMAP_AUTHENTICATED && (verb->phases & IMAP_IN(IMAP_SELECTED)) != 0 &&
 	       waits_for_select(s);
@@ -87,6 +87,8 @@ is_understood(const struct imap *s, const struct imap_detail *d)
 {
 	const char *listed = d->literal.eight ? "UTF8" : "CATENATE";
 
+	if (s->joined)
+		return true;
 	if (d->verb->phases == IMAP_IN(IMAP_SELECTED) && may_leave_mailbox(s))
 		return false;
 	if ((d->verb->phases & IMAP_IN(s->phase)) == 0)
@@ -177,6 +179,14 @@ anomaly_of(enum imap_fault fault)
 	}
 }
 
+/* Where the stream goes on all the same, if nobody stands in between. */
+static bool
+goes_on(const struct imap *s, enum imap_fault fault)
+{
+	return s->observed && (fault == IMAP_LITERAL_TOO_BIG || fault == IMAP_LITERAL_NOT_OFFERED ||
+				  fault == IMAP_NOT_DONE);
+}
+
 /* Whatever of a line: its anomaly, its command; whoever goes on behind some faults is out of step.
  */
 static enum an_status
@@ -185,7 +195,7 @@ line_event(struct imap *s, struct an_event *ev, enum an_kind kind, struct span o
 	imap_event(s, ev, AN_C2S, kind, octets);
 	ev->anomaly = anomaly_of(s->detail.fault);
 	ev->slot = s->client.number;
-	if (imap_fault_ends(s->detail.fault))
+	if (imap_fault_ends(s->detail.fault) && !goes_on(s, s->detail.fault))
 		s->deaf[AN_C2S] = true;
 	return AN_EVENT;
 }
@@ -251,7 +261,7 @@ discarded(struct imap *s, struct an_event *ev, struct span line)
 {
 	const struct imap_detail *d = &s->detail;
 
-	if (imap_fault_ends(d->fault))
+	if (imap_fault_ends(d->fault) && !goes_on(s, d->fault))
 		return line_event(s, ev, EV_COMMAND_MORE, span_of(line.p, line.n + 2));
 	if (d->last || !d->literal.plus) /* a client that waits for "+" got its answer before */
 		s->client.reading = IMAP_READS_COMMAND;
@@ -337,6 +347,43 @@ feed_line(struct imap *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 	}
 }
 
+/* Text may look like a command: "please move it"; tags of clients have digits in them. */
+static bool
+is_surely_command(const struct imap *s, struct span line)
+{
+	struct imap_detail d;
+	struct imap_lex lex;
+	bool digit = false;
+
+	if (s->within_line)
+		return false;
+	imap_command_parse(line, &lex, &d);
+	for (size_t i = 0; i < d.tag.n; i++)
+		digit = digit || octet_is_digit(d.tag.p[i]);
+	return digit && d.fault == IMAP_OK;
+}
+
+/* Nothing is known of what came before. */
+static enum an_status
+pass_over(struct imap *s, const uint8_t *p, size_t n, size_t *used, struct an_event *ev)
+{
+	struct line_marks marks;
+	struct span line;
+
+	switch (line_feed(&s->client.line, p, n, used, &line, &marks)) {
+	case LINE_NOMEM:
+		return AN_NOMEM;
+	case LINE_MORE:
+		return AN_MORE;
+	case LINE_WHOLE:
+		break;
+	}
+	if (imap_line_fault(marks) != IMAP_OK || !is_surely_command(s, line))
+		return AN_MORE;
+	s->passing = false;
+	return command(s, ev, line);
+}
+
 static enum an_status
 feed_command(struct imap *s, const uint8_t *p, size_t n, size_t *used, struct an_event *ev)
 {
@@ -387,6 +434,8 @@ imap_feed_client(struct imap *s, const uint8_t *p, size_t n, size_t *used, struc
 
 	if (s->phase == IMAP_GREETING)
 		return n == 0 ? AN_MORE : AN_WAIT;
+	if (s->passing)
+		return n == 0 ? AN_MORE : pass_over(s, p, n, used, ev);
 	if (c->reading == IMAP_READS_LITERAL) {
 		if (c->left > 0 || (c->message && !c->discard))
 			return feed_literal(s, p, n, used, ev);

@@ -70,7 +70,31 @@ leaf_begin(struct leaf *l, struct span type)
 		detect_init(&l->detect);
 		l->shared->detected++;
 	}
+	if (o->sink != NULL)
+		l->sunk = o->sink->begin(o->sink->arg, MAIL_CONTENT_LEAF);
 	return true;
+}
+
+/* ---- who wants the octets too ---- */
+
+static void
+sink_octets(struct leaf *l, struct span octets)
+{
+	const struct mail_sink *sink = l->shared->options->sink;
+
+	if (l->sunk != NULL && octets.n > 0 && !sink->octets(sink->arg, l->sunk, octets))
+		l->sunk = NULL;
+}
+
+/* True: it was kept. */
+static bool
+sink_end(struct leaf *l, const uint8_t *sha256)
+{
+	const struct mail_sink *sink = l->shared->options->sink;
+	void *of = l->sunk;
+
+	l->sunk = NULL;
+	return of != NULL && sink->end(sink->arg, of, sha256);
 }
 
 /* ---- content ---- */
@@ -164,6 +188,7 @@ leaf_feed(struct leaf *l, struct span octets, uint64_t stop_size)
 {
 	size_t used = 0, before = 0;
 
+	sink_octets(l, octets);
 	if (stop_size != UINT64_MAX && l->stop_size == UINT64_MAX) {
 		before = (size_t)(stop_size - l->size);
 		if (!digest(l, span_first(octets, before)) || !digest_stops(l))
@@ -241,6 +266,7 @@ leaf_digests(struct leaf *l, struct mail_part *part)
 		part->has_url_safe_sha256 = true;
 	}
 	part->has_digests = true;
+	part->stored = sink_end(l, l->contexts[LEAF_SHA256] != NULL ? part->sha256 : NULL);
 	return true;
 }
 
@@ -255,6 +281,7 @@ leaf_drop(struct leaf *l)
 void
 leaf_end(struct leaf *l)
 {
+	sink_end(l, NULL);
 	if (l->detects)
 		detect_free(&l->detect);
 	if (l->archive != NULL) {

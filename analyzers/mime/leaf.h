@@ -47,6 +47,7 @@ struct leaf {
 	bool may_have_files; /* is text: yEnc and BinHex stand in such */
 	struct coded_scan coded;
 	bool coded_told;
+	void *sunk; /* what stands for it with the sink of options; NULL: not wanted */
 };
 
 /* False: no memory. shared must outlive it. */
@@ -63,7 +64,7 @@ bool leaf_settle(struct leaf *);
 bool leaf_feed_url_safe(struct leaf *, struct span octets);
 /* It is complete: everything in it is final until leaf_end(). */
 bool leaf_finish(struct leaf *);
-/* Writes those that are on to *part. */
+/* Writes those that are on to *part; a sink has all of it now. */
 bool leaf_digests(struct leaf *, struct mail_part *part);
 /* It may be used for another one. */
 void leaf_end(struct leaf *);

@@ -55,7 +55,7 @@ mail_make(const struct mail_options *o)
 }
 
 struct mail *
-mail_new(const struct mail_options *o)
+mail_with_parser(const struct mail_options *o)
 {
 	struct mail *m = mail_make(o);
 
@@ -68,10 +68,22 @@ mail_new(const struct mail_options *o)
 	return NULL;
 }
 
-/* What is only needed while octets come. */
+struct mail *
+mail_new(const struct mail_options *o)
+{
+	struct mail *m = mail_with_parser(o);
+
+	if (m != NULL)
+		mail_sink_begin(m);
+	return m;
+}
+
+/* What is only needed while octets come; a sink that has not heard of an end hears that it was cut.
+ */
 static void
 stop(struct mail *m)
 {
+	mail_sink_end(m, false);
 	mime_free(m->mime);
 	m->mime = NULL;
 	mail_head_free(m);
@@ -203,6 +215,7 @@ mail_feed(struct mail *m, struct span octets)
 	m->size += octets.n;
 	if (m->broken || m->finished)
 		return !m->broken;
+	mail_sink_feed(m, octets);
 	if (mail_is_file(m) ? mail_file_feed(m, octets) : mail_parse(m, octets))
 		return true;
 	give_up(m);
@@ -219,6 +232,7 @@ mail_finish(struct mail *m)
 	while (m->mime != NULL && ev.kind != MIME_MESSAGE_END)
 		if (mime_finish(m->mime, &ev) != AN_EVENT || !mail_event(m, &ev))
 			give_up(m);
+	mail_sink_end(m, true); /* nothing, where it was given up */
 	stop(m);
 	m->finished = true;
 }

@@ -11,8 +11,32 @@
 
 #include "mime/mime.h"
 
+/* What a sink is given the octets of. */
+enum mail_content {
+	MAIL_CONTENT_MESSAGE, /* as fed to a mail made by mail_new() */
+	MAIL_CONTENT_LEAF,    /* decoded, of a part that is a leaf; a file of mail_file_new() */
+};
+
+/*
+ * Who wants the octets too, besides the facts. All calls come from within functions of a mail that
+ * was made with it. A leaf whose content is not looked at (parts that were left out) is not given.
+ */
+struct mail_sink {
+	/* Returns what stands for it in the calls below; NULL: not wanted. */
+	void *(*begin)(void *arg, enum mail_content);
+	/* Good during the call. False: no more of it is wanted, and no call comes for it. */
+	bool (*octets)(void *arg, void *of, struct span);
+	/*
+	 * No octet of it comes any more. sha256: the digest of all of them (32 octets); NULL: it
+	 * was cut, or turned out to be no leaf. True: it was kept (mail_part.stored).
+	 */
+	bool (*end)(void *arg, void *of, const uint8_t *sha256);
+	void *arg;
+};
+
 struct mail_options {
 	struct mime_limits mime;
+	const struct mail_sink *sink; /* needs sha256; NULL: nobody, which costs nothing */
 	bool sha256, md5, sha1;
 	bool types;    /* detected types; needs analyzers_init() */
 	bool archives; /* members of archives */
@@ -72,6 +96,7 @@ struct mail_part {
 	uint64_t offset, header_size, encoded_size, size, lines;
 	uint8_t sha256[32], sha1[20], md5[16];
 	bool has_digests;
+	bool stored; /* a sink kept its octets under its sha256 */
 	/* base64 that goes on behind its padding: what those have who stop there (M-016) */
 	uint64_t stop_size; /* UINT64_MAX: it is no such content */
 	uint8_t stop_sha256[32];

@@ -69,7 +69,7 @@ header(struct mail *m, const struct mail_said *said)
 struct mail *
 mail_part_new(const struct mail_options *o, const struct mail_said *said)
 {
-	struct mail *m = mail_new(o);
+	struct mail *m = mail_with_parser(o);
 	const struct span path = said->path.n > 0 ? said->path : span_str("1");
 
 	if (m == NULL)

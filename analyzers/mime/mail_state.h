@@ -5,6 +5,7 @@
  *   mail_part.c  one part: what its header says, its names, what was found in it
  *   mail_file.c  a file in the place of a message
  *   mail_alone.c a part in the place of a message
+ *   mail_sink.c  who wants the octets of the message, and its digest for that
  */
 #ifndef POSTERN_MIME_MAIL_STATE_H
 #define POSTERN_MIME_MAIL_STATE_H
@@ -50,16 +51,24 @@ struct mail {
 	struct leaf leaves[MAIL_LEAVES_MAX];
 	struct mail_header header;
 	struct address_list *lists; /* MAIL_LISTS of them, while its header is read */
+	void *sunk;	      /* what stands for it with the sink of options; NULL: not wanted */
+	EVP_MD_CTX *sunk_sha; /* of what the sink got */
 	bool broken, finished;
 };
 
 /* All of them are false when there was no memory; what does not fit the budget is left out. */
 
-/* mail_new() without a parser. */
+/* mail_new() without a parser, and: with one, but for the sink. */
 struct mail *mail_make(const struct mail_options *);
+struct mail *mail_with_parser(const struct mail_options *);
 bool mail_event(struct mail *, const struct mime_event *);
 /* Octets for the parser, if there is one. */
 bool mail_parse(struct mail *, struct span octets);
+
+/* Nothing of these can fail: what a sink cannot have whole it hears was cut. */
+void mail_sink_begin(struct mail *);
+void mail_sink_feed(struct mail *, struct span octets);
+void mail_sink_end(struct mail *, bool whole);
 
 /* Of a file, before the parser's part in it. */
 bool mail_file_feed(struct mail *, struct span octets);

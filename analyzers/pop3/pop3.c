@@ -42,6 +42,12 @@ struct pop3 {
 	uint64_t begin[2]; /* where the event began that is being read */
 	bool deaf[2];	   /* that direction made no sense; its rest is not looked at */
 	uint8_t auth_n;	   /* octets of the client's line that are those of auth_word */
+	bool joined;	   /* in the middle: nobody knows the phase */
+	bool passing;	   /* and no command was seen */
+	bool within_line;  /* passing: what the server said last is no whole line */
+	bool gap;	   /* something of the message that is coming in is missing */
+	uint64_t size;	   /* of that message, as the server said; 0: it did not */
+	uint64_t came;	   /* of it */
 
 	struct line line;   /* of the client */
 	struct line answer; /* of the server */
@@ -134,6 +140,33 @@ pop3_secured(struct pop3 *s)
 	s->phase = POP3_AUTHORIZATION;
 }
 
+void
+pop3_join(struct pop3 *s)
+{
+	s->first = s->count = 0;
+	s->phase = POP3_TRANSACTION;
+	s->joined = s->passing = true;
+}
+
+bool
+pop3_gap(struct pop3 *s, enum an_dir dir, uint64_t n)
+{
+	if (dir != AN_S2C || s->server != SERVER_MESSAGE || n == 0)
+		return false;
+	if (s->count > 1 && (s->came >= s->size || n >= s->size - s->came))
+		return false;
+	text_resume(&s->text);
+	s->came += n;
+	s->gap = true;
+	return true;
+}
+
+bool
+pop3_deaf(const struct pop3 *s, enum an_dir dir)
+{
+	return s->deaf[dir];
+}
+
 unsigned
 pop3_waiting(const struct pop3 *s)
 {
@@ -167,6 +200,10 @@ enter(struct pop3 *s, const struct slot *slot)
 	switch ((int)slot->verb) {
 	case POP3_NONE:
 		s->phase = POP3_AUTHORIZATION;
+		break;
+	case POP3_USER: /* which changes nothing, but for those who did not know */
+		if (s->joined)
+			s->phase = POP3_AUTHORIZATION;
 		break;
 	case POP3_APOP:
 	case POP3_PASS:
@@ -263,6 +300,33 @@ feed_opaque(
 	return AN_EVENT;
 }
 
+static void
+detail_of_oldest(struct pop3 *s)
+{
+	s->detail = (struct pop3_detail){.verb = pop3_verb_row(POP3_UNKNOWN)};
+	if (s->count == 0)
+		return;
+	s->detail.verb = pop3_verb_row(slot_at(s, 0)->verb);
+	s->detail.number = slot_at(s, 0)->number;
+}
+
+/* The dot: the oldest command has all of its answer. */
+static enum an_status
+end_event(struct pop3 *s, struct an_event *ev, enum an_kind kind)
+{
+	struct slot slot;
+
+	detail_of_oldest(s);
+	event(s, ev, AN_S2C, kind, SPAN_NONE);
+	ev->slot = pop3_oldest(s);
+	s->server = SERVER_REPLY;
+	s->gap = false;
+	slot = pop(s);
+	apply(s, &slot, true);
+	settle(s);
+	return AN_EVENT;
+}
+
 /* ---- client to server ---- */
 
 static enum an_anomaly
@@ -290,7 +354,7 @@ command_event(struct pop3 *s, struct an_event *ev, enum an_kind kind, struct spa
 {
 	struct pop3_detail *d = &s->detail;
 
-	if (d->fault == POP3_OK && !(d->verb->phases & POP3_IN(s->phase)))
+	if (d->fault == POP3_OK && !s->joined && !(d->verb->phases & POP3_IN(s->phase)))
 		d->fault = POP3_WRONG_PHASE;
 	event(s, ev, AN_C2S, kind, line);
 	ev->anomaly = command_anomaly(d->fault);
@@ -338,6 +402,14 @@ look_for_auth(struct pop3 *s, const uint8_t *p, size_t n)
 			s->auth_n++;
 }
 
+/* Lines that are no command that is known may be of anything. */
+static bool
+passes_over(struct pop3 *s)
+{
+	s->passing = s->passing && (s->within_line || s->detail.fault != POP3_OK);
+	return s->passing;
+}
+
 #define TLS_HANDSHAKE 0x16 /* first octet of a ClientHello */
 
 /*
@@ -353,6 +425,10 @@ feed_command(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an
 
 	if (s->count >= POP3_SLOTS)
 		return AN_WAIT;
+	if (s->gap && at_line_start(&s->line)) { /* its end is among what is missing */
+		s->begin[AN_S2C] = s->off[AN_S2C];
+		return end_event(s, ev, EV_BODY_END);
+	}
 	if (at_line_start(&s->line) && p[0] == TLS_HANDSHAKE) {
 		*used = 1;
 		return hopeless(s, ev, POP3_FOREIGN, POP3_VERB_FOREIGN);
@@ -370,6 +446,8 @@ feed_command(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an
 		break;
 	}
 	pop3_command_parse(line, marks, &s->limits, &s->detail);
+	if (passes_over(s))
+		return AN_MORE;
 	return command_event(s, ev, EV_COMMAND, line);
 }
 
@@ -442,16 +520,6 @@ feed_client(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an_
 
 /* ---- server to client: replies ---- */
 
-static void
-detail_of_oldest(struct pop3 *s)
-{
-	s->detail = (struct pop3_detail){.verb = pop3_verb_row(POP3_UNKNOWN)};
-	if (s->count == 0)
-		return;
-	s->detail.verb = pop3_verb_row(slot_at(s, 0)->verb);
-	s->detail.number = slot_at(s, 0)->number;
-}
-
 /* What makes no sense: nothing behind it does. */
 static enum an_status
 bad_answer(struct pop3 *s, struct an_event *ev, enum an_anomaly what)
@@ -508,6 +576,16 @@ line_anomaly(struct line_marks marks, enum an_anomaly too_long)
 				: AN_NONE;
 }
 
+/* "120 octets" (RFC 1939 s5), which is no promise. */
+static void
+message_begins(struct pop3 *s, struct span said)
+{
+	text_init(&s->text, true, s->limits.body_line, true);
+	s->came = s->size = 0;
+	if (!span_u64(span_word(&said), UINT64_MAX, &s->size))
+		s->size = 0;
+}
+
 /* The reply, as far as it is one line, takes effect. */
 static void
 replied(struct pop3 *s, const struct pop3_detail *d)
@@ -517,7 +595,7 @@ replied(struct pop3 *s, const struct pop3_detail *d)
 	if (d->lines_follow) {
 		s->server = d->verb->lines == POP3_LINES_MESSAGE ? SERVER_MESSAGE : SERVER_LINES;
 		if (s->server == SERVER_MESSAGE)
-			text_init(&s->text, true, s->limits.body_line, true);
+			message_begins(s, d->text);
 		return;
 	}
 	slot = pop(s);
@@ -597,22 +675,6 @@ feed_reply(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an_e
 
 /* ---- server to client: lines and messages ---- */
 
-/* The dot: the oldest command has all of its answer. */
-static enum an_status
-end_event(struct pop3 *s, struct an_event *ev, enum an_kind kind)
-{
-	struct slot slot;
-
-	detail_of_oldest(s);
-	event(s, ev, AN_S2C, kind, SPAN_NONE);
-	ev->slot = pop3_oldest(s);
-	s->server = SERVER_REPLY;
-	slot = pop(s);
-	apply(s, &slot, true);
-	settle(s);
-	return AN_EVENT;
-}
-
 static enum an_status
 feed_lines(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an_event *ev)
 {
@@ -661,6 +723,7 @@ feed_message(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an
 		s->detail.sequence = t.sequence;
 	} else {
 		set_wire(&s->detail, &t, p, n);
+		s->came += t.content.n;
 		event(s, ev, AN_S2C, EV_BODY, t.content);
 	}
 	ev->anomaly = t.anomaly;
@@ -679,6 +742,11 @@ feed_server(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an_
 		return rest(&s->answer);
 	if (s->phase == POP3_OPAQUE)
 		return feed_opaque(s, AN_S2C, p, n, used, ev);
+	if (s->passing) {
+		s->within_line = p[n - 1] != '\n';
+		*used = n;
+		return AN_MORE;
+	}
 	switch (s->server) {
 	case SERVER_REPLY:
 		return feed_reply(s, p, n, used, ev);

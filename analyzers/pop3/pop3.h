@@ -111,6 +111,26 @@ bool pop3_answered_oldest(struct pop3 *, bool ok);
  */
 void pop3_secured(struct pop3 *);
 
+/*
+ * ---- for whoever only listens ----
+ *
+ * Before anything was fed: the session began long ago. What comes ahead of the first command that
+ * is known is passed over, and so is all that the server says until then; no command is in the
+ * wrong phase. Replies to commands that nobody saw, and that come behind that one, are taken for
+ * its: who pipelines is not understood.
+ */
+void pop3_join(struct pop3 *);
+/*
+ * n octets of a direction are missing here, n > 0. True: within a message, which goes on (its next
+ * octets are taken for those within a line): there is nothing behind it that the server could have
+ * said, or it said how long the message is, and that is further on. A command that comes before
+ * the dot ends such a message: EV_BODY_END, of the server's direction, with the client's octets.
+ * False: nothing that follows can be understood.
+ */
+bool pop3_gap(struct pop3 *, enum an_dir, uint64_t n);
+/* Nothing of this direction is looked at any more. */
+bool pop3_deaf(const struct pop3 *, enum an_dir);
+
 /* Commands that wait for a reply or its lines, the greeting included; the oldest one's slot. */
 unsigned pop3_waiting(const struct pop3 *);
 uint64_t pop3_oldest(const struct pop3 *);

@@ -6,6 +6,9 @@
 
 #include "net/packet.h"
 
+#define SEGMENT_NO_SCALE  0xff
+#define SEGMENT_SCALE_MAX 14
+
 enum segment_flag {
 	SEGMENT_FIN = 0x01,
 	SEGMENT_SYN = 0x02,
@@ -19,7 +22,8 @@ struct segment {
 	uint16_t from_port, to_port;
 	uint32_t seq, ack;
 	uint16_t window, urgent;
-	uint8_t flags;
+	uint8_t flags, hops;
+	uint8_t scale;	     /* of a SYN: its window scale (RFC 7323 s2), or */
 	struct span payload; /* in the packet's */
 	size_t missing;	     /* octets behind it that the capture does not have */
 };

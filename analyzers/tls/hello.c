@@ -177,7 +177,7 @@ tls_client_hello_parse(struct span body, struct tls_client_hello *out)
 	struct span extensions = SPAN_NONE;
 
 	*out = (struct tls_client_hello){.version = (uint16_t)tls_number(&w, 2)};
-	tls_take(&w, 32); /* random */
+	out->random = tls_take(&w, 32);
 	out->session_id = tls_vector(&w, 1);
 	out->ciphers = tls_vector(&w, 2);
 	tls_vector(&w, 1); /* compression methods */
@@ -216,6 +216,9 @@ server_extension(uint16_t type, struct span data, struct tls_server_hello *h)
 	case TLS_EXT_PRE_SHARED_KEY:
 		h->pre_shared = true;
 		return true;
+	case TLS_EXT_ENCRYPT_THEN_MAC:
+		h->etm = true;
+		return data.n == 0;
 	case TLS_EXT_ALPN:
 		if (!alpn_list(data, &h->alpn))
 			return false;
@@ -230,13 +233,12 @@ bool
 tls_server_hello_parse(struct span body, struct tls_server_hello *out)
 {
 	struct tls_wire w = tls_wire_of(body), extensions = {SPAN_NONE, false};
-	struct span random;
 
 	*out = (struct tls_server_hello){.version = (uint16_t)tls_number(&w, 2)};
-	random = tls_take(&w, 32);
+	out->random = tls_take(&w, 32);
 	out->session_id = tls_vector(&w, 1);
 	out->cipher = (uint16_t)tls_number(&w, 2);
-	tls_number(&w, 1); /* compression method */
+	out->compression = (uint8_t)tls_number(&w, 1);
 	if (w.rest.n > 0)
 		extensions = tls_wire_of(tls_vector(&w, 2));
 	if (w.bad || w.rest.n > 0 || out->session_id.n > 32)
@@ -248,6 +250,6 @@ tls_server_hello_parse(struct span body, struct tls_server_hello *out)
 		if (extensions.bad || !server_extension(type, data, out))
 			return false;
 	}
-	out->retry = is_retry(random);
+	out->retry = is_retry(out->random);
 	return true;
 }

@@ -17,6 +17,7 @@ enum tls_extension {
 	TLS_EXT_GROUPS = 10,
 	TLS_EXT_SIGNATURES = 13,
 	TLS_EXT_ALPN = 16,
+	TLS_EXT_ENCRYPT_THEN_MAC = 22, /* RFC 7366 */
 	TLS_EXT_TICKET = 35,
 	TLS_EXT_PRE_SHARED_KEY = 41,
 	TLS_EXT_EARLY_DATA = 42,
@@ -25,7 +26,8 @@ enum tls_extension {
 };
 
 struct tls_client_hello {
-	uint16_t version; /* the highest that it offers, GREASE (RFC 8701) left out */
+	uint16_t version;   /* the highest that it offers, GREASE (RFC 8701) left out */
+	struct span random; /* 32 octets */
 	struct span session_id;
 	struct span ciphers;	 /* two octets each */
 	struct span signatures;	 /* two octets each; empty: not said */
@@ -41,10 +43,13 @@ struct tls_client_hello {
 struct tls_server_hello {
 	uint16_t version; /* that is spoken from here on */
 	uint16_t cipher;
+	uint8_t compression; /* 0: none */
+	struct span random;  /* 32 octets */
 	struct span session_id;
 	struct span alpn; /* the name that was chosen; empty: none, or said under encryption */
 	bool retry;	  /* HelloRetryRequest: another hello of each follows */
 	bool pre_shared;  /* TLS 1.3: a session is resumed */
+	bool etm;	  /* encrypt-then-MAC; means something with CBC only */
 };
 
 /*

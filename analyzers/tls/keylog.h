@@ -4,8 +4,9 @@
  *
  * Labels: CLIENT_RANDOM (up to TLS 1.2), CLIENT_HANDSHAKE_TRAFFIC_SECRET,
  * SERVER_HANDSHAKE_TRAFFIC_SECRET, CLIENT_TRAFFIC_SECRET_0, SERVER_TRAFFIC_SECRET_0 and
- * CLIENT_EARLY_TRAFFIC_SECRET; others (EXPORTER_SECRET, ...) are passed over. Sorted by client
- * random: looking one up costs O(log n).
+ * CLIENT_EARLY_TRAFFIC_SECRET; others (EXPORTER_SECRET, ...) are passed over. A tree over the bits
+ * of the client random: adding and looking up cost O(log n) among random ones, and at most a step
+ * for each of its 256 bits whatever somebody chose.
  */
 #ifndef POSTERN_TLS_KEYLOG_H
 #define POSTERN_TLS_KEYLOG_H
@@ -39,7 +40,10 @@ enum tls_keylog_line {
 	TLS_KEYLOG_FULL,    /* max, or no memory */
 };
 
-/* line: without its end. May be called at any time, also between look-ups. */
+/*
+ * line: without its end. Of two that say the same of one session the newest counts. May be called
+ * at any time, also between look-ups.
+ */
 enum tls_keylog_line tls_keylog_add(struct tls_keylog *, struct span line);
 /* Empty: it is not there. Good until the next tls_keylog_add(). */
 struct span tls_keylog_find(

@@ -1,5 +1,6 @@
 """One laboratory per test worker, servers when a test first asks for them, a gateway per test."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 import lab as L
 import servers
+import wired
 from ftp_peers import FakeFtp
 from ftp_servers import FtpServer
 from gateway import Gateway
@@ -15,6 +17,14 @@ from mail_servers import Cyrus, Dovecot, MailServer
 from peers import FakeServer, RawClient
 from tls_ftp_peers import TlsFtp
 from tls_peers import Certificate, TlsClient, TlsImap, TlsPop3
+
+
+WIRED = bool(os.environ.get("WIRE"))  # every session is held against what "postern read" says of it
+
+
+def pytest_collection_modifyitems(items):
+    if WIRED:
+        items[:] = [item for item in items if wired.chosen(item.path.stem, item.originalname)]
 
 
 def pytest_generate_tests(metafunc):
@@ -99,9 +109,11 @@ def fake(lab):
 
 def gateways(lab, mode):
     """Makes gateways in lab, and at the end holds each of them to what it promises."""
-    made = []
+    made, watch = [], wired.Watch(lab) if WIRED else None
 
     def make(to=None, **options):
+        if watch:
+            watch.begin(options)
         options.setdefault("protocol", getattr(to, "protocol", "smtp"))
         if isinstance(to, (FtpServer, MailServer)):
             options.setdefault("to6", to.address6)
@@ -114,6 +126,11 @@ def gateways(lab, mode):
 
     yield make
     faults = []
+    if watch:
+        try:
+            watch.end(made)
+        except Exception as fault:
+            faults.append(fault)
     for one in reversed(made):
         try:
             one.stop()
@@ -291,6 +308,11 @@ def ours(lab):
 def theirs(lab):
     """What scripted servers have themselves."""
     return Certificate(lab, "fake.campus.example", rsa=True)
+
+
+@pytest.fixture(scope="session")
+def tls_dovecot(lab, theirs):
+    return Dovecot(lab, "tls-dovecot", (L.TLS_DOVECOT, L.TLS_DOVECOT6), certificate=theirs)
 
 
 # ---- servers outside, under TLS ----

@@ -31,7 +31,8 @@ def pidfd_getfd(pid, fd):
     return copy
 
 
-TITLED = {"forward", "certificate", "client_certificate", "tls_rule"}  # sections with a name, of which there may be many
+# sections with a name, of which there may be many
+TITLED = {"forward", "certificate", "client_certificate", "tls_rule", "capture"}
 
 
 def render(settings, indent=""):

@@ -16,6 +16,9 @@ struct data_pair {
 	struct data_flow flow;
 	bool flows, by, released, over, closed;
 	struct data_count count;
+	struct endpoint told;
+	struct buf unsent; /* a download: octets that the client does not have yet */
+	bool seen_over;
 };
 
 struct fake_data {
@@ -24,6 +27,8 @@ struct fake_data {
 	char asked[ASKED_MAX][FAKE_TEXT_MAX];
 	size_t n_asked, seen;
 	const char *fault; /* the gate broke the contract */
+	void (*watcher)(void *arg, const struct fake_seen *);
+	void *watcher_arg;
 };
 
 static const char *const leg_names[] = {"client", "server"};
@@ -41,8 +46,76 @@ fake_data_free(struct fake_data *d)
 
 	for (size_t i = 0; i < d->n_pairs; i++)
 		all = all && d->pairs[i].closed;
+	for (size_t i = 0; i < d->n_pairs; i++)
+		buf_free(&d->pairs[i].unsent);
 	free(d);
 	return all;
+}
+
+/* ---- what is seen of it on the client's side ---- */
+
+void
+fake_data_watch(struct fake_data *d, void (*seen)(void *arg, const struct fake_seen *), void *arg)
+{
+	d->watcher = seen;
+	d->watcher_arg = arg;
+}
+
+static void
+show(struct data_pair *p, struct fake_seen seen)
+{
+	struct fake_data *d = p->data;
+
+	if (d->watcher == NULL || p->by || p->seen_over)
+		return;
+	seen.pair = (size_t)(p - d->pairs);
+	seen.told = p->told;
+	p->seen_over = seen.what >= SEEN_END;
+	d->watcher(d->watcher_arg, &seen);
+}
+
+/* Octets of a download reach the client but for what is held back. */
+static void
+show_unsent(struct data_pair *p)
+{
+	size_t held = p->released ? 0 : p->flow.hold;
+	struct span all = buf_span(&p->unsent), out;
+
+	if (all.n <= held)
+		return;
+	out = span_first(all, all.n - held);
+	show(p, (struct fake_seen){.what = SEEN_OCTETS, .octets = out});
+	buf_drop(&p->unsent, out.n);
+}
+
+/* The gateway has closed what was open: a reset, but for ends that were ones. */
+static void
+show_reset(struct data_pair *p)
+{
+	if (p->legs[DATA_CLIENT] == LEG_OPEN)
+		show(p, (struct fake_seen){.what = SEEN_CUT, .why = "reset"});
+}
+
+static void
+show_news(struct data_pair *p, const struct data_news *news)
+{
+	bool up = p->flow.dir == AN_C2S, client = news->leg == DATA_CLIENT;
+
+	if (news->what == DATA_LISTENING && client)
+		p->told = news->at;
+	else if (news->what == DATA_OPEN && client)
+		show(p, (struct fake_seen){.what = SEEN_OPEN, .peer = news->peer, .at = news->at});
+	else if (news->what == DATA_UNREACHABLE && client)
+		show(p, (struct fake_seen){.what = SEEN_NEVER, .why = news->why});
+	else if (news->what == DATA_CUT && client)
+		show(p, (struct fake_seen){.what = SEEN_CUT, .why = news->why});
+	else if (news->what == DATA_CUT)
+		show_reset(p);
+	else if (news->what == (up ? DATA_SOURCE_END : DATA_DONE)) {
+		p->released = true;
+		show_unsent(p);
+		show(p, (struct fake_seen){.what = SEEN_END});
+	}
 }
 
 /* ---- what the gate asks for ---- */
@@ -92,6 +165,7 @@ fake_data_open(struct fake_data *d, struct relay *relay)
 		return NULL;
 	p = &d->pairs[d->n_pairs++];
 	*p = (struct data_pair){.data = d, .relay = relay};
+	buf_init(&p->unsent, 64u << 20);
 	return p;
 }
 
@@ -118,6 +192,8 @@ fake_dial(struct data_pair *p, const struct data_dial *dial, unsigned seconds)
 	demand(p, p->legs[dial->leg] == LEG_NONE, "a leg was asked for twice");
 	demand(p, seconds > 0 && dial->to.port != 0, "a dial to nowhere");
 	p->legs[dial->leg] = LEG_WAITS;
+	if (dial->leg == DATA_CLIENT)
+		p->told = dial->to;
 	note(p->data, "dials %s %s from %s", leg_names[dial->leg], print_endpoint(&dial->to, to),
 	    print_endpoint(&dial->from, from));
 }
@@ -156,6 +232,7 @@ fake_release(struct data_pair *p)
 {
 	demand(p, true, "");
 	p->released = true;
+	show_unsent(p);
 	note(p->data, "releases");
 }
 
@@ -164,6 +241,7 @@ fake_reset(struct data_pair *p)
 {
 	demand(p, true, "");
 	p->over = true;
+	show_reset(p);
 	note(p->data, "resets");
 }
 
@@ -171,6 +249,8 @@ static void
 fake_drop(struct data_pair *p, enum data_leg leg, bool reset)
 {
 	demand(p, true, "");
+	if (leg == DATA_CLIENT)
+		show_reset(p);
 	p->legs[leg] = LEG_GONE;
 	note(p->data, "drops %s%s", leg_names[leg], reset ? " reset" : "");
 }
@@ -188,6 +268,7 @@ fake_close(struct data_pair *p)
 		return;
 	demand(p, true, "");
 	p->closed = true;
+	show_reset(p);
 	note(p->data, "closes");
 }
 
@@ -395,6 +476,8 @@ fake_data_happens(struct fake_data *d, const char *text)
 	if (wrong == NULL)
 		wrong = change_leg(p, &news);
 	if (wrong == NULL)
+		show_news(p, &news);
+	if (wrong == NULL)
 		relay_data_news(p->relay, p, &news);
 	return wrong;
 }
@@ -410,6 +493,10 @@ fake_data_octets(struct fake_data *d, struct span octets)
 		return "not both legs are open";
 	p->count.octets[DATA_CLIENT] += octets.n;
 	p->count.octets[DATA_SERVER] += octets.n;
+	if (p->flow.dir == AN_C2S)
+		show(p, (struct fake_seen){.what = SEEN_OCTETS, .octets = octets});
+	else if (buf_add(&p->unsent, octets))
+		show_unsent(p);
 	if (p->flow.look)
 		relay_data_octets(p->relay, p, octets);
 	return NULL;

@@ -9,11 +9,24 @@
 
 #define FAKE_TEXT_MAX 200
 
+/* What somebody on the client's side sees of a pair: the connection between client and gateway. */
+struct fake_seen {
+	enum { SEEN_OPEN, SEEN_OCTETS, SEEN_END, SEEN_CUT, SEEN_NEVER } what;
+	size_t pair;	      /* its number */
+	struct endpoint told; /* where the client, or the gateway, was told to connect to */
+	struct endpoint peer, at;
+	struct span octets;
+	const char *why; /* SEEN_CUT, SEEN_NEVER */
+};
+
 struct fake_data;
 
 struct fake_data *fake_data_new(void);
 /* False: a pair was never closed. */
 bool fake_data_free(struct fake_data *);
+/* Tells of that, as it happens. */
+void fake_data_watch(
+    struct fake_data *, void (*seen)(void *arg, const struct fake_seen *), void *arg);
 /* For relay_env.data, its "open" but for the first argument, which is to be a struct fake_data. */
 extern const struct data_ops fake_data_ops;
 struct data_pair *fake_data_open(struct fake_data *, struct relay *);

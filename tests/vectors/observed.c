@@ -1,20 +1,25 @@
 #include "observed.h"
 
+#include "seen_data.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 /* What a capture of the client's side has at one point of time. */
 struct moment {
-	enum { MOMENT_OCTETS, MOMENT_PEER, MOMENT_TLS } kind;
+	enum { MOMENT_OCTETS, MOMENT_PEER, MOMENT_TLS, MOMENT_DATA } kind;
+	uint64_t now;
 	enum an_dir dir;
 	size_t begin, n; /* octets, in transcript.octets */
 	enum relay_peer peer;
 	const char *why;
+	struct fake_seen data; /* but for its octets */
 };
 
 struct transcript {
 	struct moment *moments;
 	size_t n, max;
+	const uint64_t *now;
 	struct buf octets;
 	enum relay_peer peer[2];
 };
@@ -24,8 +29,9 @@ struct transcript {
 /*
  * Of records of that type (NULL: of all) path, names that are arrays looked through, is left out on
  * both sides. Where "is" is set: only where the gateway's record has that text at "where", a path
- * that begins beside the last name of the other; and where "becomes" is set: only in place of this
- * word of the observer's. docs/captures.md has the same list for users.
+ * that begins beside the last name of the other (the observer's alone, where its own has it); and
+ * where "becomes" is set: only in place of this word of the observer's. docs/captures.md has the
+ * same list for users.
  */
 static const struct unknowable {
 	const char *type, *path, *where, *is, *becomes, *why;
@@ -33,6 +39,17 @@ static const struct unknowable {
     {NULL, "flow_id", NULL, NULL, NULL, "made up for each session"},
     {NULL, "timestamp", NULL, NULL, NULL, "the gateway's clock, or that of the capture"},
     {NULL, "upstream", NULL, NULL, NULL, "the leg to the server is in no capture of the client's"},
+    {"ftp", "ftp.reply_source", NULL, NULL, NULL, "the client cannot tell who answered it"},
+    {"ftp_data", "ftp_data.server", NULL, NULL, NULL,
+	"the leg to the server is not in the capture"},
+    {"ftp_data", "ftp_data.duration_ms", NULL, NULL, NULL, "of two legs, or of one"},
+    {"ftp_data", "ftp_data.rate", NULL, NULL, NULL, "the same"},
+    {"ftp_data", "ftp_data.reason", "reason", "reset", NULL,
+	"what the gateway cuts is a reset, whatever for"},
+    {"ftp_data", "ftp_data.reason", "reason", "stalled", NULL, "the same"},
+    {"ftp_data", "ftp_data.reason", "reason", "session_ended", NULL, "the same"},
+    {"ftp_data", "ftp_data.deleted", NULL, NULL, NULL, "the client is not told"},
+    {"ftp_data", "ftp_data.kept", NULL, NULL, NULL, "the client is not told"},
     {"smtp", "smtp.replies.source", NULL, NULL, NULL, "the client cannot tell who answered it"},
     {"smtp", "smtp.replies.text", "command", "EHLO", NULL,
 	"the gateway records what the server offers, the client hears what is left of it"},
@@ -64,15 +81,17 @@ static const char *const in_place[] = {"Error: the mail server sent an invalid r
     "Error: the mail server has no TLS any more, try again later"};
 
 /* Types of records that are compared. */
-static const char *const compared[] = {"smtp", "fileinfo", "ftp", "ftp_data", "pop3", "imap"};
+static const char *const compared[] = {
+    "smtp", "email", "fileinfo", "ftp", "ftp_data", "pop3", "imap"};
 
 /* ---- writing down ---- */
 
 struct transcript *
-transcript_new(void)
+transcript_new(const uint64_t *now)
 {
 	struct transcript *t = calloc(1, sizeof(*t));
 
+	t->now = now;
 	buf_init(&t->octets, 64u << 20);
 	return t;
 }
@@ -96,7 +115,8 @@ note(struct transcript *t, const struct moment *m)
 		if (t->moments == NULL)
 			abort();
 	}
-	t->moments[t->n++] = *m;
+	t->moments[t->n] = *m;
+	t->moments[t->n++].now = *t->now;
 }
 
 void
@@ -125,6 +145,17 @@ transcript_tls(struct transcript *t, const char *why)
 		note(t, &(struct moment){.kind = MOMENT_TLS, .why = why});
 }
 
+void
+transcript_data(struct transcript *t, const struct fake_seen *seen)
+{
+	if (t == NULL)
+		return;
+	note(t, &(struct moment){
+		    .kind = MOMENT_DATA, .begin = t->octets.n, .n = seen->octets.n, .data = *seen});
+	if (!buf_add(&t->octets, seen->octets))
+		abort();
+}
+
 /* ---- observing it ---- */
 
 static bool
@@ -151,6 +182,12 @@ never_taken_back(void *arg, struct relay *relay, enum client_act act)
 	complain(arg, NULL, "an observer has nothing to take back");
 }
 
+static struct data_pair *
+open_seen(void *arg, struct relay *relay)
+{
+	return seen_data_open(((struct run *)arg)->seen_data, relay);
+}
+
 /* The observer's part: names are looked up by the time that the next octets come. */
 static void
 answer(struct run *r)
@@ -161,22 +198,33 @@ answer(struct run *r)
 	}
 }
 
+/* As much as there is room for; false: nothing. */
+static bool
+see_some(struct run *r, enum an_dir dir)
+{
+	struct buf *waiting = &r->backlog[dir];
+	struct channel_room room = {NULL, 0};
+	size_t n;
+
+	if (waiting->n > 0)
+		room = channel_room(relay_from(r->relay, dir));
+	n = waiting->n < room.n ? waiting->n : room.n;
+	if (n == 0)
+		return false;
+	memcpy(room.p, waiting->p, n);
+	buf_drop(waiting, n);
+	relay_received(r->relay, dir, n);
+	answer(r);
+	return true;
+}
+
 static void
 see(struct run *r, enum an_dir dir, struct span octets)
 {
-	while (octets.n > 0 && !r->failed) {
-		struct channel_room room = channel_room(relay_from(r->relay, dir));
-		size_t n = octets.n < room.n ? octets.n : room.n;
-
-		if (n == 0) {
-			complain(r, NULL, "an observer has no room for what was said");
-			return;
-		}
-		memcpy(room.p, octets.p, n);
-		relay_received(r->relay, dir, n);
-		answer(r);
-		octets = span_from(octets, n);
-	}
+	if (!buf_add(&r->backlog[dir], octets))
+		abort();
+	while (!r->failed && (see_some(r, AN_C2S) || see_some(r, AN_S2C)))
+		continue;
 }
 
 /* As the gateway's run had it: whole, cut, or octet by octet. */
@@ -210,8 +258,12 @@ see_tls(struct run *r, const char *why)
 
 /* False: the rest is TLS, of which whoever has no keys sees nothing. */
 static bool
-see_moment(struct run *r, const struct transcript *t, const struct moment *m)
+see_moment(
+    struct run *r, struct seen_data *data, const struct transcript *t, const struct moment *m)
 {
+	struct fake_seen seen;
+
+	r->now = m->now;
 	switch (m->kind) {
 	case MOMENT_OCTETS:
 		if (relay_shaking(r->relay))
@@ -225,16 +277,22 @@ see_moment(struct run *r, const struct transcript *t, const struct moment *m)
 	case MOMENT_TLS:
 		see_tls(r, m->why);
 		break;
+	case MOMENT_DATA:
+		seen = m->data;
+		seen.octets = span_of(t->octets.p + m->begin, m->n);
+		seen_data_add(data, &seen);
+		break;
 	}
+	seen_data_go_on(data);
 	return true;
 }
 
 static void
-see_all(struct run *r, const struct transcript *t)
+see_all(struct run *r, struct seen_data *data, const struct transcript *t)
 {
 	relay_connected(r->relay, &r->session.client);
 	for (size_t i = 0; i < t->n && !r->failed; i++)
-		if (!see_moment(r, t, &t->moments[i]))
+		if (!see_moment(r, data, t, &t->moments[i]))
 			break;
 }
 
@@ -275,12 +333,14 @@ leave_out(json_t *gateway, json_t *observer, const char *path, const struct unkn
 		    path + n + 1, u);
 		return;
 	}
-	if (u->is != NULL && !is_text(at_path(gateway, u->where), u->is))
-		return;
 	if (u->becomes != NULL && !is_text(json_object_get(observer, name), u->becomes))
 		return;
-	json_object_del(gateway, name);
-	json_object_del(observer, name);
+	if (u->is == NULL || is_text(at_path(gateway, u->where), u->is)) {
+		json_object_del(gateway, name);
+		json_object_del(observer, name);
+	} else if (is_text(at_path(observer, u->where), u->is)) {
+		json_object_del(observer, name);
+	}
 }
 
 static bool
@@ -313,6 +373,27 @@ leave_out_replies(json_t *record)
 	}
 }
 
+/*
+ * Of the last words to a command of FTP the client has heard one, the last: what the server said
+ * stands in the gateway's record ahead of it.
+ */
+static void
+leave_unheard_out(json_t *record)
+{
+	json_t *ftp = json_object_get(record, "ftp");
+	json_t *codes = json_object_get(ftp, "completion_code"),
+	       *replies = json_object_get(ftp, "reply");
+
+	for (size_t i = json_array_size(codes); i-- > 1;) {
+		int code = atoi(json_string_value(json_array_get(codes, i - 1)));
+
+		if (code < 100 || code >= 200) {
+			json_array_remove(codes, i - 1);
+			json_array_remove(replies, i - 1);
+		}
+	}
+}
+
 static bool
 is_type(const json_t *record, const char *type)
 {
@@ -338,6 +419,8 @@ agree(json_t *gateway, json_t *observer, const char *type)
 	if (gateway == NULL || observer == NULL)
 		return false;
 	leave_out_replies(gateway);
+	leave_unheard_out(gateway);
+	leave_unheard_out(observer);
 	for (size_t k = 0; k < sizeof(unknowable) / sizeof(unknowable[0]); k++)
 		if (unknowable[k].type == NULL || strcmp(unknowable[k].type, type) == 0)
 			leave_out(gateway, observer, unknowable[k].path, &unknowable[k]);
@@ -377,24 +460,39 @@ void
 observe(struct run *gateway)
 {
 	struct run *r = calloc(1, sizeof(*r));
+	struct seen_data *data = seen_data_new();
+	const char *wrong;
 
 	*r = *gateway;
+	r->data_ops = *seen_data_ops();
+	r->data_ops.open = open_seen;
+	r->env.data = &r->data_ops;
+	r->seen_data = data;
 	r->is_observer = true;
 	r->written = 0;
 	r->asked = false;
 	r->records = json_array();
+	buf_init(&r->backlog[AN_C2S], STREAM_MAX);
+	buf_init(&r->backlog[AN_S2C], STREAM_MAX);
 	r->env.observed = true;
 	r->env.allow = never_allowed;
 	r->env.refused = never_refused;
 	r->env.take_back = never_taken_back;
 	r->env.tls_keys = NULL;
 	r->env.arg = r->env.sink_arg = r;
+	if (gateway->transcript->n > 0)
+		r->now = gateway->transcript->moments[0].now;
 	r->relay = relay_new(r->one->dialect->ops, &r->env, &r->session, &r->facts);
-	see_all(r, gateway->transcript);
+	see_all(r, data, gateway->transcript);
 	relay_free(r->relay);
+	wrong = seen_data_free(data);
+	if (wrong != NULL)
+		complain(r, NULL, "%s", wrong);
 	for (size_t i = 0; i < sizeof(compared) / sizeof(compared[0]); i++)
 		compare_type(r, gateway->records, compared[i]);
 	json_decref(r->records);
+	buf_free(&r->backlog[AN_C2S]);
+	buf_free(&r->backlog[AN_S2C]);
 	gateway->failed = gateway->failed || r->failed;
 	free(r);
 }

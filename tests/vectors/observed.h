@@ -10,7 +10,7 @@
 #include "run.h"
 
 /* All take NULL, which writes nothing down. */
-struct transcript *transcript_new(void);
+struct transcript *transcript_new(const uint64_t *now); /* the clock of the run; outlives it */
 void transcript_free(struct transcript *);
 /* Octets of the client (AN_C2S), or for it. */
 void transcript_octets(struct transcript *, enum an_dir, struct span);
@@ -18,6 +18,9 @@ void transcript_octets(struct transcript *, enum an_dir, struct span);
 void transcript_peer(struct transcript *, enum an_dir, enum relay_peer);
 /* The handshake with the client is over; why: NULL, or why it failed, a constant. */
 void transcript_tls(struct transcript *, const char *why);
+
+/* Data connections of the client's. */
+void transcript_data(struct transcript *, const struct fake_seen *);
 
 /* Complains in gateway, whose records are complete, where an observer's are others. */
 void observe(struct run *gateway);

@@ -10,6 +10,7 @@
 #include "mime/analyzers_init.h"
 #include "observed.h"
 #include "proxy/ftp_servers.h"
+#include "seen_data.h"
 
 static const char smtp_config[] =
     "inside = {\"10.0.0.0/8\"}\n"
@@ -30,9 +31,9 @@ static const char imap_config[] =
 
 static const struct dialect dialects[] = {
     {"smtp", &relay_smtp, smtp_config, 25, true},
-    {"ftp", &relay_ftp, ftp_config, 21, false},
-    {"pop3", &relay_pop3, pop3_config, 110, false},
-    {"imap", &relay_imap, imap_config, 143, false},
+    {"ftp", &relay_ftp, ftp_config, 21, true},
+    {"pop3", &relay_pop3, pop3_config, 110, true},
+    {"imap", &relay_imap, imap_config, 143, true},
 };
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
@@ -65,6 +66,9 @@ static const char preset_ftps[] =
     "S: 331 password\nc: 331 password\nC: PASS s3cr3t\ns: PASS s3cr3t\n"
     "S: 230 welcome\nc: 230 welcome\nC: PBSZ 0\ns: PBSZ 0\nS: 200 ok\nc: 200 PBSZ=0\n"
     "C: PROT P\ns: PROT P\nS: 200 private\nc: 200 private\n";
+static const char preset_watched[] =
+    "observed\nS: 220 ready\nC: USER anna\nS: 331 password\nC: PASS s3cr3t\nS: 230 in\n"
+    "C: CWD /pub\nS: 250 ok\n";
 static const char preset_pasv[] =
     "C: PASV\ns: PASV\nS: 227 Entering Passive Mode (10,0,0,25,19,137)\n"
     "data listening client 10.0.0.1:40001\n"
@@ -95,6 +99,7 @@ static const struct {
     {"mail", {preset_ehlo, preset_mail}},
     {"login", {preset_login, ""}},
     {"ftps", {preset_ftps, ""}},
+    {"watched", {preset_watched, ""}},
     {"pasv", {preset_pasv, ""}},
     {"port", {preset_port, ""}},
     {"imap", {preset_imap, ""}},
@@ -219,7 +224,10 @@ take_record(void *arg, const char *line, size_t n)
 static struct data_pair *
 fake_open(void *arg, struct relay *relay)
 {
-	return fake_data_open(((struct run *)arg)->data, relay);
+	struct run *r = arg;
+
+	return r->seen_data != NULL ? seen_data_open(r->seen_data, relay)
+				    : fake_data_open(r->data, relay);
 }
 
 static bool
@@ -321,6 +329,8 @@ deliver(struct run *r, enum an_dir dir, const uint8_t *p, size_t n)
 	buf_add(&r->backlog[dir], span_of(p, n));
 	if (dir == AN_C2S && r->relay->wish[dir] == WISH_NONE)
 		transcript_octets(r->transcript, dir, span_of(p, n));
+	if (r->seen_data != NULL)
+		seen_data_go_on(r->seen_data);
 	move(r);
 }
 
@@ -715,13 +725,37 @@ show_octets(struct run *r, const char *text)
 	return wrong;
 }
 
+/* "NUMBER WHAT": a connection that is seen; "octets" cut like all others. */
+static const char *
+seen_line(struct run *r, const char *text)
+{
+	struct buf octets;
+	const char *wrong = NULL, *begin = strstr(text, " octets ");
+	size_t piece;
+
+	if (begin == NULL)
+		return seen_data_line(r->seen_data, text, SPAN_NONE);
+	buf_init(&octets, STREAM_MAX);
+	expand(begin + strlen(" octets "), &octets);
+	piece = r->each_octet ? 1 : r->cut == NO_CUT ? octets.n : r->cut;
+	for (struct span rest = buf_span(&octets); wrong == NULL && rest.n > 0;
+	     rest = span_from(rest, piece)) {
+		wrong = seen_data_line(r->seen_data, text, span_first(rest, piece));
+		seen_data_go_on(r->seen_data);
+	}
+	buf_free(&octets);
+	return wrong;
+}
+
 static void
 data_line(struct run *r, const struct line *l)
 {
 	const char *text = l->text + strcspn(l->text, " "), *wrong;
 
 	text += *text == ' ';
-	if (is_word(l, "data."))
+	if (r->seen_data != NULL)
+		wrong = seen_line(r, text);
+	else if (is_word(l, "data."))
 		wrong = fake_data_no_more(r->data);
 	else if (is_word(l, "data!"))
 		wrong = fake_data_never(r->data, text);
@@ -735,6 +769,8 @@ data_line(struct run *r, const struct line *l)
 		complain(r, l, "%s", wrong);
 		fake_data_print(r->data);
 	}
+	if (r->seen_data != NULL)
+		seen_data_go_on(r->seen_data);
 	relay_run(r->relay);
 	move(r);
 }
@@ -850,7 +886,7 @@ set_up_before(const struct line *l)
 	return is_word(l, "config") || is_word(l, "from") || is_word(l, "dns") ||
 	       is_word(l, "unreached") || is_word(l, "outside") || is_word(l, "to") ||
 	       is_word(l, "intercepted") || is_word(l, "tls-keys") || is_word(l, "tls-required") ||
-	       is_word(l, "gateway-only");
+	       is_word(l, "gateway-only") || is_word(l, "observed") || is_word(l, "joined");
 }
 
 /* Look-ups take their time from here on, or are answered. */
@@ -899,6 +935,12 @@ other_line(struct run *r, const struct line *l)
 		expect_wish(r, l);
 	} else if (is_word(l, "hold") || is_word(l, "take")) {
 		hold_or_take(r, l);
+	} else if (is_word(l, "unheard")) {
+		relay_unheard(r->relay);
+	} else if (sscanf(l->text, "gap client %u", &seconds) == 1) {
+		relay_gap(r->relay, AN_C2S, seconds);
+	} else if (sscanf(l->text, "gap server %u", &seconds) == 1) {
+		relay_gap(r->relay, AN_S2C, seconds);
 	} else if (is_word(l, "waits")) {
 		expect_waits(r, l);
 	} else if (is_word(l, "pressed")) {
@@ -1012,7 +1054,7 @@ start(struct run *r)
 	struct record_session session = {.flow_id = 1, .forward = "test"};
 	struct facts facts = {0};
 	struct endpoint up = {.port = 40000};
-	bool reached = true, outside = false, keys = false;
+	bool reached = true, outside = false, keys = false, joined = false, observed = false;
 
 	ip_parse(span_str("203.0.113.9"), &facts.client);
 	ip_parse(span_str("10.0.0.25"), &facts.server);
@@ -1023,7 +1065,7 @@ start(struct run *r)
 			ip_parse(span_str(l->text + 5), &facts.client);
 		if (is_word(l, "to"))
 			ip_parse(span_str(l->text + 3), &facts.server);
-		if (is_word(l, "intercepted"))
+		if (is_word(l, "intercepted") || is_word(l, "observed"))
 			session.forward = NULL;
 		if (is_word(l, "dns"))
 			add_answer(r, l);
@@ -1033,6 +1075,10 @@ start(struct run *r)
 			outside = true;
 		if (is_word(l, "tls-keys"))
 			keys = true;
+		if (is_word(l, "observed"))
+			observed = true;
+		if (is_word(l, "joined"))
+			joined = true;
 		if (is_word(l, "tls-required"))
 			facts.tls_required = true;
 	}
@@ -1054,7 +1100,12 @@ start(struct run *r)
 	    .ftp_servers = r->ftp_servers,
 	    .tls_keys = keys ? (const void *)&some_keys : NULL,
 	    .arg = r};
-	r->data_ops = fake_data_ops;
+	if (observed) {
+		r->seen_data = seen_data_new();
+		r->env.observed = true;
+		session.up_server = (struct endpoint){.port = 0};
+	}
+	r->data_ops = observed ? *seen_data_ops() : fake_data_ops;
 	r->data_ops.open = fake_open;
 	r->now = 1000;
 	clients_enter(r->clients, &facts.client, r->now, &r->client);
@@ -1063,6 +1114,24 @@ start(struct run *r)
 	r->relay = relay_new(r->one->dialect->ops, &r->env, &session, &facts);
 	if (reached)
 		relay_connected(r->relay, &up);
+	if (joined)
+		relay_joined(r->relay);
+}
+
+/* No gateway stands in between in the first place. */
+static bool
+is_observed(const struct one *o)
+{
+	for (size_t i = 0; i < o->n_lines; i++)
+		if (is_word(&o->lines[i], "observed"))
+			return true;
+	return false;
+}
+
+static void
+write_down(void *arg, const struct fake_seen *seen)
+{
+	transcript_data(arg, seen);
 }
 
 /* Octets that all peers sent; 0 when it failed. */
@@ -1070,6 +1139,7 @@ static size_t
 run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 {
 	struct run *r = calloc(1, sizeof(*r));
+	const char *wrong;
 	size_t written;
 
 	*r = (struct run){.one = o, .config = config, .cut = cut, .each_octet = each_octet};
@@ -1077,8 +1147,9 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	r->clients = clients_new(&config->limits);
 	r->data = fake_data_new();
 	r->ftp_servers = ftp_servers_new();
-	if (o->dialect->observed && o->gateway_only == NULL)
-		r->transcript = transcript_new();
+	if (o->dialect->observed && o->gateway_only == NULL && !is_observed(o))
+		r->transcript = transcript_new(&r->now);
+	fake_data_watch(r->data, write_down, r->transcript);
 	buf_init(&r->got[0], STREAM_MAX);
 	buf_init(&r->got[1], STREAM_MAX);
 	buf_init(&r->backlog[0], STREAM_MAX);
@@ -1086,6 +1157,9 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	start(r);
 	play(r);
 	close_relay(r);
+	wrong = r->seen_data == NULL ? NULL : seen_data_free(r->seen_data);
+	if (wrong != NULL)
+		complain(r, NULL, "%s", wrong);
 	if (!fake_data_free(r->data))
 		complain(r, NULL, "data connections were left open, or used wrongly");
 	if (r->transcript != NULL && !r->failed)

@@ -26,6 +26,7 @@ struct dialect {
 };
 
 struct transcript;
+struct seen_data;
 
 struct line {
 	unsigned number;
@@ -70,6 +71,7 @@ struct run {
 	bool asked, failed;
 	bool names_wait; /* questions stay open */
 	struct fake_data *data;
+	struct seen_data *seen_data; /* the observer's */
 	struct data_ops data_ops;
 	struct ftp_servers *ftp_servers;
 };

@@ -1,0 +1,94 @@
+/*
+ * observed - what the files of the observer know of each other; nobody else includes this.
+ * observer.h says which file does what.
+ */
+#ifndef POSTERN_OBSERVED_H
+#define POSTERN_OBSERVED_H
+
+#include "observed_names.h"
+#include "observer.h"
+#include "relay.h"
+#include "tcp/connections.h"
+#include "tls/opening.h"
+
+#define OBSERVED_WAITING_MAX (1u << 20) /* octets of a direction that wait for the other one's */
+#define EXPECTED_BUCKETS     1024	/* a power of two */
+
+struct observed_session;
+
+/* One connection; hangs at connection.of. */
+struct observed {
+	struct observer *observer;
+	struct connection *tcp;
+	enum {
+		OBSERVED_UNKNOWN, /* what it has said so far is held, and tells nothing */
+		OBSERVED_SESSION,
+		OBSERVED_DATA,
+		OBSERVED_NOTHING, /* of none of ours, or not followed any more */
+	} is;
+	struct buf held[2];
+	bool ended[2]; /* OBSERVED_UNKNOWN: by direction */
+	struct observed_session *session;
+	struct data_pair *pair;
+};
+
+struct observer {
+	struct observer_env env;
+	struct relay_env relay_env;
+	struct data_ops data_ops;
+	struct packets *packets;
+	struct connections *connections;
+	struct observed_names *names;
+	struct data_pair *expected[EXPECTED_BUCKETS]; /* by the port that is connected to */
+	struct timeval now;
+	struct observer_stats stats;
+	uint64_t anomalies;
+};
+
+struct endpoint observed_endpoint(const struct connection_end *);
+
+/* ---- observed_session.c ---- */
+
+/* Its relay, with what is held; the connection is one of this protocol. NULL: no memory. */
+struct observed_session *observed_session_new(struct observed *, enum protocol, bool implicit_tls);
+/* The last records. NULL is fine. */
+void observed_session_free(struct observed_session *, const char *reason);
+void observed_session_octets(struct observed_session *, enum an_dir, struct span);
+void observed_session_gap(struct observed_session *, enum an_dir, uint64_t n);
+void observed_session_peer(struct observed_session *, enum an_dir, enum relay_peer);
+void observed_session_anomaly(
+    struct observed_session *, enum an_anomaly, enum an_dir, uint64_t off);
+/* After anything has happened to its data connections. */
+void observed_session_settle(struct observed_session *);
+
+/* Those that relay_env wants; arg is the observer. */
+void *observed_ask(void *arg, struct relay *, const struct dns_question *, size_t n,
+    unsigned budget_ms, struct answers *into);
+void observed_unask(void *arg, void *handle);
+
+/* Which protocol a port is of by configuration; false: of none. */
+bool observed_port(
+    const struct config *, const struct endpoint *server, enum protocol *, bool *implicit_tls);
+
+/* ---- observed_data.c ---- */
+
+extern const struct data_ops observed_data_ops;
+/* The pair that waits for a connection between these two, which has it from here on; or NULL. */
+struct data_pair *observed_data_claim(struct observer *, struct observed *);
+/* Whose it is. */
+struct observed_session *observed_data_session(struct data_pair *);
+void observed_data_octets(struct data_pair *, enum an_dir, struct span);
+void observed_data_gap(struct data_pair *, enum an_dir);
+void observed_data_end(struct data_pair *, enum an_dir);
+/* It ends otherwise: why is a constant. */
+void observed_data_cut(struct data_pair *, const char *why);
+/* The connection is closed: its pair has nothing of it any more. */
+void observed_data_leave(struct data_pair *);
+/* Tells the gate what it was not told yet; true: there was something. */
+bool observed_data_tell(struct data_pair *);
+
+/* The pairs of a session, by relay: kept in a list that begins there. */
+struct data_pair *observed_data_next(struct data_pair *);
+struct data_pair **observed_data_list(struct observed_session *);
+
+#endif

@@ -1,0 +1,528 @@
+#include <stdlib.h>
+
+#include "address.h"
+#include "arrival.h"
+#include "observed.h"
+#include "record_tls.h"
+
+#define UNHEARD_OCTETS 16384 /* of a client; a server that is there has said something by then */
+
+/* Questions of the policy that wait for what the wire says. */
+struct observed_question {
+	struct answers *into; /* NULL: nothing is asked */
+	size_t n;
+	struct dns_question questions[ANSWERS_MAX];
+};
+
+struct observed_session {
+	struct observed *of;
+	struct relay *relay;
+	struct buf waiting[2]; /* octets that the relay has no room for, by direction */
+	bool ended[2];	       /* and behind them is an end that it was not told of */
+	bool server_moved;     /* the server has gone on: what is asked will not be answered */
+	struct observed_question *asked;
+	struct tls_sight *sight;
+	struct tls_opening *opening;
+	bool under_tls, closed_book; /* closed_book: nobody can read it */
+	struct data_pair *pairs;
+	bool settling;
+};
+
+/* ---- who is who ---- */
+
+struct endpoint
+observed_endpoint(const struct connection_end *e)
+{
+	return (struct endpoint){
+	    .ip = e->address.v6 ? ip_v6(e->address.octets) : ip_v4(e->address.octets),
+	    .port = e->port};
+}
+
+static bool
+listens(const struct forward *f, const struct endpoint *at)
+{
+	const struct endpoint e = address_endpoint((const struct sockaddr *)&f->listen);
+
+	return e.port == at->port && (ip_eq(&e.ip, &at->ip) || ip_is_unspecified(&e.ip));
+}
+
+static const struct forward *
+forward_of(const struct config *c, const struct endpoint *server)
+{
+	for (size_t i = 0; i < c->n_forwards; i++)
+		if (listens(&c->forwards[i], server))
+			return &c->forwards[i];
+	return NULL;
+}
+
+static bool
+is_listed(const unsigned *ports, size_t n, unsigned port)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+bool
+observed_port(const struct config *c, const struct endpoint *server, enum protocol *protocol,
+    bool *implicit_tls)
+{
+	const struct forward *f = forward_of(c, server);
+
+	if (f != NULL) {
+		*protocol = f->protocol;
+		*implicit_tls = f->implicit_tls;
+		return true;
+	}
+	for (enum protocol p = 0; p < PROTOCOL_COUNT; p++) {
+		size_t n;
+		const unsigned *ports = config_ports(c, p, &n);
+
+		if (!is_listed(ports, n, server->port))
+			continue;
+		ports = config_tls_ports(c, p, &n);
+		*protocol = p;
+		*implicit_tls = is_listed(ports, n, server->port);
+		return true;
+	}
+	return false;
+}
+
+/* As the gateway would have it. */
+static struct relay *
+new_relay(struct observed *of, enum protocol p, bool implicit)
+{
+	struct observer *o = of->observer;
+	const struct config *c = o->env.config;
+	struct record_session rs = {.flow_id = ++o->stats.sessions,
+	    .client = observed_endpoint(&of->tcp->client),
+	    .server = observed_endpoint(&of->tcp->server),
+	    .started = {
+		(time_t)(of->tcp->began / 1000000u), (suseconds_t)(of->tcp->began % 1000000u)}};
+	const struct forward *f = forward_of(c, &rs.server);
+	struct facts facts = {.client = rs.client.ip};
+	struct relay *r;
+
+	rs.up_server = f == NULL ? rs.server : address_endpoint((const struct sockaddr *)&f->to);
+	rs.forward = f == NULL ? NULL : f->name;
+	facts.server = rs.up_server.ip;
+	policy_place(c->policy, &facts);
+	if (f != NULL)
+		facts.server_inside = !f->outside;
+	r = relay_new(relay_ops_of(p), &o->relay_env, &rs, &facts);
+	if (r == NULL)
+		return NULL;
+	r->tls_asked = (struct tls_query){.protocol = (enum tls_protocol)p,
+	    .port = rs.up_server.port,
+	    .asked = rs.server.port,
+	    .implicit = implicit,
+	    .identity = true};
+	tls_judge(c->policy, &r->facts, &r->tls_asked, &r->tls_said);
+	r->facts.starttls = tls_word(&r->tls_said);
+	r->facts.tls_required = r->tls_said.required;
+	return r;
+}
+
+/* ---- TLS ---- */
+
+/* One record for each handshake: what was seen of it, and whether it could be opened. */
+static void
+sight_over(struct observed_session *s)
+{
+	const struct tls_seen *seen;
+	struct relay *r = s->relay;
+	struct record_tls t = {.action = s->closed_book ? "passed" : "opened",
+	    .rule = r->tls_said.rule,
+	    .reason = r->tls_said.reason};
+
+	if (s->sight == NULL)
+		return;
+	seen = tls_sight_seen(s->sight);
+	t.hello = seen->client_hello ? &seen->client : NULL;
+	t.certificate = seen->leaf;
+	t.chain = seen->chain;
+	t.client.resumed = seen->resumed;
+	memcpy(t.client.alert, seen->alert, sizeof(t.client.alert));
+	t.failure = seen->malformed ? "tls_malformed" : NULL;
+	if (seen->server_hello) {
+		t.client.version = seen->server.version;
+		t.client.cipher = seen->server.cipher;
+		t.client.alpn = seen->server.alpn;
+	}
+	record_tls(&r->session, &t, r->env->sink, r->env->sink_arg);
+	tls_sight_free(s->sight);
+	s->sight = NULL;
+}
+
+static void
+close_book(struct observed_session *s)
+{
+	if (s->closed_book)
+		return;
+	s->closed_book = true;
+	tls_opening_free(s->opening);
+	s->opening = NULL;
+	s->relay->opaque = true;
+	relay_unread(s->relay);
+}
+
+/* Both legs at once: nobody stands between them. */
+static void
+secured(struct observed_session *s)
+{
+	struct relay *r = s->relay;
+
+	if (!relay_shaking(r) || s->closed_book)
+		return;
+	relay_upgraded(r, AN_S2C, NULL);
+	relay_upgraded(r, AN_C2S, NULL);
+}
+
+static void give(struct observed_session *, enum an_dir, struct span);
+
+static void
+opened(struct observed_session *s, enum an_dir dir, struct span in)
+{
+	while (in.n > 0 && s->opening != NULL) {
+		struct span plain = SPAN_NONE;
+		size_t used = 0;
+		enum tls_opened what = tls_opening_feed(s->opening, dir, in, &used, &plain);
+
+		in = span_from(in, used);
+		switch (what) {
+		case TLS_OPENING_MORE:
+			in = SPAN_NONE;
+			break;
+		case TLS_OPENING_OCTETS:
+			secured(s);
+			give(s, dir, plain);
+			break;
+		case TLS_OPENING_END:
+			secured(s);
+			observed_session_peer(s, dir, PEER_EOF);
+			break;
+		case TLS_OPENING_NO_KEYS:
+		case TLS_OPENING_BROKEN:
+			close_book(s);
+			break;
+		}
+	}
+	if (s->opening != NULL && tls_opening_secure(s->opening))
+		secured(s);
+}
+
+static void
+under_tls(struct observed_session *s, enum an_dir dir, struct span in)
+{
+	struct relay *r = s->relay;
+
+	if (s->sight != NULL && !tls_sight_feed(s->sight, dir, in))
+		sight_over(s);
+	if (s->opening != NULL)
+		opened(s, dir, in);
+	else
+		relay_from(r, dir)->received += in.n;
+}
+
+/* The server has agreed to TLS, or it is spoken from the first octet on. */
+static void
+begin_tls(struct observed_session *s)
+{
+	struct relay *r = s->relay;
+
+	s->under_tls = true;
+	s->sight = tls_sight_new();
+	if (s->of->observer->env.keylog != NULL)
+		s->opening = tls_opening_new(s->of->observer->env.keylog);
+	if (s->opening == NULL)
+		close_book(s);
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+		struct channel *from = relay_from(r, dir);
+		struct span early = channel_input(from);
+		struct buf kept;
+
+		/* what came in the same segment is of the handshake */
+		buf_init(&kept, OBSERVED_WAITING_MAX);
+		buf_add(&kept, early);
+		buf_add(&kept, buf_span(&s->waiting[dir]));
+		buf_free(&s->waiting[dir]);
+		channel_discard(from);
+		if (kept.n > 0)
+			under_tls(s, dir, buf_span(&kept));
+		buf_free(&kept);
+	}
+}
+
+/* ---- octets ---- */
+
+/* As much as the relay takes; returns the rest. */
+static struct span
+feed(struct observed_session *s, enum an_dir dir, struct span in)
+{
+	struct relay *r = s->relay;
+
+	while (in.n > 0 && !relay_shaking(r)) {
+		struct channel_room room = channel_room(relay_from(r, dir));
+		size_t n = room.n < in.n ? room.n : in.n;
+
+		if (n == 0)
+			break;
+		memcpy(room.p, in.p, n);
+		in = span_from(in, n);
+		relay_received(r, dir, n);
+	}
+	return in;
+}
+
+static void
+give(struct observed_session *s, enum an_dir dir, struct span in)
+{
+	struct buf *waiting = &s->waiting[dir];
+
+	if (waiting->n == 0)
+		in = feed(s, dir, in);
+	if (in.n > 0 && !buf_add(waiting, in)) {
+		/* nobody can tell what these octets are, and there are too many of them */
+		buf_free(waiting);
+		relay_gap(s->relay, dir, 0);
+	}
+}
+
+static bool
+drain(struct observed_session *s, enum an_dir dir)
+{
+	struct buf *waiting = &s->waiting[dir];
+	size_t before = waiting->n;
+
+	if (before == 0 || relay_shaking(s->relay))
+		return false;
+	buf_drop(waiting, before - feed(s, dir, buf_span(waiting)).n);
+	if (waiting->n == 0)
+		buf_free(waiting);
+	return waiting->n != before;
+}
+
+/* The relay hears of an end when it has all that came ahead of it. */
+static bool
+tell_end(struct observed_session *s, enum an_dir dir)
+{
+	if (!s->ended[dir] || s->waiting[dir].n > 0 || s->relay->peer[dir] >= PEER_EOF)
+		return false;
+	relay_peer(s->relay, dir, PEER_EOF);
+	return true;
+}
+
+/* ---- what the policy asks ---- */
+
+void *
+observed_ask(void *arg, struct relay *r, const struct dns_question *questions, size_t n,
+    unsigned budget_ms, struct answers *into)
+{
+	struct observed_session *s = r->owner;
+
+	(void)arg;
+	(void)budget_ms;
+	if (s->asked == NULL)
+		s->asked = malloc(sizeof(*s->asked));
+	if (s->asked == NULL)
+		return NULL;
+	s->asked->into = into;
+	s->asked->n = n < ANSWERS_MAX ? n : ANSWERS_MAX;
+	memcpy(s->asked->questions, questions, s->asked->n * sizeof(*questions));
+	return s;
+}
+
+void
+observed_unask(void *arg, void *handle)
+{
+	struct observed_session *s = handle;
+
+	(void)arg;
+	free(s->asked);
+	s->asked = NULL;
+}
+
+/* What went by on the wire, then whoever may be asked. True: nothing is left open. */
+static bool
+answer_all(struct observed_session *s, struct observed_question *q)
+{
+	const struct observer *o = s->of->observer;
+	enum dns_status status;
+	bool all = true;
+
+	for (size_t i = 0; i < q->n; i++)
+		all = observed_names_find(o->names, &q->questions[i], q->into) && all;
+	if (!all && o->env.resolve != NULL)
+		all = o->env.resolve(o->env.resolve_arg, q->questions, q->n, q->into);
+	for (size_t i = 0; i < q->n && all; i++)
+		all = answers_status(q->into, q->questions[i].type, q->questions[i].name, &status);
+	return all;
+}
+
+/*
+ * A server that looks a sender up asks while its client waits: so what is not known yet may come,
+ * until the server goes on. What is still open then is undecided.
+ */
+static bool
+answer(struct observed_session *s)
+{
+	struct observed_question *q = s->asked;
+	bool all;
+
+	if (q == NULL)
+		return false;
+	all = answer_all(s, q);
+	if (!all && !s->server_moved)
+		return false;
+	s->relay->undecided = !all;
+	answers_fill(q->into, q->questions, q->n, DNS_TIMEOUT);
+	s->asked = NULL;
+	free(q);
+	relay_answered(s->relay);
+	return true;
+}
+
+static bool
+tell_pairs(struct observed_session *s)
+{
+	for (struct data_pair *p = s->pairs; p != NULL; p = observed_data_next(p))
+		if (observed_data_tell(p))
+			return true; /* the list may be another one now */
+	return false;
+}
+
+/* Everything that has become possible, until nothing has. */
+void
+observed_session_settle(struct observed_session *s)
+{
+	bool more = true;
+
+	if (s->settling)
+		return;
+	s->settling = true;
+	while (more) {
+		more = answer(s);
+		if (relay_shaking(s->relay) && !s->under_tls) {
+			begin_tls(s);
+			more = true;
+		}
+		for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+			more = drain(s, dir) || more;
+			more = tell_end(s, dir) || more;
+		}
+		more = tell_pairs(s) || more;
+	}
+	s->settling = false;
+}
+
+/* ---- from the connection ---- */
+
+struct observed_session *
+observed_session_new(struct observed *of, enum protocol p, bool implicit)
+{
+	struct observed_session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->of = of;
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+		buf_init(&s->waiting[dir], OBSERVED_WAITING_MAX);
+	s->relay = new_relay(of, p, implicit);
+	if (s->relay == NULL) {
+		free(s);
+		return NULL;
+	}
+	s->relay->owner = s;
+	relay_connected(s->relay, &(struct endpoint){.port = 0});
+	if (implicit)
+		relay_upgrade_both(s->relay);
+	else if (of->tcp->joined)
+		relay_joined(s->relay);
+	observed_session_settle(s);
+	return s;
+}
+
+static void
+suppose_server(struct observed_session *s)
+{
+	if (!s->of->tcp->answered && s->of->tcp->octets[AN_S2C] == 0 && !s->relay->unheard &&
+	    !s->under_tls) {
+		s->relay->unheard = true;
+		relay_unheard(s->relay);
+	}
+}
+
+void
+observed_session_octets(struct observed_session *s, enum an_dir dir, struct span in)
+{
+	if (dir == AN_S2C) {
+		s->server_moved = true;
+		observed_session_settle(s);
+	}
+	if (s->under_tls)
+		under_tls(s, dir, in);
+	else
+		give(s, dir, in);
+	s->server_moved = false;
+	if (dir == AN_C2S && s->of->tcp->octets[AN_C2S] >= UNHEARD_OCTETS)
+		suppose_server(s);
+	observed_session_settle(s);
+}
+
+void
+observed_session_gap(struct observed_session *s, enum an_dir dir, uint64_t n)
+{
+	if (s->under_tls && !s->closed_book)
+		close_book(s);
+	if (s->waiting[dir].n > 0) /* behind octets that nobody could place yet */
+		relay_unread(s->relay);
+	relay_gap(s->relay, dir, n);
+	observed_session_settle(s);
+}
+
+void
+observed_session_peer(struct observed_session *s, enum an_dir dir, enum relay_peer what)
+{
+	if (what == PEER_EOF)
+		s->ended[dir] = true;
+	else
+		relay_peer(s->relay, dir, what);
+	observed_session_settle(s);
+}
+
+void
+observed_session_anomaly(
+    struct observed_session *s, enum an_anomaly what, enum an_dir dir, uint64_t off)
+{
+	const struct relay *r = s->relay;
+
+	record_anomaly(
+	    &r->session, an_anomaly_name(what), dir, off, NULL, r->env->sink, r->env->sink_arg);
+}
+
+struct data_pair **
+observed_data_list(struct observed_session *s)
+{
+	return &s->pairs;
+}
+
+void
+observed_session_free(struct observed_session *s, const char *reason)
+{
+	if (s == NULL)
+		return;
+	s->server_moved = true;
+	suppose_server(s);
+	observed_session_settle(s);
+	if (reason != NULL)
+		relay_end(s->relay, reason, WISH_NONE, WISH_NONE);
+	s->settling = true; /* what its end brings about is the relay's own */
+	sight_over(s);
+	relay_free(s->relay);
+	free(s->asked);
+	tls_opening_free(s->opening);
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+		buf_free(&s->waiting[dir]);
+	free(s);
+}

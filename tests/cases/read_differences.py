@@ -1,0 +1,10 @@
+"""What "postern read" says otherwise than a capture's source, oracle.json, tshark or tcpflow, and why ours is right."""
+
+# {capture: (number of the packet that is damaged, what is wrong with it)}
+DAMAGED = {
+    "peafowl/imap.cap": (0, "corrupt on purpose"),
+}
+
+# {capture: {pattern of a disagreement: why ours is right}}
+DIFFERENT = {
+}
