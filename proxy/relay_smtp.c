@@ -404,7 +404,7 @@ smtp_finish(struct relay *r)
 	struct smtp_gate *g = gate_of(r);
 
 	gate_forget_lookup(g);
-	if (g->message.open && g->tx != NULL && g->tx->state == NULL)
+	if (g->message.open && !g->message.unwanted && g->tx != NULL && g->tx->state == NULL)
 		g->tx->state = "aborted";
 	gate_transactions_finish(g);
 }

@@ -30,7 +30,7 @@ static const char imap_config[] =
     "smtp { relay { check = off } }\n";
 
 static const struct dialect dialects[] = {
-    {"smtp", &relay_smtp, smtp_config, 25, false},
+    {"smtp", &relay_smtp, smtp_config, 25, true},
     {"ftp", &relay_ftp, ftp_config, 21, true},
     {"pop3", &relay_pop3, pop3_config, 110, true},
     {"imap", &relay_imap, imap_config, 143, true},
