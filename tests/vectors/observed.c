@@ -51,8 +51,8 @@ static const struct unknowable {
 };
 
 /* Records that are compared; of the others: */
-static const char *const compared[] = {"smtp", "email", "fileinfo", "ftp", "ftp_data", "pop3",
-    "imap"};
+static const char *const compared[] = {
+    "smtp", "email", "fileinfo", "ftp", "ftp_data", "pop3", "imap"};
 
 /* ---- writing down ---- */
 
