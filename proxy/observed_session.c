@@ -204,7 +204,7 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 		case TLS_OPENING_END: /* of a handshake too, that came to nothing */
 			if (tls_opening_secure(s->opening))
 				secured(s);
-			observed_session_peer(s, dir, PEER_EOF);
+			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
 		case TLS_OPENING_BROKEN:
