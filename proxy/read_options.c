@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "keylog_file.h"
 #include "mime/analyzers_init.h"
 #include "sandbox.h"
 
@@ -149,6 +148,21 @@ open_extract(struct reading *r, const struct read_options *o)
 	return r->extract != NULL;
 }
 
+static bool
+open_keylog(struct reading *r, const struct read_options *o)
+{
+	if (o->keylog == NULL)
+		return true;
+	if (!o->follows_keylog) {
+		r->keylog = keylog_file_read(o->keylog, stderr);
+		return r->keylog != NULL;
+	}
+	r->keylog_file = keylog_file_open(o->keylog, stderr);
+	if (r->keylog_file != NULL)
+		r->keylog = keylog_file_keys(r->keylog_file);
+	return r->keylog_file != NULL;
+}
+
 int
 reading_begin(struct reading *r, const struct read_options *o)
 {
@@ -164,7 +178,7 @@ reading_begin(struct reading *r, const struct read_options *o)
 		return EXIT_USAGE;
 	if (!record_init() || !analyzers_init(r->config->mime.types == TYPES_SYSTEM, &why))
 		return cannot(o, why != NULL ? why : "cannot set up records");
-	if (o->keylog != NULL && (r->keylog = keylog_file_read(o->keylog, stderr)) == NULL)
+	if (!open_keylog(r, o))
 		return EXIT_FAILED;
 	if (!open_extract(r, o))
 		return EXIT_FAILED;
@@ -193,7 +207,10 @@ reading_end(struct reading *r, const struct read_options *o)
 	observer_free(r->observer);
 	extract_free(r->extract);
 	resolver_now_free(r->resolver);
-	tls_keylog_free(r->keylog);
+	if (r->keylog_file != NULL)
+		keylog_file_close(r->keylog_file);
+	else
+		tls_keylog_free(r->keylog);
 	if (r->config != NULL)
 		analyzers_end();
 	config_free(r->config);

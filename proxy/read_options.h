@@ -6,6 +6,7 @@
 #define POSTERN_READ_OPTIONS_H
 
 #include "extract.h"
+#include "keylog_file.h"
 #include "observer.h"
 #include "resolver_now.h"
 
@@ -15,6 +16,7 @@ struct read_options {
 	const char *command;  /* "read", "watch": for messages */
 	const char *config;   /* path; NULL: nothing is judged */
 	const char *keylog;   /* path; NULL: none */
+	bool follows_keylog;  /* it grows meanwhile */
 	const char *extract;  /* path; NULL: nothing is kept */
 	uint64_t extract_max; /* octets */
 	size_t memory;	      /* octets */
@@ -52,6 +54,7 @@ bool read_options_take(struct read_options *, int opt, const char *value);
 struct reading {
 	struct config *config;
 	struct tls_keylog *keylog;
+	struct keylog_file *keylog_file; /* that it is of, where it grows; NULL: it does not */
 	struct resolver_now *resolver;
 	struct extract *extract;
 	struct observer *observer;
