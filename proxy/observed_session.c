@@ -119,6 +119,9 @@ new_relay(struct observed *of, enum protocol p, bool implicit)
 	    .implicit = implicit,
 	    .identity = true};
 	tls_judge(c->policy, &r->facts, &r->tls_asked, &r->tls_said);
+	/* a gateway would let it by unread; whoever has its keys reads it */
+	if (o->env.keylog != NULL && r->tls_said.action == TLS_PASS)
+		r->tls_said.action = TLS_INTERCEPT;
 	r->facts.starttls = tls_word(&r->tls_said);
 	r->facts.tls_required = r->tls_said.required;
 	return r;

@@ -39,7 +39,7 @@
 #define CONNECTION_IDLE_SIZE	 512u	    /* at most */
 #define CONNECTION_WAITING_MAX	 4096	    /* segments ahead of their turn, per direction */
 #define CONNECTION_WAITING_BYTES (4u << 20) /* and octets of them */
-#define CONNECTION_COMPARE	 (64u << 10) /* of what was handed out, kept only with compare = true */
+#define CONNECTION_COMPARE	 (16u << 10) /* of what was handed out, kept only with compare = true */
 #define CONNECTION_REUSE_SECONDS 60
 #define CONNECTION_IDLE_SECONDS	 3600 /* a connection that says nothing for so long is evicted */
 

@@ -63,11 +63,16 @@ grow_kept(const struct stream_owner *o, struct stream *s)
 {
 	uint32_t room = s->kept_room == 0 ? KEPT_FIRST : 2 * s->kept_room;
 	uint8_t *kept = *o->memory + room > o->memory_kept ? NULL : malloc(room);
+	size_t n;
 
 	if (kept == NULL)
 		return false;
-	for (uint64_t at = s->kept_from; at < s->off; at++)
-		kept[at % room] = s->kept[at % s->kept_room];
+	for (uint64_t off = s->kept_from; off < s->off && s->kept_room > 0; off += n) {
+		/* in the old ring up to its end, and there ends no run in the new one */
+		n = s->kept_room - (size_t)(off % s->kept_room);
+		n = n < s->off - off ? n : (size_t)(s->off - off);
+		memcpy(kept + off % room, s->kept + off % s->kept_room, n);
+	}
 	free(s->kept);
 	*o->memory += room - s->kept_room;
 	s->kept = kept;
@@ -374,13 +379,13 @@ take_now(const struct stream_owner *o, struct stream *s, struct span octets)
 
 	while (octets.n > 0) {
 		p = first_piece(s);
-		n = octets.n;
-		if (p != NULL && p->off < s->off + n)
-			n = (size_t)(p->off - s->off);
+		if (p == NULL || p->off >= s->off + octets.n) {
+			hand_out(o, s, octets);
+			return;
+		}
+		n = (size_t)(p->off - s->off);
 		hand_out(o, s, span_first(octets, n));
 		octets = span_from(octets, n);
-		if (octets.n == 0)
-			break;
 		n = p->n < octets.n ? p->n : octets.n;
 		compare(o, s->off, p->octets, span_first(octets, n));
 		hand_out_piece(o, s);

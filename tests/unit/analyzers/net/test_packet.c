@@ -21,7 +21,8 @@ struct made {
 static void
 put(struct made *m, struct span s)
 {
-	memcpy(m->octets + m->n, s.p, s.n);
+	if (s.n > 0)
+		memcpy(m->octets + m->n, s.p, s.n);
 	m->n += s.n;
 }
 
@@ -84,7 +85,8 @@ read_at(uint64_t now, struct span ip, struct packet *out)
 	free(storage);
 	storage = malloc(ip.n > 0 ? ip.n : 1);
 	assert_non_null(storage);
-	memcpy(storage, ip.p, ip.n);
+	if (ip.n > 0)
+		memcpy(storage, ip.p, ip.n);
 	return packets_read(ps, span_of(storage, ip.n), now, out);
 }
 
