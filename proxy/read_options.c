@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "keylog_file.h"
 #include "mime/analyzers_init.h"
 #include "sandbox.h"
 
@@ -105,6 +106,18 @@ cannot(const struct read_options *o, const char *why)
 	return EXIT_FAILED;
 }
 
+static bool
+open_keylog(struct reading *r, const struct read_options *o)
+{
+	if (o->live) {
+		r->keylog_file = keylog_file_open(o->keylog, stderr);
+		r->keylog = r->keylog_file == NULL ? NULL : keylog_file_keys(r->keylog_file);
+	} else {
+		r->keylog = keylog_file_read(o->keylog, stderr);
+	}
+	return r->keylog != NULL;
+}
+
 const char *
 reading_user(const struct reading *r, const struct read_options *o)
 {
@@ -136,7 +149,7 @@ open_extract(struct reading *r, const struct read_options *o)
 
 	if (o->extract == NULL)
 		return true;
-	if (o->drops_root && geteuid() == 0)
+	if (o->live && geteuid() == 0)
 		user = getpwnam(reading_user(r, o));
 	if (user != NULL) {
 		settings.uid = user->pw_uid;
@@ -146,21 +159,6 @@ open_extract(struct reading *r, const struct read_options *o)
 	if (r->extract != NULL)
 		extract_use(r->extract, &r->config->mime.options);
 	return r->extract != NULL;
-}
-
-static bool
-open_keylog(struct reading *r, const struct read_options *o)
-{
-	if (o->keylog == NULL)
-		return true;
-	if (!o->follows_keylog) {
-		r->keylog = keylog_file_read(o->keylog, stderr);
-		return r->keylog != NULL;
-	}
-	r->keylog_file = keylog_file_open(o->keylog, stderr);
-	if (r->keylog_file != NULL)
-		r->keylog = keylog_file_keys(r->keylog_file);
-	return r->keylog_file != NULL;
 }
 
 int
@@ -178,7 +176,7 @@ reading_begin(struct reading *r, const struct read_options *o)
 		return EXIT_USAGE;
 	if (!record_init() || !analyzers_init(r->config->mime.types == TYPES_SYSTEM, &why))
 		return cannot(o, why != NULL ? why : "cannot set up records");
-	if (!open_keylog(r, o))
+	if (o->keylog != NULL && !open_keylog(r, o))
 		return EXIT_FAILED;
 	if (!open_extract(r, o))
 		return EXIT_FAILED;

@@ -6,7 +6,6 @@
 #define POSTERN_READ_OPTIONS_H
 
 #include "extract.h"
-#include "keylog_file.h"
 #include "observer.h"
 #include "resolver_now.h"
 
@@ -16,12 +15,15 @@ struct read_options {
 	const char *command;  /* "read", "watch": for messages */
 	const char *config;   /* path; NULL: nothing is judged */
 	const char *keylog;   /* path; NULL: none */
-	bool follows_keylog;  /* it grows meanwhile */
 	const char *extract;  /* path; NULL: nothing is kept */
 	uint64_t extract_max; /* octets */
 	size_t memory;	      /* octets */
 	bool resolve, checksums;
-	bool drops_root; /* what root makes becomes reading_user()'s, who the process will be */
+	/*
+	 * Frames are still to come: the key log is followed. Root will be reading_user(), whose
+	 * what it makes becomes.
+	 */
+	bool live;
 };
 
 enum read_option {
@@ -54,7 +56,7 @@ bool read_options_take(struct read_options *, int opt, const char *value);
 struct reading {
 	struct config *config;
 	struct tls_keylog *keylog;
-	struct keylog_file *keylog_file; /* that it is of, where it grows; NULL: it does not */
+	struct keylog_file *keylog_file; /* live: where it comes from */
 	struct resolver_now *resolver;
 	struct extract *extract;
 	struct observer *observer;

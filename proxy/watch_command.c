@@ -6,11 +6,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "capture_device.h"
 #include "cli.h"
 #include "clock.h"
+#include "keylog_file.h"
 #include "read_options.h"
 #include "record_json.h"
 #include "sandbox.h"
@@ -19,9 +19,6 @@
 #define BATCH	      1024 /* frames between two looks at signals and clock */
 #define FLUSH_MS      100
 #define COUNT_MS      1000
-#define KEYS_US	      50000 /* a client has written its keys so long after it heard the server */
-#define KEYS_MORE_US  5000  /* so much is slept at least, for many frames at once */
-#define SECOND_US     1000000
 
 struct watch {
 	struct read_options options;
@@ -30,7 +27,6 @@ struct watch {
 	struct capture_device *device;
 	struct capture_counts told; /* by the last record */
 	uint64_t frames, counted_at, flushed_at;
-	uint64_t keyed; /* for frames up to this time the keys are there that will ever be; us */
 };
 
 static volatile sig_atomic_t ended, asked;
@@ -114,40 +110,6 @@ tell_counts(struct watch *w)
 
 /* ---- frames ---- */
 
-/* ---- keys that are written meanwhile ---- */
-
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now); /* as the frames have it */
-	return (uint64_t)now.tv_sec * SECOND_US + (uint64_t)now.tv_nsec / 1000;
-}
-
-/* Nobody looks at a frame before its keys can be there; those that come meanwhile wait in the
- * kernel. */
-static void
-wait_for_keys(struct watch *w, const struct timeval *when)
-{
-	const uint64_t at = (uint64_t)when->tv_sec * SECOND_US + (uint64_t)when->tv_usec;
-	uint64_t now;
-
-	if (w->reading.keylog_file == NULL || at <= w->keyed)
-		return;
-	now = now_us();
-	if (at + KEYS_US > now && at < now + SECOND_US) { /* else somebody has set the clock */
-		const uint64_t us = at + KEYS_US - now + KEYS_MORE_US;
-		const struct timespec most = {
-		    (time_t)(us / SECOND_US), (long)(us % SECOND_US * 1000)};
-
-		ppoll(NULL, 0, &most, NULL);
-		now = now_us();
-	}
-	keylog_file_refresh(w->reading.keylog_file);
-	w->keyed = now - KEYS_US;
-}
-
 static void
 on_frame(void *arg, struct span octets, size_t length, const struct timeval *when)
 {
@@ -159,7 +121,6 @@ on_frame(void *arg, struct span octets, size_t length, const struct timeval *whe
 	    .octets = octets,
 	    .missing = length > octets.n ? length - octets.n : 0};
 
-	wait_for_keys(w, when);
 	observer_frame(w->reading.observer, &frame);
 }
 
@@ -179,12 +140,17 @@ look_at_clock(struct watch *w, bool idle)
 	}
 }
 
-/* False: the device is lost, which was told. */
+/*
+ * False: the device is lost, which was told. Secrets are written while the handshake is on, and
+ * frames come in later: by then they are there.
+ */
 static bool
 take(struct watch *w, int *n)
 {
 	const char *why;
 
+	if (w->reading.keylog_file != NULL)
+		keylog_file_refresh(w->reading.keylog_file);
 	*n = capture_device_read(w->device, BATCH, on_frame, w, &why);
 	if (*n < 0)
 		fprintf(stderr, "postern watch: %s: %s\n", w->settings.device, why);
@@ -353,8 +319,7 @@ watch_command(int argc, char **argv)
 	struct watch w = {.frames = 0};
 
 	read_options_default(&w.options, "watch");
-	w.options.drops_root = true;
-	w.options.follows_keylog = true;
+	w.options.live = true;
 	if (!take_options(&w, argc, argv)) {
 		commands_usage(stderr);
 		return EXIT_USAGE;
