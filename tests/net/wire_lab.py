@@ -53,7 +53,7 @@ def octets_that_were_cut(record):
     """Of a transfer that did not come to its end each of both sides has other octets."""
     data = record.get("ftp_data", {})
     if record["event_type"] == "ftp_data" and data.get("outcome") != "complete":
-        for name in ("octets_in", "octets_out"):
+        for name in ("octets_in", "octets_out", "reason"):
             data.pop(name, None)
     if record["event_type"] == "fileinfo" and record["fileinfo"]["state"] == "TRUNCATED" and data:
         record["fileinfo"].pop("size", None)
@@ -65,10 +65,19 @@ def offset_of_what_was_changed(record):
         record["anomaly"].pop("offset", None)
 
 
+def capabilities_that_were_hidden(record):
+    """The reply to EHLO: as the server said it, and as the client heard it."""
+    for reply in record.get("smtp", {}).get("replies", []):
+        if reply["command"] == "EHLO":
+            reply.pop("text", None)
+
+
 # The same of fields that both can know, but not always; by the names that docs/captures.md has.
 SOMETIMES = {
+    "smtp.replies[].text": capabilities_that_were_hidden,
     "ftp.reply": unheard_replies,
     "ftp_data.octets_in": octets_that_were_cut,
+    "ftp_data.reason": octets_that_were_cut,
     "anomaly.offset": offset_of_what_was_changed,
 }
 
