@@ -26,6 +26,7 @@ FIELDS = ("frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", 
           "mime_multipart.header.content-disposition", "ftp.request.command", "ftp.request.arg", "ftp.response.code",
           "ftp-data.command", "pop.request.command", "pop.request.parameter", "imap.request.command",
           "tls.handshake.extensions_server_name")
+UNJUDGED = "smtp { relay { check = off } sender_domain { check = off } }\n"  # as it is without a configuration
 CONFIGURATIONS = {
     "postern read": None,
     "postern read, no digests": "mime { digests = {} }\n",
@@ -110,7 +111,7 @@ def ways(build, capture, work):
         argv = [build / "postern", "read"]
         if text:
             path = work / f"{len(made)}.conf"
-            path.write_text(text)
+            path.write_text(UNJUDGED + text)
             argv += ["-c", path]
         made[name] = ([*argv, capture], check_postern)
     made["tcpflow"] = (["tcpflow", "-q", "-r", capture, "-o", work / "flows"], check_tcpflow)
