@@ -35,7 +35,7 @@
 #define K	   (1u << SANDBOX_SIGNER) /* it has the keys */
 #define V	   (1u << SANDBOX_WATCH)
 #define X	   (1u << SANDBOX_WATCH_EXTRACT)
-#define T	   (1u << SANDBOX_TAP) /* it makes files, and removes some */
+#define T	   (1u << SANDBOX_TAP)	   /* it makes files, and removes some */
 #define OFFLINE	   (L | S | K | V | X | T) /* without a socket of their own making */
 #define ALL	   (W | OFFLINE)
 #define P(pointer) ((long)(uintptr_t)(pointer))
