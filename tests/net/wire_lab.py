@@ -72,6 +72,10 @@ def capabilities_that_were_hidden(record):
             reply.pop("text", None)
 
 
+# Anomalies of the data connection between gateway and server.
+OF_THE_OTHER_LEG = {"ftp_data_not_resumed", "ftp_session_reuse_refused"}
+
+
 # The same of fields that both can know, but not always; by the names that docs/captures.md has.
 SOMETIMES = {
     "smtp.replies[].text": capabilities_that_were_hidden,
@@ -114,8 +118,11 @@ def by_session(records):
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     for record in records:
         kind = record["event_type"]
+        anomaly = record.get("anomaly", {})
+        if anomaly.get("event") in OF_THE_OTHER_LEG:
+            continue
         # what is wrong with a capture, or with TCP, the gateway cannot know
-        if kind in COMPARED and record.get("anomaly", {}).get("type", "applayer") == "applayer":
+        if kind in COMPARED and anomaly.get("type", "applayer") == "applayer":
             found[session_of(record)][kind].append(comparable(record))
     return found
 
