@@ -266,7 +266,7 @@ fragments_with_extension_headers(void **state)
 	reads(v6_fragment(&m, 60, 1, 0, true, LITERAL("\x06\0------")), TCP, "abc");
 	reads(v6_fragment(&m, TCP, 1, 0, false, span_str("alone")), TCP, "alone");
 	gives(v6_fragment(&m, 44, 2, 8, false, span_str("abc")), PACKET_KEPT);
-	gives(v6_fragment(&m, 44, 2, 0, true, LITERAL("\x06\0\0\x01\0\0\0\x01")), PACKET_MALFORMED);
+	gives(v6_fragment(&m, 44, 2, 0, true, LITERAL("\x06\0\0\0\0\0\0\x01")), PACKET_MALFORMED);
 }
 
 static void
