@@ -201,9 +201,10 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			secured(s);
 			give(s, dir, plain);
 			break;
-		case TLS_OPENING_END:
-			secured(s);
-			observed_session_peer(s, dir, PEER_EOF);
+		case TLS_OPENING_END: /* of a handshake too, that came to nothing */
+			if (tls_opening_secure(s->opening))
+				secured(s);
+			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
 		case TLS_OPENING_BROKEN:

@@ -45,7 +45,7 @@ stream_limit(const struct stream *s)
 {
 	uint32_t tolerance = s->window > STREAM_WINDOW_LEAST ? s->window : STREAM_WINDOW_LEAST;
 
-	return s->windowed ? s->edge + tolerance : UINT64_MAX;
+	return s->windowed ? (s->edge > s->off ? s->edge : s->off) + tolerance : UINT64_MAX;
 }
 
 static void
@@ -216,7 +216,7 @@ given_up_to(const struct stream *s)
 
 	if (s->fin && s->fin_at < end)
 		end = s->fin_at;
-	if (end != NOWHERE && s->acked > end)
+	if (end != NOWHERE && s->claimed > end)
 		return end;
 	if (s->absent <= s->off)
 		return s->off;
@@ -443,18 +443,19 @@ void
 stream_acknowledged(
     const struct stream_owner *o, struct stream *s, int64_t place, uint32_t window, bool answered)
 {
-	uint64_t edge;
-	bool likely = place <= (int64_t)s->off || (uint64_t)place <= stream_limit(s);
+	uint64_t edge = (uint64_t)place + window;
 
 	if (place < 0)
 		return;
-	s->acked = (uint64_t)place > s->acked ? (uint64_t)place : s->acked;
-	edge = (uint64_t)place + window;
-	s->edge = edge > s->edge ? edge : s->edge;
-	s->window = window > s->window ? window : s->window;
-	s->windowed = true;
-	if (answered && likely && s->heard)
-		note_absent(s, (uint64_t)place);
+	s->claimed = (uint64_t)place > s->claimed ? (uint64_t)place : s->claimed;
+	if ((uint64_t)place <= stream_limit(s)) {
+		s->acked = (uint64_t)place > s->acked ? (uint64_t)place : s->acked;
+		s->edge = edge > s->edge ? edge : s->edge;
+		s->window = window > s->window ? window : s->window;
+		s->windowed = true;
+		if (answered && s->heard)
+			note_absent(s, (uint64_t)place);
+	}
 	stream_resume(o, s);
 }
 
@@ -478,7 +479,7 @@ stream_finish(const struct stream_owner *o, struct stream *s, int64_t place)
 static void
 drop_beyond(const struct stream_owner *o, struct stream *s)
 {
-	uint64_t limit = stream_limit(s) > s->acked ? stream_limit(s) : s->acked;
+	uint64_t limit = stream_limit(s) > s->claimed ? stream_limit(s) : s->claimed;
 	bool dropped = false;
 
 	for (; s->first < s->last && s->piece[s->last - 1].off > limit; dropped = true)
