@@ -56,6 +56,7 @@ void
 ftp_channel_forget(struct ftp_gate *g)
 {
 	close_pair(g);
+	g->supposed = false;
 	g->agreed = (struct ftp_agreement){.client = FTP_WAY_NONE};
 	g->transfer = (struct ftp_transfer){.verb = NULL}; /* legs that were open already */
 	ftp_enter(g, FTP_IDLE);

@@ -179,6 +179,7 @@ struct ftp_gate {
 	struct ftp_parked *parked; /* the oldest first */
 	unsigned n_parked;
 	struct ftp_agreement before; /* of the last transfer */
+	bool supposed;		     /* the agreement is what is usual where there is none */
 	struct endpoint asked_at;    /* what PORT or EPRT says that has no reply yet */
 	bool out_of_step;	     /* what the client says next cannot be understood */
 	bool unheard;		     /* the server's side is not in the capture */

@@ -26,82 +26,6 @@ ftp_observed_lost(struct ftp_gate *g)
 	g->relay.lost_track = true;
 }
 
-/* ---- commands ---- */
-
-/* What was agreed on ends with the attempt at something else, but not with one that is refused. */
-static void
-asks_for_a_way(struct ftp_gate *g, const struct an_event *ev, bool refused)
-{
-	const struct ftp_detail *d = ev->ftp;
-
-	g->asked_at = (struct endpoint){d->hostport.ip, d->hostport.port};
-	if (!refused)
-		ftp_channel_forget(g);
-}
-
-static void
-asks_for_transfer(struct ftp_gate *g, const struct an_event *ev, bool refused)
-{
-	if (refused)
-		return; /* it begins when the server has agreed to it nevertheless */
-	if (g->stage != FTP_ANNOUNCED) {
-		if (!g->unheard)
-			ftp_anomaly(
-			    g, AN_FTP_FILE_BEFORE_PORT, AN_C2S, ev->off, ev->ftp->verb->name);
-		return;
-	}
-	if (!ftp_transfer_take_over(g)) {
-		g->relay.client.failed = true;
-		return;
-	}
-	ftp_enter(g, FTP_OPENING);
-	if (ev->ftp->verb->verb != FTP_STOU) { /* whose name is not known yet */
-		g->transfer.flows = true;
-		ftp_transfer_flow(g);
-	}
-}
-
-void
-ftp_observed_command(
-    struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev, const struct verdict *v)
-{
-	const bool refused = v->action == VERDICT_REFUSE;
-	struct verdict of_name;
-
-	x->at_server = true;
-	if (refused)
-		ftp_record_verdict(g, x, v);
-	else
-		board_verdict(&g->relay.seat, v);
-	if (ftp_is_bounce(v))
-		ftp_anomaly(g, AN_FTP_BOUNCE, AN_C2S, ev->off, x->verb->name);
-	g->out_of_step = ftp_fault_ends(ev->ftp->fault);
-	if (x->verb->carries != FTP_NO_TRANSFER) {
-		asks_for_transfer(g, ev, refused);
-		return;
-	}
-	switch ((int)x->verb->verb) {
-	case FTP_PORT:
-	case FTP_EPRT:
-	case FTP_PASV:
-	case FTP_EPSV:
-		asks_for_a_way(g, ev, refused);
-		break;
-	case FTP_RNTO:
-		if (!refused)
-			ftp_judge_name(g, x, ev, &of_name);
-		break;
-	case FTP_ABOR:
-		ftp_transfer_abort(g);
-		break;
-	case FTP_QUIT:
-		g->quit = true;
-		break;
-	default:
-		break;
-	}
-}
-
 /* ---- agreements ---- */
 
 /* The control connection's own peer with the port that was said, where another one was said. */
@@ -214,24 +138,106 @@ flow_once(struct ftp_gate *g)
 }
 
 /*
- * The server has agreed to a transfer ahead of which nothing was agreed on: some have one PASV for
- * many; a PORT counts once, and behind it data goes to the client's own port (RFC 959 s3.2).
+ * Nothing was agreed on, and the client asks for a transfer: some servers have one PASV for many; a
+ * PORT counts once, and behind it data goes to the client's own port (RFC 959 s3.2). It may come
+ * ahead of the server's reply, and forgotten it is when that says no.
  */
 static void
-begin_without_agreement(struct ftp_gate *g)
+suppose_agreement(struct ftp_gate *g)
 {
 	const struct endpoint own = g->relay.session.client, last = g->before.client_at;
 
-	if (g->stage != FTP_ANNOUNCED && ftp_way_is_passive(g->before.client))
+	if (ftp_way_is_passive(g->before.client))
 		look_for(g, g->before.client, last, behind_nat(&last, &g->relay.session.server.ip));
-	else if (g->stage != FTP_ANNOUNCED)
+	else
 		look_for(g, FTP_WAY_PORT, own, (struct endpoint){.port = 0});
-	if (g->stage != FTP_ANNOUNCED || !ftp_transfer_take_over(g))
-		return;
-	ftp_enter(g, FTP_OPENING);
+	g->supposed = true;
 }
 
-/* ---- its end ---- */
+static void
+begin_transfer(struct ftp_gate *g)
+{
+	if (g->stage != FTP_ANNOUNCED)
+		return;
+	if (!ftp_transfer_take_over(g)) {
+		g->relay.client.failed = true;
+		return;
+	}
+	g->supposed = false;
+	ftp_enter(g, FTP_OPENING);
+	if (g->transfer.verb->verb != FTP_STOU) /* whose name is not known yet */
+		flow_once(g);
+}
+
+/* ---- commands ---- */
+
+/* One that is refused, or ahead of which nothing was agreed on, begins when the server agrees. */
+static void
+asks_for_transfer(struct ftp_gate *g, const struct an_event *ev, bool refused)
+{
+	const bool agreed = g->stage == FTP_ANNOUNCED;
+
+	if (!agreed && !refused && !g->unheard)
+		ftp_anomaly(g, AN_FTP_FILE_BEFORE_PORT, AN_C2S, ev->off, ev->ftp->verb->name);
+	if (!agreed)
+		suppose_agreement(g);
+	else if (!refused)
+		begin_transfer(g);
+}
+
+/* What was agreed on ends with the attempt at something else, but not with one that is refused. */
+static void
+asks_for_a_way(struct ftp_gate *g, const struct an_event *ev, bool refused)
+{
+	const struct ftp_detail *d = ev->ftp;
+
+	g->asked_at = (struct endpoint){d->hostport.ip, d->hostport.port};
+	if (!refused)
+		ftp_channel_forget(g);
+}
+
+void
+ftp_observed_command(
+    struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev, const struct verdict *v)
+{
+	const bool refused = v->action == VERDICT_REFUSE;
+	struct verdict of_name;
+
+	x->at_server = true;
+	if (refused)
+		ftp_record_verdict(g, x, v);
+	else
+		board_verdict(&g->relay.seat, v);
+	if (ftp_is_bounce(v))
+		ftp_anomaly(g, AN_FTP_BOUNCE, AN_C2S, ev->off, x->verb->name);
+	g->out_of_step = ftp_fault_ends(ev->ftp->fault);
+	if (x->verb->carries != FTP_NO_TRANSFER) {
+		asks_for_transfer(g, ev, refused);
+		return;
+	}
+	switch ((int)x->verb->verb) {
+	case FTP_PORT:
+	case FTP_EPRT:
+	case FTP_PASV:
+	case FTP_EPSV:
+		asks_for_a_way(g, ev, refused);
+		break;
+	case FTP_RNTO:
+		if (!refused)
+			ftp_judge_name(g, x, ev, &of_name);
+		break;
+	case FTP_ABOR:
+		ftp_transfer_abort(g);
+		break;
+	case FTP_QUIT:
+		g->quit = true;
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- the end of a transfer ---- */
 
 /*
  * The last reply is, word for word, what the policy has for such content: a gateway has said it,
@@ -383,10 +389,13 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 void
 ftp_observed_transfer_reply(struct ftp_gate *g, const struct an_event *ev)
 {
-	if (!is_running(g) && ev->ftp->code < 400 && g->exchange.verb != NULL &&
-	    g->exchange.slot == ev->slot)
-		begin_without_agreement(g);
-	if (!is_running(g) || g->exchange.slot != ev->slot)
+	const bool is_its = g->exchange.verb != NULL && g->exchange.slot == ev->slot;
+
+	if (is_its && !is_running(g) && ev->ftp->code < 400)
+		begin_transfer(g);
+	else if (is_its && g->supposed)
+		ftp_channel_forget(g);
+	if (!is_its || !is_running(g))
 		ftp_pass_reply(g, ev);
 	else if (ev->ftp->preliminary)
 		preliminary(g, ev);

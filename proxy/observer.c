@@ -429,7 +429,7 @@ observer_new(const struct observer_env *env)
 	}
 	make_relay_env(o);
 	tcp.arg = o;
-	o->packets = packets_new();
+	o->packets = packets_new(tcp.seed);
 	o->connections = connections_new(&tcp);
 	o->names = observed_names_new();
 	record_use_clock(tell_time);

@@ -39,7 +39,7 @@
 #define CONNECTION_IDLE_SIZE	 512u	    /* at most */
 #define CONNECTION_WAITING_MAX	 4096	    /* segments ahead of their turn, per direction */
 #define CONNECTION_WAITING_BYTES (4u << 20) /* and octets of them */
-#define CONNECTION_COMPARE	 (64u << 10) /* of what was handed out, kept only with compare = true */
+#define CONNECTION_COMPARE	 (16u << 10) /* of what was handed out, kept only with compare = true */
 #define CONNECTION_REUSE_SECONDS 60
 #define CONNECTION_IDLE_SECONDS	 3600 /* a connection that says nothing for so long is evicted */
 
@@ -125,7 +125,10 @@ struct connections *connections_new(const struct connections_env *); /* copied; 
 /* No event comes any more: connections_end() first. NULL is fine. */
 void connections_free(struct connections *);
 
-/* packet: of protocol 6. now: microseconds of the capture's time. False: it is no TCP segment. */
+/*
+ * packet: of protocol 6. now: microseconds of the capture's time; it may go back, and one packet
+ * alone that is far ahead of all others makes nobody's idle time. False: it is no TCP segment.
+ */
 bool connections_read(struct connections *, const struct packet *, uint64_t now);
 /* The capture is over: what waits is handed out with its gaps, every connection is closed. */
 void connections_end(struct connections *);

@@ -95,7 +95,7 @@ measure(const struct kind *k, uint8_t *frames)
 	    .compare = k->compare,
 	    .checksums = k->checksums};
 	struct connections *cs = connections_new(&env);
-	struct packets *ps = packets_new();
+	struct packets *ps = packets_new(env.seed);
 	double began, spent;
 	struct packet packet;
 	struct span ip;

@@ -59,7 +59,7 @@ read_one(struct packets *ps, struct span ip, uint64_t now)
 static size_t
 read_all(struct span rest, struct heard *heard)
 {
-	struct packets *ps = packets_new();
+	struct packets *ps = packets_new((const uint64_t[]){1, 2});
 	uint64_t now = 0, lost = 0;
 	size_t n;
 

@@ -385,8 +385,9 @@ leave_unheard_out(json_t *record)
 	       *replies = json_object_get(ftp, "reply");
 
 	for (size_t i = json_array_size(codes); i-- > 1;) {
-		int code = atoi(json_string_value(json_array_get(codes, i - 1)));
+		uint64_t code = 0;
 
+		span_u64(span_str(json_string_value(json_array_get(codes, i - 1))), 999, &code);
 		if (code < 100 || code >= 200) {
 			json_array_remove(codes, i - 1);
 			json_array_remove(replies, i - 1);

@@ -230,11 +230,13 @@ const char *
 seen_data_line(struct seen_data *d, const char *text, struct span octets)
 {
 	struct fake_seen seen = {.octets = octets};
-	char what[20], first[80] = "", second[80] = "";
-	int n = sscanf(text, "%zu %19s %79s to %79s", &seen.pair, what, first, second);
+	char number[20] = "", what[20] = "", first[80] = "", second[80] = "";
+	uint64_t pair;
 
-	if (n < 2 || seen.pair >= PAIRS_MAX)
+	sscanf(text, "%19s %19s %79s to %79s", number, what, first, second);
+	if (!span_u64(span_str(number), PAIRS_MAX - 1, &pair))
 		return "which connection?";
+	seen.pair = pair;
 	if (strcmp(what, "octets") == 0) {
 		seen.what = SEEN_OCTETS;
 	} else if (strcmp(what, "ends") == 0) {

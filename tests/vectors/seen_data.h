@@ -19,7 +19,8 @@ struct data_pair *seen_data_open(struct seen_data *, struct relay *);
 /* This was seen; the relay is told of nothing. */
 void seen_data_add(struct seen_data *, const struct fake_seen *);
 /*
- * The same in words, octets apart: "1 opens 203.0.113.9:5000 to 10.0.0.25:5001" (its SYN), "1 octets
+ * The same in words, octets apart: "1 opens 203.0.113.9:5000 to 10.0.0.25:5001" (its SYN), "1
+ * octets
  * ...", "1 ends", "1 cut reset", "1 never refused ... to ...". Returns NULL, or what is wrong.
  */
 const char *seen_data_line(struct seen_data *, const char *text, struct span octets);
