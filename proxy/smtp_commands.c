@@ -388,11 +388,10 @@ wait_for_answers(
 	uint64_t now = gate_now(g);
 
 	if (g->waiting == NULL) {
-		g->waiting = malloc(sizeof(*g->waiting));
+		g->waiting = calloc(1, sizeof(*g->waiting));
 		g->answers = answers_new();
 		if (g->waiting == NULL || g->answers == NULL)
 			return false;
-		g->waiting->line = NULL;
 		if (line != NULL) {
 			g->waiting->line = *line;
 			*line = NULL;

@@ -165,7 +165,7 @@ gate_observed_end(struct smtp_gate *g, enum an_dir dir)
 		    WISH_NONE, WISH_NONE);
 		return;
 	}
-	if (g->message.open && !g->message.unwanted && g->tx->state == NULL) {
+	if (g->message.open && !g->message.unwanted && !r->lost_track && g->tx->state == NULL) {
 		gate_anomaly(g, AN_TRUNCATED, AN_C2S, r->client.parsed, NULL);
 		g->tx->state = "aborted";
 	}
