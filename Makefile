@@ -182,6 +182,10 @@ GROUP = -Wl,--start-group $^ -Wl,--end-group
 .PHONY: bench-decoders
 bench-decoders: $(BUILD)/bench/decoders
 	$<
+## bench-reassembly: MB/s and packets a second from frames to the octets of their streams
+.PHONY: bench-reassembly
+bench-reassembly: $(BUILD)/bench/reassembly
+	$<
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
 	$(call say,LD)

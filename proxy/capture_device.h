@@ -45,7 +45,7 @@ typedef void capture_frame(void *arg, struct span frame, size_t length, const st
  * device is lost, *why says how (good until the next call).
  */
 int capture_device_read(
-    struct capture_device *, int max, capture_frame *, void *arg, const char **why);
+    struct capture_device *d, int max, capture_frame *to, void *arg, const char **why);
 
 /* Since it was opened. */
 struct capture_counts {

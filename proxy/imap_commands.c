@@ -301,6 +301,7 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 	if (c == NULL)
 		return;
 	c->refused = refused;
+	c->bare_lf = d->fault == IMAP_LINE_BARE_LF;
 	note_arguments(g, c, d);
 	imap_store_line(g, c, d);
 	if (d->message)
@@ -309,9 +310,8 @@ imap_on_command(struct imap_gate *g, const struct an_event *ev)
 	g->asked = imap_now(g);
 }
 
-/* Half of the command is with the server: only the end of the session keeps it from the rest. */
 static void
-refuse_rest(struct imap_gate *g, const struct an_event *ev, struct imap_command *c)
+note_rest(struct imap_gate *g, const struct an_event *ev)
 {
 	const char *reply = imap_fault_reply(ev->imap->fault);
 	struct verdict v = {.action = VERDICT_REFUSE, .rule = "imap", .reason = "syntax"};
@@ -319,14 +319,33 @@ refuse_rest(struct imap_gate *g, const struct an_event *ev, struct imap_command 
 
 	memcpy(v.reply, text.p, text.n);
 	note_refusal(g, ev, &v);
+}
+
+/* Half of the command is with the server: only the end of the session keeps it from the rest. */
+static void
+refuse_rest(struct imap_gate *g, const struct an_event *ev, struct imap_command *c)
+{
+	note_rest(g, ev);
 	if (imap_observes(g)) { /* the server may say that it wants it, and nobody looks at it */
 		if (c != NULL)
 			c->refused_rest = true;
 		g->discards = imap_discard(g->dialogue, ev->slot);
 		return;
 	}
-	imap_give_up(g, imap_tag(g->dialogue, ev->slot), reply, "This session makes no sense",
-	    "client_protocol");
+	imap_give_up(g, imap_tag(g->dialogue, ev->slot), imap_fault_reply(ev->imap->fault),
+	    "This session makes no sense", "client_protocol");
+}
+
+/* Observed: the command as a whole is refused already, and this line of it no more than that. */
+static bool
+is_refused_already(const struct imap_command *c, enum imap_fault fault)
+{
+	if (c == NULL || !c->refused)
+		return false;
+	if (fault == IMAP_LINE_BARE_LF)
+		return c->bare_lf;
+	return !imap_fault_ends(fault) || fault == IMAP_LITERAL_NOT_OFFERED ||
+	       fault == IMAP_LITERAL_TOO_BIG;
 }
 
 /*
@@ -340,11 +359,7 @@ imap_on_more(struct imap_gate *g, const struct an_event *ev)
 	const struct imap_detail *d = ev->imap;
 	struct imap_command *c = imap_command_find(g, ev->slot);
 
-	if (c != NULL && c->refused && d->fault != IMAP_OK && !imap_fault_ends(d->fault)) {
-		g->discards = imap_discard(g->dialogue, ev->slot);
-		return;
-	}
-	if (d->fault != IMAP_OK) {
+	if (d->fault != IMAP_OK && !is_refused_already(c, d->fault)) {
 		refuse_rest(g, ev, c);
 		return;
 	}
@@ -395,6 +410,14 @@ imap_on_argument(struct imap_gate *g, const struct an_event *ev)
 	imap_pass(g, ev);
 }
 
+static struct span
+without_end(struct span line)
+{
+	while (line.n > 0 && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
+		line.n--;
+	return span_trim(line);
+}
+
 void
 imap_on_secret(struct imap_gate *g, const struct an_event *ev)
 {
@@ -404,7 +427,9 @@ imap_on_secret(struct imap_gate *g, const struct an_event *ev)
 		imap_on_argument(g, ev);
 		return;
 	}
-	sasl_response(c->sasl, span_trim(span_first(ev->octets, ev->octets.n - 2)));
+	if (ev->imap->fault != IMAP_OK && !c->bare_lf) /* observed */
+		note_rest(g, ev);
+	sasl_response(c->sasl, without_end(ev->octets));
 	imap_pass(g, ev);
 	g->asked = imap_now(g);
 }

@@ -62,6 +62,7 @@ struct imap_command {
 	bool uid;
 	bool refused;		     /* observed: it would not have gone to the server */
 	bool refused_rest;	     /* ... from its middle on */
+	bool bare_lf;		     /* ... for its first line has no CR */
 	bool word_comes;	     /* its first argument is a literal that is coming in */
 	unsigned urls;		     /* CATENATE: other messages that it names */
 	char *word;		     /* its first argument: a mailbox, or the user; or NULL */

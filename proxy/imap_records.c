@@ -54,6 +54,13 @@ imap_note_selected(struct imap_gate *g, const char *mailbox)
 		add_mailbox(g, mailbox);
 }
 
+/* Lines without CR are none to the gateway: only an observer has read them. */
+static bool
+is_nameless(const struct imap_detail *d)
+{
+	return d->fault == IMAP_LINE_BARE_LF && d->word.n > 0;
+}
+
 /* The verb, and of a login with a mechanism that; arguments may be secrets. */
 static struct span
 name_of(const struct imap_gate *g, const struct imap_detail *d, char *text, size_t size)
@@ -62,10 +69,10 @@ name_of(const struct imap_gate *g, const struct imap_detail *d, char *text, size
 	size_t n;
 
 	buf_init(&name, size);
-	if (d->uid)
+	if (d->uid && !is_nameless(d))
 		buf_str(&name, "UID ");
-	buf_str(&name, d->verb->name);
-	if (d->verb->verb == IMAP_AUTHENTICATE && g->mechanism[0] != '\0') {
+	buf_str(&name, is_nameless(d) ? imap_verb_row(IMAP_UNKNOWN)->name : d->verb->name);
+	if (d->verb->verb == IMAP_AUTHENTICATE && !is_nameless(d) && g->mechanism[0] != '\0') {
 		buf_str(&name, " ");
 		buf_str(&name, g->mechanism);
 	}
@@ -80,7 +87,7 @@ name_of(const struct imap_gate *g, const struct imap_detail *d, char *text, size
 static struct span
 tag_of(const struct imap_detail *d)
 {
-	return d->verb->verb == IMAP_UNKNOWN ? SPAN_NONE : d->tag;
+	return d->verb->verb == IMAP_UNKNOWN || is_nameless(d) ? SPAN_NONE : d->tag;
 }
 
 void

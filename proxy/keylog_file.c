@@ -222,7 +222,7 @@ keylog_file_refresh(struct keylog_file *f)
 	return f->taken > taken;
 }
 
-const struct tls_keylog *
+struct tls_keylog *
 keylog_file_keys(const struct keylog_file *f)
 {
 	return f->keys;

@@ -37,7 +37,7 @@ struct keylog_file *keylog_file_open(const char *path, FILE *err);
  */
 bool keylog_file_refresh(struct keylog_file *);
 /* Owned by the file. */
-const struct tls_keylog *keylog_file_keys(const struct keylog_file *);
+struct tls_keylog *keylog_file_keys(const struct keylog_file *);
 void keylog_file_close(struct keylog_file *); /* NULL is fine */
 
 #endif

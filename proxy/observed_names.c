@@ -140,7 +140,8 @@ observed_names_add(struct observed_names *names, struct span message)
 	names->newest = new;
 	names->count++;
 	names->octets += sizeof(*new) + new->n;
-	while (names->count > OBSERVED_NAMES_MAX || names->octets > OBSERVED_NAMES_OCTETS)
+	while (names->oldest != NULL &&
+	       (names->count > OBSERVED_NAMES_MAX || names->octets > OBSERVED_NAMES_OCTETS))
 		drop_oldest(names);
 }
 

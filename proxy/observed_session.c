@@ -119,6 +119,9 @@ new_relay(struct observed *of, enum protocol p, bool implicit)
 	    .implicit = implicit,
 	    .identity = true};
 	tls_judge(c->policy, &r->facts, &r->tls_asked, &r->tls_said);
+	/* a gateway would let it by unread; whoever has its keys reads it */
+	if (o->env.keylog != NULL && r->tls_said.action == TLS_PASS)
+		r->tls_said.action = TLS_INTERCEPT;
 	r->facts.starttls = tls_word(&r->tls_said);
 	r->facts.tls_required = r->tls_said.required;
 	return r;
@@ -198,9 +201,10 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			secured(s);
 			give(s, dir, plain);
 			break;
-		case TLS_OPENING_END:
-			secured(s);
-			observed_session_peer(s, dir, PEER_EOF);
+		case TLS_OPENING_END: /* of a handshake too, that came to nothing */
+			if (tls_opening_secure(s->opening))
+				secured(s);
+			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
 		case TLS_OPENING_BROKEN:
@@ -375,8 +379,7 @@ answer(struct observed_session *s)
 	all = answer_all(s, q);
 	if (!all && !s->server_moved)
 		return false;
-	if (!all)
-		s->relay->undecided = true;
+	s->relay->undecided = !all;
 	answers_fill(q->into, q->questions, q->n, DNS_TIMEOUT);
 	s->asked = NULL;
 	free(q);

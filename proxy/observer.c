@@ -1,6 +1,7 @@
 #include "observer.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "observed.h"
 #include "observed_protocol.h"
@@ -193,6 +194,26 @@ on_closed(struct connection *tcp)
 	tcp->of = NULL;
 }
 
+static enum an_anomaly
+stray_of(enum connection_oddity oddity)
+{
+	switch (oddity) {
+	case ODDITY_SYN_DATA:
+		return AN_SYN_DATA;
+	case ODDITY_URGENT:
+		return AN_URGENT;
+	case ODDITY_HOPS:
+		return AN_HOPS;
+	case ODDITY_NONE:
+	case ODDITY_RESET:
+	case ODDITY_OCTETS:
+	case ODDITY_SYN:
+	case ODDITY_FIN:
+		break;
+	}
+	return AN_STRAY;
+}
+
 static void
 of_session(struct observed *of, const struct connection_event *ev)
 {
@@ -215,7 +236,7 @@ of_session(struct observed *of, const struct connection_event *ev)
 		observed_session_anomaly(s, AN_CONFLICT, ev->dir, ev->off);
 		break;
 	case CONNECTION_STRAY:
-		observed_session_anomaly(s, AN_STRAY, ev->dir, ev->off);
+		observed_session_anomaly(s, stray_of(ev->oddity), ev->dir, ev->off);
 		break;
 	case CONNECTION_OPEN:
 	case CONNECTION_EVICTED:
@@ -312,6 +333,8 @@ read_packet(struct observer *o, const struct observed_frame *f, struct span ip)
 
 	switch (packets_read(o->packets, ip, (uint64_t)o->now.tv_sec, &p)) {
 	case PACKET_WHOLE:
+		if (p.contradicted)
+			observer_damage(o, f->source, f->number, "fragment_overlap", NULL);
 		break;
 	case PACKET_KEPT:
 		return;
@@ -400,9 +423,13 @@ observer_new(const struct observer_env *env)
 	if (o == NULL)
 		return NULL;
 	o->env = *env;
+	if (getentropy(tcp.seed, sizeof(tcp.seed)) < 0) {
+		free(o);
+		return NULL;
+	}
 	make_relay_env(o);
 	tcp.arg = o;
-	o->packets = packets_new();
+	o->packets = packets_new(tcp.seed);
 	o->connections = connections_new(&tcp);
 	o->names = observed_names_new();
 	record_use_clock(tell_time);

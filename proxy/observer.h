@@ -33,7 +33,8 @@ struct observer_env {
 	const struct config *config;
 	record_sink *sink;
 	void *sink_arg;
-	const struct tls_keylog *keylog; /* NULL: what is under TLS stays so */
+	struct tls_keylog
+	    *keylog; /* NULL: what is under TLS stays so; resumed sessions are noted in it */
 	/*
 	 * Answers a question of the policy's that nobody asked on the wire; may take its time.
 	 * False: no memory. NULL: what is not on the wire is undecided.

@@ -31,6 +31,8 @@ too_many(const struct pop3_gate *g)
 static struct span
 name_of(const struct pop3_gate *g, const struct pop3_detail *d)
 {
+	if (d->fault == POP3_LINE_BARE_LF && d->word.n > 0) /* only an observer has read it */
+		return span_str(pop3_verb_row(POP3_UNKNOWN)->name);
 	return d->verb->verb == POP3_UNKNOWN && !g->astray && span_is_ascii(d->word) &&
 		       d->word.n > 0
 		   ? d->word
@@ -377,16 +379,32 @@ pop3_command(struct pop3_gate *g, const struct an_event *ev)
 	let_pass(g, ev);
 }
 
+/* False: it goes no further. */
+static bool
+secret_passes(struct pop3_gate *g, const struct an_event *ev)
+{
+	const char *reply = pop3_fault_reply(ev->pop3->fault);
+	struct verdict v = {.action = VERDICT_REFUSE, .rule = "pop3", .reason = "syntax"};
+
+	if (ev->pop3->fault == POP3_OK)
+		return true;
+	pop3_anomaly(g, ev->anomaly, AN_C2S, ev->off, NULL);
+	if (!pop3_observes(g)) {
+		refuse_for(g, ev, v.rule, v.reason, reply);
+		return false;
+	}
+	memcpy(v.reply, reply, strlen(reply));
+	note_refusal(g, ev->pop3, &v);
+	return true;
+}
+
 void
 pop3_secret(struct pop3_gate *g, const struct an_event *ev)
 {
 	struct channel *c = &g->relay.server;
 
-	if (ev->pop3->fault != POP3_OK) {
-		pop3_anomaly(g, ev->anomaly, AN_C2S, ev->off, NULL);
-		refuse_for(g, ev, "pop3", "syntax", pop3_fault_reply(ev->pop3->fault));
+	if (!secret_passes(g, ev))
 		return;
-	}
 	if (g->sasl != NULL)
 		sasl_response(g->sasl, ev->octets);
 	channel_put(c, ev->octets);

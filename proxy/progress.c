@@ -108,7 +108,7 @@ put_bar(const struct progress_facts *f, size_t columns, char *out)
 
 	out[0] = '[';
 	for (size_t i = 0; i < inner; i++)
-		out[1 + i] = i < done ? '=' : i == done ? '>' : ' ';
+		out[1 + i] = "=> "[(i >= done) + (i > done)];
 	snprintf(out + 1 + inner, sizeof("] 100%"), "] %3u%%", percent(f));
 	return columns;
 }

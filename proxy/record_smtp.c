@@ -28,6 +28,7 @@ struct record_smtp {
 	enum {
 		JUDGED_NOT,
 		JUDGED_PASS,
+		JUDGED_UNDECIDED,
 		JUDGED_REPORT,
 		JUDGED_REFUSE,
 	} judged; /* in this order a later verdict takes the place of an earlier one */
@@ -250,6 +251,7 @@ record_smtp_verdict(struct record_smtp *r, const struct verdict *v)
 {
 	int judged = v->action == VERDICT_REFUSE ? JUDGED_REFUSE
 		     : v->would_refuse		 ? JUDGED_REPORT
+		     : v->undecided		 ? JUDGED_UNDECIDED
 						 : JUDGED_PASS;
 
 	if (r == NULL || v->action == VERDICT_ASK || judged < (int)r->judged ||
@@ -361,9 +363,10 @@ put_verdict(struct json_writer *w, const struct record_smtp *r)
 {
 	json_open_object(w, "verdict");
 	record_put(w, "action",
-	    r->judged == JUDGED_REFUSE	 ? "refuse"
-	    : r->judged == JUDGED_REPORT ? "report"
-					 : "pass");
+	    r->judged == JUDGED_REFUSE	    ? "refuse"
+	    : r->judged == JUDGED_REPORT    ? "report"
+	    : r->judged == JUDGED_UNDECIDED ? "undecided"
+					    : "pass");
 	record_put(w, "rule", r->rule);
 	record_put(w, "reason", r->reason);
 	if (r->verdict_reply.n > 0)

@@ -123,6 +123,16 @@ hears_client(const struct imap_gate *g)
 	return r->opaque || !channel_full(&r->client) || imap_client_owes(g->dialogue);
 }
 
+/* Observed: no sense can be made of what follows, and nobody ends the session. */
+static void
+lose_track(struct imap_gate *g, const struct an_event *ev)
+{
+	if (imap_observes(g) && ev->dir == AN_C2S)
+		imap_anomaly(g, ev->anomaly == AN_NONE ? AN_NOT_FOLLOWED : ev->anomaly, AN_C2S,
+		    ev->off);
+	imap_is_over(g);
+}
+
 static bool
 imap_step(struct relay *r, enum an_dir dir)
 {
@@ -146,7 +156,7 @@ imap_step(struct relay *r, enum an_dir dir)
 		if (dir == AN_S2C)
 			imap_say_held(g);
 		if (imap_deaf(g->dialogue, dir))
-			imap_is_over(g);
+			lose_track(g, &ev);
 		break;
 	case AN_MORE:
 		if (used == 0)

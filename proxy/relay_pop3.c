@@ -39,6 +39,8 @@ begin(struct pop3_gate *g)
 	g->asked = g->acted = g->greeted = pop3_now(g);
 	if (g->dialogue == NULL)
 		g->relay.client.failed = true;
+	else if (pop3_observes(g))
+		pop3_observe(g->dialogue);
 	return g->dialogue != NULL;
 }
 

@@ -413,6 +413,19 @@ wait_for_answers(
 	return g->lookup != NULL;
 }
 
+/* Nobody looked it up where it could be seen: that is no word on the mail. */
+static void
+leave_undecided(struct smtp_gate *g, struct verdict *v)
+{
+	if (!g->relay.undecided || strcmp(v->reason, "dns_timeout") != 0)
+		return;
+	v->undecided = true;
+	v->action = VERDICT_PASS;
+	v->would_refuse = false;
+	v->reply[0] = '\0';
+	gate_record_verdict(g, v);
+}
+
 void
 gate_judge(struct smtp_gate *g, const struct an_event *ev, struct doubt **line)
 {
@@ -421,6 +434,7 @@ gate_judge(struct smtp_gate *g, const struct an_event *ev, struct doubt **line)
 
 	update_facts(g);
 	policy_judge(r->env->config->policy, &r->facts, ev, g->answers, &v);
+	leave_undecided(g, &v);
 	if (v.action == VERDICT_ASK) {
 		if (wait_for_answers(g, ev, line, &v))
 			return;

@@ -183,6 +183,7 @@ close_file(struct tap_files *f)
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = -1;
+	f->whole = 0;
 }
 
 /* The name of the next one: later than all before. */
@@ -270,8 +271,8 @@ tap_files_write(struct tap_files *f, const struct tap_record *r)
 	const unsigned n = tap_frame_count(r);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (TAP_FILES_BUFFER - f->n < TAP_FRAME_MAX ||
-		    (f->fd >= 0 && f->whole + f->n + TAP_FRAME_MAX > f->rule->file_size))
+		if (f->n > 0 && (TAP_FILES_BUFFER - f->n < TAP_FRAME_MAX ||
+				    f->whole + f->n + TAP_FRAME_MAX > f->rule->file_size))
 			tap_files_flush(f);
 		f->n += tap_frame_write(r, f->rule->name, i, f->p + f->n);
 		f->waiting++;

@@ -212,8 +212,11 @@ enum verdict_action {
 
 struct verdict {
 	enum verdict_action action;
-	bool would_refuse;  /* action is PASS because the check only reports */
-	bool passes_tls;    /* action is PASS, of STARTTLS: TLS does not end here after all */
+	bool would_refuse; /* action is PASS because the check only reports */
+	bool passes_tls;   /* action is PASS, of STARTTLS: TLS does not end here after all */
+	/* Never of a judge: action is PASS because it depends on the DNS, and who only looks on did
+	 * not see what that says. */
+	bool undecided;
 	const char *rule;   /* "relay", "sender_domain", "servers", ...: a constant, never NULL */
 	const char *reason; /* "not_local", "nxdomain", "null_mx", ...: a constant, never NULL */
 	char reply[VERDICT_REPLY_MAX + 1]; /* one line without CR LF: "550 5.7.1 ..." */

@@ -59,7 +59,11 @@
 	    "RFC 4978, XTND XMIT: what a capture's octets are from here on, nobody can tell")      \
 	X(AN_CONFLICT, "stream_overlap_different_data",                                            \
 	    "Ptacek and Newsham 1998: two copies differ")                                          \
-	X(AN_STRAY, "stream_stray_segment", "RFC 9293 s3.10.7.4: what no receiver would take")
+	X(AN_STRAY, "stream_stray_segment", "RFC 9293 s3.10.7.4: what no receiver would take")     \
+	X(AN_SYN_DATA, "stream_syn_data", "RFC 7413 s3: octets that the server did not take")      \
+	X(AN_URGENT, "stream_urgent", "RFC 6093: octets that some applications read out of line")  \
+	X(AN_HOPS, "stream_ttl_changed",                                                           \
+	    "Ptacek and Newsham 1998: not meant to arrive, or not the peer's")
 
 enum an_anomaly {
 #define X(id, name, source) id,

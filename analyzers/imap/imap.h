@@ -199,7 +199,8 @@ void imap_secured(struct imap *);
  * ---- for whoever only listens ----
  *
  * Nobody stands in between: literals that nobody would have let pass came all the same, and so did
- * what stands in the place of DONE. To be called before anything is fed.
+ * what stands in the place of DONE, and lines that end in LF alone, which the server may well take.
+ * The fault says so. To be called before anything is fed.
  */
 void imap_observe(struct imap *);
 /*

@@ -184,7 +184,14 @@ static bool
 goes_on(const struct imap *s, enum imap_fault fault)
 {
 	return s->observed && (fault == IMAP_LITERAL_TOO_BIG || fault == IMAP_LITERAL_NOT_OFFERED ||
-				  fault == IMAP_NOT_DONE);
+				  fault == IMAP_NOT_DONE || fault == IMAP_LINE_BARE_LF);
+}
+
+/* With its end. */
+static struct span
+whole_line(const struct imap *s, struct span line)
+{
+	return span_of(line.p, line.n + (s->client.bare_lf ? 1 : 2));
 }
 
 /* Whatever of a line: its anomaly, its command; whoever goes on behind some faults is out of step.
@@ -192,6 +199,8 @@ goes_on(const struct imap *s, enum imap_fault fault)
 static enum an_status
 line_event(struct imap *s, struct an_event *ev, enum an_kind kind, struct span octets)
 {
+	if (s->client.bare_lf && !imap_fault_ends(s->detail.fault))
+		s->detail.fault = IMAP_LINE_BARE_LF;
 	imap_event(s, ev, AN_C2S, kind, octets);
 	ev->anomaly = anomaly_of(s->detail.fault);
 	ev->slot = s->client.number;
@@ -252,7 +261,7 @@ command(struct imap *s, struct an_event *ev, struct span line)
 	if (d->fault != IMAP_BAD_TAG && !imap_pending_push(&s->pending, c->number, c->verb, d->tag))
 		return AN_NOMEM;
 	go_on(s);
-	return line_event(s, ev, EV_COMMAND, span_of(line.p, line.n + 2));
+	return line_event(s, ev, EV_COMMAND, whole_line(s, line));
 }
 
 /* Behind a command that was answered already: nothing but where it ends matters. */
@@ -262,13 +271,13 @@ discarded(struct imap *s, struct an_event *ev, struct span line)
 	const struct imap_detail *d = &s->detail;
 
 	if (imap_fault_ends(d->fault) && !goes_on(s, d->fault))
-		return line_event(s, ev, EV_COMMAND_MORE, span_of(line.p, line.n + 2));
+		return line_event(s, ev, EV_COMMAND_MORE, whole_line(s, line));
 	if (d->last || !d->literal.plus) /* a client that waits for "+" got its answer before */
 		s->client.reading = IMAP_READS_COMMAND;
 	else
 		go_on(s);
 	s->detail.fault = IMAP_OK;
-	return line_event(s, ev, EV_LITERAL, span_of(line.p, line.n + 2));
+	return line_event(s, ev, EV_LITERAL, whole_line(s, line));
 }
 
 static enum an_status
@@ -287,7 +296,7 @@ command_more(struct imap *s, struct an_event *ev, struct span line)
 	if (s->client.discard)
 		return discarded(s, ev, line);
 	go_on(s);
-	return line_event(s, ev, EV_COMMAND_MORE, span_of(line.p, line.n + 2));
+	return line_event(s, ev, EV_COMMAND_MORE, whole_line(s, line));
 }
 
 static enum an_status
@@ -295,7 +304,7 @@ secret_line(struct imap *s, struct an_event *ev, struct span line)
 {
 	s->detail = (struct imap_detail){.verb = imap_verb_row(s->client.verb), .last = true};
 	s->client.reading = IMAP_READS_AFTER_REPLY;
-	return line_event(s, ev, EV_SECRET, span_of(line.p, line.n + 2));
+	return line_event(s, ev, EV_SECRET, whole_line(s, line));
 }
 
 static enum an_status
@@ -306,7 +315,7 @@ done_line(struct imap *s, struct an_event *ev, struct span line)
 	if (!span_ieq(line, span_str("DONE")))
 		s->detail.fault = IMAP_NOT_DONE;
 	s->client.reading = IMAP_READS_COMMAND;
-	return line_event(s, ev, EV_COMMAND_MORE, span_of(line.p, line.n + 2));
+	return line_event(s, ev, EV_COMMAND_MORE, whole_line(s, line));
 }
 
 /* ---- octets ---- */
@@ -333,6 +342,8 @@ feed_line(struct imap *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 	case LINE_WHOLE:
 		break;
 	}
+	c->bare_lf = s->observed && marks.bare_lf;
+	marks.bare_lf = marks.bare_lf && !s->observed;
 	if (imap_line_fault(marks) != IMAP_OK)
 		return hopeless(s, ev, IMAP_UNKNOWN, imap_line_fault(marks));
 	switch ((int)c->reading) {

@@ -21,6 +21,7 @@ enum imap_reading {
 
 struct imap_client {
 	struct line line;
+	bool bare_lf; /* observed: the line at hand has no CR */
 	enum imap_reading reading;
 	uint64_t number;     /* of the newest command */
 	enum imap_verb verb; /* its */

@@ -6,10 +6,8 @@ digest_is_on(const struct mail_options *o, enum leaf_digest which)
 	return which == LEAF_SHA256 ? o->sha256 : which == LEAF_SHA1 ? o->sha1 : o->md5;
 }
 
-/* Looked up once in a process: libcrypto would do so for each context. NULL: it does not have it.
- */
-static const EVP_MD *
-digest_of(enum leaf_digest which)
+const EVP_MD *
+leaf_digest_of(enum leaf_digest which)
 {
 	static const char *const names[LEAF_DIGESTS] = {
 	    [LEAF_SHA256] = "SHA256", [LEAF_SHA1] = "SHA1", [LEAF_MD5] = "MD5"};
@@ -29,7 +27,7 @@ leaf_new(struct leaf *l, struct leaf_shared *shared)
 	for (unsigned i = 0; i < LEAF_DIGESTS; i++) {
 		if (!digest_is_on(shared->options, (enum leaf_digest)i))
 			continue;
-		digest = digest_of((enum leaf_digest)i);
+		digest = leaf_digest_of((enum leaf_digest)i);
 		l->contexts[i] = digest == NULL ? NULL : EVP_MD_CTX_new();
 		if (l->contexts[i] == NULL || EVP_DigestInit_ex(l->contexts[i], digest, NULL) != 1)
 			return false;

@@ -16,6 +16,11 @@
 
 enum leaf_digest { LEAF_SHA256, LEAF_SHA1, LEAF_MD5, LEAF_DIGESTS };
 
+/*
+ * Looked up once in a process: libcrypto would do so for each context. NULL: it does not have it.
+ */
+const EVP_MD *leaf_digest_of(enum leaf_digest);
+
 /* What the leaves of one message share. */
 struct leaf_shared {
 	const struct mail_options *options;

@@ -8,18 +8,17 @@ void
 mail_sink_begin(struct mail *m)
 {
 	const struct mail_sink *sink = m->options.sink;
-	EVP_MD *sha;
+	const EVP_MD *sha;
 
 	if (sink == NULL)
 		return;
 	m->sunk = sink->begin(sink->arg, MAIL_CONTENT_MESSAGE);
 	if (m->sunk == NULL)
 		return;
-	sha = EVP_MD_fetch(NULL, "SHA256", NULL);
+	sha = leaf_digest_of(LEAF_SHA256);
 	m->sunk_sha = EVP_MD_CTX_new();
 	if (sha == NULL || m->sunk_sha == NULL || EVP_DigestInit_ex(m->sunk_sha, sha, NULL) != 1)
 		mail_sink_end(m, false);
-	EVP_MD_free(sha);
 }
 
 static void

@@ -1,6 +1,9 @@
 #include "net/fragments.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+#include "core/sip.h"
 
 #define UNIT	     8u		     /* octets that an offset counts */
 #define DATAGRAM_MAX 65535u	     /* octets of a payload */
@@ -29,26 +32,33 @@ struct fragments {
 	struct partial *oldest, *youngest;
 	size_t n, octets;
 	uint64_t lost;
+	uint64_t seed[2];
 	uint8_t *ready; /* storage of the last one that was handed out */
 };
 
 struct fragments *
-fragments_new(void)
+fragments_new(const uint64_t seed[2])
 {
-	return calloc(1, sizeof(struct fragments));
+	struct fragments *f = calloc(1, sizeof(*f));
+
+	if (f != NULL)
+		memcpy(f->seed, seed, sizeof(f->seed));
+	return f;
 }
 
-/* ---- the store: not keyed, since no chain can be longer than PACKET_FRAGMENTS_MAX ---- */
+/* ---- the store ---- */
 
 static struct partial **
 bucket_of(struct fragments *f, const struct fragment_key *key)
 {
-	const uint8_t *p = (const uint8_t *)key;
-	uint32_t h = 2166136261u;
+	struct sip s = sip_begin(f->seed);
+	uint64_t word[sizeof(*key) / sizeof(uint64_t)];
 
-	for (size_t i = 0; i < sizeof(*key); i++)
-		h = (h ^ p[i]) * 16777619u;
-	return &f->bucket[(h ^ h >> 16) % PACKET_FRAGMENTS_MAX];
+	static_assert(sizeof(word) == sizeof(*key), "all of it counts");
+	memcpy(word, key, sizeof(word));
+	for (size_t i = 0; i < sizeof(word) / sizeof(word[0]); i++)
+		sip_word(&s, word[i]);
+	return &f->bucket[sip_end(&s) % PACKET_FRAGMENTS_MAX];
 }
 
 static void

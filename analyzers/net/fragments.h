@@ -14,7 +14,7 @@ struct fragment_key {
 	uint8_t from[16], to[16];
 	uint32_t id;
 	uint8_t v6, protocol; /* protocol: 0 with IPv6 */
-	uint8_t zero[2];      /* so that keys are compared as octets */
+	uint8_t zero[2];      /* there are no octets of padding: it is compared and hashed whole */
 };
 
 struct fragment {
@@ -27,7 +27,7 @@ struct fragment {
 
 struct fragments;
 
-struct fragments *fragments_new(void); /* NULL: no memory */
+struct fragments *fragments_new(const uint64_t seed[2]); /* NULL: no memory */
 void fragments_free(struct fragments *);
 
 /* What fragments_add() put together, good until its next call. */

@@ -40,13 +40,13 @@ struct packets {
 };
 
 struct packets *
-packets_new(void)
+packets_new(const uint64_t seed[2])
 {
 	struct packets *ps = calloc(1, sizeof(*ps));
 
 	if (ps == NULL)
 		return NULL;
-	if ((ps->fragments = fragments_new()) == NULL) {
+	if ((ps->fragments = fragments_new(seed)) == NULL) {
 		free(ps);
 		return NULL;
 	}

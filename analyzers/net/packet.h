@@ -48,7 +48,8 @@ enum packet_verdict {
 
 struct packets;
 
-struct packets *packets_new(void); /* NULL: no memory */
+/* seed: random, so that nobody can choose which datagrams share a bucket. NULL: no memory. */
+struct packets *packets_new(const uint64_t seed[2]);
 void packets_free(struct packets *);
 
 /* now: seconds of the capture's own time. */

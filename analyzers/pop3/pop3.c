@@ -42,6 +42,7 @@ struct pop3 {
 	uint64_t begin[2]; /* where the event began that is being read */
 	bool deaf[2];	   /* that direction made no sense; its rest is not looked at */
 	uint8_t auth_n;	   /* octets of the client's line that are those of auth_word */
+	bool observed;	   /* nobody stands in between */
 	bool joined;	   /* in the middle: nobody knows the phase */
 	bool passing;	   /* and no command was seen */
 	bool within_line;  /* passing: what the server said last is no whole line */
@@ -138,6 +139,12 @@ void
 pop3_secured(struct pop3 *s)
 {
 	s->phase = POP3_AUTHORIZATION;
+}
+
+void
+pop3_observe(struct pop3 *s)
+{
+	s->observed = true;
 }
 
 void
@@ -349,6 +356,13 @@ command_anomaly(enum pop3_fault fault)
 	}
 }
 
+/* Where the stream goes on all the same. */
+static bool
+goes_on(const struct pop3 *s, enum pop3_fault fault)
+{
+	return !pop3_fault_ends(fault) || (s->observed && fault == POP3_LINE_BARE_LF);
+}
+
 static enum an_status
 command_event(struct pop3 *s, struct an_event *ev, enum an_kind kind, struct span line)
 {
@@ -359,9 +373,9 @@ command_event(struct pop3 *s, struct an_event *ev, enum an_kind kind, struct spa
 	event(s, ev, AN_C2S, kind, line);
 	ev->anomaly = command_anomaly(d->fault);
 	ev->slot = push(s);
-	if (d->fault == POP3_OK && d->verb->sync)
+	if ((d->fault == POP3_OK || d->fault == POP3_LINE_BARE_LF) && d->verb->sync)
 		s->client = CLIENT_SYNC;
-	if (pop3_fault_ends(d->fault)) /* whoever goes on is out of step */
+	if (!goes_on(s, d->fault)) /* whoever goes on is out of step */
 		s->deaf[AN_C2S] = true;
 	return AN_EVENT;
 }
@@ -422,6 +436,7 @@ feed_command(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an
 	struct line_marks marks;
 	struct span line;
 	size_t limit;
+	bool bare_lf;
 
 	if (s->count >= POP3_SLOTS)
 		return AN_WAIT;
@@ -445,9 +460,13 @@ feed_command(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an
 	case LINE_WHOLE:
 		break;
 	}
+	bare_lf = s->observed && marks.bare_lf;
+	marks.bare_lf = marks.bare_lf && !s->observed;
 	pop3_command_parse(line, marks, &s->limits, &s->detail);
 	if (passes_over(s))
 		return AN_MORE;
+	if (bare_lf && !pop3_fault_ends(s->detail.fault))
+		s->detail.fault = POP3_LINE_BARE_LF;
 	return command_event(s, ev, EV_COMMAND, line);
 }
 
@@ -480,7 +499,8 @@ feed_sasl(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 	d->args = line; /* so that no lines are taken to follow */
 	if (d->args.n == 0)
 		d->args = span_str("=");
-	command_event(s, ev, EV_SECRET, d->fault == POP3_OK ? line : SPAN_NONE);
+	command_event(s, ev, EV_SECRET,
+	    d->fault == POP3_OK || goes_on(s, d->fault) ? line : SPAN_NONE);
 	d->args = SPAN_NONE;
 	return AN_EVENT;
 }

@@ -114,6 +114,11 @@ void pop3_secured(struct pop3 *);
 /*
  * ---- for whoever only listens ----
  *
+ * Nobody stands in between: a command that ends in LF alone, or a line of AUTH, was said all the
+ * same, and the server may well take it; its fault says so. To be called before anything is fed.
+ */
+void pop3_observe(struct pop3 *);
+/*
  * Before anything was fed: the session began long ago. What comes ahead of the first command that
  * is known is passed over, and so is all that the server says until then; no command is in the
  * wrong phase. Replies to commands that nobody saw, and that come behind that one, are taken for

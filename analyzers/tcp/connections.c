@@ -5,11 +5,12 @@
 
 #include "tcp/table.h"
 
-#define ALLOCATED 16u		     /* what malloc() itself needs for each, about */
-#define RESERVE	  (512u << 10)	     /* one segment can make the whole grow by at most this */
-#define SECOND	  1000000u	     /* microseconds */
-#define HOPS_MOST 8		     /* routes that change make no more difference */
-#define LATE_MOST ((int64_t)1 << 24) /* octets: so far back nothing is sent once more */
+#define ALLOCATED    16u	  /* what malloc() itself needs for each, about */
+#define RESERVE	     (512u << 10) /* one segment can make the whole grow by at most this */
+#define SECOND	     1000000u	  /* microseconds */
+#define LEAP_SECONDS (CONNECTION_IDLE_SECONDS / 2)
+#define HOPS_MOST    8			/* routes that change make no more difference */
+#define LATE_MOST    ((int64_t)1 << 24) /* octets: so far back nothing is sent once more */
 
 static_assert(sizeof(struct flow) + ALLOCATED + 2 * sizeof(struct flow *) <= CONNECTION_IDLE_SIZE,
     "CONNECTION_IDLE_SIZE is promised");
@@ -18,6 +19,7 @@ struct connections {
 	struct connections_env env;
 	struct table table;
 	uint64_t clock; /* the latest time that was told */
+	uint64_t leap;	/* a time far ahead of it that only one packet has told; 0: none has */
 	size_t limit;
 	size_t memory;
 	struct connections_stats stats;
@@ -61,8 +63,11 @@ connections_new(const struct connections_env *env)
 static struct stream_owner
 owner_of(struct connections *cs, struct flow *f, enum an_dir dir)
 {
-	return (struct stream_owner){
-	    .env = &cs->env, .connection = &f->connection, .dir = dir, .memory = &cs->memory};
+	return (struct stream_owner){.env = &cs->env,
+	    .connection = &f->connection,
+	    .dir = dir,
+	    .memory = &cs->memory,
+	    .memory_kept = cs->limit / 2};
 }
 
 static void
@@ -529,6 +534,24 @@ read_segment(struct connections *cs, struct flow *f, enum an_dir dir, const stru
 	on_segment(cs, f, dir, g);
 }
 
+/*
+ * The clock never goes back. Where it leaps, a second packet has to say so, too: one whose time is
+ * damaged must not end everything that is going on.
+ */
+static void
+set_clock(struct connections *cs, uint64_t now)
+{
+	if (cs->leap != 0 && now >= cs->leap)
+		cs->clock = cs->leap;
+	cs->leap = 0;
+	if (now <= cs->clock)
+		return;
+	if (cs->clock != 0 && now - cs->clock > LEAP_SECONDS * (uint64_t)SECOND)
+		cs->leap = now;
+	else
+		cs->clock = now;
+}
+
 bool
 connections_read(struct connections *cs, const struct packet *packet, uint64_t now)
 {
@@ -546,7 +569,7 @@ connections_read(struct connections *cs, const struct packet *packet, uint64_t n
 		cs->stats.bad_checksums++;
 		return true;
 	}
-	cs->clock = now > cs->clock ? now : cs->clock;
+	set_clock(cs, now);
 	sweep(cs);
 	from = (struct connection_end){packet->from, g.from_port};
 	to = (struct connection_end){packet->to, g.to_port};

@@ -2,25 +2,32 @@
  * connections - TCP segments as they stood on a wire to the octets of both directions, in order.
  *
  * What a stranger to both ends can know, and the policy where they could disagree (docs/captures.md
- * has the table; Ptacek and Newsham 1998):
+ * has the whole table; Ptacek and Newsham 1998):
  *  - Octets that came first stay. A segment that overlaps what is known already and says the same
- * is a retransmission; one that says something else is CONNECTION_CONFLICT, and its octets are not
- *    taken. What has been handed out is compared over the last CONNECTION_COMPARE octets.
+ *    is a retransmission; one that says something else is CONNECTION_CONFLICT, and its octets are
+ *    not taken. What has been handed out is compared over the last CONNECTION_COMPARE octets.
  *  - A segment ahead of its turn waits. A hole is given up, and is CONNECTION_GAP, when the other
- *    side has acknowledged what is behind it (the capture lost it, the receiver did not), when the
- *    connection ends, or when its share of memory is used up.
+ *    side has acknowledged what is behind it (the capture lost it, the receiver did not), or has
+ *    said something in the segment that acknowledges the hole itself; when the capture has cut a
+ *    segment; when the connection ends; when too much waits, or there is no memory for it.
  *  - A reset counts within the window that the receiver last announced (or at the exact next
- *    number where none is known); others are CONNECTION_STRAY. Segments beyond the window too.
- *  - A SYN on a connection that has ended, or with a number behind the window of one that has said
- *    nothing for CONNECTION_REUSE_SECONDS, begins a new one with the same ports.
+ *    number where none is known); others are CONNECTION_STRAY. Octets far behind the window are,
+ *    too, but they wait: a capture may have lost the window, and what lies between.
+ *  - A SYN on a connection that has ended, one that the other side acknowledges, or one out of the
+ *    window of a connection that has said nothing for CONNECTION_REUSE_SECONDS, begins a new one
+ *    with the same ports.
  *  - Without a SYN the first segment that carries octets begins the connection in the middle
- *    (joined): who of both is the client is said by server_port(), else by who spoke first.
- *  - Urgent octets stay in line (RFC 6093). SYN with data: taken (RFC 7413).
+ *    (joined): who of both is the client is said by server_port(), else by who spoke first. Octets
+ *    behind a reset begin one, too: the reset did not count.
+ *  - Urgent octets stay in line (RFC 6093). SYN with data: taken where the server acknowledges it
+ *    (RFC 7413).
  *
- * Memory: CONNECTION_IDLE_SIZE octets for each connection with nothing waiting, at most "memory"
- * for everything together; beyond it the connection that has been silent longest goes
- * (CONNECTION_EVICTED). Work: constant per segment, and linear in its octets; segments that wait
- * are in a list in order, of at most CONNECTION_WAITING_MAX.
+ * Memory: CONNECTION_IDLE_SIZE octets for each connection with nothing waiting (and with compare
+ * what was handed out, as long as half of the memory is free), at most "memory" for everything
+ * together; beyond it go first those that are over, then those with nothing but a SYN, then the one
+ * that has been silent longest (CONNECTION_EVICTED). The one that is being read gives up its holes
+ * first. Work: constant per segment, and linear in its octets; segments that wait are in a sorted
+ * array of at most CONNECTION_WAITING_MAX.
  */
 #ifndef POSTERN_TCP_CONNECTIONS_H
 #define POSTERN_TCP_CONNECTIONS_H
@@ -32,7 +39,7 @@
 #define CONNECTION_IDLE_SIZE	 512u	    /* at most */
 #define CONNECTION_WAITING_MAX	 4096	    /* segments ahead of their turn, per direction */
 #define CONNECTION_WAITING_BYTES (4u << 20) /* and octets of them */
-#define CONNECTION_COMPARE	 (64u << 10) /* of what was handed out, kept only with compare = true */
+#define CONNECTION_COMPARE	 (16u << 10) /* of what was handed out, kept only with compare = true */
 #define CONNECTION_REUSE_SECONDS 60
 #define CONNECTION_IDLE_SECONDS	 3600 /* a connection that says nothing for so long is evicted */
 
@@ -55,12 +62,14 @@ enum connection_what {
 	CONNECTION_OPEN,    /* both have said SYN; or it is joined in the middle: ahead of its first
 			       octets */
 	CONNECTION_OCTETS,  /* the next ones of dir: good during the call */
-	CONNECTION_GAP,	    /* n octets of dir are not in the capture (0: an unknown number) */
+	CONNECTION_GAP,	    /* n octets of dir are not in the capture */
 	CONNECTION_END,	    /* dir has said FIN, and all of it was handed out */
 	CONNECTION_RESET,   /* by the sender of dir: nothing comes any more in either direction */
-	CONNECTION_EVICTED, /* for want of memory, idle for too long, or the capture is over */
-	CONNECTION_CONFLICT, /* two copies of the same octets differ: off is the first of them */
-	CONNECTION_STRAY,    /* a reset or octets that no receiver would take */
+	CONNECTION_EVICTED, /* for want of memory, idle for too long, its ports are used for
+			       another, or the capture is over */
+	CONNECTION_CONFLICT, /* two copies of the same octets differ: off is the first of them,
+				octets are those that are not taken */
+	CONNECTION_STRAY,    /* ev->oddity says what is odd about a segment */
 	CONNECTION_CLOSED,   /* the last of each: free what hangs at of */
 };
 
@@ -116,7 +125,10 @@ struct connections *connections_new(const struct connections_env *); /* copied; 
 /* No event comes any more: connections_end() first. NULL is fine. */
 void connections_free(struct connections *);
 
-/* packet: of protocol 6. now: microseconds of the capture's time. False: it is no TCP segment. */
+/*
+ * packet: of protocol 6. now: microseconds of the capture's time; it may go back, and one packet
+ * alone that is far ahead of all others makes nobody's idle time. False: it is no TCP segment.
+ */
 bool connections_read(struct connections *, const struct packet *, uint64_t now);
 /* The capture is over: what waits is handed out with its gaps, every connection is closed. */
 void connections_end(struct connections *);

@@ -45,7 +45,7 @@ stream_limit(const struct stream *s)
 {
 	uint32_t tolerance = s->window > STREAM_WINDOW_LEAST ? s->window : STREAM_WINDOW_LEAST;
 
-	return s->windowed ? s->edge + tolerance : UINT64_MAX;
+	return s->windowed ? (s->edge > s->off ? s->edge : s->off) + tolerance : UINT64_MAX;
 }
 
 static void
@@ -62,12 +62,17 @@ static bool
 grow_kept(const struct stream_owner *o, struct stream *s)
 {
 	uint32_t room = s->kept_room == 0 ? KEPT_FIRST : 2 * s->kept_room;
-	uint8_t *kept = malloc(room);
+	uint8_t *kept = *o->memory + room > o->memory_kept ? NULL : malloc(room);
+	size_t n;
 
 	if (kept == NULL)
 		return false;
-	for (uint64_t at = s->kept_from; at < s->off; at++)
-		kept[at % room] = s->kept[at % s->kept_room];
+	for (uint64_t off = s->kept_from; off < s->off && s->kept_room > 0; off += n) {
+		/* in the old ring up to its end, and there ends no run in the new one */
+		n = s->kept_room - (size_t)(off % s->kept_room);
+		n = n < s->off - off ? n : (size_t)(s->off - off);
+		memcpy(kept + off % room, s->kept + off % s->kept_room, n);
+	}
 	free(s->kept);
 	*o->memory += room - s->kept_room;
 	s->kept = kept;
@@ -211,7 +216,7 @@ given_up_to(const struct stream *s)
 
 	if (s->fin && s->fin_at < end)
 		end = s->fin_at;
-	if (end != NOWHERE && s->acked > end)
+	if (end != NOWHERE && s->claimed > end)
 		return end;
 	if (s->absent <= s->off)
 		return s->off;
@@ -374,13 +379,13 @@ take_now(const struct stream_owner *o, struct stream *s, struct span octets)
 
 	while (octets.n > 0) {
 		p = first_piece(s);
-		n = octets.n;
-		if (p != NULL && p->off < s->off + n)
-			n = (size_t)(p->off - s->off);
+		if (p == NULL || p->off >= s->off + octets.n) {
+			hand_out(o, s, octets);
+			return;
+		}
+		n = (size_t)(p->off - s->off);
 		hand_out(o, s, span_first(octets, n));
 		octets = span_from(octets, n);
-		if (octets.n == 0)
-			break;
 		n = p->n < octets.n ? p->n : octets.n;
 		compare(o, s->off, p->octets, span_first(octets, n));
 		hand_out_piece(o, s);
@@ -438,18 +443,19 @@ void
 stream_acknowledged(
     const struct stream_owner *o, struct stream *s, int64_t place, uint32_t window, bool answered)
 {
-	uint64_t edge;
-	bool likely = place <= (int64_t)s->off || (uint64_t)place <= stream_limit(s);
+	uint64_t edge = (uint64_t)place + window;
 
 	if (place < 0)
 		return;
-	s->acked = (uint64_t)place > s->acked ? (uint64_t)place : s->acked;
-	edge = (uint64_t)place + window;
-	s->edge = edge > s->edge ? edge : s->edge;
-	s->window = window > s->window ? window : s->window;
-	s->windowed = true;
-	if (answered && likely && s->heard)
-		note_absent(s, (uint64_t)place);
+	s->claimed = (uint64_t)place > s->claimed ? (uint64_t)place : s->claimed;
+	if ((uint64_t)place <= stream_limit(s)) {
+		s->acked = (uint64_t)place > s->acked ? (uint64_t)place : s->acked;
+		s->edge = edge > s->edge ? edge : s->edge;
+		s->window = window > s->window ? window : s->window;
+		s->windowed = true;
+		if (answered && s->heard)
+			note_absent(s, (uint64_t)place);
+	}
 	stream_resume(o, s);
 }
 
@@ -473,7 +479,7 @@ stream_finish(const struct stream_owner *o, struct stream *s, int64_t place)
 static void
 drop_beyond(const struct stream_owner *o, struct stream *s)
 {
-	uint64_t limit = stream_limit(s) > s->acked ? stream_limit(s) : s->acked;
+	uint64_t limit = stream_limit(s) > s->claimed ? stream_limit(s) : s->claimed;
 	bool dropped = false;
 
 	for (; s->first < s->last && s->piece[s->last - 1].off > limit; dropped = true)

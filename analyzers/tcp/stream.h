@@ -28,6 +28,7 @@ struct stream {
 	uint32_t next;	    /* and its sequence number */
 	uint32_t kept_room; /* of kept, a power of two */
 	uint64_t acked;	    /* by the receiver: 1 more when a FIN was */
+	uint64_t claimed;   /* the same, also where the window says that it cannot be */
 	uint64_t edge;	    /* of the window that it announced */
 	uint64_t absent;    /* what is not there up to here will not come */
 	uint64_t fin_at;
@@ -53,6 +54,7 @@ struct stream_owner {
 	struct connection *connection;
 	enum an_dir dir;
 	size_t *memory;
+	size_t memory_kept; /* with more in use nothing more is kept to be compared */
 };
 
 /* The next octet has this sequence number. */

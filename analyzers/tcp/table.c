@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "core/sip.h"
+
 bool
 table_init(struct table *t, size_t connections, const uint64_t seed[2])
 {
@@ -24,42 +26,7 @@ table_memory(const struct table *t)
 	return t->buckets * sizeof(struct flow *);
 }
 
-/* ---- SipHash-1-3 (Aumasson and Bernstein 2012) over whole words ---- */
-
-struct sip {
-	uint64_t v[4];
-};
-
-static inline uint64_t
-rotate(uint64_t x, unsigned n)
-{
-	return x << n | x >> (64 - n);
-}
-
-static inline void
-sip_round(struct sip *s)
-{
-	uint64_t *v = s->v;
-
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] = rotate(v[0], 32);
-	v[2] += v[1];
-	v[0] += v[3];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[2] = rotate(v[2], 32);
-}
-
-static inline void
-sip_word(struct sip *s, uint64_t word)
-{
-	s->v[3] ^= word;
-	sip_round(s);
-	s->v[0] ^= word;
-}
+/* ---- buckets ---- */
 
 static void
 sip_address(struct sip *s, const struct packet_address *a)
@@ -84,8 +51,7 @@ compare_ends(const struct connection_end *a, const struct connection_end *b)
 static size_t
 bucket_of(const struct table *t, const struct connection_end *a, const struct connection_end *b)
 {
-	struct sip s = {{t->seed[0] ^ 0x736f6d6570736575u, t->seed[1] ^ 0x646f72616e646f6du,
-	    t->seed[0] ^ 0x6c7967656e657261u, t->seed[1] ^ 0x7465646279746573u}};
+	struct sip s = sip_begin(t->seed);
 	bool turned = compare_ends(a, b) > 0;
 	const struct connection_end *low = turned ? b : a, *high = turned ? a : b;
 
@@ -93,10 +59,7 @@ bucket_of(const struct table *t, const struct connection_end *a, const struct co
 	sip_address(&s, &high->address);
 	sip_word(&s, (uint64_t)low->address.v6 << 33 | (uint64_t)high->address.v6 << 32 |
 			 (uint64_t)low->port << 16 | high->port);
-	s.v[2] ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(&s);
-	return (size_t)(s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3]) & (t->buckets - 1);
+	return (size_t)sip_end(&s) & (t->buckets - 1);
 }
 
 static bool

@@ -105,6 +105,7 @@ on_versions(struct span data, struct tls_client_hello *h)
 static bool
 on_ticket(struct span data, struct tls_client_hello *h)
 {
+	h->ticket = data;
 	h->resumes = h->resumes || data.n > 0;
 	return true;
 }

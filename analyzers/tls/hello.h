@@ -31,6 +31,7 @@ struct tls_client_hello {
 	struct span session_id;
 	struct span ciphers;	 /* two octets each */
 	struct span signatures;	 /* two octets each; empty: not said */
+	struct span ticket;	 /* of a session up to TLS 1.2 (RFC 5077); empty: none */
 	struct span server_name; /* as it was sent; empty: none, or none of type host_name */
 	struct span alpn;	 /* for tls_alpn_next(): every name in it is whole and not empty */
 	size_t n_extensions;

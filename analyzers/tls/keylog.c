@@ -27,7 +27,7 @@ struct tls_keylog {
 	struct session *root;
 	bool root_leaf;
 	struct session *newest;
-	size_t n, max;
+	size_t n, noted, max; /* secrets of lines, of sessions that may be resumed, of either */
 };
 
 static const struct label {
@@ -214,6 +214,12 @@ fits(enum tls_secret kind, size_t n)
 	return n == 48 || (kind != TLS_MASTER && (n == 32 || n == 64));
 }
 
+static size_t *
+counter(struct tls_keylog *k, enum tls_secret kind)
+{
+	return kind == TLS_RESUMED ? &k->noted : &k->n;
+}
+
 /* The newest of a kind counts. */
 static void
 drop_secret(struct tls_keylog *k, struct session *s, enum tls_secret kind)
@@ -225,7 +231,7 @@ drop_secret(struct tls_keylog *k, struct session *s, enum tls_secret kind)
 			continue;
 		*at = old->next;
 		free_secret(old);
-		k->n--;
+		*counter(k, kind) -= 1;
 		return;
 	}
 }
@@ -238,7 +244,7 @@ keep(struct tls_keylog *k, const uint8_t random[TLS_RANDOM], enum tls_secret kin
 
 	if (s != NULL)
 		drop_secret(k, s, kind);
-	if (k->n >= k->max)
+	if (*counter(k, kind) >= k->max)
 		return TLS_KEYLOG_FULL;
 	if (s == NULL)
 		s = add_session(k, random);
@@ -250,8 +256,19 @@ keep(struct tls_keylog *k, const uint8_t random[TLS_RANDOM], enum tls_secret kin
 	memcpy(secret->octets, what.p, what.n);
 	secret->next = s->secrets;
 	s->secrets = secret;
-	k->n++;
+	*counter(k, kind) += 1;
 	return TLS_KEYLOG_TAKEN;
+}
+
+void
+tls_keylog_note(struct tls_keylog *k, const uint8_t id[TLS_RANDOM], struct span master)
+{
+	uint8_t copy[TLS_SECRET_MAX];
+
+	/* it may be that of the very session, which is dropped first */
+	memcpy(copy, master.p, master.n);
+	keep(k, id, TLS_RESUMED, span_of(copy, master.n));
+	explicit_bzero(copy, sizeof(copy));
 }
 
 enum tls_keylog_line

@@ -23,12 +23,16 @@ enum tls_secret {
 	TLS_SERVER_HANDSHAKE,
 	TLS_CLIENT_TRAFFIC,
 	TLS_SERVER_TRAFFIC,
+	TLS_RESUMED, /* 48 octets; of no line: tls_keylog_note() */
 	TLS_SECRETS
 };
 
 struct tls_keylog;
 
-/* max: secrets that are kept at most; later ones are not. NULL: no memory. */
+/*
+ * max: secrets that are kept at most; later ones are not. Some 200 octets each, where every session
+ * has one. NULL: no memory.
+ */
 struct tls_keylog *tls_keylog_new(size_t max);
 /* Wipes every secret. NULL is fine. */
 void tls_keylog_free(struct tls_keylog *);
@@ -48,6 +52,13 @@ enum tls_keylog_line tls_keylog_add(struct tls_keylog *, struct span line);
 /* Empty: it is not there. Good until the next tls_keylog_add(). */
 struct span tls_keylog_find(
     const struct tls_keylog *, const uint8_t client_random[TLS_RANDOM], enum tls_secret);
+/*
+ * Up to TLS 1.2 a session that is resumed has the master secret of the one that began it, and not
+ * everybody writes that down again (GnuTLS does not). id: of SHA-256, over what the client will
+ * name the session by; found as TLS_RESUMED. As many as lines are kept at most; others are not, nor
+ * where there is no memory.
+ */
+void tls_keylog_note(struct tls_keylog *, const uint8_t id[TLS_RANDOM], struct span master);
 /* Any secret of the session that this client random begins. */
 bool tls_keylog_has(const struct tls_keylog *, const uint8_t client_random[TLS_RANDOM]);
 

@@ -19,7 +19,7 @@ enum record_type {
 };
 
 struct tls_opening *
-tls_opening_new(const struct tls_keylog *keylog)
+tls_opening_new(struct tls_keylog *keylog)
 {
 	struct tls_opening *o = calloc(1, sizeof(*o));
 
@@ -118,23 +118,54 @@ key_of_master(struct tls_opening *o, enum an_dir dir, struct span master)
 	return f->keyed;
 }
 
+/* What the key log has for a session up to TLS 1.2; a session that is resumed may have no line. */
+static struct span
+find_master(const struct tls_opening *o)
+{
+	const struct tls_session_name *names[] = {&o->offered_ticket, &o->offered_id};
+	struct span master = tls_keylog_find(o->keylog, o->client_random, TLS_MASTER);
+
+	for (size_t i = 0; i < 2 && o->resumed && master.n == 0; i++)
+		if (names[i]->known)
+			master = tls_keylog_find(o->keylog, names[i]->sha256, TLS_RESUMED);
+	return master;
+}
+
+/* The server's part comes when it has said all that a client may resume the session by. */
+static bool
+use_master(struct tls_opening *o, enum an_dir dir, struct span master)
+{
+	const struct tls_session_name *names[] = {&o->ticket, &o->id};
+	uint8_t copy[TLS_SECRET_MAX];
+	bool done = key_of_master(o, dir, master);
+
+	memcpy(copy, master.p, master.n);
+	for (size_t i = 0; i < 2 && dir == AN_S2C; i++)
+		if (names[i]->known)
+			tls_keylog_note(o->keylog, names[i]->sha256, span_of(copy, master.n));
+	explicit_bzero(copy, sizeof(copy));
+	return done;
+}
+
 /* As late as may be, for a key log may be written while the session is read. */
 static enum tls_opened
 look_up_keys(struct tls_opening *o, enum an_dir dir)
 {
 	static const enum tls_secret kinds[][2] = {
-	    [TLS_LEVEL_MASTER] = {TLS_MASTER, TLS_MASTER},
 	    [TLS_LEVEL_EARLY] = {TLS_CLIENT_EARLY, TLS_CLIENT_EARLY},
 	    [TLS_LEVEL_HANDSHAKE] = {TLS_CLIENT_HANDSHAKE, TLS_SERVER_HANDSHAKE},
 	    [TLS_LEVEL_TRAFFIC] = {TLS_CLIENT_TRAFFIC, TLS_SERVER_TRAFFIC},
 	};
 	struct tls_flow *f = &o->flow[dir];
-	struct span secret = tls_keylog_find(o->keylog, o->client_random, kinds[f->level][dir]);
+	struct span secret =
+	    f->level == TLS_LEVEL_MASTER
+		? find_master(o)
+		: tls_keylog_find(o->keylog, o->client_random, kinds[f->level][dir]);
 
 	if (secret.n == 0)
 		return TLS_OPENING_NO_KEYS;
 	if (f->level == TLS_LEVEL_MASTER)
-		return key_of_master(o, dir, secret) ? TLS_OPENING_MORE : TLS_OPENING_BROKEN;
+		return use_master(o, dir, secret) ? TLS_OPENING_MORE : TLS_OPENING_BROKEN;
 	if (secret.n != o->suite->hash) /* it is of another session */
 		return TLS_OPENING_NO_KEYS;
 	memcpy(f->secret, secret.p, secret.n);
@@ -158,6 +189,8 @@ on_change(struct tls_opening *o, enum an_dir dir, struct span content)
 		return f->finished ? TLS_OPENING_BROKEN : TLS_OPENING_MORE;
 	if (!f->may_change)
 		return TLS_OPENING_BROKEN;
+	if (dir == AN_S2C) /* it is the first one to do so (RFC 5246 s7.3) */
+		o->resumed = o->flow[AN_C2S].may_change;
 	f->may_change = false;
 	f->finished = false;
 	tls_flow_level(f, TLS_LEVEL_MASTER);

@@ -34,8 +34,11 @@ enum tls_opened {
 
 struct tls_opening;
 
-/* The key log must outlive it. NULL: no memory. */
-struct tls_opening *tls_opening_new(const struct tls_keylog *);
+/*
+ * The key log must outlive it; sessions that may be resumed are noted in it, so that those are to
+ * be read in the order of the wire. NULL: no memory.
+ */
+struct tls_opening *tls_opening_new(struct tls_keylog *);
 void tls_opening_free(struct tls_opening *); /* NULL is fine */
 
 /*

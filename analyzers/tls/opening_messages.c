@@ -5,6 +5,7 @@
 enum message_type {
 	MESSAGE_CLIENT_HELLO = 1,
 	MESSAGE_SERVER_HELLO = 2,
+	MESSAGE_NEW_SESSION_TICKET = 4,
 	MESSAGE_END_OF_EARLY_DATA = 5,
 	MESSAGE_ENCRYPTED_EXTENSIONS = 8,
 	MESSAGE_FINISHED = 20,
@@ -20,6 +21,13 @@ struct message {
 
 /* ---- hellos ---- */
 
+static void
+name_session(struct tls_session_name *name, struct span by)
+{
+	name->known =
+	    by.n > 0 && EVP_Digest(by.p, by.n, name->sha256, NULL, EVP_sha256(), NULL) == 1;
+}
+
 /* Another one than the first: after HelloRetryRequest, or in a renegotiation (RFC 5746). */
 static bool
 on_client_hello(struct tls_opening *o, const struct message *m)
@@ -31,6 +39,8 @@ on_client_hello(struct tls_opening *o, const struct message *m)
 		return false;
 	memcpy(o->client_random, h.random.p, TLS_RANDOM);
 	o->offers13 = h.version >= TLS_VERSION_13;
+	name_session(&o->offered_ticket, h.ticket);
+	name_session(&o->offered_id, h.session_id);
 	if (h.early_data && !o->retried && o->offers13)
 		o->early = TLS_EARLY_WAITS;
 	o->expects = TLS_EXPECTS_SERVER;
@@ -75,6 +85,8 @@ on_server_hello(struct tls_opening *o, const struct message *m)
 	o->expects = TLS_EXPECTS_NO_HELLO;
 	if (h.version < TLS_VERSION_13) {
 		refuse_early(o);
+		name_session(&o->id, h.session_id);
+		o->ticket.known = o->resumed = false;
 		o->flow[AN_C2S].may_change = o->flow[AN_S2C].may_change = true;
 		return o->suite != NULL;
 	}
@@ -82,6 +94,17 @@ on_server_hello(struct tls_opening *o, const struct message *m)
 	if (o->early != TLS_EARLY_WAITS)
 		tls_flow_level(&o->flow[AN_C2S], TLS_LEVEL_HANDSHAKE);
 	return o->suite != NULL && m->last;
+}
+
+/* Up to TLS 1.2 (RFC 5077 s3.3): the lifetime, and the ticket. */
+static bool
+on_ticket(struct tls_opening *o, const struct message *m)
+{
+	struct tls_wire w = tls_wire_of(m->body);
+
+	tls_number(&w, 4);
+	name_session(&o->ticket, tls_vector(&w, 2));
+	return true;
 }
 
 /* ---- TLS 1.3, under protection ---- */
@@ -166,15 +189,16 @@ on_finished(struct tls_opening *o, const struct message *m)
 static const struct row {
 	enum message_type type;
 	enum an_dir from, to; /* directions that it may have */
-	bool body;	      /* it is looked into */
+	bool body, body13;    /* it is looked into, up to TLS 1.2 and in TLS 1.3 */
 	bool (*take)(struct tls_opening *, const struct message *);
 } rows[] = {
-    {MESSAGE_CLIENT_HELLO, AN_C2S, AN_C2S, true, on_client_hello},
-    {MESSAGE_SERVER_HELLO, AN_S2C, AN_S2C, true, on_server_hello},
-    {MESSAGE_END_OF_EARLY_DATA, AN_C2S, AN_C2S, false, on_end_of_early_data},
-    {MESSAGE_ENCRYPTED_EXTENSIONS, AN_S2C, AN_S2C, true, on_encrypted_extensions},
-    {MESSAGE_FINISHED, AN_C2S, AN_S2C, false, on_finished},
-    {MESSAGE_KEY_UPDATE, AN_C2S, AN_S2C, false, on_key_update},
+    {MESSAGE_CLIENT_HELLO, AN_C2S, AN_C2S, true, true, on_client_hello},
+    {MESSAGE_SERVER_HELLO, AN_S2C, AN_S2C, true, true, on_server_hello},
+    {MESSAGE_NEW_SESSION_TICKET, AN_S2C, AN_S2C, true, false, on_ticket},
+    {MESSAGE_END_OF_EARLY_DATA, AN_C2S, AN_C2S, false, false, on_end_of_early_data},
+    {MESSAGE_ENCRYPTED_EXTENSIONS, AN_S2C, AN_S2C, false, true, on_encrypted_extensions},
+    {MESSAGE_FINISHED, AN_C2S, AN_S2C, false, false, on_finished},
+    {MESSAGE_KEY_UPDATE, AN_C2S, AN_S2C, false, false, on_key_update},
 };
 
 static const struct row *
@@ -188,12 +212,13 @@ row_of(uint8_t type)
 
 /* The header is whole. False: the message is longer than any that is looked into. */
 static bool
-begin_message(struct tls_flow *f)
+begin_message(const struct tls_opening *o, struct tls_flow *f)
 {
 	const struct row *row = row_of(f->head[0]);
 
 	f->left = (size_t)f->head[1] << 16 | (size_t)f->head[2] << 8 | f->head[3];
-	return row == NULL || !row->body || f->left <= TLS_HANDSHAKE_MAX;
+	f->keeps = row != NULL && (o->version == TLS_VERSION_13 ? row->body13 : row->body);
+	return !f->keeps || f->left <= TLS_HANDSHAKE_MAX;
 }
 
 static bool
@@ -217,21 +242,19 @@ tls_opening_handshake(struct tls_opening *o, enum an_dir dir, struct span s)
 	struct tls_flow *f = &o->flow[dir];
 
 	for (;;) {
-		const struct row *row;
 		struct span piece;
 
 		for (; f->n_head < TLS_MESSAGE_HEADER; s = span_from(s, 1)) {
 			if (s.n == 0)
 				return true;
 			f->head[f->n_head++] = s.p[0];
-			if (f->n_head == TLS_MESSAGE_HEADER && !begin_message(f))
+			if (f->n_head == TLS_MESSAGE_HEADER && !begin_message(o, f))
 				return false;
 		}
 		piece = span_first(s, f->left);
 		s = span_from(s, piece.n);
 		f->left -= piece.n;
-		row = row_of(f->head[0]);
-		if (row != NULL && row->body && !buf_add(&f->message, piece))
+		if (f->keeps && !buf_add(&f->message, piece))
 			return false;
 		if (f->left > 0)
 			return true;

@@ -40,6 +40,7 @@ struct tls_flow {
 	uint8_t head[TLS_MESSAGE_HEADER]; /* of the handshake message at hand */
 	size_t n_head;
 	size_t left; /* octets of it that are still to come */
+	bool keeps;  /* it is looked into */
 	struct buf message;
 
 	bool may_change; /* up to TLS 1.2: a ChangeCipherSpec is due */
@@ -55,8 +56,14 @@ enum tls_early {
 	TLS_EARLY_REFUSED, /* it passes over it */
 };
 
+/* A ticket, or a session ID, as the key log knows it. */
+struct tls_session_name {
+	bool known;
+	uint8_t sha256[TLS_RANDOM];
+};
+
 struct tls_opening {
-	const struct tls_keylog *keylog;
+	struct tls_keylog *keylog;
 	struct tls_schedule *schedule;
 	struct tls_flow flow[2]; /* by enum an_dir */
 	bool broken;
@@ -68,6 +75,10 @@ struct tls_opening {
 	uint16_t version; /* 0: the server has not said yet */
 	const struct tls_suite *suite;
 	bool etm;
+
+	/* up to TLS 1.2: what a session is resumed by, where it is (tls_keylog_note()) */
+	struct tls_session_name offered_ticket, offered_id, ticket, id;
+	bool resumed;
 
 	enum tls_early early;
 	struct buf held; /* TLS_EARLY_WAITS: whole records of the client */

@@ -2,7 +2,7 @@
 
 # {capture: (number of the packet that is damaged, what is wrong with it)}
 DAMAGED = {
-    "peafowl/imap.cap": (0, "corrupt on purpose"),
+    "peafowl/imap.cap": (9, "corrupt on purpose: its header says that there are 1,358,954,496 octets"),
 }
 
 # {capture: {pattern of a disagreement: why ours is right}}

@@ -106,8 +106,10 @@ def bare(path):
 def about_mail(session, n, mail, record):
     name = f"mail {n}"
     smtp, email = record["smtp"], record.get("email", {})
-    session.same(f"{name} from", mail["envelope_from"].lower(), bare(smtp["mail_from"]).lower())
-    for recipient in mail["envelope_rcpt"]:
+    session.same(f"{name} from", (mail["envelope_from"] or "").lower(), bare(smtp.get("mail_from", "")).lower())
+    if smtp.get("rcpt_left_out"):  # the first hundred are there
+        session.same(f"{name} recipients", len(mail["envelope_rcpt"]), len(smtp["rcpt_to"]) + smtp["rcpt_left_out"])
+    for recipient in mail["envelope_rcpt"][:100]:
         session.among(f"{name} to", recipient.lower(), [bare(r).lower() for r in smtp.get("rcpt_to", [])])
     session.same(f"{name} via", mail["via"], smtp.get("transfer"))
     session.same(f"{name} size", mail["size"], smtp.get("size"))
@@ -149,16 +151,17 @@ def about_smtp(session):
 
 def about_ftp(session):
     facts = session.facts
-    ours = [(r["ftp"].get("command", "").upper(), [int(c) for c in r["ftp"]["completion_code"] if c.isdigit()])
+    ours = [(r["ftp"].get("command", "").upper(), [int(c) for c in r["ftp"].get("completion_code", []) if c.isdigit()])
             for r in session.of("ftp") if r["ftp"].get("command")]
-    theirs = [(c["cmd"].upper(), [int(x) for x in c["codes"]]) for c in facts.get("commands", [])]
-    session.same("commands", [c for c, _ in theirs], [c for c, _ in ours])
+    # they cut long verbs, and have an empty one for a line that is none
+    theirs = [(c["cmd"].upper() or "?", [int(x) for x in c["codes"]]) for c in facts.get("commands", [])]
+    session.same("commands", [c for c, _ in theirs], [c[:37] if len(c) > 37 else c for c, _ in ours])
     for i, ((verb, said), (_, heard)) in enumerate(zip(theirs, ours)):
         session.same(f"codes of {i} {verb}", said, heard)
     digests = collections.Counter(r["fileinfo"].get("sha256") for r in session.of("fileinfo"))
     counts = [(r["ftp_data"]["command"], r["ftp_data"].get("octets_out")) for r in session.of("ftp_data")]
     for transfer in facts.get("transfers", []):
-        if not transfer.get("sha256"):
+        if not transfer.get("sha256") or not transfer.get("complete"):
             continue
         name = f"{transfer['cmd']} {transfer['arg']}"
         session.among(f"{name} octets", (transfer["cmd"].upper(), transfer["size"]), counts)
@@ -177,13 +180,16 @@ def about_pop3(session):
     done = [r for r in session.of("pop3") if "session" in r["pop3"]]
     session.same("sessions", 1, len(done))
     if done:
-        session.same("commands", session.facts["n_commands"], done[0]["pop3"]["session"]["commands"])
+        # a line of a SASL exchange is no command
+        said = [c for c in session.facts.get("commands", []) if not c[0].startswith("(auth)")]
+        session.same("commands", len(said), done[0]["pop3"]["session"]["commands"])
 
 
 def about_imap(session):
     emails = session.of("email")
     fetched = [e for e in emails if e["message"]["command"] == "FETCH"]
-    for n, literal in enumerate(session.facts.get("fetched", [])):
+    # header fields alone are no part of a message, and have no record
+    for n, literal in enumerate(x for x in session.facts.get("fetched", []) if "HEADER" not in x["section"]):
         session.among(f"literal {n} octets", literal["size"], [e["message"]["octets"] for e in fetched])
         if literal["section"] in ("BODY[]", "RFC822"):
             about_message(session, f"literal {n}", literal, next(
@@ -214,6 +220,10 @@ def test_what_is_expected_is_found_L11(name):
     for facts in ENTRIES[name]["derived"]:
         if facts["proto"] not in ABOUT:
             continue
+        if facts.get("note") == "server side only":
+            assert not [r for r in records if r["event_type"] in ("smtp", "email", "fileinfo")]
+            asked += 1
+            continue
         session = Session(records, facts)
         prefix = f"stream {facts['stream']}"
         if not session.records:
@@ -234,7 +244,9 @@ def test_with_its_key_log_T13():
     assert [r["flow"]["opaque"] for r in opaque if r["event_type"] == "flow"] == [True]
     assert [r["flow"]["opaque"] for r in opened if r["event_type"] == "flow"] == [False]
     sessions = [r["imap"]["session"] for r in opened if r["event_type"] == "imap" and "session" in r["imap"]]
-    assert len(sessions) == 1 and sessions[0]["commands"] > 2 and sessions[0].get("user")
+    assert len(sessions) == 1 and sessions[0]["commands"] > 2
+    tls = [r["tls"] for r in opened if r["event_type"] == "tls"]
+    assert len(tls) == 1 and tls[0]["version"] == "TLS 1.2" and tls[0]["subject"]
 
 
 # ---- what the sources themselves expect ----
@@ -273,11 +285,21 @@ def test_what_zeek_saw_of_files(name, i):
 
 
 def in_raw_ip(name):
-    """The IP packets of a capture; None of one that is damaged, or of a link layer that capture.py has not."""
+    """
+    The IP packets of a capture, without the padding of short frames; None of one that is damaged, or of a
+    link layer that capture.py has not.
+    """
     try:
-        return [p for p in (capture.network_layer(*f) for f in capture.frames((CASES / "pcap" / name).read_bytes())) if p]
+        found = [capture.network_layer(*f) for f in capture.frames((CASES / "pcap" / name).read_bytes())]
     except capture.Corrupt:
         return None
+    return [p[:length_of(p)] for p in found if len(p) >= 20]
+
+
+def length_of(packet):
+    if packet[0] >> 4 == 6:
+        return 40 + int.from_bytes(packet[4:6], "big")
+    return int.from_bytes(packet[2:4], "big") or len(packet)
 
 
 @pytest.fixture(scope="module")
@@ -350,10 +372,16 @@ def test_what_tshark_says(name):
 @pytest.mark.parametrize("name", WITH_FACTS)
 def test_what_tcpflow_says(name, tmp_path):
     """The octets of each stream: those that the flow records count, of connections that are whole."""
+    packets = in_raw_ip(name)
     path = CASES / "pcap" / name
-    subprocess.run(["tcpflow", "-q", "-r", path, "-o", tmp_path, "-T", "%A_%a_%B_%b_%#"], capture_output=True, timeout=120)
+    if packets:  # tcpflow takes the padding of frames for octets of their streams
+        path = tmp_path / "trimmed.pcap"
+        path.write_bytes(packets_to.pcap([packets_to.ethernet(p) for p in packets]))
+    flows = tmp_path / "flows"
+    flows.mkdir()
+    subprocess.run(["tcpflow", "-q", "-r", path, "-o", flows, "-T", "%A_%a_%B_%b_%#"], capture_output=True, timeout=120)
     sizes = collections.Counter()
-    for file in tmp_path.iterdir():
+    for file in flows.iterdir():
         found = re.fullmatch(r"([\d.]+)_(\d+)_([\d.]+)_(\d+)_\d+", file.name)
         if found:
             a, p, b, q = found.groups()

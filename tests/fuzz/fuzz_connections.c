@@ -108,7 +108,8 @@ read_one(struct connections *cs, const uint8_t *head, struct span segment, uint6
 	uint8_t *copy = malloc(segment.n > 0 ? segment.n : 1);
 
 	fuzz_claim(copy != NULL);
-	memcpy(copy, segment.p, segment.n);
+	if (segment.n > 0)
+		memcpy(copy, segment.p, segment.n);
 	if (segment.n >= 4) {
 		put_u16(copy, from_server ? SERVER_PORT : client);
 		put_u16(copy + 2, from_server ? client : SERVER_PORT);

@@ -116,9 +116,26 @@ feed(struct tls_opening *o, struct heard *h, enum an_dir dir, struct span in)
 		fuzz_claim(tls_opening_feed(o, dir, in, &used, &plain) == TLS_OPENING_BROKEN);
 }
 
-static struct heard
-hear(const struct tls_keylog *k, struct span wire, size_t piece)
+static struct tls_keylog *
+keylog_of(struct span lines)
 {
+	struct tls_keylog *k = tls_keylog_new(SECRETS_MAX);
+
+	fuzz_claim(k != NULL);
+	while (lines.n > 0) {
+		ptrdiff_t end = span_find(lines, '\n');
+		size_t line = end < 0 ? lines.n : (size_t)end;
+
+		tls_keylog_add(k, span_first(lines, line));
+		lines = span_from(lines, line + 1);
+	}
+	return k;
+}
+
+static struct heard
+hear(struct span lines, struct span wire, size_t piece)
+{
+	struct tls_keylog *k = keylog_of(lines);
 	struct tls_opening *o = tls_opening_new(k);
 	struct tls_wire w = tls_wire_of(wire);
 	uint64_t sequence[2][LEVELS] = {0};
@@ -144,6 +161,7 @@ hear(const struct tls_keylog *k, struct span wire, size_t piece)
 	}
 	buf_free(&sealed);
 	tls_opening_free(o);
+	tls_keylog_free(k);
 	return h;
 }
 
@@ -168,26 +186,16 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	static const size_t pieces[] = {1, 7, 100};
 	struct tls_wire w = tls_wire_of(span_of(p, n));
 	struct span lines = tls_vector(&w, 2);
-	struct tls_keylog *k = tls_keylog_new(SECRETS_MAX);
 	struct heard whole, other;
 
 	if (!keys.made)
 		make_keys();
-	fuzz_claim(k != NULL);
-	while (lines.n > 0) {
-		ptrdiff_t end = span_find(lines, '\n');
-		size_t line = end < 0 ? lines.n : (size_t)end;
-
-		tls_keylog_add(k, span_first(lines, line));
-		lines = span_from(lines, line + 1);
-	}
-	whole = hear(k, w.rest, n + 1 + HEADER + TAG);
+	whole = hear(lines, w.rest, n + 1 + HEADER + TAG);
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-		other = hear(k, w.rest, pieces[i]);
+		other = hear(lines, w.rest, pieces[i]);
 		fuzz_claim(same(&whole, &other));
 		heard_free(&other);
 	}
 	heard_free(&whole);
-	tls_keylog_free(k);
 	return 0;
 }

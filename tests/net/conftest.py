@@ -310,6 +310,11 @@ def theirs(lab):
     return Certificate(lab, "fake.campus.example", rsa=True)
 
 
+@pytest.fixture(scope="session")
+def tls_dovecot(lab, theirs):
+    return Dovecot(lab, "tls-dovecot", (L.TLS_DOVECOT, L.TLS_DOVECOT6), certificate=theirs)
+
+
 # ---- servers outside, under TLS ----
 
 TLS_CLIENTS = {"smtp": TlsClient, "pop3": TlsPop3, "imap": TlsImap}

@@ -4,14 +4,17 @@ case X-007, FIELD rows T13 and L9.
 """
 
 import base64
+import json
 import os
+import signal
 import stat
+import subprocess
 
 import pytest
 
 import lab as L
 from captured import USER, Captures
-from ftp_peers import FakeFtp
+from gateway import BINARY
 from lab import wait_for
 from peers import EHLO
 from retrieval_peers import FakeImap, FakePop3
@@ -81,6 +84,12 @@ def plain(password=PASSWORD):
 def mail(client, content=MAIL):
     client.envelope()
     return client.data(content + b".\r\n").code
+
+
+def counted(gate):
+    """What "postern status" says of captures."""
+    done = subprocess.run(gate.command("status", "-c", gate.file, "--json"), check=True, capture_output=True)
+    return json.loads(done.stdout)["capture"]
 
 
 # ---- what tshark shows ----
@@ -395,7 +404,6 @@ def test_rotation_and_budget_X_007(smtp, started, captures):
     assert sum(p.stat().st_size for p in files) <= 3 << 20
     assert (captures.dir / "notes").exists() and (captures.dir / "postern-all-1.pcapng").exists()
     assert (captures.dir / "postern-other-20200101T000000-000001.pcapng").exists()
-    assert gate.status()["capture"]["removed"] > 0 if gate.process.poll() is None else True
 
 
 def test_new_files_after_a_while_and_on_request_X_007(smtp, started, captures):
@@ -406,12 +414,11 @@ def test_new_files_after_a_while_and_on_request_X_007(smtp, started, captures):
         wait_for(lambda: client.cmd("NOOP").code == 250 and len(captures.files()) >= 2, 10, "a second file",
                  interval=0.3)
     gate.configure(certificate=gate.settings["certificate"], capture={"all": captures.section()},
-                   smtp={"starttls": "intercept"})
+                   smtp={**gate.settings["smtp"]})
     gate.reload()
     with gate.client() as client:
         client.hello()
         before = len(captures.wait(lambda c: c.files()))
-        import signal
         gate.process.send_signal(signal.SIGUSR1)
         wait_for(lambda: client.cmd("NOOP").code == 250 and len(captures.files()) > before, 10, "a new file",
                  interval=0.3)
@@ -445,3 +452,90 @@ def test_who_writes_and_who_may_not_X_007(smtp, started):
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
     assert status["NoNewPrivs"] == "1"
     assert not any("inet" in what or "eve.json" in what for what in writer.descriptors().values())
+
+
+def test_what_overflows_is_counted_and_a_hole_X_007(smtp, started, captures):
+    """Sessions go on while nobody takes what is captured."""
+    gate = started(smtp())
+    with gate.client() as client:
+        client.hello()
+        writer = wait_for(lambda: gate.of_role("capture"), what="the process")[0]
+        captures.wait(lambda c: b"EHLO" in c.octets())
+        writer.signal(signal.SIGSTOP)
+        for _ in range(16):
+            assert mail(client, b"\r\n" + (b"x" * 70 + b"\r\n") * 10_000) == 250
+        dropped = wait_for(lambda: counted(gate)["dropped_by_workers"], 10, "a count")
+        writer.signal(signal.SIGCONT)
+        wait_for(lambda: [r for r in gate.records("stats") if "capture_dropped" in str(r)], 10, "its record")
+        assert client.cmd("QUIT").code == 221
+    gate.stop()
+    assert dropped > 0
+    assert captures.column("frame.number", "tcp.analysis.lost_segment") != []
+    assert captures.column("frame.number", "tcp.analysis.retransmission || tcp.checksum.status == 0") == []
+    assert captures.column("smtp.req.command")[-1] == "QUIT"
+
+
+def test_a_disk_that_is_full_disturbs_nobody_X_007(lab, smtp, started, captures):
+    """What cannot be written is counted; it goes on when there is room, in a file that is whole."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=2m,mode=0700,uid={USER.pw_uid},gid={USER.pw_gid}",
+                    "tmpfs", captures.dir], check=True)
+    try:
+        filler = captures.dir / "filler"
+        filler.write_bytes(bytes((2 << 20) - 65536))
+        gate = started(smtp())
+        with gate.client() as client:
+            client.hello()
+            assert mail(client, b"\r\n" + (b"x" * 70 + b"\r\n") * 4000) == 250
+            wait_for(lambda: counted(gate)["lost_frames"], 10, "a count")
+            assert counted(gate)["trouble"] and "No space left" in gate.stderr
+            filler.unlink()
+            wait_for(lambda: client.cmd("NOOP").code == 250 and not counted(gate)["trouble"], 10,
+                     "an end of the trouble", interval=0.3)
+        with gate.client() as client:
+            client.hello()
+            assert mail(client) == 250
+        gate.stop()
+        assert captures.column("imf.subject") == ["seen"]
+        assert [r for r in gate.records("stats") if "capture_lost" in str(r)]
+    finally:
+        subprocess.run(["umount", "-l", captures.dir], check=True)
+
+
+# ---- what Postern itself reads in them ----
+
+def read(captures):
+    """The records that "postern read" writes of the files."""
+    argv = [BINARY, "read", *captures.files()]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def of(records, kind):
+    """What does not depend on where somebody stood."""
+    left_out = {"replies", "verdict"}
+    return [{k: v for k, v in r[kind].items() if k not in left_out} for r in records if r["event_type"] == kind]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "STARTTLS"])
+def test_read_gives_the_records_T13(smtp, started, captures, tls):
+    gate = started(smtp())
+    with gate.client(cls=TlsClient if tls else None) as client:
+        client.hello()
+        assert mail(client) == 250
+        client.cmd("QUIT")
+    gate.stop()
+    there = read(captures)
+    assert of(there, "smtp") == of(gate.records(), "smtp") and of(there, "smtp")
+    assert [r["email"] for r in there if "email" in r] == [r["email"] for r in gate.records() if "email" in r]
+
+
+def test_read_gives_the_records_of_files_T13(server, started, captures):
+    gate = started(server("ftp"), "ftp")
+    with gate.client() as client:
+        client.login()
+        client.binary()
+        assert client.get("RETR down") == BODY * 5000
+        client.quit()
+    gate.stop()
+    there = of(read(captures), "fileinfo")
+    assert [f["sha256"] for f in there] == [f["sha256"] for f in of(gate.records(), "fileinfo")] and there

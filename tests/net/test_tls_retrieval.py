@@ -12,7 +12,6 @@ import pytest
 
 import lab as L
 import mails
-from mail_servers import Dovecot
 from peers import Closed
 from retrieval_peers import FakeImap, FakePop3
 from tls_peers import TlsImap, TlsPop3, client_context, starttls_reply
@@ -281,11 +280,6 @@ def test_python_clients(lab, server, tls_gateway, ours):
 
 
 # ---- a real server ----
-
-@pytest.fixture(scope="session")
-def tls_dovecot(lab, theirs):
-    return Dovecot(lab, "tls-dovecot", (L.TLS_DOVECOT, L.TLS_DOVECOT6), certificate=theirs)
-
 
 @pytest.fixture
 def filled(tls_dovecot):

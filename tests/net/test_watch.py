@@ -98,6 +98,25 @@ def without_stats(records):
     return [r for r in records if r["event_type"] != "stats"]
 
 
+TIMES = {"timestamp", "start", "end", "started", "ended", "age", "duration_ms", "idle_ms", "rate"}
+
+
+def without_times(value):
+    """Two sockets on one device do not stamp a frame in the same microsecond."""
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k not in TIMES}
+    return list(map(without_times, value)) if isinstance(value, list) else value
+
+
+def comparable(records):
+    """
+    Two sockets on one device do not see frames of different connections in the same order either,
+    where two processors have them.
+    """
+    return sorted(json.dumps({**without_times(r), "flow_id": 0}, sort_keys=True)
+                  for r in records if r["event_type"] != "stats")
+
+
 def stats(records):
     return [r["stats"]["capture"] for r in records if r["event_type"] == "stats"]
 
@@ -124,7 +143,8 @@ class Tcpdump:
     def __init__(self, namespace, device, path):
         self.path = path
         self.process = subprocess.Popen(
-            namespace.command("tcpdump", "-i", device, "-U", "-Z", "root", "-s", "0", "-w", path),
+            namespace.command("tcpdump", "-i", device, "-U", "-Z", "root", "-B", "65536",
+                              "--immediate-mode", "-w", path),
             stderr=subprocess.PIPE)
         while b"listening" not in self.process.stderr.readline():
             assert self.process.poll() is None
@@ -149,13 +169,12 @@ def test_X_009_live_records_are_those_of_a_capture(lab, campus, fake_ftp, watche
     tcpdump.stop()
     code, out, err = run(lab.client, "read", tmp_path / "a.pcap")
     assert (code, live.process.returncode) == (0, 0), err
-    for one, other in zip(without_stats(records), map(json.loads, out.splitlines()), strict=True):
-        assert one == other
+    assert without_stats(records) and comparable(records) == comparable(map(json.loads, out.splitlines()))
     kinds = [r["event_type"] for r in records]
     assert {"smtp", "fileinfo", "ftp", "ftp_data", "flow"} <= set(kinds)
     transfer = next(r for r in records if r["event_type"] == "ftp_data")
     assert transfer["ftp_data"]["filename"] == "a.bin"
-    file = [r["fileinfo"] for r in records if r["event_type"] == "fileinfo" and r["app_proto"] == "ftp"]
+    file = [r["fileinfo"] for r in records if r["event_type"] == "fileinfo" and r["app_proto"] == "ftp-data"]
     assert [f["sha256"] for f in file] == [hashlib.sha256(FILE).hexdigest()]
 
 

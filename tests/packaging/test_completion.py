@@ -60,12 +60,20 @@ def test_files_behind_c(tmp_path):
     assert complete("check", "-c", "fi", cwd=tmp_path) == {"first.conf"}
 
 
+def test_folders_behind_extract(tmp_path):
+    (tmp_path / "first").mkdir()
+    (tmp_path / "file").touch()
+    assert complete("read", "--extract", "fi", cwd=tmp_path) == {"first"}
+
+
 def test_devices():
     assert "lo" in complete("explain", "--device", "")
+    assert "lo" in complete("watch", "-i", "")
 
 
 def test_nothing_for_an_address():
     assert complete("explain", "--client", "") == set()
+    assert complete("watch", "--filter", "") == set()
 
 
 def test_nothing_for_a_command_that_is_not_there():

@@ -84,7 +84,7 @@ any_size(void)
 
 /* piece: octets at a time, 0: any number of them. */
 static struct heard
-hear(const struct talk *t, const struct tls_keylog *k, size_t piece)
+hear(const struct talk *t, struct tls_keylog *k, size_t piece)
 {
 	struct tls_opening *o = tls_opening_new(k);
 	struct heard h = {.over = TLS_OPENING_BROKEN};
@@ -228,6 +228,55 @@ every_course_is_followed(void **state)
 	(void)state;
 	for (size_t i = 0; i < nitems(hows); i++)
 		expect_opened(&hows[i]);
+}
+
+/* Flights of a session; octets go behind what is there. */
+static enum tls_opened
+hear_flights(const struct talk *t, struct tls_keylog *k, size_t from, size_t to, struct heard *h)
+{
+	struct tls_opening *o = tls_opening_new(k);
+
+	for (size_t i = from; i < to && h->over == TLS_OPENING_MORE; i++)
+		feed(o, h, t->flight[i].dir, buf_span(&t->flight[i].octets));
+	tls_opening_free(o);
+	return h->over;
+}
+
+/*
+ * GnuTLS writes no line for a session that is resumed up to TLS 1.2. Its secret is that of the
+ * session that began it, where that was read too.
+ */
+static void
+a_resumed_session_needs_no_line(void **state)
+{
+	static const struct talk_how hows[] = {
+	    {.version = TLS1_2_VERSION, .again = TALK_BY_TICKET, .keeps_first = true},
+	    {.version = TLS1_2_VERSION, .again = TALK_BY_ID, .keeps_first = true},
+	    {.version = TLS1_VERSION, .again = TALK_BY_ID, .keeps_first = true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(hows); i++) {
+		struct talk t;
+		struct tls_keylog *k = tls_keylog_new(100);
+		struct heard h = {.over = TLS_OPENING_MORE}, alone = {.over = TLS_OPENING_MORE};
+		struct span keys;
+
+		buf_init(&h.octets[AN_C2S], 1 << 20);
+		buf_init(&h.octets[AN_S2C], 1 << 20);
+		talk_make(&t, &hows[i]);
+		keys = buf_span(&t.keys);
+		tls_keylog_add(k, span_first(keys, (size_t)span_find(keys, '\n')));
+		assert_int_equal(hear_flights(&t, k, t.n_first, t.n, &alone), TLS_OPENING_NO_KEYS);
+		assert_int_equal(hear_flights(&t, k, 0, t.n_first, &h), TLS_OPENING_MORE);
+		h.ended[AN_C2S] = h.ended[AN_S2C] = false;
+		assert_int_equal(hear_flights(&t, k, t.n_first, t.n, &h), TLS_OPENING_MORE);
+		h.secure = true;
+		assert_true(is_whole(&h, &t));
+		heard_free(&h);
+		tls_keylog_free(k);
+		talk_free(&t);
+	}
 }
 
 /* ---- what cannot be read ---- */
@@ -565,6 +614,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_cipher_is_opened),
 	    cmocka_unit_test(every_course_is_followed),
+	    cmocka_unit_test(a_resumed_session_needs_no_line),
 	    cmocka_unit_test(an_altered_octet_ends_it),
 	    cmocka_unit_test(a_hole_ends_it),
 	    cmocka_unit_test(missing_keys_are_said),

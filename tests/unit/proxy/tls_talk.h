@@ -31,6 +31,7 @@ struct talk_how {
 	bool asks_client;  /* for a certificate; TLS 1.3: once more afterwards */
 	bool updates;	   /* keys, both ways */
 	bool renegotiates; /* after the first octets */
+	bool keeps_first;  /* of one that is had again, the first one too: flights up to n_first */
 	int fragment;	   /* octets of a record; 0: as large as they may be */
 };
 
@@ -39,7 +40,7 @@ struct talk {
 		enum an_dir dir;
 		struct buf octets;
 	} flight[TALK_FLIGHTS_MAX];
-	size_t n;
+	size_t n, n_first;
 	struct buf said[2]; /* by enum an_dir */
 	struct buf keys;    /* lines of a key log */
 	size_t secure_at;   /* flights until the handshake was over */
@@ -349,7 +350,9 @@ talk_make(struct talk *t, const struct talk_how *how)
 	talk_session(t, how);
 	if (how->again != TALK_ONCE || how->early != TALK_NO_EARLY) {
 		talk_end_peers(t);
-		talk_drop_wire(t);
+		t->n_first = t->n;
+		if (!how->keeps_first)
+			talk_drop_wire(t);
 		assert_non_null(t->session);
 		talk_session(t, how);
 		assert_int_equal(SSL_session_reused(t->ssl[0]), 1);

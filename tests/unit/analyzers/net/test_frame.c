@@ -152,6 +152,7 @@ pppoe_padding_is_none_of_it(void **state)
 static void
 tags_are_bounded(void **state)
 {
+	static const uint8_t tag[] = {0x81, 0, 0, 1}, ipv4[] = {0x08, 0, 'E'};
 	uint8_t frame[14 + 4 * (FRAME_TAGS_MAX + 1) + 1] = {0};
 	struct span packet;
 
@@ -160,8 +161,8 @@ tags_are_bounded(void **state)
 		size_t type = 12 + 4 * tags;
 
 		for (size_t i = 0; i < tags; i++)
-			memcpy(frame + 12 + 4 * i, "\x81\0\0\x01", 4);
-		memcpy(frame + type, "\x08\0E", 3);
+			memcpy(frame + 12 + 4 * i, tag, sizeof(tag));
+		memcpy(frame + type, ipv4, sizeof(ipv4));
 		assert_int_equal(frame_packet(FRAME_ETHERNET, span_of(frame, type + 3), &packet),
 		    tags <= FRAME_TAGS_MAX ? FRAME_IP : FRAME_MALFORMED);
 	}

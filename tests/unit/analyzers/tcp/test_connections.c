@@ -401,6 +401,24 @@ X_003_gigabytes_may_be_lost(void **state)
 	dialogue_end(&d, "evicted\nclosed\n");
 }
 
+/* More than the window allowed to be sent: the client's octets show that it was not. */
+static void
+X_005_an_answer_that_acknowledges_too_much(void **state)
+{
+	struct dialogue d;
+
+	(void)state;
+	dialogue_begin(&d, false);
+	shake(&d);
+	say(&d, AN_C2S, A, 0, 0, "abc");
+	say(&d, AN_S2C, A, 0, 3, "");
+	say(&d, AN_S2C, A, 0, 1000000, "250");
+	say(&d, AN_C2S, A, 3, 3, "def");
+	said(&d, "> abc\n< 250\n> def\n");
+	say(&d, AN_S2C, R, 3, 0, "");
+	dialogue_end(&d, "< reset\nclosed\n");
+}
+
 static void
 X_005_urgent_octets_stay_in_line(void **state)
 {
@@ -538,6 +556,7 @@ silence_ends_them(void **state)
 	d.client_port++;
 	d.now += (CONNECTION_IDLE_SECONDS - 1) * (uint64_t)SECOND;
 	say(&d, AN_C2S, S, (uint32_t)-1, 0, "");
+	say(&d, AN_C2S, S, (uint32_t)-1, 0, "");
 	said(&d, "");
 	d.now += 2ull * SECOND;
 	d.client_port++;
@@ -549,6 +568,31 @@ silence_ends_them(void **state)
 	connections_stats(d.cs, &stats);
 	assert_int_equal(stats.evicted, 1);
 	assert_int_equal(stats.alive, 2); /* the first that was half open is gone */
+	dialogue_end(&d, "");
+}
+
+/* A packet whose time is damaged ends nothing; two of them are believed. */
+static void
+X_001_one_packet_makes_no_time(void **state)
+{
+	struct dialogue d;
+
+	(void)state;
+	dialogue_begin(&d, false);
+	shake(&d);
+	d.client_port++;
+	d.now += 1000000ull * SECOND;
+	say(&d, AN_C2S, S, (uint32_t)-1, 0, "");
+	d.client_port--;
+	d.now -= 1000000ull * SECOND;
+	say(&d, AN_C2S, A, 0, 0, "abc");
+	said(&d, "> abc\n");
+	d.client_port++;
+	d.now += 1000000ull * SECOND;
+	say(&d, AN_C2S, S, (uint32_t)-1, 0, "");
+	said(&d, "");
+	say(&d, AN_C2S, S, (uint32_t)-1, 0, "");
+	said(&d, "evicted\nclosed\n");
 	dialogue_end(&d, "");
 }
 
@@ -688,7 +732,9 @@ main(void)
 	    cmocka_unit_test(X_005_octets_behind_a_fin),
 	    cmocka_unit_test(ports_are_used_again),
 	    cmocka_unit_test(silence_ends_them),
+	    cmocka_unit_test(X_001_one_packet_makes_no_time),
 	    cmocka_unit_test(time_may_go_back),
+	    cmocka_unit_test(X_005_an_answer_that_acknowledges_too_much),
 	    cmocka_unit_test(checksums_when_asked_for),
 	    cmocka_unit_test(no_segment),
 	    cmocka_unit_test(memory_runs_out),

@@ -9,6 +9,7 @@
 struct counts {
 	unsigned of[CONNECTION_CLOSED + 1];
 	uint64_t gaps, octets;
+	size_t empty; /* octets of the table alone */
 };
 
 static void
@@ -24,18 +25,6 @@ count(void *arg, struct connection *c, const struct connection_event *ev)
 		n->octets += ev->n;
 }
 
-static void
-begin(struct dialogue *d, struct counts *n, size_t memory)
-{
-	struct connections_env env = {
-	    .happened = count, .server_port = is_server_port, .arg = n, .memory = memory};
-
-	*n = (struct counts){.gaps = 0};
-	*d = (struct dialogue){.hops = 64, .window = 65535, .now = SECOND};
-	d->cs = connections_new(&env);
-	assert_non_null(d->cs);
-}
-
 static struct connections_stats
 stats_of(const struct dialogue *d)
 {
@@ -46,6 +35,19 @@ stats_of(const struct dialogue *d)
 }
 
 static void
+begin(struct dialogue *d, struct counts *n, size_t memory)
+{
+	struct connections_env env = {
+	    .happened = count, .server_port = is_server_port, .arg = n, .memory = memory};
+
+	*n = (struct counts){.gaps = 0};
+	*d = (struct dialogue){.hops = 64, .window = 65535, .now = SECOND};
+	d->cs = connections_new(&env);
+	assert_non_null(d->cs);
+	n->empty = stats_of(d).memory;
+}
+
+static void
 end(struct dialogue *d, struct counts *n)
 {
 	struct connections_stats stats;
@@ -53,6 +55,7 @@ end(struct dialogue *d, struct counts *n)
 	connections_end(d->cs);
 	stats = stats_of(d);
 	assert_int_equal(stats.alive, 0);
+	assert_int_equal(stats.memory, n->empty);
 	assert_int_equal(n->of[CONNECTION_OPEN], n->of[CONNECTION_CLOSED]);
 	connections_free(d->cs);
 }
@@ -87,16 +90,14 @@ X_004_half_open_connections_are_small(void **state)
 {
 	struct counts n;
 	struct dialogue d;
-	size_t empty;
 
 	(void)state;
 	begin(&d, &n, MEMORY);
-	empty = stats_of(&d).memory;
 	for (uint32_t i = 0; i < MANY; i++)
 		say_from(&d, i, AN_C2S, S, (uint32_t)-1, SPAN_NONE);
 	assert_int_equal(stats_of(&d).alive, MANY);
-	assert_true(stats_of(&d).memory - empty <= MANY * CONNECTION_IDLE_SIZE);
-	assert_true(empty <= MEMORY / 16);
+	assert_true(stats_of(&d).memory - n.empty <= MANY * CONNECTION_IDLE_SIZE);
+	assert_true(n.empty <= MEMORY / 16);
 	end(&d, &n);
 	assert_int_equal(n.of[CONNECTION_OPEN], 0);
 }
@@ -157,6 +158,34 @@ X_004_the_bound_holds(void **state)
 	}
 	assert_true(stats_of(&d).evicted > 10000);
 	assert_true(stats_of(&d).memory_peak <= CONNECTIONS_MEMORY_MIN);
+	end(&d, &n);
+}
+
+/* What is kept to be compared takes no more than half, and costs nobody the connection. */
+static void
+X_002_what_is_compared_pushes_out_nobody(void **state)
+{
+	static const uint8_t octets[1400];
+	struct connections_env env = {.happened = count,
+	    .server_port = is_server_port,
+	    .memory = CONNECTIONS_MEMORY_MIN,
+	    .compare = true};
+	struct counts n = {.gaps = 0};
+	struct dialogue d = {.now = SECOND};
+
+	(void)state;
+	env.arg = &n;
+	d.cs = connections_new(&env);
+	assert_non_null(d.cs);
+	n.empty = stats_of(&d).memory;
+	for (uint32_t at = 0; at < 100; at++) {
+		for (uint32_t i = 0; i < 200; i++)
+			say_from(&d, i, AN_C2S, A, at * (uint32_t)sizeof(octets),
+			    span_of(octets, sizeof(octets)));
+	}
+	assert_int_equal(n.of[CONNECTION_EVICTED], 0);
+	assert_int_equal(n.octets, 100 * 200 * sizeof(octets));
+	assert_true(stats_of(&d).memory_peak < CONNECTIONS_MEMORY_MIN / 2);
 	end(&d, &n);
 }
 
@@ -261,6 +290,7 @@ main(void)
 	    cmocka_unit_test(X_004_open_ones_too),
 	    cmocka_unit_test(X_004_a_flood_pushes_out_itself),
 	    cmocka_unit_test(X_004_the_bound_holds),
+	    cmocka_unit_test(X_002_what_is_compared_pushes_out_nobody),
 	    cmocka_unit_test(X_003_what_waits_is_bounded),
 	    cmocka_unit_test(X_004_time_is_linear),
 	};

@@ -116,6 +116,28 @@ the_newest_counts(void **state)
 	tls_keylog_free(k);
 }
 
+/* Beside the lines, and not instead of them. */
+static void
+sessions_are_noted(void **state)
+{
+	static const uint8_t master[48] = {7};
+	struct tls_keylog *k = tls_keylog_new(1);
+	uint8_t other[TLS_RANDOM] = {9};
+
+	(void)state;
+	tls_keylog_note(k, random_of_r32, span_of(master, sizeof(master)));
+	assert_int_equal(tls_keylog_find(k, random_of_r32, TLS_MASTER).n, 0);
+	assert_int_equal(add(k, "CLIENT_RANDOM " R32 " " S48), TLS_KEYLOG_TAKEN);
+	assert_int_equal(tls_keylog_find(k, random_of_r32, TLS_MASTER).p[0], 0xa0);
+	/* what is found may be noted, and once more */
+	tls_keylog_note(k, random_of_r32, tls_keylog_find(k, random_of_r32, TLS_RESUMED));
+	assert_true(span_eq(
+	    tls_keylog_find(k, random_of_r32, TLS_RESUMED), span_of(master, sizeof(master))));
+	tls_keylog_note(k, other, span_of(master, sizeof(master)));
+	assert_false(tls_keylog_has(k, other)); /* max */
+	tls_keylog_free(k);
+}
+
 #define SESSIONS 20000
 
 /* The i-th: all bits count, those that come late too. */
@@ -188,6 +210,7 @@ main(void)
 	    cmocka_unit_test(every_label_is_found),
 	    cmocka_unit_test(other_lines_are_told_apart),
 	    cmocka_unit_test(the_newest_counts),
+	    cmocka_unit_test(sessions_are_noted),
 	    cmocka_unit_test(many_sessions_are_found),
 	    cmocka_unit_test(memory_that_runs_out_is_survived),
 	};
