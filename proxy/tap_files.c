@@ -100,7 +100,7 @@ look(const struct tap_files *f, uint64_t *octets, char oldest[TAP_FILES_NAME])
 			continue;
 		*octets += (uint64_t)st.st_size;
 		if (oldest[0] == '\0' || strcmp(e->d_name, oldest) < 0)
-			snprintf(oldest, TAP_FILES_NAME, "%s", e->d_name);
+			snprintf(oldest, TAP_FILES_NAME, "%.*s", TAP_FILES_NAME - 1, e->d_name);
 	}
 	closedir(dir);
 	return true;
