@@ -175,6 +175,7 @@ $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_ftp_gate $(BUILD)/fuzzer/fuzz_ftp_gate: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_imap_gate $(BUILD)/fuzzer/fuzz_imap_gate: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_mint $(BUILD)/fuzzer/fuzz_mint: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_retrieval_seen $(BUILD)/fuzzer/fuzz_retrieval_seen: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
 
 ## bench-decoders: MB/s of the transfer decoders, beside SHA-256

@@ -80,7 +80,7 @@ static const char *const in_place[] = {"Error: the mail server sent an invalid r
     "Error: SMTP protocol synchronization", "Error: the mail server spoke ahead of TLS",
     "Error: the mail server has no TLS any more, try again later"};
 
-/* Types of records that are compared. */
+/* Records that are compared; of the others: */
 static const char *const compared[] = {
     "smtp", "email", "fileinfo", "ftp", "ftp_data", "pop3", "imap"};
 
