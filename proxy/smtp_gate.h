@@ -72,6 +72,7 @@ struct message {
 	bool chunked;	/* it comes by BDAT */
 	bool discard;	/* its octets go nowhere */
 	bool dead;	/* BDAT: a chunk was refused, the rest up to LAST is too */
+	bool unwanted;	/* BDAT, observed: the gateway would have ended the session with it */
 	bool answered;	/* BDAT: the server refused this chunk before it was complete */
 	bool forwarded; /* BDAT: the server has a chunk of it */
 	bool last_chunk_empty;
@@ -121,6 +122,7 @@ struct smtp_gate {
 	uint64_t last_chunk; /* slot of a last chunk that waits for its reply; 0: none */
 	uint64_t chunk_end;  /* slot of a BDAT 0 LAST that is on its way; 0: none */
 	bool doomed; /* server_lost, but for replies to earlier commands that it still owes */
+	bool other_protocol; /* the client speaks one: that was said */
 	bool quit;
 	bool server_left;  /* it said 421: it will close, and need not be told of */
 	struct sasl *sasl; /* of the AUTH exchange that is under way, or the last one */
