@@ -33,9 +33,9 @@ TEXT = b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
 HTML = (b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<html><body>\r\n"
         + b'<p style=3D"color:#333">' + LINE + b'see <a href=3D"http://apples.example/report?n=3D1">here</a></p>\r\n')
 MESSAGES = {
-    "text": HEAD + TEXT + 50 * LINE,
+    "text": HEAD + TEXT + 500 * LINE,
     "attachment": parts(b"mixed", TEXT + LINE, attachment(random.Random(7).randbytes(60_000))),
-    "html": parts(b"alternative", TEXT + 20 * LINE, HTML + 20 * HTML[HTML.index(b"<p"):] + b"</body></html>\r\n"),
+    "html": parts(b"alternative", TEXT + 200 * LINE, HTML + 200 * HTML[HTML.index(b"<p"):] + b"</body></html>\r\n"),
 }
 
 # what: (what is found in one, instructions for one)
@@ -48,12 +48,12 @@ DIALOGUES = {
 }
 # (what, message): the same; "all" has libmagic's in it
 PARSED = {
-    ("tree", "text"): ("1 3950", 145_000),
+    ("tree", "text"): ("1 39500", 270_000),
     ("tree", "attachment"): ("3 60077", 443_000),
-    ("tree", "html"): ("3 5008", 283_000),
-    ("all", "text"): ("1 3950", 174_000),
+    ("tree", "html"): ("3 48388", 596_000),
+    ("all", "text"): ("1 39500", 325_000),
     ("all", "attachment"): ("3 60077", 633_000),
-    ("all", "html"): ("3 5008", 632_000),
+    ("all", "html"): ("3 48388", 3_070_000),
 }
 
 
