@@ -201,10 +201,11 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
 ## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=smtp, W=pop3, W=imap:
 ## messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under TLS,
-## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark;
+## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark; W=growth: what
+## grows with what, Postern alone;
 ## ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
-.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures
-W ?= mime ftp smtp pop3 imap tls captures
+.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures bench-growth
+W ?= mime ftp smtp pop3 imap tls captures growth
 IDLE ?= $(if $(QUICK),300,3000)
 ROUNDS ?= $(if $(QUICK),1,5)
 BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
@@ -222,6 +223,9 @@ bench-tls: deps-bench
 bench-captures: deps-bench
 	+@$(PARALLEL) all
 	$(PYTHON) -B tests/bench/bench_captures.py $(BENCH) $(BUILD)
+bench-growth: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bench_mime ftp_load ftp_sink mail_load mail_sink)
+	$(PYTHON) -B tests/bench/bench_growth.py $(BENCH) $(BUILD)
 bench-smtp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)
