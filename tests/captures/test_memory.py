@@ -1,11 +1,10 @@
 """Sessions that begin and never end: what they take stays within --memory. SECURITY case X-004."""
 
-import os
 import subprocess
+import sys
 
 import packets as P
 
-MIB = 1 << 20
 BOUND = 16      # MiB that may be taken
 BESIDE = 40     # MiB of the program itself, its libraries and tables
 SESSIONS = 12_000
@@ -22,16 +21,19 @@ def half_open(said):
     return P.pcap(frames, link=P.LINKS["raw"][0], step=10)
 
 
+# A process begins with what the one that made it has: so that is a small one.
+WATCHED = """import os, sys
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
+sys.exit(f"{os.waitstatus_to_exitcode(status)} {usage.ru_maxrss}")"""
+
+
 def peak(read, capture):
     """Records by reason of their end, and MiB that the process took at most."""
-    argv = [read.binary, "read", "--memory", str(BOUND), str(read.file(capture))]
-    with open(read.folder / "out", "wb") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    ends = (read.folder / "out").read_text().count
-    return {why: ends(f'"reason":"{why}"') for why in ("evicted", "capture_end")}, usage.ru_maxrss / 1024
+    argv = [sys.executable, "-c", WATCHED, read.binary, "read", "--memory", str(BOUND), read.file(capture)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    code, kib = map(int, done.stderr.split())
+    assert code == 0
+    return {why: done.stdout.count(f'"reason":"{why}"') for why in ("evicted", "capture_end")}, kib / 1024
 
 
 def check(read, said):
