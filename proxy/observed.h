@@ -41,6 +41,7 @@ struct observer {
 	struct observed_names *names;
 	struct data_pair *expected[EXPECTED_BUCKETS]; /* by the port that is connected to */
 	struct timeval now;
+	struct timeval leap; /* a time far ahead of it that only one frame has told; 0: none has */
 	struct observer_stats stats;
 	uint64_t anomalies;
 };

@@ -11,6 +11,8 @@
 #define UDP	 17
 #define DNS_PORT 53
 
+#define LEAP_SECONDS (CONNECTION_IDLE_SECONDS / 2)
+
 /* Records are written in the time of the capture: one observer in a process, as one clock. */
 static struct timeval capture_time;
 
@@ -311,9 +313,9 @@ read_udp(struct observer *o, const struct packet *p)
 }
 
 static uint64_t
-now_us(const struct observer *o)
+microseconds(const struct timeval *t)
 {
-	return (uint64_t)o->now.tv_sec * 1000000u + (uint64_t)o->now.tv_usec;
+	return (uint64_t)t->tv_sec * 1000000u + (uint64_t)t->tv_usec;
 }
 
 static void
@@ -346,7 +348,7 @@ read_packet(struct observer *o, const struct observed_frame *f, struct span ip)
 		read_udp(o, &p);
 	else if (p.protocol != TCP)
 		o->stats.other++;
-	else if (!connections_read(o->connections, &p, now_us(o)))
+	else if (!connections_read(o->connections, &p, microseconds(&f->when)))
 		malformed(o, f, "segment_malformed");
 }
 
@@ -356,13 +358,28 @@ is_later(const struct timeval *a, const struct timeval *b)
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_usec > b->tv_usec;
 }
 
+/* As the connections have it: where it leaps, a second frame has to say so, too. */
+static void
+set_clock(struct observer *o, const struct timeval *when)
+{
+	if (o->leap.tv_sec != 0 && !is_later(&o->leap, when))
+		o->now = o->leap;
+	o->leap.tv_sec = 0;
+	if (is_later(when, &o->now)) {
+		if (o->now.tv_sec != 0 && when->tv_sec - o->now.tv_sec > LEAP_SECONDS)
+			o->leap = *when;
+		else
+			o->now = *when;
+	}
+	capture_time = o->now;
+}
+
 void
 observer_frame(struct observer *o, const struct observed_frame *f)
 {
 	struct span ip;
 
-	if (is_later(&f->when, &o->now))
-		o->now = capture_time = f->when;
+	set_clock(o, &f->when);
 	o->stats.frames++;
 	o->stats.octets += f->octets.n;
 	switch (frame_packet(f->link, f->octets, &ip)) {

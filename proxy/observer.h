@@ -53,8 +53,11 @@ struct observer *observer_new(const struct observer_env *);
 struct observed_frame {
 	const char *source; /* name of the file, or the device */
 	uint64_t number;    /* of the frame in it, from 1 */
-	struct timeval
-	    when; /* time is what it says; one that goes back is taken for standing still */
+	/*
+	 * Time is what it says. One that goes back is taken for standing still, and one that is far
+	 * ahead of all others is believed when the next frame says so, too.
+	 */
+	struct timeval when;
 	enum frame_link link;
 	struct span octets;
 	size_t missing; /* octets that were on the wire and not captured */
