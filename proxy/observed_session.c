@@ -15,7 +15,8 @@ struct observed_question {
 };
 
 struct observed_session {
-	struct observed *of;
+	struct observer *observer;
+	struct observed *of; /* NULL: its connection is over, and it waits for data */
 	struct relay *relay;
 	struct buf waiting[2]; /* octets that the relay has no room for, by direction */
 	bool ended[2];	       /* and behind them is an end that it was not told of */
@@ -237,8 +238,8 @@ begin_tls(struct observed_session *s)
 
 	s->under_tls = true;
 	s->sight = tls_sight_new();
-	if (s->of->observer->env.keylog != NULL)
-		s->opening = tls_opening_new(s->of->observer->env.keylog);
+	if (s->observer->env.keylog != NULL)
+		s->opening = tls_opening_new(s->observer->env.keylog);
 	if (s->opening == NULL)
 		close_book(s);
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
@@ -351,7 +352,7 @@ observed_unask(void *arg, void *handle)
 static bool
 answer_all(struct observed_session *s, struct observed_question *q)
 {
-	const struct observer *o = s->of->observer;
+	const struct observer *o = s->observer;
 	enum dns_status status;
 	bool all = true;
 
@@ -429,6 +430,7 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 
 	if (s == NULL)
 		return NULL;
+	s->observer = of->observer;
 	s->of = of;
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		buf_init(&s->waiting[dir], OBSERVED_WAITING_MAX);
@@ -511,16 +513,9 @@ observed_data_list(struct observed_session *s)
 	return &s->pairs;
 }
 
-void
-observed_session_free(struct observed_session *s, const char *reason)
+static void
+session_free(struct observed_session *s)
 {
-	if (s == NULL)
-		return;
-	s->server_moved = true;
-	suppose_server(s);
-	observed_session_settle(s);
-	if (reason != NULL)
-		relay_end(s->relay, reason, WISH_NONE, WISH_NONE);
 	s->settling = true; /* what its end brings about is the relay's own */
 	sight_over(s);
 	relay_free(s->relay);
@@ -529,4 +524,34 @@ observed_session_free(struct observed_session *s, const char *reason)
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		buf_free(&s->waiting[dir]);
 	free(s);
+}
+
+static bool
+has_data(const struct observed_session *s)
+{
+	struct data_pair *p = s->pairs;
+
+	while (p != NULL && !observed_data_lives(p))
+		p = observed_data_next(p);
+	return p != NULL;
+}
+
+void
+observed_session_leave(struct observed_session *s)
+{
+	if (s->of == NULL && !has_data(s))
+		session_free(s);
+}
+
+void
+observed_session_over(struct observed_session *s)
+{
+	if (s == NULL)
+		return;
+	s->server_moved = true;
+	suppose_server(s);
+	observed_session_settle(s);
+	relay_end(s->relay, "capture_end", WISH_NONE, WISH_NONE);
+	s->of = NULL;
+	observed_session_leave(s);
 }

@@ -165,6 +165,7 @@ static void
 on_open(struct observer *o, struct connection *tcp)
 {
 	struct observed *of = calloc(1, sizeof(*of));
+	struct observed_session *s;
 
 	tcp->of = of;
 	if (of == NULL)
@@ -177,17 +178,22 @@ on_open(struct observer *o, struct connection *tcp)
 	if (of->pair == NULL)
 		return;
 	of->is = OBSERVED_DATA;
-	observed_session_settle(observed_data_session(of->pair));
+	s = observed_data_session(of->pair);
+	observed_session_settle(s);
+	observed_session_leave(s);
 }
 
 static void
 on_closed(struct connection *tcp)
 {
 	struct observed *of = tcp->of;
+	struct observed_session *s = of->pair == NULL ? NULL : observed_data_session(of->pair);
 
-	if (of->pair != NULL)
+	if (s != NULL) {
 		observed_data_over(of->pair, "capture_end");
-	observed_session_free(of->session, "capture_end");
+		observed_session_leave(s);
+	}
+	observed_session_over(of->session);
 	let_go(of);
 	free(of);
 	tcp->of = NULL;
@@ -247,6 +253,8 @@ of_session(struct observed *of, const struct connection_event *ev)
 static void
 of_data(struct observed *of, const struct connection_event *ev)
 {
+	struct observed_session *s = observed_data_session(of->pair);
+
 	if (ev->what == CONNECTION_OCTETS)
 		observed_data_octets(of->pair, ev->dir, ev->octets);
 	else if (ev->what == CONNECTION_GAP)
@@ -255,6 +263,7 @@ of_data(struct observed *of, const struct connection_event *ev)
 		observed_data_end(of->pair, ev->dir);
 	else if (ev->what == CONNECTION_RESET)
 		observed_data_over(of->pair, "reset");
+	observed_session_leave(s);
 }
 
 /* Of a connection that has said nothing clear yet: what is missing now will not tell either. */

@@ -1,8 +1,10 @@
 """Captures with faults that must not spread: to records of other sessions, to their times, to what is said of them."""
 
+import pytest
+
 import packets as P
 import talks
-from talks import FILE_SHA256
+from talks import FILE, FILE_SHA256
 
 YEAR_US = 365 * 86400 * 1_000_000
 
@@ -38,3 +40,45 @@ def test_a_silence_is_believed_X_006(read):
     starts = [r["flow"]["start"][:13] for r in said.of("flow")]
     assert starts == ["2023-11-14T22", "2023-11-15T03"]
     assert sorted(r["timestamp"][:13] for r in said.of("smtp")) == starts
+
+
+# ---- FTP: what becomes of data when its session is over ----
+
+
+def ftp_left(how, content, data_after=True):
+    """A download whose control connection ends in the middle of it, by FINs or a reset, ahead of a 226."""
+    control = talks.talk(talks.V4, 40004, 21)
+    control.s(b"220 files\r\n").c(b"USER anna\r\n").s(b"230 in\r\n").c(b"EPSV\r\n")
+    control.s(b"229 Extended Passive Mode (|||50001|)\r\n").c(b"RETR file.bin\r\n").s(b"150 here it comes\r\n")
+    data = P.Talk((talks.V4["client"], 41004), (talks.V4["server"], 50001))
+    half = len(content) // 2
+    data.s(content[:half])
+    begun = len(data.packets)
+    if how == "226":
+        control.s(b"226 done\r\n")
+    control.reset() if how == "reset" else control.end()
+    data.s(content[half:]).segment(False, P.FIN | P.ACK).segment(True, P.FIN | P.ACK)
+    packets = control.packets[:]
+    cut = len(packets) - (1 if how == "reset" else 3)
+    rest = data.packets[begun:] if data_after else []
+    return [P.ethernet(p) for _, p in packets[:cut] + data.packets[:begun] + packets[cut:] + rest]
+
+
+@pytest.mark.parametrize("how", ["226", "fin", "reset"])
+def test_data_that_outlives_its_session(read, how):
+    said = read(P.pcap(ftp_left(how, FILE)))
+    assert said.digests() == [FILE_SHA256], said.records
+    record, = said.of("ftp_data")
+    assert record["ftp_data"]["octets_out"] == len(FILE)
+    assert record["ftp_data"]["outcome"] == ("complete" if how == "226" else "cut")
+    assert [r["event_type"] for r in said.records[-1:]] == ["flow"]
+
+
+@pytest.mark.parametrize("how", ["226", "fin", "reset"])
+def test_data_that_the_capture_ends_within(read, how):
+    """Nothing of it is lost, and it says why it is not whole."""
+    said = read(P.pcap(ftp_left(how, FILE, data_after=False)))
+    record, = said.of("ftp_data")
+    assert record["ftp_data"]["octets_out"] == len(FILE) // 2
+    assert record["ftp_data"]["outcome"] == "cut" and record["ftp_data"]["reason"] == "capture_end"
+    assert len(said.of("flow")) == 1
