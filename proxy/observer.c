@@ -74,24 +74,71 @@ counting_sink(void *arg, const char *line, size_t n)
 
 /* ---- what is wrong with a source ---- */
 
+static struct json_writer *
+open_decode(const char *event)
+{
+	struct json_writer *w = record_open(NULL, "anomaly", RECORD_NO_TX);
+
+	json_open_object(w, "anomaly");
+	record_put(w, "type", "decode");
+	record_put(w, "event", event);
+	return w;
+}
+
+static void
+close_decode(struct observer *o, struct json_writer *w)
+{
+	json_close_object(w);
+	record_close(w, counting_sink, o);
+}
+
 void
 observer_damage(
     struct observer *o, const char *source, uint64_t number, const char *event, const char *detail)
 {
-	struct json_writer *w;
+	struct json_writer *w = open_decode(event);
 
-	if (o->anomalies++ >= OBSERVER_ANOMALIES)
-		return;
-	w = record_open(NULL, "anomaly", RECORD_NO_TX);
-	json_open_object(w, "anomaly");
-	record_put(w, "type", "decode");
-	record_put(w, "event", event);
 	record_put_text(w, "source", span_str(source));
 	record_put_int(w, "packet", number);
 	if (detail != NULL)
 		record_put_text(w, "detail", span_str(detail));
-	json_close_object(w);
-	record_close(w, counting_sink, o);
+	close_decode(o, w);
+}
+
+/* Of frames there may be too many: those beyond OBSERVER_ANOMALIES are one number at the end. */
+static void
+odd_frame(struct observer *o, const struct observed_frame *f, const char *event)
+{
+	if (o->anomalies++ < OBSERVER_ANOMALIES)
+		observer_damage(o, f->source, f->number, event, NULL);
+}
+
+/* What has no packet of its own. */
+static void
+record_counts(struct observer *o)
+{
+	struct connections_stats tcp;
+
+	connections_stats(o->connections, &tcp);
+	const struct {
+		const char *event;
+		uint64_t n;
+	} rows[] = {
+	    {"more_frames_malformed",
+		o->anomalies > OBSERVER_ANOMALIES ? o->anomalies - OBSERVER_ANOMALIES : 0},
+	    {"fragments_lost", packets_lost(o->packets)},
+	    {"segment_checksum", tcp.bad_checksums},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct json_writer *w;
+
+		if (rows[i].n == 0)
+			continue;
+		w = open_decode(rows[i].event);
+		record_put_int(w, "count", rows[i].n);
+		close_decode(o, w);
+	}
 }
 
 /* ---- connections ---- */
@@ -331,7 +378,7 @@ static void
 malformed(struct observer *o, const struct observed_frame *f, const char *event)
 {
 	o->stats.malformed++;
-	observer_damage(o, f->source, f->number, event, NULL);
+	odd_frame(o, f, event);
 }
 
 static void
@@ -342,12 +389,12 @@ read_packet(struct observer *o, const struct observed_frame *f, struct span ip)
 	switch (packets_read(o->packets, ip, (uint64_t)o->now.tv_sec, &p)) {
 	case PACKET_WHOLE:
 		if (p.contradicted)
-			observer_damage(o, f->source, f->number, "fragment_overlap", NULL);
+			odd_frame(o, f, "fragment_overlap");
 		break;
 	case PACKET_KEPT:
 		return;
 	case PACKET_CONFLICT:
-		observer_damage(o, f->source, f->number, "fragment_overlap", NULL);
+		odd_frame(o, f, "fragment_overlap");
 		return;
 	case PACKET_MALFORMED:
 		malformed(o, f, "packet_malformed");
@@ -407,7 +454,9 @@ observer_frame(struct observer *o, const struct observed_frame *f)
 void
 observer_end(struct observer *o)
 {
+	packets_end(o->packets);
 	connections_end(o->connections);
+	record_counts(o);
 }
 
 /* ---- one observer ---- */

@@ -24,7 +24,7 @@
 #include "tls/keylog.h"
 
 #define OBSERVER_MEMORY	   (256u << 20) /* octets, unless it is said otherwise */
-#define OBSERVER_ANOMALIES 100 /* records of frames that cannot be read; the rest is counted */
+#define OBSERVER_ANOMALIES 100 /* records of frames that cannot be read; of the rest the number */
 
 struct mail_sink; /* mime/mail.h */
 struct observer;
@@ -64,10 +64,16 @@ struct observed_frame {
 };
 
 void observer_frame(struct observer *, const struct observed_frame *);
-/* Something is wrong with a source at this frame: an anomaly, "event" and "detail" constants. */
+/*
+ * Something is wrong with a source at this frame: an anomaly. For what happens once to a source:
+ * it is always written.
+ */
 void observer_damage(
     struct observer *, const char *source, uint64_t number, const char *event, const char *detail);
-/* Nothing more comes: every session ends, with its records. */
+/*
+ * Nothing more comes: every session ends, with its records; then what was only counted: frames
+ * beyond OBSERVER_ANOMALIES, datagrams that never became whole, segments with a wrong checksum.
+ */
 void observer_end(struct observer *);
 void observer_free(struct observer *); /* after observer_end(). NULL is fine */
 

@@ -82,3 +82,46 @@ def test_data_that_the_capture_ends_within(read, how):
     assert record["ftp_data"]["octets_out"] == len(FILE) // 2
     assert record["ftp_data"]["outcome"] == "cut" and record["ftp_data"]["reason"] == "capture_end"
     assert len(said.of("flow")) == 1
+
+
+# ---- what is said of the capture itself ----
+
+
+def counts(said):
+    return {a["event"]: a["count"] for a in said.anomalies("decode") if "count" in a}
+
+
+@pytest.mark.parametrize("cut", [P.fragments4, P.fragments6], ids=["v4", "v6"])
+def test_fragments_that_never_became_whole_are_counted_X_006(read, cut):
+    hosts = talks.V4 if cut is P.fragments4 else talks.V6
+    frames = P.frames_of(talks.mail(hosts))
+    packet = talks.mail(hosts, sport=40002).packets[3][1]
+    early, late = ([P.ethernet(f) for f in cut(packet, 16, ident)[:-1]] for ident in (78, 79))
+    began = [(f, P.BEGAN) for f in early]
+    session = [(f, P.BEGAN + 60_000_000 + i * 1000) for i, f in enumerate(frames)]
+    said = read(at_times(began + session + [(f, session[-1][1]) for f in late]))
+    assert said.digests() == [FILE_SHA256]
+    assert counts(said) == {"fragments_lost": 2}
+
+
+def test_bad_frames_hide_no_damage_of_the_file_X_001(read):
+    """Of frames only so many are named, and the others are counted."""
+    frames = P.frames_of(talks.mail())
+    octets = P.pcap(frames + [P.ethernet(b"\x45\0")] * 150) + P.pcap_record(b"", P.BEGAN, captured=2**30)
+    said = read(octets, code=1)
+    named = [a for a in said.anomalies("decode") if a["event"] == "packet_malformed"]
+    assert [a["packet"] for a in named] == list(range(len(frames) + 1, len(frames) + 101))
+    damage, = [a for a in said.anomalies("decode") if a["event"] == "capture_damaged"]
+    assert damage["packet"] == len(frames) + 151
+    assert counts(said) == {"more_frames_malformed": 50}
+
+
+def test_segments_that_are_not_taken_are_counted(read):
+    frames = P.frames_of(talks.mail())
+    bad = bytearray(frames[5])
+    bad[14 + 20 + 16] ^= 0xFF
+    octets = P.pcap(frames[:5] + [bytes(bad)] + frames[5:])
+    assert counts(read(octets)) == {}
+    said = read("--checksums", octets)
+    assert said.digests() == [FILE_SHA256]
+    assert counts(said) == {"segment_checksum": 1}
