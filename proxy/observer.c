@@ -503,7 +503,7 @@ observer_new(const struct observer_env *env)
 	tcp.arg = o;
 	o->packets = packets_new(tcp.seed);
 	o->connections = connections_new(&tcp);
-	o->names = observed_names_new();
+	o->names = observed_names_new(tcp.seed);
 	record_use_clock(tell_time);
 	if (o->packets != NULL && o->connections != NULL && o->names != NULL)
 		return o;
