@@ -64,6 +64,8 @@ void observed_session_gap(struct observed_session *, enum an_dir, uint64_t n);
 void observed_session_peer(struct observed_session *, enum an_dir, enum relay_peer);
 void observed_session_anomaly(
     struct observed_session *, enum an_anomaly, enum an_dir, uint64_t off);
+/* Octets that it has, about. */
+size_t observed_session_memory(const struct observed_session *);
 /* After anything has happened to its data connections. */
 void observed_session_settle(struct observed_session *);
 
@@ -89,6 +91,8 @@ void observed_data_gap(struct data_pair *);
 void observed_data_end(struct data_pair *, enum an_dir);
 /* The connection is over, for a reason that counts where it has not ended: a constant. */
 void observed_data_over(struct data_pair *, const char *why);
+/* Octets that it has, about. */
+size_t observed_data_memory(const struct data_pair *);
 /* It has a connection, which was not cut off. */
 bool observed_data_lives(const struct data_pair *);
 /* Tells the gate what it was not told yet; true: there was something. */

@@ -5,6 +5,8 @@
 #include "observed.h"
 #include "record_tls.h"
 
+#define SESSION_MEMORY 16384 /* of a gate with its dialogue, about */
+#define CONTENT_MEMORY 65536 /* of a message or a file that it looks at, about */
 #define UNHEARD_OCTETS 16384 /* of a client; a server that is there has said something by then */
 
 /* Questions of the policy that wait for what the wire says. */
@@ -505,6 +507,19 @@ observed_session_anomaly(
 
 	record_anomaly(
 	    &r->session, an_anomaly_name(what), dir, off, NULL, r->env->sink, r->env->sink_arg);
+}
+
+size_t
+observed_session_memory(const struct observed_session *s)
+{
+	const struct relay *r = s->relay;
+	size_t n = SESSION_MEMORY + (r->ops->transfers(r) ? CONTENT_MEMORY : 0);
+
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+		n += s->waiting[dir].cap;
+		n += relay_from(s->relay, dir)->in == NULL ? 0 : CHANNEL_BLOCK;
+	}
+	return n;
 }
 
 struct data_pair **

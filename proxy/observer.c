@@ -325,25 +325,37 @@ of_unknown(struct observed *of, const struct connection_event *ev)
 		let_go(of);
 }
 
-static void
-happened(void *arg, struct connection *tcp, const struct connection_event *ev)
+static size_t
+memory_of(const struct observed *of)
 {
-	struct observed *of = tcp->of;
+	size_t n = sizeof(*of) + of->held[AN_C2S].cap + of->held[AN_S2C].cap;
 
-	if (ev->what == CONNECTION_OPEN) {
-		on_open(arg, tcp);
-		return;
-	}
-	if (of == NULL)
-		return;
-	if (ev->what == CONNECTION_CLOSED)
-		on_closed(tcp);
-	else if (of->is == OBSERVED_SESSION)
+	if (of->session != NULL)
+		n += observed_session_memory(of->session);
+	return of->pair != NULL ? n + observed_data_memory(of->pair) : n;
+}
+
+static void
+tell(struct observed *of, const struct connection_event *ev)
+{
+	if (of->is == OBSERVED_SESSION)
 		of_session(of, ev);
 	else if (of->is == OBSERVED_DATA)
 		of_data(of, ev);
 	else if (of->is == OBSERVED_UNKNOWN)
 		of_unknown(of, ev);
+}
+
+static void
+happened(void *arg, struct connection *tcp, const struct connection_event *ev)
+{
+	if (ev->what == CONNECTION_OPEN)
+		on_open(arg, tcp);
+	else if (tcp->of != NULL && ev->what == CONNECTION_CLOSED)
+		on_closed(tcp);
+	else if (tcp->of != NULL)
+		tell(tcp->of, ev);
+	tcp->owned = tcp->of == NULL ? 0 : memory_of(tcp->of);
 }
 
 static bool

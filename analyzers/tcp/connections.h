@@ -24,10 +24,10 @@
  *
  * Memory: CONNECTION_IDLE_SIZE octets for each connection with nothing waiting (and with compare
  * what was handed out, as long as half of the memory is free), at most "memory" for everything
- * together; beyond it go first those that are over, then those with nothing but a SYN, then the one
- * that has been silent longest (CONNECTION_EVICTED). The one that is being read gives up its holes
- * first. Work: constant per segment, and linear in its octets; segments that wait are in a sorted
- * array of at most CONNECTION_WAITING_MAX.
+ * together, with what the owner says that it has; beyond it go first those that are over, then
+ * those with nothing but a SYN, then the one that has been silent longest (CONNECTION_EVICTED). The
+ * one that is being read gives up its holes first. Work: constant per segment, and linear in its
+ * octets; segments that wait are in a sorted array of at most CONNECTION_WAITING_MAX.
  */
 #ifndef POSTERN_TCP_CONNECTIONS_H
 #define POSTERN_TCP_CONNECTIONS_H
@@ -56,6 +56,11 @@ struct connection {
 	bool joined;	    /* its beginning is not in the capture */
 	bool answered;	    /* segments of both directions were seen */
 	void *of;	    /* the owner's own: NULL until it sets it */
+	/*
+	 * Octets that the owner has for it, set by the owner while it is told of this connection:
+	 * they count as the connection's own. 0 behind CONNECTION_CLOSED.
+	 */
+	size_t owned;
 };
 
 enum connection_what {

@@ -1,5 +1,9 @@
 """Captures with faults that must not spread: to records of other sessions, to their times, to what is said of them."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
 import packets as P
@@ -125,3 +129,39 @@ def test_segments_that_are_not_taken_are_counted(read):
     said = read("--checksums", octets)
     assert said.digests() == [FILE_SHA256]
     assert counts(said) == {"segment_checksum": 1}
+
+
+# ---- memory ----
+
+
+def peak_mib(read, octets, *options):
+    """The most that a run had, and its records."""
+    path = read.file(octets)
+    with (read.folder / "out").open("wb") as out:
+        child = subprocess.Popen([read.binary, "read", *options, path], stdout=out)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    return usage.ru_maxrss / 1024, (read.folder / "out").read_bytes().count(b'"event_type":"flow"')
+
+
+def open_mails(n):
+    """So many sessions, each in the middle of its message."""
+    frames = []
+    for i in range(n):
+        t = P.Talk((f"10.0.{i >> 8}.{i & 255}", 40000), ("192.0.2.25", 25), acks=False)
+        t.s(b"220 mx ESMTP\r\n").c(b"EHLO x\r\n").s(b"250 mx\r\n").c(b"MAIL FROM:<a@b.example>\r\n").s(b"250 ok\r\n")
+        t.c(b"RCPT TO:<a@b.example>\r\n").s(b"250 ok\r\n").c(b"DATA\r\n").s(b"354 go on\r\n")
+        frames += P.frames_of(t.c(b"From: a@b.example\r\n\r\nhello\r\n"))
+    return P.pcap(frames, step=10)
+
+
+def test_sessions_count_as_memory(read):
+    """What gates have of their sessions is bounded by --memory, too: whoever is silent longest goes."""
+    if Path(read.binary).parent.name == "san":
+        pytest.skip("the sanitizers' own memory is many times that of the program")
+    few, flows = peak_mib(read, open_mails(8), "--memory", "32")
+    assert flows == 8
+    many, flows = peak_mib(read, open_mails(4000), "--memory", "32")
+    assert flows == 4000
+    assert many - few < 3 * 32, (few, many)
