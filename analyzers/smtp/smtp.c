@@ -25,6 +25,7 @@ struct smtp {
 	enum smtp_state state;
 	unsigned offered;
 	uint64_t off[2]; /* octets taken, by direction */
+	size_t added;	 /* octets of the event at hand that were not in the stream */
 	bool deaf[2];	 /* the stream of that direction made no sense; its rest is not looked at */
 
 	struct line line;
@@ -92,6 +93,7 @@ smtp_new(const struct smtp_limits *limits)
 	line_init(
 	    &s->line, s->limits.auth_line > s->limits.line ? s->limits.auth_line : s->limits.line);
 	reply_init(&s->reply, s->limits.reply_line, s->limits.reply_lines, s->limits.reply);
+	s->reply.bare_lf = s->limits.watching;
 	push(s, SMTP_NONE, false);
 	return s;
 }
@@ -587,6 +589,7 @@ reply_event(struct smtp *s, const struct reply_found *found, struct an_event *ev
 	    .unasked = unasked,
 	    .verb = smtp_verb_row(SMTP_UNKNOWN)};
 	event(s, ev, AN_S2C, EV_REPLY, found->octets);
+	s->added = found->added;
 	ev->anomaly = found->what;
 	ev->slot = smtp_oldest(s);
 	if (found->code == 0) {
@@ -745,10 +748,10 @@ smtp_feed(
 {
 	enum an_status status;
 
-	*used = 0;
+	*used = s->added = 0;
 	status = dir == AN_C2S ? feed_client(s, p, n, used, ev) : feed_server(s, p, n, used, ev);
 	s->off[dir] += *used;
 	if (status == AN_EVENT) /* an event ends where the octets end that were taken for it */
-		ev->off = s->off[dir] - ev->octets.n - line_ending(ev);
+		ev->off = s->off[dir] + s->added - ev->octets.n - line_ending(ev);
 	return status;
 }

@@ -165,3 +165,19 @@ def test_sessions_count_as_memory(read):
     many, flows = peak_mib(read, open_mails(4000), "--memory", "32")
     assert flows == 4000
     assert many - few < 3 * 32, (few, many)
+
+
+# ---- peers that do not keep to the rules ----
+
+
+def test_a_server_whose_lines_end_in_LF_alone(read):
+    t = talks.talk(talks.V4, 40001, 25)
+    t.s(b"220 mx\n").c(b"EHLO x\r\n").s(b"250-mx\n250 SIZE\n").c(b"MAIL FROM:<a@b.example>\r\n").s(b"250 ok\n")
+    t.c(b"RCPT TO:<c@d.example>\r\n").s(b"250 ok\n").c(b"DATA\r\n").s(b"354 go on\n")
+    t.c(talks.message() + b".\r\n").s(b"250 ok\n").c(b"QUIT\r\n").s(b"221 bye\n").end()
+    said = read(P.pcap(P.frames_of(t)))
+    assert said.digests() == [FILE_SHA256]
+    assert said.of("smtp")[0]["smtp"]["state"] == "accepted"
+    anomaly, = said.of("anomaly")
+    assert (anomaly["direction"], anomaly["anomaly"]["event"]) == ("to_client", "bare_lf")
+    assert anomaly["anomaly"]["offset"] == 0

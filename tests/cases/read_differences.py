@@ -55,8 +55,6 @@ DIFFERENT = {
     "suricata-verify/smtp-extract-url-schemes/input.pcap": {"stream 0 mail 1 *": BARE_LF},
     "suricata-verify/smtp-long-command/input.pcap": {
         "stream 0 helo: *": "a text in a record is at most 1,024 octets, and says that it was cut"},
-    "suricata-verify/smtp-url-base64/smtp-url-b64.pcap": {
-        "stream 0 *": "every line ends in a bare LF, the server's too: there is no reply in it"},
     "zeek/ftp__ipv6-violation/ipv6-violation.pcap": {
         "stream 0 codes of 1 PASS: *": "what the server says is no reply; it is recorded with the code 0"},
     "zeek/pop3__redis-50-pings/redis-50-pings.pcap": {
