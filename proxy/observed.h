@@ -11,8 +11,11 @@
 #include "tcp/connections.h"
 #include "tls/opening.h"
 
-#define OBSERVED_WAITING_MAX (1u << 20) /* octets of a direction that wait for the other one's */
-#define EXPECTED_BUCKETS     1024	/* a power of two */
+#define OBSERVED_WAITING_MAX  (1u << 20) /* octets of a direction that wait for the other one's */
+#define EXPECTED_BUCKETS      1024	 /* a power of two */
+/* What a session counts for in observer_env.memory; and while a message or a file is looked at. */
+#define OBSERVED_SESSION_SIZE (6u << 10)
+#define OBSERVED_MESSAGE_SIZE (96u << 10)
 
 struct observed_session;
 
@@ -28,6 +31,7 @@ struct observed {
 	} is;
 	struct buf held[2];
 	bool ended[2]; /* OBSERVED_UNKNOWN: by direction */
+	bool evicted;
 	struct observed_session *session;
 	struct data_pair *pair;
 };
@@ -42,6 +46,7 @@ struct observer {
 	struct data_pair *expected[EXPECTED_BUCKETS]; /* by the port that is connected to */
 	struct timeval now;
 	struct timeval leap; /* a time far ahead of it that only one frame has told; 0: none has */
+	bool ending;
 	struct observer_stats stats;
 	uint64_t anomalies;
 };
@@ -53,19 +58,19 @@ struct endpoint observed_endpoint(const struct connection_end *);
 /* Its relay, with what is held; the connection is one of this protocol. NULL: no memory. */
 struct observed_session *observed_session_new(struct observed *, enum protocol, bool implicit_tls);
 /*
- * Its connection is over: the last records, which wait for data that is still flowing. NULL is
- * fine; it is not to be used any more, but for what its data connections bring.
+ * Its connection is over, and why: the last records, which wait for data that is still flowing.
+ * NULL is fine; it is not to be used any more, but for what its data connections bring.
  */
-void observed_session_over(struct observed_session *);
+void observed_session_over(struct observed_session *, const char *reason);
 /* After anything of its data connections: one that waited for no more than this is gone then. */
 void observed_session_leave(struct observed_session *);
+/* Octets of memory that it takes, about. */
+size_t observed_session_size(struct observed_session *);
 void observed_session_octets(struct observed_session *, enum an_dir, struct span);
 void observed_session_gap(struct observed_session *, enum an_dir, uint64_t n);
 void observed_session_peer(struct observed_session *, enum an_dir, enum relay_peer);
 void observed_session_anomaly(
     struct observed_session *, enum an_anomaly, enum an_dir, uint64_t off);
-/* Octets that it has, about. */
-size_t observed_session_memory(const struct observed_session *);
 /* After anything has happened to its data connections. */
 void observed_session_settle(struct observed_session *);
 
@@ -91,8 +96,6 @@ void observed_data_gap(struct data_pair *);
 void observed_data_end(struct data_pair *, enum an_dir);
 /* The connection is over, for a reason that counts where it has not ended: a constant. */
 void observed_data_over(struct data_pair *, const char *why);
-/* Octets that it has, about. */
-size_t observed_data_memory(const struct data_pair *);
 /* It has a connection, which was not cut off. */
 bool observed_data_lives(const struct data_pair *);
 /* Tells the gate what it was not told yet; true: there was something. */

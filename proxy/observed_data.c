@@ -201,12 +201,6 @@ observed_data_next(struct data_pair *p)
 	return p->next;
 }
 
-size_t
-observed_data_memory(const struct data_pair *p)
-{
-	return sizeof(*p) + p->kept.cap;
-}
-
 bool
 observed_data_lives(const struct data_pair *p)
 {

@@ -5,8 +5,6 @@
 #include "observed.h"
 #include "record_tls.h"
 
-#define SESSION_MEMORY 16384 /* of a gate with its dialogue, about */
-#define CONTENT_MEMORY 65536 /* of a message or a file that it looks at, about */
 #define UNHEARD_OCTETS 16384 /* of a client; a server that is there has said something by then */
 
 /* Questions of the policy that wait for what the wire says. */
@@ -451,6 +449,18 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 	return s;
 }
 
+size_t
+observed_session_size(struct observed_session *s)
+{
+	size_t size = OBSERVED_SESSION_SIZE;
+
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+		size += s->waiting[dir].n;
+		size += relay_from(s->relay, dir)->in == NULL ? 0 : CHANNEL_BLOCK;
+	}
+	return s->relay->ops->transfers(s->relay) ? size + OBSERVED_MESSAGE_SIZE : size;
+}
+
 static void
 suppose_server(struct observed_session *s)
 {
@@ -509,19 +519,6 @@ observed_session_anomaly(
 	    &r->session, an_anomaly_name(what), dir, off, NULL, r->env->sink, r->env->sink_arg);
 }
 
-size_t
-observed_session_memory(const struct observed_session *s)
-{
-	const struct relay *r = s->relay;
-	size_t n = SESSION_MEMORY + (r->ops->transfers(r) ? CONTENT_MEMORY : 0);
-
-	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
-		n += s->waiting[dir].cap;
-		n += relay_from(s->relay, dir)->in == NULL ? 0 : CHANNEL_BLOCK;
-	}
-	return n;
-}
-
 struct data_pair **
 observed_data_list(struct observed_session *s)
 {
@@ -559,14 +556,14 @@ observed_session_leave(struct observed_session *s)
 }
 
 void
-observed_session_over(struct observed_session *s)
+observed_session_over(struct observed_session *s, const char *reason)
 {
 	if (s == NULL)
 		return;
 	s->server_moved = true;
 	suppose_server(s);
 	observed_session_settle(s);
-	relay_end(s->relay, "capture_end", WISH_NONE, WISH_NONE);
+	relay_end(s->relay, reason, WISH_NONE, WISH_NONE);
 	s->of = NULL;
 	observed_session_leave(s);
 }

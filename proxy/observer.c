@@ -240,7 +240,7 @@ on_closed(struct connection *tcp)
 		observed_data_over(of->pair, "capture_end");
 		observed_session_leave(s);
 	}
-	observed_session_over(of->session);
+	observed_session_over(of->session, of->evicted ? "evicted" : "capture_end");
 	let_go(of);
 	free(of);
 	tcp->of = NULL;
@@ -325,37 +325,42 @@ of_unknown(struct observed *of, const struct connection_event *ev)
 		let_go(of);
 }
 
-static size_t
-memory_of(const struct observed *of)
-{
-	size_t n = sizeof(*of) + of->held[AN_C2S].cap + of->held[AN_S2C].cap;
-
-	if (of->session != NULL)
-		n += observed_session_memory(of->session);
-	return of->pair != NULL ? n + observed_data_memory(of->pair) : n;
-}
-
+/* What it takes counts for the bound: who is silent longest gives way. */
 static void
-tell(struct observed *of, const struct connection_event *ev)
+weigh(struct observer *o, struct observed *of)
 {
+	size_t size = sizeof(*of) + of->held[AN_C2S].n + of->held[AN_S2C].n;
+
 	if (of->is == OBSERVED_SESSION)
-		of_session(of, ev);
+		size += observed_session_size(of->session);
 	else if (of->is == OBSERVED_DATA)
-		of_data(of, ev);
-	else if (of->is == OBSERVED_UNKNOWN)
-		of_unknown(of, ev);
+		size += OBSERVED_MESSAGE_SIZE;
+	connections_own(o->connections, of->tcp, size);
 }
 
 static void
 happened(void *arg, struct connection *tcp, const struct connection_event *ev)
 {
-	if (ev->what == CONNECTION_OPEN)
+	struct observed *of = tcp->of;
+
+	if (ev->what == CONNECTION_OPEN) {
 		on_open(arg, tcp);
-	else if (tcp->of != NULL && ev->what == CONNECTION_CLOSED)
+		return;
+	}
+	if (of == NULL)
+		return;
+	if (ev->what == CONNECTION_EVICTED)
+		of->evicted = !of->observer->ending;
+	if (ev->what == CONNECTION_CLOSED)
 		on_closed(tcp);
-	else if (tcp->of != NULL)
-		tell(tcp->of, ev);
-	tcp->owned = tcp->of == NULL ? 0 : memory_of(tcp->of);
+	else if (of->is == OBSERVED_SESSION)
+		of_session(of, ev);
+	else if (of->is == OBSERVED_DATA)
+		of_data(of, ev);
+	else if (of->is == OBSERVED_UNKNOWN)
+		of_unknown(of, ev);
+	if (ev->what == CONNECTION_OCTETS)
+		weigh(arg, of);
 }
 
 static bool
@@ -466,6 +471,7 @@ observer_frame(struct observer *o, const struct observed_frame *f)
 void
 observer_end(struct observer *o)
 {
+	o->ending = true;
 	packets_end(o->packets);
 	connections_end(o->connections);
 	record_counts(o);

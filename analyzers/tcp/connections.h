@@ -24,10 +24,10 @@
  *
  * Memory: CONNECTION_IDLE_SIZE octets for each connection with nothing waiting (and with compare
  * what was handed out, as long as half of the memory is free), at most "memory" for everything
- * together, with what the owner says that it has; beyond it go first those that are over, then
- * those with nothing but a SYN, then the one that has been silent longest (CONNECTION_EVICTED). The
- * one that is being read gives up its holes first. Work: constant per segment, and linear in its
- * octets; segments that wait are in a sorted array of at most CONNECTION_WAITING_MAX.
+ * together; beyond it go first those that are over, then those with nothing but a SYN, then the one
+ * that has been silent longest (CONNECTION_EVICTED). The one that is being read gives up its holes
+ * first. Work: constant per segment, and linear in its octets; segments that wait are in a sorted
+ * array of at most CONNECTION_WAITING_MAX.
  */
 #ifndef POSTERN_TCP_CONNECTIONS_H
 #define POSTERN_TCP_CONNECTIONS_H
@@ -56,11 +56,7 @@ struct connection {
 	bool joined;	    /* its beginning is not in the capture */
 	bool answered;	    /* segments of both directions were seen */
 	void *of;	    /* the owner's own: NULL until it sets it */
-	/*
-	 * Octets that the owner has for it, set by the owner while it is told of this connection:
-	 * they count as the connection's own. 0 behind CONNECTION_CLOSED.
-	 */
-	size_t owned;
+	size_t owned;	    /* octets of what hangs there: connections_own() */
 };
 
 enum connection_what {
@@ -135,6 +131,11 @@ void connections_free(struct connections *);
  * alone that is far ahead of all others makes nobody's idle time. False: it is no TCP segment.
  */
 bool connections_read(struct connections *, const struct packet *, uint64_t now);
+/*
+ * What hangs at of takes so many octets now: they count for "memory", in place of those that were
+ * said before, until CONNECTION_CLOSED.
+ */
+void connections_own(struct connections *, struct connection *, size_t octets);
 /* The capture is over: what waits is handed out with its gaps, every connection is closed. */
 void connections_end(struct connections *);
 

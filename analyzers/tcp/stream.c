@@ -10,12 +10,10 @@
 void
 stream_tell(const struct stream_owner *o, const struct connection_event *ev)
 {
-	const size_t owned = o->connection->owned;
 	struct connection_event e = *ev;
 
 	e.dir = o->dir;
 	o->env->happened(o->env->arg, o->connection, &e);
-	*o->memory += o->connection->owned - owned;
 }
 
 void
