@@ -1,7 +1,9 @@
 """Captures with faults that must not spread: to records of other sessions, to their times, to what is said of them."""
 
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -181,3 +183,44 @@ def test_a_server_whose_lines_end_in_LF_alone(read):
     anomaly, = said.of("anomaly")
     assert (anomaly["direction"], anomaly["anomaly"]["event"]) == ("to_client", "bare_lf")
     assert anomaly["anomaly"]["offset"] == 0
+
+
+# ---- files, many and slow ones ----
+
+
+def test_many_files_share_their_buffers(read):
+    """Pieces of one night are read with about the memory that one of them takes."""
+    if Path(read.binary).parent.name == "san":
+        pytest.skip("the sanitizers' own memory is many times that of the program")
+    filler = [P.ethernet(bytes(1400), kind=0x88CC)] * 1000
+    octets = P.pcap(P.frames_of(talks.mail()) + filler)
+    one, flows = peak_mib(read, octets)
+    assert flows == 1
+    many, flows = peak_mib(read, octets, *[read.file(octets)] * 99)
+    assert flows == 1  # the others are the same packets once more
+    assert many - one < 45, (one, many)
+
+
+def test_standard_input_is_read_once(read):
+    said = read("-", "-", stdin=P.pcap(P.frames_of(talks.mail())), code=2)
+    assert len(said.messages) == 1 and said.records == []
+
+
+def test_a_pipe_that_says_nothing_more_can_be_left(read):
+    """SIGTERM ends a run that waits for its input: records of what there was, and no damage."""
+    octets = P.pcap(P.frames_of(talks.mail())[:-3])
+    child = subprocess.Popen([read.binary, "read", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    child.stdin.write(octets)
+    child.stdin.flush()
+    time.sleep(1)  # by then it waits in read(2)
+    child.send_signal(signal.SIGTERM)
+    try:
+        code = child.wait(30)  # its records fit into a pipe
+    finally:
+        child.kill()
+    out, err = child.stdout.read(), child.stderr.read()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        stream.close()
+    assert (code, err) == (0, b"")
+    assert FILE_SHA256.encode() in out and b"capture_damaged" not in out
