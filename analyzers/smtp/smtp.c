@@ -17,6 +17,7 @@ struct slot {
 	bool answered : 1;  /* by the caller; takes effect when all before it have their reply */
 	bool undecided : 1; /* the server has not seen it */
 	bool doubted : 1;   /* it is out of order, unless its reply says otherwise */
+	bool idle : 1;	    /* it has a fault: nobody waits for what it would have led to */
 	uint16_t code;	    /* then */
 };
 
@@ -181,11 +182,11 @@ new_envelope(struct smtp *s, enum smtp_body body)
 
 /* What the reply to a command means for what the client may send next. */
 static void
-apply(struct smtp *s, enum smtp_verb verb, unsigned code)
+apply(struct smtp *s, const struct slot *slot, unsigned code)
 {
-	const struct smtp_verb_row *row = smtp_verb_row(verb);
+	const enum smtp_verb verb = slot->verb;
 
-	if (verb == SMTP_MESSAGE || !row->sync ||
+	if (verb == SMTP_MESSAGE || !smtp_verb_row(verb)->sync || slot->idle ||
 	    (s->state != SMTP_ST_SYNC && s->state != SMTP_ST_GREETING))
 		return;
 	s->state = SMTP_ST_COMMAND;
@@ -216,7 +217,7 @@ settle(struct smtp *s)
 	while (s->count > 0 && slot_at(s, 0)->answered) {
 		struct slot slot = pop(s);
 
-		apply(s, slot.verb, slot.code);
+		apply(s, &slot, slot.code);
 	}
 }
 
@@ -248,7 +249,7 @@ smtp_answered_oldest(struct smtp *s, unsigned code)
 	if (s->count == 0)
 		return false;
 	slot = pop(s);
-	apply(s, slot.verb, code);
+	apply(s, &slot, code);
 	settle(s);
 	return true;
 }
@@ -301,6 +302,8 @@ note_command(struct smtp *s)
 		/* what follows may be anything, once the server has taken it all the same */
 		if (s->limits.watching && d->verb->sync && d->verb->verb != SMTP_FOREIGN)
 			s->state = SMTP_ST_SYNC;
+		else
+			slot_at(s, s->count - 1)->idle = true;
 		return;
 	}
 	switch ((int)d->verb->verb) {
@@ -605,7 +608,7 @@ reply_event(struct smtp *s, const struct reply_found *found, struct an_event *ev
 		new_envelope(s, s->next_body);
 	s->detail.verb = smtp_verb_row(slot.verb);
 	s->detail.own = slot.own;
-	apply(s, slot.verb, found->code);
+	apply(s, &slot, found->code);
 	settle(s);
 	return AN_EVENT;
 }
@@ -716,20 +719,19 @@ code_granted(enum smtp_verb verb, struct span next)
 bool
 smtp_grant(struct smtp *s, struct span next, struct an_event *ev)
 {
-	enum smtp_verb verb;
+	struct slot slot;
 	unsigned code;
 
 	if (s->count == 0 || s->state == SMTP_ST_CHUNK)
 		return false;
-	verb = slot_at(s, 0)->verb;
-	code = code_granted(verb, next);
+	code = code_granted(slot_at(s, 0)->verb, next);
 	if (code == 0)
 		return false;
-	s->detail = (struct smtp_detail){.code = code, .verb = smtp_verb_row(verb)};
+	s->detail = (struct smtp_detail){.code = code, .verb = smtp_verb_row(slot_at(s, 0)->verb)};
 	event(s, ev, AN_S2C, EV_REPLY, SPAN_NONE);
 	ev->slot = smtp_oldest(s);
-	pop(s);
-	apply(s, verb, code);
+	slot = pop(s);
+	apply(s, &slot, code);
 	return true;
 }
 
