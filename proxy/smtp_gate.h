@@ -122,6 +122,7 @@ struct smtp_gate {
 	uint64_t last_chunk; /* slot of a last chunk that waits for its reply; 0: none */
 	uint64_t chunk_end;  /* slot of a BDAT 0 LAST that is on its way; 0: none */
 	bool doomed; /* server_lost, but for replies to earlier commands that it still owes */
+	bool other_protocol; /* the client speaks one: that was said */
 	bool quit;
 	bool server_left;  /* it said 421: it will close, and need not be told of */
 	struct sasl *sasl; /* of the AUTH exchange that is under way, or the last one */

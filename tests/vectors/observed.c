@@ -298,15 +298,24 @@ see_all(struct run *r, struct seen_data *data, const struct transcript *t)
 
 /* ---- comparing ---- */
 
-static const json_t *
-at_path(const json_t *v, const char *path)
+/* What is at the next name of a path, and the path behind it; NULL: the path ends with it. */
+static json_t *
+next_of(const json_t *v, const char *path, const char **rest)
 {
 	char name[80];
 	size_t n = strcspn(path, ".");
 
 	snprintf(name, sizeof(name), "%.*s", (int)n, path);
-	v = json_object_get(v, name);
-	return v == NULL || path[n] == '\0' ? v : at_path(v, path + n + 1);
+	*rest = path[n] == '.' ? path + n + 1 : NULL;
+	return json_object_get(v, name);
+}
+
+static const json_t *
+at_path(const json_t *v, const char *path)
+{
+	while (path != NULL)
+		v = next_of(v, path, &path);
+	return v;
 }
 
 static bool
@@ -315,24 +324,26 @@ is_text(const json_t *v, const char *text)
 	return json_is_string(v) && strcmp(json_string_value(v), text) == 0;
 }
 
-static void
-leave_out(json_t *gateway, json_t *observer, const char *path, const struct unknowable *u)
+/* As far down the path as there are objects, but for its last name. */
+static const char *
+descend(json_t **gateway, json_t **observer, const char *path)
 {
-	char name[80];
-	size_t n = strcspn(path, "."), i;
-	json_t *item;
+	const char *rest;
 
-	if (json_is_array(gateway)) {
-		json_array_foreach(gateway, i, item)
-		    leave_out(item, json_array_get(observer, i), path, u);
-		return;
+	for (;;) {
+		json_t *below = next_of(*gateway, path, &rest);
+
+		if (rest == NULL || !json_is_object(*gateway))
+			return path;
+		*observer = next_of(*observer, path, &rest);
+		*gateway = below;
+		path = rest;
 	}
-	snprintf(name, sizeof(name), "%.*s", (int)n, path);
-	if (path[n] == '.') {
-		leave_out(json_object_get(gateway, name), json_object_get(observer, name),
-		    path + n + 1, u);
-		return;
-	}
+}
+
+static void
+leave_out_name(json_t *gateway, json_t *observer, const char *name, const struct unknowable *u)
+{
 	if (u->becomes != NULL && !is_text(json_object_get(observer, name), u->becomes))
 		return;
 	if (u->is == NULL || is_text(at_path(gateway, u->where), u->is)) {
@@ -340,6 +351,26 @@ leave_out(json_t *gateway, json_t *observer, const char *path, const struct unkn
 		json_object_del(observer, name);
 	} else if (is_text(at_path(observer, u->where), u->is)) {
 		json_object_del(observer, name);
+	}
+}
+
+static void
+leave_out(json_t *gateway, json_t *observer, const struct unknowable *u)
+{
+	const char *rest = descend(&gateway, &observer, u->path);
+	json_t *item;
+	size_t i;
+
+	if (!json_is_array(gateway)) {
+		leave_out_name(gateway, observer, rest, u);
+		return;
+	}
+	json_array_foreach(gateway, i, item)
+	{
+		json_t *other = json_array_get(observer, i);
+		const char *name = descend(&item, &other, rest);
+
+		leave_out_name(item, other, name, u);
 	}
 }
 
@@ -424,7 +455,7 @@ agree(json_t *gateway, json_t *observer, const char *type)
 	leave_unheard_out(observer);
 	for (size_t k = 0; k < sizeof(unknowable) / sizeof(unknowable[0]); k++)
 		if (unknowable[k].type == NULL || strcmp(unknowable[k].type, type) == 0)
-			leave_out(gateway, observer, unknowable[k].path, &unknowable[k]);
+			leave_out(gateway, observer, &unknowable[k]);
 	return json_equal(gateway, observer);
 }
 
