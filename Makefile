@@ -59,7 +59,7 @@ SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/vectors/fake_data.c tests/vectors/observed.c tests/vectors/seen_data.c)
+	tests/vectors/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
