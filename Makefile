@@ -16,7 +16,7 @@ DEPS      := gcc libc6-dev make pkg-config libssl-dev libidn2-dev libevent-dev l
 	libjansson-dev libunbound-dev libnftnl-dev libmnl-dev libseccomp-dev libcap-ng-dev file \
 	libmagic-dev libarchive-dev zlib1g-dev libpcap-dev
 DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck \
-	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate
+	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate valgrind strace
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
 DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit tshark tcpflow
@@ -59,7 +59,7 @@ SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SRC_NET       := $(sort $(wildcard tests/net/*.c))
 SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/vectors/*.c)
+	tests/counted/*.c tests/vectors/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -158,6 +158,12 @@ $(BUILD)/net/%: $(BUILD)/obj/tests/net/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALY
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 
+# What instructions are counted of.
+$(BUILD)/counted/%: $(BUILD)/obj/tests/counted/%.o $(LIB_ANALYZERS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS))
+
 # One harness, two drivers: any compiler replays the corpora, clang's libFuzzer makes new input.
 replays: $(REPLAYS)
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/standalone.o $(LIB_RULES) \
@@ -195,10 +201,11 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
 ## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=smtp, W=pop3, W=imap:
 ## messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under TLS,
-## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark;
+## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark; W=growth: what
+## grows with what, Postern alone;
 ## ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
-.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures
-W ?= mime ftp smtp pop3 imap tls captures
+.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures bench-growth
+W ?= mime ftp smtp pop3 imap tls captures growth
 IDLE ?= $(if $(QUICK),300,3000)
 ROUNDS ?= $(if $(QUICK),1,5)
 BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
@@ -216,6 +223,9 @@ bench-tls: deps-bench
 bench-captures: deps-bench
 	+@$(PARALLEL) all
 	$(PYTHON) -B tests/bench/bench_captures.py $(BENCH) $(BUILD)
+bench-growth: deps-bench
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bench_mime ftp_load ftp_sink mail_load mail_sink)
+	$(PYTHON) -B tests/bench/bench_growth.py $(BENCH) $(BUILD)
 bench-smtp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)
@@ -240,14 +250,14 @@ $(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,run.o observed.o seen_
 ## test: everything that a change must pass, with all set-up; needs root for packages and namespaces
 .PHONY: test
 test: deps-test deps-lab
-	+@$(PARALLEL) all units replays vectors helpers
+	+@$(PARALLEL) all units replays vectors helpers $(BUILD)/counted/parsers
 	+@$(PARALLEL) SAN=1 all units replays vectors
 	+@$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
 	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check hardening --check lint \
 	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
-	    --pytest tests/mime --pytest tests/captures --pytest tests/packaging
+	    --pytest tests/mime --pytest tests/captures --pytest tests/packaging --pytest tests/counted
 
 ## test-cases: CASES=folder with captures, attacks, messages and dialogues that others made
 .PHONY: test-cases
