@@ -239,7 +239,6 @@ struct span *input(struct layer *);
 void take(struct layer *, struct span *in, size_t n);
 /* A line that was looked at, and is none of what it might have been. */
 void take_again(struct layer *, struct span octets);
-uint64_t count_lines(struct span);
 /* Octets to the end of the line, with it. */
 size_t line_length(struct span);
 /* Fields that the end of the header makes complete. */
