@@ -193,17 +193,19 @@ file_event(struct mime *m, const struct layer *l, struct tap *t, const struct mi
 	}
 }
 
-/* One event of the files in a text; false: all was taken. */
+/* One event of the files in a text, and what of the text is before it; false: all was taken. */
 static bool
 scan(struct mime *m, const struct layer *l, struct tap *t)
 {
-	struct mime_uu_event ev;
+	struct mime_uu_event ev = {.what = MIME_UU_TEXT};
 	size_t used;
 
 	if (!t->scanning)
 		return false;
-	mime_uu_feed(t->scan, t->scan_left, &used, &ev);
-	t->scan_left = span_from(t->scan_left, used);
+	while (ev.what == MIME_UU_TEXT) {
+		mime_uu_feed(t->scan, t->scan_left, &used, &ev);
+		t->scan_left = span_from(t->scan_left, used);
+	}
 	t->scanning = ev.what != MIME_UU_MORE;
 	file_event(m, l, t, &ev);
 	return true;
