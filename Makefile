@@ -173,8 +173,10 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 # the gates are a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_ftp_gate $(BUILD)/fuzzer/fuzz_ftp_gate: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_ftp_observed $(BUILD)/fuzzer/fuzz_ftp_observed: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_imap_gate $(BUILD)/fuzzer/fuzz_imap_gate: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_mint $(BUILD)/fuzzer/fuzz_mint: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_retrieval_seen $(BUILD)/fuzzer/fuzz_retrieval_seen: $(LIB_PROXY)
 GROUP = -Wl,--start-group $^ -Wl,--end-group
 
 ## bench-decoders: MB/s of the transfer decoders, beside SHA-256

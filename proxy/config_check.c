@@ -594,18 +594,10 @@ check_capture(struct reading *r, unsigned i)
 	const struct capture_config *c = &r->config->captures[i];
 
 	check_title(r, SECTION_CAPTURE, c->name, r->scan.titled_line[SECTION_CAPTURE][i]);
-	if (c->directory != NULL && c->directory[0] != '/')
-		faults_add(&r->faults, titled_line(r, SECTION_CAPTURE, i, "directory"),
-		    "capture.directory: \"%.100s\" does not begin with \"/\"", c->directory);
 	if (c->budget < 2 * c->file_size)
 		faults_add(&r->faults, titled_line(r, SECTION_CAPTURE, i, "budget"),
 		    "capture.budget: %u MiB hold no two files of capture.file_size = %u", c->budget,
 		    c->file_size);
-	for (unsigned k = 0; k < i; k++)
-		if (c->name != NULL && strcmp(c->name, r->config->captures[k].name) == 0)
-			faults_add(&r->faults, r->scan.titled_line[SECTION_CAPTURE][i],
-			    "capture: \"%.100s\" stands on line %u already", c->name,
-			    r->scan.titled_line[SECTION_CAPTURE][k]);
 	if (c->keep_secrets)
 		faults_warn(&r->faults, titled_line(r, SECTION_CAPTURE, i, "secrets"),
 		    "capture.secrets: whoever can read %.256s reads passwords", c->directory);

@@ -82,9 +82,9 @@ ftp_transfer_outcome(const struct ftp_transfer *t)
 		return "refused";
 	if (t->unreachable && !rejected)
 		return "unreachable";
-	if (t->aborted && !t->finished)
+	if (t->aborted && (!t->finished || t->server_code >= 400))
 		return "aborted";
-	if (t->cut)
+	if (t->cut && !rejected)
 		return "cut";
 	if (t->server_code >= 400)
 		return t->preliminary ? "failed" : "rejected";

@@ -5,10 +5,21 @@
 
 /* ---- what a command has done, once the server has said OK ---- */
 
+/* BAD says nothing of the password: the command was not understood, or given up. */
+static void
+count_login(struct imap_gate *g, const struct imap_detail *d, const struct imap_command *c)
+{
+	const struct relay_env *env = g->relay.env;
+
+	if (d->status != IMAP_ST_NO)
+		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
+	else
+		login_failed(&g->relay, c->sasl);
+}
+
 static void
 login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *c)
 {
-	const struct relay_env *env = g->relay.env;
 	const struct imap_detail *d = ev->imap;
 	const char *user = c->sasl != NULL ? c->sasl->user : c->word == NULL ? "" : c->word;
 	bool done = d->status == IMAP_ST_OK;
@@ -16,13 +27,8 @@ login_over(struct imap_gate *g, const struct an_event *ev, struct imap_command *
 	memcpy(g->mechanism, "LOGIN", sizeof("LOGIN"));
 	if (c->sasl != NULL)
 		memcpy(g->mechanism, c->sasl->mechanism, sizeof(g->mechanism));
-	/* BAD says nothing of the password: the command was not understood, or given up */
-	if (env->observed)
-		; /* nobody counts, and no TLS ends here */
-	else if (d->status != IMAP_ST_NO)
-		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
-	else
-		login_failed(&g->relay, c->sasl);
+	if (!imap_observes(g))
+		count_login(g, d, c);
 	imap_record_command(g, ev,
 	    done		      ? "OK"
 	    : d->status == IMAP_ST_NO ? "NO"
@@ -114,7 +120,8 @@ is_done(struct imap_gate *g, struct imap_command *c, struct span code)
 
 /* ---- STARTTLS ---- */
 
-/* Octets in the clear stand where the handshake is to begin; all that an observer can do is say so. */
+/* Octets in the clear stand where the handshake is to begin; all that an observer can do is say so.
+ */
 static void
 name_ahead(struct imap_gate *g, const struct an_event *ev)
 {
@@ -485,7 +492,8 @@ imap_on_response(struct imap_gate *g, const struct an_event *ev)
 	g->asked = imap_now(g);
 	if (!g->greeted)
 		on_greeting(g, d);
-	if (g->preauth && g->policy.needs_tls && !imap_observes(g)) { /* nobody may be talked out of TLS (N-012) */
+	if (g->preauth && g->policy.needs_tls &&
+	    !imap_observes(g)) { /* nobody may be talked out of TLS (N-012) */
 		imap_give_up(g, SPAN_NONE, NULL, "TLS is required here", "preauth_in_clear");
 		return;
 	}

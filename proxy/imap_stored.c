@@ -260,7 +260,8 @@ imap_store_forget(struct imap_gate *g, struct imap_command *c)
 	}
 }
 
-/* Observed: those that the gateway would not have let pass, each by itself. False: there is none. */
+/* Observed: those that the gateway would not have let pass, each by itself. False: there is none.
+ */
 static bool
 record_refused(struct imap_gate *g, struct imap_command *c, struct span mailbox)
 {

@@ -200,10 +200,10 @@ keylog_file_refresh(struct keylog_file *f)
 {
 	size_t taken = f->taken, bad = f->bad, left = KEYLOG_FILE_MAX;
 	uint8_t octets[PIECE];
-	struct stat st;
+	off_t size = lseek(f->fd, 0, SEEK_END);
 	ssize_t n = 0;
 
-	if (fstat(f->fd, &st) == 0 && st.st_size < f->at) {
+	if (size >= 0 && size < f->at) {
 		begin_anew(f);
 		bad = 0;
 	}

@@ -33,7 +33,8 @@ struct keylog_file *keylog_file_open(const char *path, FILE *err);
 /*
  * Whole lines that came since, KEYLOG_FILE_MAX octets at most; a file that became shorter is read
  * from its beginning. True: there are secrets that were not there before. What goes wrong is told
- * once. One fstat(2) and one pread(2) when there is nothing.
+ * once. One lseek(2) and one pread(2) when there is nothing, and nothing else that a sandbox would
+ * have to allow.
  */
 bool keylog_file_refresh(struct keylog_file *);
 /* Owned by the file. */

@@ -78,12 +78,11 @@ struct data_pair *observed_data_claim(struct observer *, struct observed *);
 /* Whose it is. */
 struct observed_session *observed_data_session(struct data_pair *);
 void observed_data_octets(struct data_pair *, enum an_dir, struct span);
-void observed_data_gap(struct data_pair *, enum an_dir);
+/* Octets of it are not to be had. */
+void observed_data_gap(struct data_pair *);
 void observed_data_end(struct data_pair *, enum an_dir);
-/* It ends otherwise: why is a constant. */
-void observed_data_cut(struct data_pair *, const char *why);
-/* The connection is closed: its pair has nothing of it any more. */
-void observed_data_leave(struct data_pair *);
+/* The connection is over, for a reason that counts where it has not ended: a constant. */
+void observed_data_over(struct data_pair *, const char *why);
 /* Tells the gate what it was not told yet; true: there was something. */
 bool observed_data_tell(struct data_pair *);
 

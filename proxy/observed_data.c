@@ -22,8 +22,10 @@ struct data_pair {
 	struct tls_opening *opening;
 	struct data_flow flow;
 	bool seen, flowing, released;
-	bool ended[2];	 /* by the direction that its sender sends in */
-	const char *why; /* it is cut; NULL: it is not */
+	bool ended[2];	  /* by the direction that its sender sends in */
+	bool notified[2]; /* under TLS: with a close_notify */
+	const char *why;  /* it is cut, whatever ends; NULL: it is not */
+	const char *gone; /* so is what has not ended, for the connection is over */
 	struct {
 		bool open, end, over; /* over: DONE or CUT, nothing more is told */
 	} told;
@@ -299,7 +301,7 @@ open_some(struct data_pair *p, enum an_dir dir, struct span in)
 		else if (what == TLS_OPENING_OCTETS)
 			p->count.stray += plain.n;
 		else if (what == TLS_OPENING_END)
-			p->ended[dir] = true;
+			p->ended[dir] = p->notified[dir] = true;
 		else
 			p->why = what == TLS_OPENING_NO_KEYS ? "tls_no_keys" : "tls_broken";
 	}
@@ -362,10 +364,11 @@ observed_data_octets(struct data_pair *p, enum an_dir dir, struct span in)
 }
 
 void
-observed_data_gap(struct data_pair *p, enum an_dir dir)
+observed_data_gap(struct data_pair *p)
 {
-	(void)dir;
-	observed_data_cut(p, "gap");
+	if (p->why == NULL)
+		p->why = "gap";
+	observed_session_settle(p->relay->owner);
 }
 
 void
@@ -376,17 +379,11 @@ observed_data_end(struct data_pair *p, enum an_dir dir)
 }
 
 void
-observed_data_cut(struct data_pair *p, const char *why)
+observed_data_over(struct data_pair *p, const char *why)
 {
-	if (p->why == NULL)
-		p->why = why;
-	observed_session_settle(p->relay->owner);
-}
-
-void
-observed_data_leave(struct data_pair *p)
-{
+	p->gone = why;
 	leave_connection(p);
+	observed_session_settle(p->relay->owner);
 }
 
 /* ---- what the gate is told ---- */
@@ -403,6 +400,19 @@ tell(struct data_pair *p, enum data_what what, const char *why)
 	relay_data_news(p->relay, p, &news);
 }
 
+/* Why it is cut; NULL: it is not, so far. A FIN under TLS is no end (RFC 8446 s6.1). */
+static const char *
+cut(const struct data_pair *p)
+{
+	const enum an_dir dir = p->flow.dir;
+
+	if (p->why != NULL)
+		return p->why;
+	if (!p->ended[dir])
+		return p->gone;
+	return is_protected(p) && !p->notified[dir] && !p->flow.fin_ends ? "tls_cut" : NULL;
+}
+
 bool
 observed_data_tell(struct data_pair *p)
 {
@@ -417,9 +427,9 @@ observed_data_tell(struct data_pair *p)
 		return false;
 	if (p->kept.n > 0)
 		take_kept(p);
-	if (p->why != NULL && !p->told.end) {
+	if (cut(p) != NULL && !p->told.end) {
 		p->told.over = true;
-		tell(p, DATA_CUT, p->why);
+		tell(p, DATA_CUT, cut(p));
 		return true;
 	}
 	if (!p->ended[p->flow.dir])

@@ -438,10 +438,10 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 		return NULL;
 	}
 	s->relay->owner = s;
-	relay_connected(s->relay, &(struct endpoint){.port = 0});
-	if (implicit)
+	if (implicit) /* ahead of all else: a gate's dialogue begins inside */
 		relay_upgrade_both(s->relay);
-	else if (of->tcp->joined)
+	relay_connected(s->relay, &(struct endpoint){.port = 0});
+	if (!implicit && of->tcp->joined)
 		relay_joined(s->relay);
 	observed_session_settle(s);
 	return s;

@@ -183,11 +183,8 @@ on_closed(struct connection *tcp)
 {
 	struct observed *of = tcp->of;
 
-	if (of->pair != NULL) {
-		observed_data_cut(of->pair, "capture_end"); /* where it has ended, that is known */
-		if (of->pair != NULL)
-			observed_data_leave(of->pair);
-	}
+	if (of->pair != NULL)
+		observed_data_over(of->pair, "capture_end");
 	observed_session_free(of->session, "capture_end");
 	let_go(of);
 	free(of);
@@ -251,11 +248,11 @@ of_data(struct observed *of, const struct connection_event *ev)
 	if (ev->what == CONNECTION_OCTETS)
 		observed_data_octets(of->pair, ev->dir, ev->octets);
 	else if (ev->what == CONNECTION_GAP)
-		observed_data_gap(of->pair, ev->dir);
+		observed_data_gap(of->pair);
 	else if (ev->what == CONNECTION_END)
 		observed_data_end(of->pair, ev->dir);
 	else if (ev->what == CONNECTION_RESET)
-		observed_data_cut(of->pair, "reset");
+		observed_data_over(of->pair, "reset");
 }
 
 /* Of a connection that has said nothing clear yet: what is missing now will not tell either. */

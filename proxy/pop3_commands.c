@@ -266,20 +266,26 @@ is_mechanism(const struct pop3_gate *g)
 	return false;
 }
 
+static void
+count_login(struct pop3_gate *g, const struct pop3_detail *d)
+{
+	const struct relay_env *env = g->relay.env;
+
+	if (d->ok || is_temporary(d->code))
+		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
+	else
+		login_failed(&g->relay, g->sasl);
+}
+
 void
 pop3_login_over(struct pop3_gate *g, const struct an_event *ev)
 {
 	const struct pop3_detail *d = ev->pop3;
-	const struct relay_env *env = g->relay.env;
 	struct buf command;
 
 	g->trying = false;
-	if (env->observed)
-		; /* nobody counts, and no TLS ends here */
-	else if (d->ok || is_temporary(d->code))
-		env->take_back(env->arg, &g->relay, CLIENT_LOGIN);
-	else
-		login_failed(&g->relay, g->sasl);
+	if (!pop3_observes(g))
+		count_login(g, d);
 	if (g->sasl != NULL && g->sasl->user[0] != '\0')
 		set_user(g, span_str(g->sasl->user));
 	free(g->sasl);
@@ -337,8 +343,8 @@ let_pass(struct pop3_gate *g, const struct an_event *ev)
 	if (ev->pop3->verb->verb == POP3_STLS && g->behind > 0) {
 		pop3_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_C2S, ev->off, ev->pop3->verb->name);
 		if (!env->observed) {
-			pop3_answer(g, ev->slot, "-ERR Nothing may be sent ahead of TLS",
-			    "client_ahead");
+			pop3_answer(
+			    g, ev->slot, "-ERR Nothing may be sent ahead of TLS", "client_ahead");
 			return;
 		}
 	}

@@ -106,6 +106,18 @@ cannot(const struct read_options *o, const char *why)
 	return EXIT_FAILED;
 }
 
+static bool
+open_keylog(struct reading *r, const struct read_options *o)
+{
+	if (o->live) {
+		r->keylog_file = keylog_file_open(o->keylog, stderr);
+		r->keylog = r->keylog_file == NULL ? NULL : keylog_file_keys(r->keylog_file);
+	} else {
+		r->keylog = keylog_file_read(o->keylog, stderr);
+	}
+	return r->keylog != NULL;
+}
+
 const char *
 reading_user(const struct reading *r, const struct read_options *o)
 {
@@ -137,7 +149,7 @@ open_extract(struct reading *r, const struct read_options *o)
 
 	if (o->extract == NULL)
 		return true;
-	if (o->drops_root && geteuid() == 0)
+	if (o->live && geteuid() == 0)
 		user = getpwnam(reading_user(r, o));
 	if (user != NULL) {
 		settings.uid = user->pw_uid;
@@ -164,7 +176,7 @@ reading_begin(struct reading *r, const struct read_options *o)
 		return EXIT_USAGE;
 	if (!record_init() || !analyzers_init(r->config->mime.types == TYPES_SYSTEM, &why))
 		return cannot(o, why != NULL ? why : "cannot set up records");
-	if (o->keylog != NULL && (r->keylog = keylog_file_read(o->keylog, stderr)) == NULL)
+	if (o->keylog != NULL && !open_keylog(r, o))
 		return EXIT_FAILED;
 	if (!open_extract(r, o))
 		return EXIT_FAILED;
@@ -193,7 +205,10 @@ reading_end(struct reading *r, const struct read_options *o)
 	observer_free(r->observer);
 	extract_free(r->extract);
 	resolver_now_free(r->resolver);
-	tls_keylog_free(r->keylog);
+	if (r->keylog_file != NULL)
+		keylog_file_close(r->keylog_file);
+	else
+		tls_keylog_free(r->keylog);
 	if (r->config != NULL)
 		analyzers_end();
 	config_free(r->config);

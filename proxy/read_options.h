@@ -19,7 +19,11 @@ struct read_options {
 	uint64_t extract_max; /* octets */
 	size_t memory;	      /* octets */
 	bool resolve, checksums;
-	bool drops_root; /* what root makes becomes reading_user()'s, who the process will be */
+	/*
+	 * Frames are still to come: the key log is followed. Root will be reading_user(), whose
+	 * what it makes becomes.
+	 */
+	bool live;
 };
 
 enum read_option {
@@ -52,6 +56,7 @@ bool read_options_take(struct read_options *, int opt, const char *value);
 struct reading {
 	struct config *config;
 	struct tls_keylog *keylog;
+	struct keylog_file *keylog_file; /* live: where it comes from */
 	struct resolver_now *resolver;
 	struct extract *extract;
 	struct observer *observer;

@@ -148,8 +148,13 @@ step(struct relay *r, enum an_dir dir)
 		channel_parsed(from, all.octets.n);
 		return true;
 	}
-	if (!r->unread)
-		return r->ops->step(r, dir);
+	if (!r->unread) {
+		const bool taken = r->ops->step(r, dir);
+
+		if (r->tap != NULL)
+			tapped_handled(r->tap);
+		return taken;
+	}
 	if (all.octets.n == 0)
 		return false;
 	relay_shows(r, &all);

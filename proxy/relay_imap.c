@@ -128,8 +128,8 @@ static void
 lose_track(struct imap_gate *g, const struct an_event *ev)
 {
 	if (imap_observes(g) && ev->dir == AN_C2S)
-		imap_anomaly(g, ev->anomaly == AN_NONE ? AN_NOT_FOLLOWED : ev->anomaly, AN_C2S,
-		    ev->off);
+		imap_anomaly(
+		    g, ev->anomaly == AN_NONE ? AN_NOT_FOLLOWED : ev->anomaly, AN_C2S, ev->off);
 	imap_is_over(g);
 }
 

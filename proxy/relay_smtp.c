@@ -108,8 +108,11 @@ smtp_step(struct relay *r, enum an_dir dir)
 			return false;
 		break;
 	case AN_WAIT:
-		r->lost_track = gate_observed_stuck(g, dir);
-		return r->lost_track;
+		if (!gate_observed_stuck(g, dir))
+			return false;
+		gate_anomaly(g, AN_PIPELINED, dir, from->parsed, "what follows is not read");
+		r->lost_track = true;
+		return true;
 	case AN_NOMEM:
 		from->failed = true;
 		return false;
@@ -404,8 +407,8 @@ smtp_finish(struct relay *r)
 	struct smtp_gate *g = gate_of(r);
 
 	gate_forget_lookup(g);
-	if (g->message.open && g->tx != NULL && g->tx->state == NULL)
-		g->tx->state = "aborted";
+	if (g->message.open && !g->message.unwanted && g->tx != NULL && g->tx->state == NULL)
+		g->tx->state = r->lost_track ? "unseen" : "aborted";
 	gate_transactions_finish(g);
 }
 

@@ -115,7 +115,7 @@ static const struct call calls[] = {
 
     {LOGGER, SCMP_SYS(fsync)},
     {LOGGER, SCMP_SYS(fdatasync)},
-    {LOGGER | STATUS | TAP | EXTRACT, SCMP_SYS(fstat)},
+    {LOGGER | STATUS | TAP | WATCH, SCMP_SYS(fstat)},
     /* which captures there are, and those that must make room */
     {TAP, SCMP_SYS(getdents64)},
     {TAP | EXTRACT, SCMP_SYS(unlinkat)},
@@ -188,21 +188,20 @@ static const struct rule rules[] = {
     {WATCH, FAILS(EPERM), SCMP_SYS(setsockopt), {IS(1, SOL_PACKET)}},
 
     /*
-     * Logger and status must know how large the files and pages are that they are handed. fstat()
+     * These must know how large the files and pages are that they are handed. fstat()
      * is a newfstatat() with an empty path, and the filter cannot see whether it is empty: taken
      * over, they could learn that some file exists, whose it is and how large. In workers and the
      * signer only stdio asks what it writes to, and goes on without an answer.
      */
-    {LOGGER | STATUS | TAP, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    {LOGGER | STATUS | TAP | WATCH, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
     /* captures: files are made, none that is there is opened; a directory is listed */
     {TAP, SCMP_ACT_ALLOW, SCMP_SYS(openat),
 	{IS(2, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)}},
     {TAP, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), {IS(3, AT_SYMLINK_NOFOLLOW)}},
     {TAP, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), {IS(1, F_DUPFD_CLOEXEC)}},
 #ifndef SANITIZED
-    {WORKER | SIGNER | FOR(SANDBOX_WATCH), FAILS(EPERM), SCMP_SYS(newfstatat),
-	{IS(3, AT_EMPTY_PATH)}},
-    {WORKER | SIGNER | FOR(SANDBOX_WATCH), FAILS(EPERM), SCMP_SYS(fstat), {0}},
+    {WORKER | SIGNER, FAILS(EPERM), SCMP_SYS(newfstatat), {IS(3, AT_EMPTY_PATH)}},
+    {WORKER | SIGNER, FAILS(EPERM), SCMP_SYS(fstat), {0}},
     /* libpcap would read counters of the device, and does without; see capture_device.c */
     {WATCH, FAILS(EACCES), SCMP_SYS(openat), {IS(2, O_RDONLY)}},
     {WATCH, FAILS(EACCES), SCMP_SYS(openat), {IS(2, O_RDONLY | O_CLOEXEC)}},

@@ -388,11 +388,10 @@ wait_for_answers(
 	uint64_t now = gate_now(g);
 
 	if (g->waiting == NULL) {
-		g->waiting = malloc(sizeof(*g->waiting));
+		g->waiting = calloc(1, sizeof(*g->waiting));
 		g->answers = answers_new();
 		if (g->waiting == NULL || g->answers == NULL)
 			return false;
-		g->waiting->line = NULL;
 		if (line != NULL) {
 			g->waiting->line = *line;
 			*line = NULL;
@@ -466,6 +465,11 @@ past_serving(struct smtp_gate *g, const struct an_event *ev)
 {
 	const char *verb = ev->smtp->verb->name;
 
+	if (!g->server_lost && g->errors < gate_config(g)->errors)
+		return false;
+	if (ev->smtp->fault == SMTP_OK && in_order(g, ev->smtp).reply == NULL)
+		gate_note(g, ev);
+	gate_hold(g->tx, gate_pending(g, ev->slot));
 	if (g->server_lost && ev->smtp->verb->verb == SMTP_QUIT) {
 		gate_answer(g, ev->slot, verb, "221 2.0.0 Bye", "client_quit");
 	} else if (g->server_lost) {
@@ -473,11 +477,9 @@ past_serving(struct smtp_gate *g, const struct an_event *ev)
 		    "421 4.3.0 Error: the session with the mail server "
 		    "has ended",
 		    "server_lost");
-	} else if (g->errors >= gate_config(g)->errors) {
+	} else {
 		gate_answer(
 		    g, ev->slot, verb, "421 4.7.0 Error: too many errors", "too_many_errors");
-	} else {
-		return false;
 	}
 	return true;
 }
@@ -511,8 +513,12 @@ answer_fault(struct smtp_gate *g, const struct an_event *ev)
 static void
 refuse_chunk(struct smtp_gate *g, const struct refusal *r)
 {
-	if (!g->message.open)
+	if (!g->message.open && r->ends != NULL)
+		g->message = (struct message){.open = true, .chunked = true, .unwanted = true};
+	else if (!g->message.open)
 		gate_message_begin(g, true);
+	if (gate_observes(g))
+		gate_transaction(g);
 	g->message.discard = g->message.dead = true;
 	gate_count_error(g);
 	g->message.chunk_refusal = r->reply;
@@ -601,8 +607,10 @@ gate_secret(struct smtp_gate *g, const struct an_event *ev)
 
 	gate_pending(g, ev->slot)->verb = "AUTH";
 	gate_hold(g->tx, gate_pending(g, ev->slot));
-	if (ev->smtp->fault != SMTP_OK && gate_observes(g))
+	if (ev->smtp->fault != SMTP_OK && gate_observes(g)) {
+		gate_pending(g, ev->slot)->doubted = true;
 		return;
+	}
 	if (ev->smtp->fault != SMTP_OK) {
 		gate_answer(g, ev->slot, "AUTH",
 		    ev->smtp->fault == SMTP_LINE_TOO_LONG || ev->smtp->fault == SMTP_LINE_ENDLESS

@@ -72,6 +72,7 @@ struct message {
 	bool chunked;	/* it comes by BDAT */
 	bool discard;	/* its octets go nowhere */
 	bool dead;	/* BDAT: a chunk was refused, the rest up to LAST is too */
+	bool unwanted;	/* BDAT, observed: the gateway would have ended the session with it */
 	bool answered;	/* BDAT: the server refused this chunk before it was complete */
 	bool forwarded; /* BDAT: the server has a chunk of it */
 	bool last_chunk_empty;

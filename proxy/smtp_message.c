@@ -113,9 +113,11 @@ check_size(struct smtp_gate *g, size_t more)
 	struct message *m = &g->message;
 
 	m->size += more;
-	if (g->size_max > 0 && m->size > g->size_max)
-		gate_message_refuse(g, "552 5.3.4 Error: message size exceeds fixed limit",
-		    "limits", "message_size", "refused");
+	if (g->size_max == 0 || m->size <= g->size_max)
+		return;
+	m->size = g->size_max + 1; /* however the octets came: the first that is too many */
+	gate_message_refuse(g, "552 5.3.4 Error: message size exceeds fixed limit", "limits",
+	    "message_size", "refused");
 }
 
 /* A refused message that does not end: nobody reads it for ever. */

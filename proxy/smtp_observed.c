@@ -17,6 +17,7 @@ gate_doubt(struct smtp_gate *g, const struct an_event *ev)
 	const struct span line = ev->octets;
 
 	p->doubted = true;
+	smtp_doubted(g->dialogue);
 	if (line.n == 0 || ev->smtp->verb->verb >= SMTP_FOREIGN)
 		return;
 	p->line = malloc(sizeof(*p->line) + line.n);
@@ -121,7 +122,7 @@ gate_observed_body_end(struct smtp_gate *g, const struct an_event *ev)
 		p->verb = ".";
 		gate_hold(tx, p);
 	}
-	if (gate_end_answer(m) == NULL || m->size > 0)
+	if (!m->answered && (gate_end_answer(m) == NULL || m->size > 0))
 		gate_record_message(g);
 	if (!m->answered && m->chunk_refusal == NULL)
 		tx->state = "in_doubt"; /* until the server has answered */
@@ -164,7 +165,7 @@ gate_observed_end(struct smtp_gate *g, enum an_dir dir)
 		    WISH_NONE, WISH_NONE);
 		return;
 	}
-	if (g->message.open && g->tx->state == NULL) {
+	if (g->message.open && !g->message.unwanted && !r->lost_track && g->tx->state == NULL) {
 		gate_anomaly(g, AN_TRUNCATED, AN_C2S, r->client.parsed, NULL);
 		g->tx->state = "aborted";
 	}
@@ -319,8 +320,6 @@ join(struct smtp_gate *g, enum an_dir dir)
 		return false;
 	channel_parsed(from, skip);
 	take_up(g, code);
-	while (r->pause[AN_C2S] == 0 && r->ops->step(r, AN_C2S))
-		continue;
 	return true;
 }
 
@@ -350,9 +349,17 @@ gate_observed_stuck(struct smtp_gate *g, enum an_dir dir)
 	return gate_observes(g) && channel_input(relay_from(&g->relay, dir)).n == CHANNEL_BLOCK;
 }
 
+static bool
+may_step(const struct relay *r)
+{
+	return r->pause[AN_C2S] == 0 && !relay_shaking(r) && !r->lost_track;
+}
+
 bool
 gate_observed_step(struct smtp_gate *g, enum an_dir dir, bool *progress)
 {
+	struct relay *r = &g->relay;
+
 	if (g->joining) {
 		*progress = join(g, dir);
 		return true;
@@ -361,5 +368,10 @@ gate_observed_step(struct smtp_gate *g, enum an_dir dir, bool *progress)
 		*progress = true;
 		return true;
 	}
-	return false;
+	/* what the client said behind the reply before this one came first */
+	while (dir == AN_S2C && channel_input(&r->client).n > 0 && may_step(r) &&
+	       r->ops->step(r, AN_C2S))
+		continue;
+	*progress = false;
+	return !may_step(r);
 }

@@ -167,16 +167,30 @@ gate_pass_reply(struct smtp_gate *g, const struct an_event *ev)
 	flush_behind(g, ev->slot);
 }
 
+/* The command that it answers; "": none, or nobody knows. */
+static const char *
+answered_by(struct smtp_gate *g, const struct an_event *ev)
+{
+	const struct pending *p = gate_pending(g, ev->slot);
+
+	if (ev->smtp->unasked)
+		return "";
+	if (ev->smtp->code == 0)
+		return p->verb == NULL ? "" : p->verb;
+	return ev->smtp->verb->name;
+}
+
 static void
 protocol_error(struct smtp_gate *g, const struct an_event *ev, enum an_anomaly what)
 {
+	struct pending *p = gate_pending(g, ev->slot);
+
 	gate_anomaly(g, what, AN_S2C, ev->off, NULL);
-	if (gate_observes(g)) {
-		gate_pass_reply(g, ev);
+	gate_record_reply(g, p, answered_by(g, ev), ev->octets, RECORD_SERVER);
+	if (gate_observes(g) && !ev->smtp->unasked)
+		gate_release(g, p);
+	if (gate_observes(g))
 		return;
-	}
-	gate_record_reply(
-	    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 	gate_give_up(
 	    g, "421 4.3.0 Error: the mail server sent an invalid reply", "server_protocol");
 }

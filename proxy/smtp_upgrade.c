@@ -85,6 +85,8 @@ gate_starttls(struct smtp_gate *g, const struct an_event *ev)
 	}
 	if (g->behind > 0) {
 		gate_anomaly(g, AN_PLAIN_AHEAD_OF_TLS, AN_S2C, ev->off, NULL);
+		gate_record_reply(
+		    g, gate_pending(g, ev->slot), ev->smtp->verb->name, ev->octets, RECORD_SERVER);
 		gate_release(g, gate_pending(g, ev->slot));
 		gate_give_up(g, "454 4.7.0 Error: the mail server spoke ahead of TLS",
 		    "server_ahead_of_tls");

@@ -100,7 +100,7 @@ look(const struct tap_files *f, uint64_t *octets, char oldest[TAP_FILES_NAME])
 			continue;
 		*octets += (uint64_t)st.st_size;
 		if (oldest[0] == '\0' || strcmp(e->d_name, oldest) < 0)
-			snprintf(oldest, TAP_FILES_NAME, "%s", e->d_name);
+			memcpy(oldest, e->d_name, strlen(e->d_name) + 1); /* ours: it fits */
 	}
 	closedir(dir);
 	return true;

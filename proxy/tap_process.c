@@ -335,8 +335,6 @@ tap_main(int argc, char **argv)
 		tap_held_free(w->rules[i].held);
 		tap_files_free(w->rules[i].files);
 	}
-	if (w != NULL && why == NULL)
-		show(w);
 	free(w);
 	return code;
 }

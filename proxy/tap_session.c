@@ -69,6 +69,10 @@ now(void)
 static uint8_t *
 put(struct tapped *t, struct wire *w, enum tap_kind kind, size_t length, size_t n)
 {
+	const enum ip_family family = w->record.client.ip.family;
+
+	if (family == IP_NONE || w->record.server.ip.family != family)
+		return NULL; /* no address was to be had: there are no frames either */
 	w->record.kind = (uint8_t)kind;
 	w->record.refused = t->relay->seat.refused;
 	return tap_pipe_put(t->all->pipe, &w->record, length, n);
@@ -281,21 +285,22 @@ static void
 on_parsed(void *arg, struct span octets)
 {
 	struct side *s = arg;
-	const struct tap_sense sense =
-	    s->overrun && s->sense.sort != TAP_CONTENT ? unknown : s->sense;
+	struct tap_sense sense = s->sense;
 
 	if (!s->told) {
 		keep(s, octets);
 		return;
 	}
-	s->told = s->overrun = false;
 	if (s->line.n > 0 && buf_add(&s->line, octets)) {
-		flush_line(s, &sense);
-	} else {
-		flush_line(s, &sense);
-		say_sense(s, &sense, octets);
+		octets = SPAN_NONE;
+	} else if ((s->overrun || s->line.n > 0) && sense.sort != TAP_CONTENT) {
+		/* a line in pieces: no place in them is known */
+		sense = unknown;
 	}
+	flush_line(s, &sense);
+	say_sense(s, &sense, octets);
 	buf_init(&s->line, TAP_LINE_MAX);
+	s->told = s->overrun = false;
 }
 
 void
@@ -307,6 +312,13 @@ tapped_event(struct tapped *t, const struct an_event *ev)
 	t->sense = tap_mask_sense(t->relay->ops->protocol, ev);
 	s->sense = t->sense;
 	s->told = true;
+}
+
+void
+tapped_handled(struct tapped *t)
+{
+	t->handled = AN_S2C;
+	t->sense = (struct tap_sense){.sort = TAP_PLAIN};
 }
 
 /* ---- what goes out ---- */

@@ -43,6 +43,8 @@ void tapped_free(struct tapped *);
 
 /* A gate is going to handle this event; the octets that are parsed next belong to it. */
 void tapped_event(struct tapped *, const struct an_event *);
+/* It was handled: what goes out from here on has nothing to do with it. */
+void tapped_handled(struct tapped *);
 /* TLS has begun on the leg to the peer that sends in this direction. */
 void tapped_secured(struct tapped *, enum an_dir);
 

@@ -10,6 +10,7 @@
 #include "capture_device.h"
 #include "cli.h"
 #include "clock.h"
+#include "keylog_file.h"
 #include "read_options.h"
 #include "record_json.h"
 #include "sandbox.h"
@@ -139,12 +140,17 @@ look_at_clock(struct watch *w, bool idle)
 	}
 }
 
-/* False: the device is lost, which was told. */
+/*
+ * False: the device is lost, which was told. Secrets are written while the handshake is on, and
+ * frames come in later: by then they are there.
+ */
 static bool
 take(struct watch *w, int *n)
 {
 	const char *why;
 
+	if (w->reading.keylog_file != NULL)
+		keylog_file_refresh(w->reading.keylog_file);
 	*n = capture_device_read(w->device, BATCH, on_frame, w, &why);
 	if (*n < 0)
 		fprintf(stderr, "postern watch: %s: %s\n", w->settings.device, why);
@@ -313,7 +319,7 @@ watch_command(int argc, char **argv)
 	struct watch w = {.frames = 0};
 
 	read_options_default(&w.options, "watch");
-	w.options.drops_root = true;
+	w.options.live = true;
 	if (!take_options(&w, argc, argv)) {
 		commands_usage(stderr);
 		return EXIT_USAGE;

@@ -89,13 +89,13 @@ struct imap {
 	struct imap_limits limits;
 	enum imap_phase phase;
 	enum imap_plus plus;
-	uint32_t offers; /* offers.h: what the server last named */
-	uint64_t off[2]; /* octets taken, by direction */
-	bool observed;	 /* nobody stands in between */
-	bool joined;	 /* in the middle: nobody knows the phase */
-	bool passing;	 /* and no command was seen */
+	uint32_t offers;  /* offers.h: what the server last named */
+	uint64_t off[2];  /* octets taken, by direction */
+	bool observed;	  /* nobody stands in between */
+	bool joined;	  /* in the middle: nobody knows the phase */
+	bool passing;	  /* and no command was seen */
 	bool within_line; /* passing: what the server said last is no whole line */
-	bool deaf[2];	 /* the stream of that direction made no sense; its rest is not looked at */
+	bool deaf[2]; /* the stream of that direction made no sense; its rest is not looked at */
 	struct imap_pending pending;
 	uint64_t next; /* number of the next command */
 	struct imap_client client;

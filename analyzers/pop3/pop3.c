@@ -499,8 +499,8 @@ feed_sasl(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an_ev
 	d->args = line; /* so that no lines are taken to follow */
 	if (d->args.n == 0)
 		d->args = span_str("=");
-	command_event(s, ev, EV_SECRET,
-	    d->fault == POP3_OK || goes_on(s, d->fault) ? line : SPAN_NONE);
+	command_event(
+	    s, ev, EV_SECRET, d->fault == POP3_OK || goes_on(s, d->fault) ? line : SPAN_NONE);
 	d->args = SPAN_NONE;
 	return AN_EVENT;
 }

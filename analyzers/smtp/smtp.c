@@ -16,6 +16,7 @@ struct slot {
 	bool own : 1;	    /* the caller's */
 	bool answered : 1;  /* by the caller; takes effect when all before it have their reply */
 	bool undecided : 1; /* the server has not seen it */
+	bool doubted : 1;   /* it is out of order, unless its reply says otherwise */
 	uint16_t code;	    /* then */
 };
 
@@ -597,6 +598,8 @@ reply_event(struct smtp *s, const struct reply_found *found, struct an_event *ev
 		return AN_EVENT;
 	}
 	slot = pop(s);
+	if (slot.doubted && slot.verb == SMTP_MAIL && found->code < 300)
+		new_envelope(s, s->next_body);
 	s->detail.verb = smtp_verb_row(slot.verb);
 	s->detail.own = slot.own;
 	apply(s, slot.verb, found->code);
@@ -634,6 +637,13 @@ smtp_joined(struct smtp *s)
 {
 	pop(s);
 	s->state = SMTP_ST_COMMAND;
+}
+
+void
+smtp_doubted(struct smtp *s)
+{
+	s->begins = false;
+	slot_at(s, s->count - 1)->doubted = true;
 }
 
 uint64_t

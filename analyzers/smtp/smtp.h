@@ -141,6 +141,11 @@ bool smtp_answered_oldest(struct smtp *, unsigned code);
 void smtp_secured(struct smtp *);
 
 /*
+ * Of callers that watch: the newest command is out of order, and changes nothing unless the server
+ * takes it all the same. To be called before the client is fed again.
+ */
+void smtp_doubted(struct smtp *);
+/*
  * Of callers that watch, for captures that do not have everything.
  *
  * joined: before anything was fed: the beginning is missing, and what comes next is a command.

@@ -155,7 +155,7 @@ def about_ftp(session):
             for r in session.of("ftp") if r["ftp"].get("command")]
     # they cut long verbs, and have an empty one for a line that is none
     theirs = [(c["cmd"].upper() or "?", [int(x) for x in c["codes"]]) for c in facts.get("commands", [])]
-    session.same("commands", [c for c, _ in theirs], [c[:37] if len(c) > 37 else c for c, _ in ours])
+    session.same("commands", [c[:30] for c, _ in theirs], [c[:30] for c, _ in ours])
     for i, ((verb, said), (_, heard)) in enumerate(zip(theirs, ours)):
         session.same(f"codes of {i} {verb}", said, heard)
     digests = collections.Counter(r["fileinfo"].get("sha256") for r in session.of("fileinfo"))

@@ -31,6 +31,7 @@ from gateway import BINARY, Gateway  # noqa: E402
 from lab import Lab, LabError, wait_for  # noqa: E402
 from peers import FakeServer, knock  # noqa: E402
 from tls_peers import Certificate  # noqa: E402
+from wire_lab import Wire, by_session, differences, run_read, session_of  # noqa: E402
 
 PERSON = L.INSIDE4 + "40"  # one of our own people
 WORLD = L.CLIENT_OTHER     # a mail server outside
@@ -240,9 +241,10 @@ class Demo:
     """The lab with its servers, the gateway once it runs, and how many sessions went as promised."""
 
     def __init__(self, lab):
-        self.lab, self.gate = lab, None
+        self.lab, self.gate, self.wire = lab, None, None
         self.began = time.monotonic()
         self.number = self.right = self.shown = 0
+        self.keys = lab.dir / "keys.log"
         print(f"""Three hosts, each a network namespace of this machine:
     outside   {L.CLIENT}, who tries things, and {WORLD}, a scripted mail server of the world's
     router    its firewall drops all but mail and FTP's control connections, and what carries the two
@@ -301,8 +303,10 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
                 print(paint(DIM, "    (shorter from here on; the log has all of it, as JSON)"))
 
     def start(self):
+        self.wire = Wire(self.lab.client, self.lab.dir / "outside.pcap")
+        self.lab.at_end(self.wire.kill)
         self.gate = Gateway(self.lab, L.MX, mode="tproxy", workers=2,
-                            content={"mismatch": "enforce"},
+                            content={"mismatch": "enforce"}, tls={"key_log": str(self.keys)},
                             certificate={"campus": Certificate(self.lab, "campus.example").section})
         self.lab.at_end(self.gate.stop)
         print(f"\nOn the router {BINARY.name} runs now, with two workers. No client and no server was "
@@ -319,6 +323,23 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
                    bool(peer) and peer.group(1) == L.MX, L.MX)
         self.judge("server", f"was connected from {seen[-1] if seen else 'nowhere'}, says its log",
                    seen[-1:] == [L.CLIENT], L.CLIENT)
+
+    def captured(self):
+        """What tcpdump has recorded outside, read by the same eyes: the gateway's own records, or not."""
+        self.wire.stop()
+        read, _ = run_read("-c", self.gate.file, "--keylog", self.keys, "--resolve", self.wire.path,
+                           namespace=self.lab.gateway)
+        gateway, wire = by_session(self.gate.records()), by_session(read)
+        # one client spoke ahead: what the server greeted it with, the gateway has kept to itself
+        apart = {session_of(r) for r in self.gate.records()
+                 if r["event_type"] == "flow" and r["flow"]["reason"] == "client_ahead"}
+        both = (gateway.keys() & wire.keys()) - apart
+        same = sum(not any(differences(gateway[s].get(kind, []), wire[s].get(kind, []))
+                           for kind in gateway[s].keys() | wire[s].keys()) for s in both)
+        self.title("Somebody has recorded the wire outside all the while: postern read has the same to say")
+        print(f"    tried   postern read -c {self.gate.file.name} --keylog {self.keys.name} {self.wire.path.name}")
+        self.judge("said", f"{same} of {len(both)} sessions have the gateway's own records, field by field",
+                   same == len(both) >= MANY, "all of them")
 
     def death(self):
         """Killed with -9: what stands in the way now, and what comes of a connect."""
@@ -350,7 +371,8 @@ DNS is real too (nsd, unbound); its names are made up. Starting them ...""", flu
         return good
 
 
-PROMISES = len(SESSIONS) + 7  # before and after them: three sessions, two addresses, two closed ports
+PROMISES = len(SESSIONS) + 8  # before and after them: three sessions, two addresses, a capture, two closed ports
+MANY = 20  # sessions, of those that come from outside
 
 
 def demonstrate(lab):
@@ -362,6 +384,7 @@ def demonstrate(lab):
     for session in SESSIONS:
         demo.run(session)
     demo.addresses()
+    demo.captured()
     demo.death()
     demo.run(AGAIN)
     return demo.summary(), demo.gate

@@ -11,6 +11,7 @@ import pytest
 
 import mails
 from ftp_servers import PASSWORD, USER, sha256
+from test_watch import Watcher
 from wire_lab import Wire, run_read
 
 PAYLOAD = os.urandom(1 << 20)
@@ -133,3 +134,25 @@ def test_keys_of_somebody_else_open_nothing_X_006(keyed, lab, campus):
     assert not of(records, "smtp") and not of(records, "fileinfo")
     assert of(records, "flow")[0]["flow"]["opaque"]
     assert of(records, "tls")
+
+
+@pytest.fixture
+def watcher(lab, tmp_path):
+    (tmp_path / "keys").touch()
+    one = Watcher(lab.client, "eth0", "--keylog", tmp_path / "keys")
+    yield one
+    one.kill()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_keys_are_read_while_they_are_written_T13(watcher, lab, tls_dovecot, tmp_path, version):
+    """The watcher began when there was no key yet, and cannot open the file again."""
+    account = tls_dovecot.account([mails.with_file("live", payload=PAYLOAD)])
+    for _ in range(3):
+        done = lab.client.run(*CURL, *VERSIONS[version], "-u", f"{account.user}:{account.password}",
+                              f"imaps://{tls_dovecot.address}/INBOX;MAILINDEX=1",
+                              env={**os.environ, "SSLKEYLOGFILE": str(tmp_path / "keys")})
+        assert done.returncode == 0, done.stderr
+    records = watcher.stop()
+    assert [r["email"]["subject"] for r in of(records, "email")] == ["live"] * 3
+    assert {r["tls"]["action"] for r in of(records, "tls")} == {"opened"}

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -20,7 +21,8 @@ import pytest
 import lab as L
 from ftp_peers import FtpClient
 from gateway import SANITIZER
-from peers import FakeServer, RawClient
+from peers import EHLO, FakeServer, RawClient
+from tls_peers import client_context, starttls_reply
 
 POSTERN = Path(os.environ.get("POSTERN", L.ROOT / "build/postern"))
 
@@ -215,6 +217,34 @@ def test_filter_narrows(lab, smtp, fake_ftp, watcher):
     file_transfer(lab)
     mail(lab)
     assert {r["app_proto"] for r in without_stats(live.stop())} == {"smtp"}
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_key_log_that_grows(lab, theirs, watcher, tmp_path, version):
+    """The client writes its secrets down while it is watched; the watcher has the file open."""
+    keys = tmp_path / "keys"
+    keys.touch(mode=0o600)
+    context = client_context()
+    context.minimum_version = context.maximum_version = version
+    context.keylog_filename = str(keys)
+    server = FakeServer(lab.server, L.FAKE, 25, ehlo=(*EHLO, "STARTTLS"),
+                        replies={"STARTTLS": starttls_reply(theirs.server_context())})
+    try:
+        live = watcher(lab.client, "eth0", "--keylog", keys)
+        with RawClient(lab.client, L.FAKE) as client:
+            client.hello()
+            assert client.cmd("STARTTLS").code == 220
+            client.sock = context.wrap_socket(client.sock)
+            assert client.cmd("EHLO inside.good.example").code == 250
+            client.envelope("inside@good.example")
+            assert client.data(LETTER.replace(b"\r\n.", b"\r\n..") + b".\r\n").code == 250
+            assert client.cmd("QUIT").code == 221
+        records = live.stop()
+    finally:
+        server.close()
+    sender, = [r["smtp"]["mail_from"] for r in records if r["event_type"] == "smtp"]
+    assert sender == "<inside@good.example>"
+    assert [r["fileinfo"]["filename"] for r in records if r["event_type"] == "fileinfo"] == ["../../x"]
 
 
 # ---- its end ----

@@ -53,7 +53,7 @@ def octets_that_were_cut(record):
     """Of a transfer that did not come to its end each of both sides has other octets."""
     data = record.get("ftp_data", {})
     if record["event_type"] == "ftp_data" and data.get("outcome") != "complete":
-        for name in ("octets_in", "octets_out"):
+        for name in ("octets_in", "octets_out", "reason"):
             data.pop(name, None)
     if record["event_type"] == "fileinfo" and record["fileinfo"]["state"] == "TRUNCATED" and data:
         record["fileinfo"].pop("size", None)
@@ -65,10 +65,23 @@ def offset_of_what_was_changed(record):
         record["anomaly"].pop("offset", None)
 
 
+def capabilities_that_were_hidden(record):
+    """The reply to EHLO: as the server said it, and as the client heard it."""
+    for reply in record.get("smtp", {}).get("replies", []):
+        if reply["command"] == "EHLO":
+            reply.pop("text", None)
+
+
+# Anomalies of the data connection between gateway and server.
+OF_THE_OTHER_LEG = {"ftp_data_not_resumed", "ftp_session_reuse_refused"}
+
+
 # The same of fields that both can know, but not always; by the names that docs/captures.md has.
 SOMETIMES = {
+    "smtp.replies[].text": capabilities_that_were_hidden,
     "ftp.reply": unheard_replies,
     "ftp_data.octets_in": octets_that_were_cut,
+    "ftp_data.reason": octets_that_were_cut,
     "anomaly.offset": offset_of_what_was_changed,
 }
 
@@ -105,8 +118,11 @@ def by_session(records):
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     for record in records:
         kind = record["event_type"]
+        anomaly = record.get("anomaly", {})
+        if anomaly.get("event") in OF_THE_OTHER_LEG:
+            continue
         # what is wrong with a capture, or with TCP, the gateway cannot know
-        if kind in COMPARED and record.get("anomaly", {}).get("type", "applayer") == "applayer":
+        if kind in COMPARED and anomaly.get("type", "applayer") == "applayer":
             found[session_of(record)][kind].append(comparable(record))
     return found
 

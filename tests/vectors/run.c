@@ -30,7 +30,7 @@ static const char imap_config[] =
     "smtp { relay { check = off } }\n";
 
 static const struct dialect dialects[] = {
-    {"smtp", &relay_smtp, smtp_config, 25, false},
+    {"smtp", &relay_smtp, smtp_config, 25, true},
     {"ftp", &relay_ftp, ftp_config, 21, true},
     {"pop3", &relay_pop3, pop3_config, 110, true},
     {"imap", &relay_imap, imap_config, 143, true},
@@ -56,6 +56,9 @@ static const char preset_ehlo[] =
 static const char preset_mail[] =
     "C: MAIL FROM:<a@b.example>\ns: MAIL FROM:<a@b.example>\nS: 250 ok\nc: 250 ok\n"
     "C: RCPT TO:<u@local.example>\ns: RCPT TO:<u@local.example>\nS: 250 ok\nc: 250 ok\n";
+static const char preset_seen[] =
+    "S: 220 mx ready\nC: EHLO me\nS: 250-mx\nS: 250-PIPELINING\nS: 250-CHUNKING\nS: 250 8BITMIME\n"
+    "C: MAIL FROM:<a@b.example>\nS: 250 ok\nC: RCPT TO:<u@local.example>\nS: 250 ok\n";
 static const char preset_login[] =
     "S: 220 files ready\nc: 220 files ready\nC: USER anna\ns: USER anna\n"
     "S: 331 password\nc: 331 password\nC: PASS s3cr3t\ns: PASS s3cr3t\n"
@@ -97,6 +100,7 @@ static const struct {
 } presets[] = {
     {"ehlo", {preset_ehlo, ""}},
     {"mail", {preset_ehlo, preset_mail}},
+    {"seen", {preset_seen, ""}},
     {"login", {preset_login, ""}},
     {"ftps", {preset_ftps, ""}},
     {"watched", {preset_watched, ""}},

@@ -305,6 +305,80 @@ test_nothing(void **state)
 	channel_free(&to);
 }
 
+/* ---- what somebody sees who watches ---- */
+
+struct seen {
+	struct buf parsed, queued, sent;
+	uint64_t sent_to;
+};
+
+static void
+on_parsed(void *arg, struct span s)
+{
+	buf_add(&((struct seen *)arg)->parsed, s);
+}
+
+static void
+on_queued(void *arg, uint64_t at, struct span s)
+{
+	struct seen *seen = arg;
+
+	assert_int_equal(at, seen->queued.n);
+	buf_add(&seen->queued, s);
+}
+
+static void
+on_sent(void *arg, uint64_t at, struct span s)
+{
+	struct seen *seen = arg;
+
+	assert_true(at >= seen->sent_to); /* what was dropped lies in between */
+	seen->sent_to = at + s.n;
+	buf_add(&seen->sent, s);
+}
+
+static void
+test_watched_T13(void **state)
+{
+	static char large[CHANNEL_BLOCK / 2];
+	struct seen seen = {.sent_to = 0};
+	const struct channel_watch watch = {on_parsed, on_queued, on_sent, &seen};
+	struct channel a, b;
+	struct buf out;
+
+	(void)state;
+	memset(large, 'x', sizeof(large));
+	buf_init(&seen.parsed, SENT_MAX);
+	buf_init(&seen.queued, SENT_MAX);
+	buf_init(&seen.sent, SENT_MAX);
+	buf_init(&out, SENT_MAX);
+	channel_init(&a);
+	channel_init(&b);
+	a.watch = b.watch = &watch;
+	receive(&a, large, sizeof(large));
+	channel_put(&b, span_str("own"));
+	channel_pass(&b, &a, channel_input(&a));
+	channel_parsed(&a, 10);
+	assert_int_equal(seen.parsed.n, 10);
+	channel_discard(&a);
+	assert_int_equal(seen.parsed.n, sizeof(large));
+	assert_int_equal(seen.queued.n, 3 + sizeof(large));
+	send_some(&b, 5, &out);
+	assert_sent(&seen.sent, "ownxx");
+	channel_drop(&b);
+	assert_int_equal(seen.sent.n, 5);
+	channel_put(&b, span_str("late"));
+	send_some(&b, 4, &out);
+	assert_sent(&seen.sent, "ownxxlate");
+	assert_int_equal(seen.sent_to, 3 + sizeof(large) + 4);
+	channel_free(&a);
+	channel_free(&b);
+	buf_free(&seen.parsed);
+	buf_free(&seen.queued);
+	buf_free(&seen.sent);
+	buf_free(&out);
+}
+
 int
 main(void)
 {
@@ -320,6 +394,7 @@ main(void)
 	    cmocka_unit_test(test_put_behind_a_part),
 	    cmocka_unit_test(test_full),
 	    cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_watched_T13),
 	};
 
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

@@ -45,7 +45,7 @@ command(const struct record_ftp *r)
 static struct record_ftp_reply
 reply_of(unsigned code, const char *text, enum record_source source)
 {
-	return (struct record_ftp_reply){code, span_str(text), source};
+	return (struct record_ftp_reply){code, span_str(text), source, false};
 }
 
 /* EVE's names, word for word, and ours beside them. */
@@ -196,7 +196,7 @@ test_hostile_and_long_L15(void **state)
 		long_text[i] = '\n';
 	for (size_t i = 0; i < 40; i++)
 		replies[i] = (struct record_ftp_reply){
-		    211, span_of(long_text, sizeof(long_text)), RECORD_SERVER};
+		    211, span_of(long_text, sizeof(long_text)), RECORD_SERVER, false};
 	r.args = r.path = r.directory = r.user = span_of("a\x1b[2J\"}\n\xff\0\xe2\x80\xae", 13);
 	record_ftp(&session, &r, 0, sink, &s);
 	assert_true(strlen(s.each[0]) < RECORD_LINE_MAX / 4);

@@ -18,14 +18,13 @@ static void
 assert_masked(struct tap_sense sense, const char *line, const char *wanted)
 {
 	const struct tap_range r = tap_mask_line(&sense, span_str(line));
-	uint8_t octets[256];
 	const size_t n = strlen(line);
+	char octets[256];
 
 	assert_true(r.from <= r.to && r.to <= n);
-	memcpy(octets, line, n);
-	tap_mask_octets(octets + r.from, r.to - r.from);
-	assert_int_equal(strlen(wanted), n);
-	assert_memory_equal(octets, wanted, n);
+	snprintf(octets, sizeof(octets), "%s", line);
+	tap_mask_octets((uint8_t *)octets + r.from, r.to - r.from);
+	assert_string_equal(octets, wanted);
 }
 
 static void

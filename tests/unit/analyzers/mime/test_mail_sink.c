@@ -130,8 +130,8 @@ static const struct seen *
 find(const struct sink_state *s, enum mail_content kind, const char *text, size_t n)
 {
 	for (size_t i = 0; i < s->n; i++)
-		if (s->seen[i].kind == kind && s->seen[i].octets.n == n &&
-		    memcmp(s->seen[i].octets.p, text, n) == 0)
+		if (s->seen[i].kind == kind &&
+		    span_eq(buf_span(&s->seen[i].octets), span_of(text, n)))
 			return &s->seen[i];
 	fail_msg("it was not given \"%s\"", text);
 	return NULL;

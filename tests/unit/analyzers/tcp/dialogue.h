@@ -45,7 +45,7 @@ struct dialogue {
 	uint8_t hops;
 	uint32_t isn[2];
 	size_t missing; /* of the next segment */
-	bool alive;
+	bool alive, same_host;
 };
 
 static inline void
@@ -142,8 +142,8 @@ say_span(struct dialogue *d, enum an_dir dir, unsigned flags, uint32_t seq, uint
 {
 	uint16_t ports[2] = {d->client_port, SERVER_PORT};
 	uint8_t *p = calloc(1, 20 + octets.n);
-	struct packet packet = {.from = address_of(dir == AN_C2S ? 1 : 2),
-	    .to = address_of(dir == AN_C2S ? 2 : 1),
+	struct packet packet = {.from = address_of(dir == AN_C2S || d->same_host ? 1 : 2),
+	    .to = address_of(dir == AN_C2S && !d->same_host ? 2 : 1),
 	    .protocol = 6,
 	    .hops = d->hops,
 	    .missing = d->missing};

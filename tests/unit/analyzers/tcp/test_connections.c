@@ -296,6 +296,23 @@ X_004_half_of_the_handshake(void **state)
 	dialogue_end(&d, "evicted\nclosed\n");
 }
 
+/* From an end to itself (CVE-1999-0016): whatever it is, there is one direction. */
+static void
+both_ends_the_same(void **state)
+{
+	struct dialogue d;
+
+	(void)state;
+	dialogue_begin(&d, false);
+	d.client_port = SERVER_PORT;
+	d.same_host = true;
+	say(&d, AN_C2S, S, (uint32_t)-1, 0, "");
+	say(&d, AN_C2S, A, 0, 0, "abc");
+	say(&d, AN_S2C, S | A, (uint32_t)-1, 0, "");
+	said(&d, "open\n> abc\n> stray syn\n");
+	dialogue_end(&d, "evicted\nclosed\n");
+}
+
 static void
 half_open_says_nothing(void **state)
 {
@@ -524,9 +541,10 @@ ports_are_used_again(void **state)
 	say(&d, AN_S2C, A | F, 0, 4, "");
 	said(&d, "> one\n> end\n< end\nclosed\n");
 	say(&d, AN_C2S, A | F, 0, 0, "one"); /* late */
+	say(&d, AN_C2S, A, 3, 0, "X");	     /* and a probe in the place of the FIN */
 	said(&d, "");
-	d.isn[AN_C2S] += 100000;
-	d.isn[AN_S2C] += 100000;
+	d.isn[AN_C2S] -= 1000; /* numbers that octets of the old one had */
+	d.isn[AN_S2C] -= 1000;
 	shake(&d);
 	say(&d, AN_C2S, A, 0, 0, "two");
 	said(&d, "> two\n");
@@ -720,6 +738,7 @@ main(void)
 	    cmocka_unit_test(X_004_nothing_begins_with_a_probe),
 	    cmocka_unit_test(X_004_one_direction_only),
 	    cmocka_unit_test(X_004_half_of_the_handshake),
+	    cmocka_unit_test(both_ends_the_same),
 	    cmocka_unit_test(half_open_says_nothing),
 	    cmocka_unit_test(X_005_resets_out_of_the_window),
 	    cmocka_unit_test(X_005_resets_where_no_window_is_known),

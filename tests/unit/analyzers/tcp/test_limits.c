@@ -228,6 +228,31 @@ X_003_what_waits_is_bounded(void **state)
 	end(&d, &n);
 }
 
+/* Segments that change places again and again need no more room than the first that did. */
+static void
+X_003_waiting_leaves_nothing_behind(void **state)
+{
+	struct counts n;
+	struct dialogue d;
+	size_t once;
+
+	(void)state;
+	begin(&d, &n, MEMORY);
+	say_from(&d, 0, AN_C2S, A, 0, span_str("a"));
+	for (uint32_t i = 1; i < 20; i += 2) {
+		say_from(&d, 0, AN_C2S, A, i + 1, span_str("c"));
+		say_from(&d, 0, AN_C2S, A, i, span_str("b"));
+	}
+	once = stats_of(&d).memory;
+	for (uint32_t i = 21; i < 20000; i += 2) {
+		say_from(&d, 0, AN_C2S, A, i + 1, span_str("c"));
+		say_from(&d, 0, AN_C2S, A, i, span_str("b"));
+	}
+	assert_int_equal(n.octets, 20001);
+	assert_int_equal(stats_of(&d).memory, once);
+	end(&d, &n);
+}
+
 static double
 seconds(void)
 {
@@ -292,6 +317,7 @@ main(void)
 	    cmocka_unit_test(X_004_the_bound_holds),
 	    cmocka_unit_test(X_002_what_is_compared_pushes_out_nobody),
 	    cmocka_unit_test(X_003_what_waits_is_bounded),
+	    cmocka_unit_test(X_003_waiting_leaves_nothing_behind),
 	    cmocka_unit_test(X_004_time_is_linear),
 	};
 
