@@ -29,19 +29,24 @@ begins(const uint8_t *p, __m256i a, __m256i b)
 	    is_lf(p), _mm256_or_si256(_mm256_cmpeq_epi8(behind, a), _mm256_cmpeq_epi8(behind, b)));
 }
 
-/* Returns how far nothing was found. */
+/* Returns how far nothing was found, as far as whole vectors go. */
 AVX2 static size_t
 pass_avx2(struct span s, uint8_t a, uint8_t b)
 {
 	const __m256i as = _mm256_set1_epi8((char)a), bs = _mm256_set1_epi8((char)b);
+	__m256i found = _mm256_setzero_si256();
 	size_t i = 0;
 
 	for (; s.n - i >= RUN + 1; i += RUN) {
 		const uint8_t *p = s.p + i;
-		const __m256i found =
-		    _mm256_or_si256(_mm256_or_si256(begins(p, as, bs), begins(p + 32, as, bs)),
-			_mm256_or_si256(begins(p + 64, as, bs), begins(p + 96, as, bs)));
 
+		found = _mm256_or_si256(_mm256_or_si256(begins(p, as, bs), begins(p + 32, as, bs)),
+		    _mm256_or_si256(begins(p + 64, as, bs), begins(p + 96, as, bs)));
+		if (!_mm256_testz_si256(found, found))
+			break;
+	}
+	for (; s.n - i >= 32 + 1; i += 32) {
+		found = begins(s.p + i, as, bs);
 		if (!_mm256_testz_si256(found, found))
 			break;
 	}
@@ -77,7 +82,7 @@ line_begin(struct span s, uint8_t a, uint8_t b)
 	size_t i = 0;
 
 #if defined(__x86_64__)
-	if (s.n > RUN && __builtin_cpu_supports("avx2"))
+	if (s.n > 32 && __builtin_cpu_supports("avx2"))
 		i = pass_avx2(s, a, b);
 #endif
 	while (i < s.n) {
