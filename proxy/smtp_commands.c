@@ -567,8 +567,10 @@ gate_command(struct smtp_gate *g, const struct an_event *ev)
 	struct pending *p = gate_pending(g, ev->slot);
 	struct refusal refusal;
 
-	if (ev->anomaly != AN_NONE)
+	/* who speaks another protocol has lines of it without end; a gateway reads one */
+	if (ev->anomaly != AN_NONE && !(ev->anomaly == AN_OTHER_PROTOCOL && g->other_protocol))
 		gate_anomaly(g, ev->anomaly, AN_C2S, ev->off, NULL);
+	g->other_protocol = g->other_protocol || ev->anomaly == AN_OTHER_PROTOCOL;
 	if (d->verb->junk && ++g->junk > gate_config(g)->junk_commands)
 		gate_count_error(g);
 	if (!gate_observes(g) && (past_serving(g, ev) || sent_too_early(g, ev)))
