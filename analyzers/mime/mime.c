@@ -68,7 +68,7 @@ layer_new(struct mime *m, struct frame *root, uint64_t base)
 	l->state = L_BODY;
 	l->held_max = m->limits.boundary + 4 + BLANKS_MAX + MIME_NAME_MAX;
 	l->held = malloc(l->held_max);
-	l->copy = malloc(COPY_MAX + l->held_max);
+	l->copy = malloc(COPY_ALONE_MAX + l->held_max);
 	l->guess = malloc(m->limits.boundary);
 	mime_header_init(&l->header, header_room(m->limits.header, m->n_layers > 0));
 	m->layers[m->n_layers++] = l;

@@ -34,7 +34,9 @@ can_lie(const struct layer *l)
 size_t
 run_limit(const struct layer *l, bool lies)
 {
-	return lies || l->n_taps == 0 ? MIME_RUN_MAX : COPY_MAX - l->copied;
+	if (lies || l->n_taps == 0)
+		return MIME_RUN_MAX;
+	return (order_shows(l) ? COPY_MAX : COPY_ALONE_MAX) - l->copied;
 }
 
 static void
