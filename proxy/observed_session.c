@@ -24,6 +24,8 @@ struct observed_session {
 	struct observed_question *asked;
 	struct tls_sight *sight;
 	struct tls_opening *opening;
+	struct buf sealed;	/* octets of the server for which there is no secret yet ... */
+	bool is_sealed;		/* ... or a record that the opening has */
 	bool under_tls, closed_book; /* closed_book: nobody can read it */
 	struct data_pair *pairs;
 	bool settling;
@@ -167,6 +169,8 @@ close_book(struct observed_session *s)
 	s->closed_book = true;
 	tls_opening_free(s->opening);
 	s->opening = NULL;
+	buf_free(&s->sealed);
+	s->is_sealed = false;
 	s->relay->opaque = true;
 	relay_unread(s->relay);
 }
@@ -185,18 +189,43 @@ secured(struct observed_session *s)
 
 static void give(struct observed_session *, enum an_dir, struct span);
 
+/*
+ * The key log has nothing for what comes next. One that grows may have it a moment later: a client
+ * writes its secrets when it has the server's word, and that was on the wire before; but ahead of
+ * what it says next itself. False: there is nothing to wait for.
+ */
+static bool
+seal(struct observed_session *s, enum an_dir dir, struct span in)
+{
+	if (s->of->observer->env.more_keys == NULL || dir != AN_S2C || !buf_add(&s->sealed, in))
+		return false;
+	s->is_sealed = true;
+	return true;
+}
+
+static bool
+find_keys(const struct observed_session *s)
+{
+	const struct observer_env *env = &s->of->observer->env;
+
+	return env->more_keys != NULL && env->more_keys(env->keys_arg);
+}
+
 static void
 opened(struct observed_session *s, enum an_dir dir, struct span in)
 {
-	while (in.n > 0 && s->opening != NULL) {
+	bool more = true; /* a record may wait in the opening, with nothing behind it */
+
+	while (more && s->opening != NULL) {
 		struct span plain = SPAN_NONE;
 		size_t used = 0;
 		enum tls_opened what = tls_opening_feed(s->opening, dir, in, &used, &plain);
 
 		in = span_from(in, used);
+		more = in.n > 0;
 		switch (what) {
 		case TLS_OPENING_MORE:
-			in = SPAN_NONE;
+			more = false;
 			break;
 		case TLS_OPENING_OCTETS:
 			secured(s);
@@ -208,6 +237,10 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
+			more = find_keys(s);
+			if (!more && !seal(s, dir, in))
+				close_book(s);
+			break;
 		case TLS_OPENING_BROKEN:
 			close_book(s);
 			break;
@@ -217,6 +250,23 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 		secured(s);
 }
 
+/* What was sealed, now that more is said; the client's word was the last thing to wait for. */
+static void
+unseal(struct observed_session *s, bool last)
+{
+	struct buf kept = s->sealed;
+
+	if (!s->is_sealed)
+		return;
+	buf_init(&s->sealed, OBSERVED_WAITING_MAX);
+	s->is_sealed = false;
+	find_keys(s);
+	opened(s, AN_S2C, buf_span(&kept));
+	buf_free(&kept);
+	if (s->is_sealed && last)
+		close_book(s);
+}
+
 static void
 under_tls(struct observed_session *s, enum an_dir dir, struct span in)
 {
@@ -224,10 +274,13 @@ under_tls(struct observed_session *s, enum an_dir dir, struct span in)
 
 	if (s->sight != NULL && !tls_sight_feed(s->sight, dir, in))
 		sight_over(s);
-	if (s->opening != NULL)
-		opened(s, dir, in);
-	else
+	unseal(s, dir == AN_C2S);
+	if (s->is_sealed && !seal(s, dir, in))
+		close_book(s);
+	if (s->opening == NULL)
 		relay_from(r, dir)->received += in.n;
+	else if (!s->is_sealed)
+		opened(s, dir, in);
 }
 
 /* The server has agreed to TLS, or it is spoken from the first octet on. */
@@ -434,6 +487,7 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 	s->of = of;
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		buf_init(&s->waiting[dir], OBSERVED_WAITING_MAX);
+	buf_init(&s->sealed, OBSERVED_WAITING_MAX);
 	s->relay = new_relay(of, p, implicit);
 	if (s->relay == NULL) {
 		free(s);
@@ -533,6 +587,7 @@ session_free(struct observed_session *s)
 	relay_free(s->relay);
 	free(s->asked);
 	tls_opening_free(s->opening);
+	buf_free(&s->sealed);
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		buf_free(&s->waiting[dir]);
 	free(s);
@@ -562,6 +617,7 @@ observed_session_over(struct observed_session *s, const char *reason)
 		return;
 	s->server_moved = true;
 	suppose_server(s);
+	unseal(s, true);
 	observed_session_settle(s);
 	relay_end(s->relay, reason, WISH_NONE, WISH_NONE);
 	s->of = NULL;

@@ -36,6 +36,12 @@ struct observer_env {
 	struct tls_keylog
 	    *keylog; /* NULL: what is under TLS stays so; resumed sessions are noted in it */
 	/*
+	 * Of a key log that grows: true when it has secrets that it had not before. What one
+	 * session lacks waits until its client has said more. NULL: it does not grow.
+	 */
+	bool (*more_keys)(void *arg);
+	void *keys_arg;
+	/*
 	 * Answers a question of the policy's that nobody asked on the wire; may take its time.
 	 * False: no memory. NULL: what is not on the wire is undecided.
 	 */
