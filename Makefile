@@ -56,10 +56,10 @@ SRC_RULES     := $(sort $(wildcard rules/*.c))
 SRC_PROXY     := $(sort $(wildcard proxy/*.c))
 SRC_UNIT      := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 SRC_FUZZ      := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-SRC_NET       := $(sort $(wildcard tests/net/*.c))
-SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_NET) \
+SRC_HELPERS   := $(sort $(wildcard tests/net/*.c tests/captures/*.c))
+SRC           := $(SRC_ANALYZERS) $(SRC_RULES) $(SRC_PROXY) $(SRC_UNIT) $(SRC_HELPERS) \
 	$(wildcard tests/fuzz/*.c tests/net/preload/*.c tests/unit/*.c tests/bench/*.c \
-	tests/counted/*.c tests/vectors/fake_data.c tests/vectors/observed.c tests/vectors/seen_data.c)
+	tests/counted/*.c tests/vectors/*.c)
 HEADERS       := $(sort $(wildcard analyzers/*/*.h rules/*.h proxy/*.h tests/*/*.h tests/*/*/*.h \
 	tests/*/*/*/*.h))
 SCRIPTS       := $(wildcard .ci/run packaging/*.sh tests/*.sh tests/*/*.sh packaging/debian/postern.p* \
@@ -149,11 +149,11 @@ $(BUILD)/unit/proxy/test_capture_device: LDFLAGS += -Wl,--wrap=pcap_stats
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_table_alloc,--wrap=nftnl_chain_alloc
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_rule_alloc,--wrap=nftnl_set_alloc
 
-# What the tests in namespaces drive beside the gateway.
-HELPERS := $(patsubst tests/net/%.c,$(BUILD)/net/%,$(SRC_NET))
+# What tests in Python drive beside the gateway.
+HELPERS := $(SRC_HELPERS:tests/%.c=$(BUILD)/%)
 .PHONY: helpers
 helpers: $(HELPERS)
-$(BUILD)/net/%: $(BUILD)/obj/tests/net/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+$(HELPERS): $(BUILD)/%: $(BUILD)/obj/tests/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
@@ -178,6 +178,7 @@ $(BUILD)/fuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB_RULES) $(LIB_ANALYZERS)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(GROUP) $(call libs,$(PKGS_PROXY))
 # the gates are a room further right than the parsers
 $(BUILD)/replay/fuzz_gate $(BUILD)/fuzzer/fuzz_gate: $(LIB_PROXY)
+$(BUILD)/replay/fuzz_capture $(BUILD)/fuzzer/fuzz_capture: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_ftp_gate $(BUILD)/fuzzer/fuzz_ftp_gate: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_ftp_observed $(BUILD)/fuzzer/fuzz_ftp_observed: $(LIB_PROXY)
 $(BUILD)/replay/fuzz_imap_gate $(BUILD)/fuzzer/fuzz_imap_gate: $(LIB_PROXY)
@@ -263,7 +264,7 @@ test: deps-test deps-lab
 .PHONY: test-cases
 test-cases: deps-test deps-lab
 	@test -d "$(CASES)" || { echo "make test-cases CASES=folder: '$(CASES)' is no folder" >&2; exit 2; }
-	+@$(PARALLEL) all replays
+	+@$(PARALLEL) all replays helpers
 	+@$(PARALLEL) SAN=1 all replays
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases

@@ -6,8 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define STREAM_BUFFER (1u << 20) /* read(2) of a page at a time costs more than what is read */
-#define RECORD_HEADER 16	 /* of a frame in a pcap file; near enough for pcapng */
+#define RECORD_HEADER 16 /* of a frame in a pcap file; near enough for pcapng */
 
 struct capture_file {
 	pcap_t *pcap; /* owns the stream */
@@ -56,7 +55,7 @@ understand(struct capture_file *f, char why[CAPTURE_FILE_WHY])
 }
 
 struct capture_file *
-capture_file_open(const char *path, char why[CAPTURE_FILE_WHY])
+capture_file_open(const char *path, size_t buffer, char why[CAPTURE_FILE_WHY])
 {
 	char error[PCAP_ERRBUF_SIZE] = "";
 	struct capture_file *f = calloc(1, sizeof(*f));
@@ -69,9 +68,9 @@ capture_file_open(const char *path, char why[CAPTURE_FILE_WHY])
 		return NULL;
 	}
 	f->size = size_of(stream);
-	f->buffer = malloc(STREAM_BUFFER);
+	f->buffer = malloc(buffer);
 	if (f->buffer != NULL)
-		setvbuf(stream, f->buffer, _IOFBF, STREAM_BUFFER);
+		setvbuf(stream, f->buffer, _IOFBF, buffer);
 	f->pcap = pcap_fopen_offline(stream, error);
 	if (f->pcap == NULL) {
 		tell(why, "is no capture", error);

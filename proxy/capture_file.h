@@ -9,17 +9,19 @@
 
 #include "net/frame.h"
 
-#define CAPTURE_FILE_WHY 512 /* octets of a message, with its NUL */
+#define CAPTURE_FILE_WHY	512 /* octets of a message, with its NUL */
+#define CAPTURE_FILE_BUFFER_MIN (16u << 10)
 
 struct capture_file;
 
 /*
- * path  "-": standard input
- * why   on failure: what is wrong, one line
+ * path    "-": standard input, which is read once
+ * buffer  octets that are read at a time, from CAPTURE_FILE_BUFFER_MIN on
+ * why     on failure: what is wrong, one line
  *
  * NULL: it cannot be read, is no capture, or has a link layer that is not understood.
  */
-struct capture_file *capture_file_open(const char *path, char why[CAPTURE_FILE_WHY]);
+struct capture_file *capture_file_open(const char *path, size_t buffer, char why[CAPTURE_FILE_WHY]);
 void capture_file_close(struct capture_file *); /* NULL is fine */
 
 struct captured {

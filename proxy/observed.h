@@ -45,6 +45,7 @@ struct observer {
 	struct observed_names *names;
 	struct data_pair *expected[EXPECTED_BUCKETS]; /* by the port that is connected to */
 	struct timeval now;
+	struct timeval leap; /* a time far ahead of it that only one frame has told; 0: none has */
 	bool ending;
 	struct observer_stats stats;
 	uint64_t anomalies;
@@ -56,8 +57,13 @@ struct endpoint observed_endpoint(const struct connection_end *);
 
 /* Its relay, with what is held; the connection is one of this protocol. NULL: no memory. */
 struct observed_session *observed_session_new(struct observed *, enum protocol, bool implicit_tls);
-/* The last records. NULL is fine. */
-void observed_session_free(struct observed_session *, const char *reason);
+/*
+ * Its connection is over, and why: the last records, which wait for data that is still flowing.
+ * NULL is fine; it is not to be used any more, but for what its data connections bring.
+ */
+void observed_session_over(struct observed_session *, const char *reason);
+/* After anything of its data connections: one that waited for no more than this is gone then. */
+void observed_session_leave(struct observed_session *);
 /* Octets of memory that it takes, about. */
 size_t observed_session_size(struct observed_session *);
 void observed_session_octets(struct observed_session *, enum an_dir, struct span);
@@ -90,6 +96,8 @@ void observed_data_gap(struct data_pair *);
 void observed_data_end(struct data_pair *, enum an_dir);
 /* The connection is over, for a reason that counts where it has not ended: a constant. */
 void observed_data_over(struct data_pair *, const char *why);
+/* It has a connection, which was not cut off. */
+bool observed_data_lives(const struct data_pair *);
 /* Tells the gate what it was not told yet; true: there was something. */
 bool observed_data_tell(struct data_pair *);
 

@@ -201,6 +201,12 @@ observed_data_next(struct data_pair *p)
 	return p->next;
 }
 
+bool
+observed_data_lives(const struct data_pair *p)
+{
+	return p->of != NULL && !p->told.over;
+}
+
 /* ---- the connection ---- */
 
 static bool

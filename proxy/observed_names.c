@@ -2,13 +2,15 @@
 
 #include <stdlib.h>
 
+#include "core/sip.h"
+
 #define BUCKETS	      4096 /* a power of two */
 #define HEADER	      12
 #define FLAG_RESPONSE 0x80
 
 struct name {
-	struct name *next;  /* in its bucket */
-	struct name *newer; /* in the order of coming */
+	struct name *next;	    /* in its bucket */
+	struct name *older, *newer; /* in the order of coming */
 	struct dns_question question;
 	size_t n;
 	uint8_t message[];
@@ -18,38 +20,70 @@ struct observed_names {
 	struct name *buckets[BUCKETS];
 	struct name *oldest, *newest;
 	size_t count, octets;
+	uint64_t seed[2];
 };
 
 struct observed_names *
-observed_names_new(void)
+observed_names_new(const uint64_t seed[2])
 {
-	return calloc(1, sizeof(struct observed_names));
+	struct observed_names *names = calloc(1, sizeof(*names));
+
+	if (names != NULL)
+		memcpy(names->seed, seed, sizeof(names->seed));
+	return names;
 }
 
 static size_t
-bucket_of(const struct dns_question *q)
+bucket_of(const struct observed_names *names, const struct dns_question *q)
 {
-	uint64_t h = 14695981039346656037u + (uint64_t)q->type; /* FNV-1a */
+	struct sip s = sip_begin(names->seed);
+	size_t n = strlen(q->name), piece;
+	uint64_t word = (uint64_t)q->type << 32 | n;
 
-	for (const char *p = q->name; *p != '\0'; p++)
-		h = (h ^ (uint8_t)*p) * 1099511628211u;
-	return (h ^ h >> 32) & (BUCKETS - 1);
+	sip_word(&s, word);
+	for (size_t at = 0; at < n; at += piece) {
+		piece = n - at < sizeof(word) ? n - at : sizeof(word);
+		word = 0;
+		memcpy(&word, q->name + at, piece);
+		sip_word(&s, word);
+	}
+	return sip_end(&s) & (BUCKETS - 1);
+}
+
+static bool
+same(const struct dns_question *a, const struct dns_question *b)
+{
+	return a->type == b->type && strcmp(a->name, b->name) == 0;
+}
+
+/* Where it hangs, or would. */
+static struct name **
+place_of(struct observed_names *names, const struct dns_question *q)
+{
+	struct name **at = &names->buckets[bucket_of(names, q)];
+
+	while (*at != NULL && !same(&(*at)->question, q))
+		at = &(*at)->next;
+	return at;
+}
+
+static void
+drop(struct observed_names *names, struct name **at)
+{
+	struct name *old = *at;
+
+	*at = old->next;
+	*(old->older != NULL ? &old->older->newer : &names->oldest) = old->newer;
+	*(old->newer != NULL ? &old->newer->older : &names->newest) = old->older;
+	names->count--;
+	names->octets -= sizeof(*old) + old->n;
+	free(old);
 }
 
 static void
 drop_oldest(struct observed_names *names)
 {
-	struct name *old = names->oldest, **at = &names->buckets[bucket_of(&old->question)];
-
-	while (*at != old)
-		at = &(*at)->next;
-	*at = old->next;
-	names->oldest = old->newer;
-	if (names->newest == old)
-		names->newest = NULL;
-	names->count--;
-	names->octets -= sizeof(*old) + old->n;
-	free(old);
+	drop(names, place_of(names, &names->oldest->question));
 }
 
 void
@@ -114,25 +148,21 @@ read_question(struct span message, struct dns_question *q)
 	return dns_question_set(q, (enum dns_type)u16(rest.p), span_str(name));
 }
 
-static bool
-same(const struct dns_question *a, const struct dns_question *b)
-{
-	return a->type == b->type && strcmp(a->name, b->name) == 0;
-}
-
 void
 observed_names_add(struct observed_names *names, struct span message)
 {
 	struct dns_question q;
-	struct name *new, **bucket;
+	struct name *new, **at;
 
 	if (message.n > OBSERVED_NAME_PACKET || !read_question(message, &q) ||
 	    (new = malloc(sizeof(*new) + message.n)) == NULL)
 		return;
-	bucket = &names->buckets[bucket_of(&q)];
-	*new = (struct name){.next = *bucket, .question = q, .n = message.n};
+	at = place_of(names, &q);
+	if (*at != NULL) /* an older answer to the same question */
+		drop(names, at);
+	*new = (struct name){.next = *at, .older = names->newest, .question = q, .n = message.n};
 	memcpy(new->message, message.p, message.n);
-	*bucket = new; /* ahead of an older answer to the same question */
+	*at = new;
 	if (names->newest != NULL)
 		names->newest->newer = new;
 	else
@@ -149,7 +179,7 @@ bool
 observed_names_find(
     const struct observed_names *names, const struct dns_question *q, struct answers *into)
 {
-	const struct name *found = names->buckets[bucket_of(q)];
+	const struct name *found = names->buckets[bucket_of(names, q)];
 	struct dns_answer *answer;
 	bool put;
 

@@ -17,7 +17,8 @@
 
 struct observed_names;
 
-struct observed_names *observed_names_new(void); /* NULL: no memory */
+/* seed: random, so that nobody can choose names that share a bucket. NULL: no memory. */
+struct observed_names *observed_names_new(const uint64_t seed[2]);
 void observed_names_free(struct observed_names *);
 /* The payload of a datagram from a name server's port; whatever is no answer is passed over. */
 void observed_names_add(struct observed_names *, struct span message);

@@ -15,7 +15,8 @@ struct observed_question {
 };
 
 struct observed_session {
-	struct observed *of;
+	struct observer *observer;
+	struct observed *of; /* NULL: its connection is over, and it waits for data */
 	struct relay *relay;
 	struct buf waiting[2]; /* octets that the relay has no room for, by direction */
 	bool ended[2];	       /* and behind them is an end that it was not told of */
@@ -23,6 +24,8 @@ struct observed_session {
 	struct observed_question *asked;
 	struct tls_sight *sight;
 	struct tls_opening *opening;
+	struct buf sealed;	/* octets of the server for which there is no secret yet ... */
+	bool is_sealed;		/* ... or a record that the opening has */
 	bool under_tls, closed_book; /* closed_book: nobody can read it */
 	struct data_pair *pairs;
 	bool settling;
@@ -166,6 +169,8 @@ close_book(struct observed_session *s)
 	s->closed_book = true;
 	tls_opening_free(s->opening);
 	s->opening = NULL;
+	buf_free(&s->sealed);
+	s->is_sealed = false;
 	s->relay->opaque = true;
 	relay_unread(s->relay);
 }
@@ -184,18 +189,43 @@ secured(struct observed_session *s)
 
 static void give(struct observed_session *, enum an_dir, struct span);
 
+/*
+ * The key log has nothing for what comes next. One that grows may have it a moment later: a client
+ * writes its secrets when it has the server's word, and that was on the wire before; but ahead of
+ * what it says next itself. False: there is nothing to wait for.
+ */
+static bool
+seal(struct observed_session *s, enum an_dir dir, struct span in)
+{
+	if (s->of->observer->env.more_keys == NULL || dir != AN_S2C || !buf_add(&s->sealed, in))
+		return false;
+	s->is_sealed = true;
+	return true;
+}
+
+static bool
+find_keys(const struct observed_session *s)
+{
+	const struct observer_env *env = &s->of->observer->env;
+
+	return env->more_keys != NULL && env->more_keys(env->keys_arg);
+}
+
 static void
 opened(struct observed_session *s, enum an_dir dir, struct span in)
 {
-	while (in.n > 0 && s->opening != NULL) {
+	bool more = true; /* a record may wait in the opening, with nothing behind it */
+
+	while (more && s->opening != NULL) {
 		struct span plain = SPAN_NONE;
 		size_t used = 0;
 		enum tls_opened what = tls_opening_feed(s->opening, dir, in, &used, &plain);
 
 		in = span_from(in, used);
+		more = in.n > 0;
 		switch (what) {
 		case TLS_OPENING_MORE:
-			in = SPAN_NONE;
+			more = false;
 			break;
 		case TLS_OPENING_OCTETS:
 			secured(s);
@@ -207,6 +237,10 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
+			more = find_keys(s);
+			if (!more && !seal(s, dir, in))
+				close_book(s);
+			break;
 		case TLS_OPENING_BROKEN:
 			close_book(s);
 			break;
@@ -216,6 +250,23 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 		secured(s);
 }
 
+/* What was sealed, now that more is said; the client's word was the last thing to wait for. */
+static void
+unseal(struct observed_session *s, bool last)
+{
+	struct buf kept = s->sealed;
+
+	if (!s->is_sealed)
+		return;
+	buf_init(&s->sealed, OBSERVED_WAITING_MAX);
+	s->is_sealed = false;
+	find_keys(s);
+	opened(s, AN_S2C, buf_span(&kept));
+	buf_free(&kept);
+	if (s->is_sealed && last)
+		close_book(s);
+}
+
 static void
 under_tls(struct observed_session *s, enum an_dir dir, struct span in)
 {
@@ -223,10 +274,13 @@ under_tls(struct observed_session *s, enum an_dir dir, struct span in)
 
 	if (s->sight != NULL && !tls_sight_feed(s->sight, dir, in))
 		sight_over(s);
-	if (s->opening != NULL)
-		opened(s, dir, in);
-	else
+	unseal(s, dir == AN_C2S);
+	if (s->is_sealed && !seal(s, dir, in))
+		close_book(s);
+	if (s->opening == NULL)
 		relay_from(r, dir)->received += in.n;
+	else if (!s->is_sealed)
+		opened(s, dir, in);
 }
 
 /* The server has agreed to TLS, or it is spoken from the first octet on. */
@@ -237,8 +291,8 @@ begin_tls(struct observed_session *s)
 
 	s->under_tls = true;
 	s->sight = tls_sight_new();
-	if (s->of->observer->env.keylog != NULL)
-		s->opening = tls_opening_new(s->of->observer->env.keylog);
+	if (s->observer->env.keylog != NULL)
+		s->opening = tls_opening_new(s->observer->env.keylog);
 	if (s->opening == NULL)
 		close_book(s);
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
@@ -351,7 +405,7 @@ observed_unask(void *arg, void *handle)
 static bool
 answer_all(struct observed_session *s, struct observed_question *q)
 {
-	const struct observer *o = s->of->observer;
+	const struct observer *o = s->observer;
 	enum dns_status status;
 	bool all = true;
 
@@ -429,9 +483,11 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 
 	if (s == NULL)
 		return NULL;
+	s->observer = of->observer;
 	s->of = of;
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		buf_init(&s->waiting[dir], OBSERVED_WAITING_MAX);
+	buf_init(&s->sealed, OBSERVED_WAITING_MAX);
 	s->relay = new_relay(of, p, implicit);
 	if (s->relay == NULL) {
 		free(s);
@@ -523,22 +579,47 @@ observed_data_list(struct observed_session *s)
 	return &s->pairs;
 }
 
-void
-observed_session_free(struct observed_session *s, const char *reason)
+static void
+session_free(struct observed_session *s)
 {
-	if (s == NULL)
-		return;
-	s->server_moved = true;
-	suppose_server(s);
-	observed_session_settle(s);
-	if (reason != NULL)
-		relay_end(s->relay, reason, WISH_NONE, WISH_NONE);
 	s->settling = true; /* what its end brings about is the relay's own */
 	sight_over(s);
 	relay_free(s->relay);
 	free(s->asked);
 	tls_opening_free(s->opening);
+	buf_free(&s->sealed);
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		buf_free(&s->waiting[dir]);
 	free(s);
+}
+
+static bool
+has_data(const struct observed_session *s)
+{
+	struct data_pair *p = s->pairs;
+
+	while (p != NULL && !observed_data_lives(p))
+		p = observed_data_next(p);
+	return p != NULL;
+}
+
+void
+observed_session_leave(struct observed_session *s)
+{
+	if (s->of == NULL && !has_data(s))
+		session_free(s);
+}
+
+void
+observed_session_over(struct observed_session *s, const char *reason)
+{
+	if (s == NULL)
+		return;
+	s->server_moved = true;
+	suppose_server(s);
+	unseal(s, true);
+	observed_session_settle(s);
+	relay_end(s->relay, reason, WISH_NONE, WISH_NONE);
+	s->of = NULL;
+	observed_session_leave(s);
 }

@@ -11,6 +11,8 @@
 #define UDP	 17
 #define DNS_PORT 53
 
+#define LEAP_SECONDS (CONNECTION_IDLE_SECONDS / 2)
+
 /* Records are written in the time of the capture: one observer in a process, as one clock. */
 static struct timeval capture_time;
 
@@ -72,24 +74,71 @@ counting_sink(void *arg, const char *line, size_t n)
 
 /* ---- what is wrong with a source ---- */
 
+static struct json_writer *
+open_decode(const char *event)
+{
+	struct json_writer *w = record_open(NULL, "anomaly", RECORD_NO_TX);
+
+	json_open_object(w, "anomaly");
+	record_put(w, "type", "decode");
+	record_put(w, "event", event);
+	return w;
+}
+
+static void
+close_decode(struct observer *o, struct json_writer *w)
+{
+	json_close_object(w);
+	record_close(w, counting_sink, o);
+}
+
 void
 observer_damage(
     struct observer *o, const char *source, uint64_t number, const char *event, const char *detail)
 {
-	struct json_writer *w;
+	struct json_writer *w = open_decode(event);
 
-	if (o->anomalies++ >= OBSERVER_ANOMALIES)
-		return;
-	w = record_open(NULL, "anomaly", RECORD_NO_TX);
-	json_open_object(w, "anomaly");
-	record_put(w, "type", "decode");
-	record_put(w, "event", event);
 	record_put_text(w, "source", span_str(source));
 	record_put_int(w, "packet", number);
 	if (detail != NULL)
 		record_put_text(w, "detail", span_str(detail));
-	json_close_object(w);
-	record_close(w, counting_sink, o);
+	close_decode(o, w);
+}
+
+/* Of frames there may be too many: those beyond OBSERVER_ANOMALIES are one number at the end. */
+static void
+odd_frame(struct observer *o, const struct observed_frame *f, const char *event)
+{
+	if (o->anomalies++ < OBSERVER_ANOMALIES)
+		observer_damage(o, f->source, f->number, event, NULL);
+}
+
+/* What has no packet of its own. */
+static void
+record_counts(struct observer *o)
+{
+	struct connections_stats tcp;
+
+	connections_stats(o->connections, &tcp);
+	const struct {
+		const char *event;
+		uint64_t n;
+	} rows[] = {
+	    {"more_frames_malformed",
+		o->anomalies > OBSERVER_ANOMALIES ? o->anomalies - OBSERVER_ANOMALIES : 0},
+	    {"fragments_lost", packets_lost(o->packets)},
+	    {"segment_checksum", tcp.bad_checksums},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct json_writer *w;
+
+		if (rows[i].n == 0)
+			continue;
+		w = open_decode(rows[i].event);
+		record_put_int(w, "count", rows[i].n);
+		close_decode(o, w);
+	}
 }
 
 /* ---- connections ---- */
@@ -163,6 +212,7 @@ static void
 on_open(struct observer *o, struct connection *tcp)
 {
 	struct observed *of = calloc(1, sizeof(*of));
+	struct observed_session *s;
 
 	tcp->of = of;
 	if (of == NULL)
@@ -175,17 +225,22 @@ on_open(struct observer *o, struct connection *tcp)
 	if (of->pair == NULL)
 		return;
 	of->is = OBSERVED_DATA;
-	observed_session_settle(observed_data_session(of->pair));
+	s = observed_data_session(of->pair);
+	observed_session_settle(s);
+	observed_session_leave(s);
 }
 
 static void
 on_closed(struct connection *tcp)
 {
 	struct observed *of = tcp->of;
+	struct observed_session *s = of->pair == NULL ? NULL : observed_data_session(of->pair);
 
-	if (of->pair != NULL)
+	if (s != NULL) {
 		observed_data_over(of->pair, "capture_end");
-	observed_session_free(of->session, of->evicted ? "evicted" : "capture_end");
+		observed_session_leave(s);
+	}
+	observed_session_over(of->session, of->evicted ? "evicted" : "capture_end");
 	let_go(of);
 	free(of);
 	tcp->of = NULL;
@@ -245,6 +300,8 @@ of_session(struct observed *of, const struct connection_event *ev)
 static void
 of_data(struct observed *of, const struct connection_event *ev)
 {
+	struct observed_session *s = observed_data_session(of->pair);
+
 	if (ev->what == CONNECTION_OCTETS)
 		observed_data_octets(of->pair, ev->dir, ev->octets);
 	else if (ev->what == CONNECTION_GAP)
@@ -253,6 +310,7 @@ of_data(struct observed *of, const struct connection_event *ev)
 		observed_data_end(of->pair, ev->dir);
 	else if (ev->what == CONNECTION_RESET)
 		observed_data_over(of->pair, "reset");
+	observed_session_leave(s);
 }
 
 /* Of a connection that has said nothing clear yet: what is missing now will not tell either. */
@@ -328,16 +386,16 @@ read_udp(struct observer *o, const struct packet *p)
 }
 
 static uint64_t
-now_us(const struct observer *o)
+microseconds(const struct timeval *t)
 {
-	return (uint64_t)o->now.tv_sec * 1000000u + (uint64_t)o->now.tv_usec;
+	return (uint64_t)t->tv_sec * 1000000u + (uint64_t)t->tv_usec;
 }
 
 static void
 malformed(struct observer *o, const struct observed_frame *f, const char *event)
 {
 	o->stats.malformed++;
-	observer_damage(o, f->source, f->number, event, NULL);
+	odd_frame(o, f, event);
 }
 
 static void
@@ -348,12 +406,12 @@ read_packet(struct observer *o, const struct observed_frame *f, struct span ip)
 	switch (packets_read(o->packets, ip, (uint64_t)o->now.tv_sec, &p)) {
 	case PACKET_WHOLE:
 		if (p.contradicted)
-			observer_damage(o, f->source, f->number, "fragment_overlap", NULL);
+			odd_frame(o, f, "fragment_overlap");
 		break;
 	case PACKET_KEPT:
 		return;
 	case PACKET_CONFLICT:
-		observer_damage(o, f->source, f->number, "fragment_overlap", NULL);
+		odd_frame(o, f, "fragment_overlap");
 		return;
 	case PACKET_MALFORMED:
 		malformed(o, f, "packet_malformed");
@@ -363,7 +421,7 @@ read_packet(struct observer *o, const struct observed_frame *f, struct span ip)
 		read_udp(o, &p);
 	else if (p.protocol != TCP)
 		o->stats.other++;
-	else if (!connections_read(o->connections, &p, now_us(o)))
+	else if (!connections_read(o->connections, &p, microseconds(&f->when)))
 		malformed(o, f, "segment_malformed");
 }
 
@@ -373,13 +431,28 @@ is_later(const struct timeval *a, const struct timeval *b)
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_usec > b->tv_usec;
 }
 
+/* As the connections have it: where it leaps, a second frame has to say so, too. */
+static void
+set_clock(struct observer *o, const struct timeval *when)
+{
+	if (o->leap.tv_sec != 0 && !is_later(&o->leap, when))
+		o->now = o->leap;
+	o->leap.tv_sec = 0;
+	if (is_later(when, &o->now)) {
+		if (o->now.tv_sec != 0 && when->tv_sec - o->now.tv_sec > LEAP_SECONDS)
+			o->leap = *when;
+		else
+			o->now = *when;
+	}
+	capture_time = o->now;
+}
+
 void
 observer_frame(struct observer *o, const struct observed_frame *f)
 {
 	struct span ip;
 
-	if (is_later(&f->when, &o->now))
-		o->now = capture_time = f->when;
+	set_clock(o, &f->when);
 	o->stats.frames++;
 	o->stats.octets += f->octets.n;
 	switch (frame_packet(f->link, f->octets, &ip)) {
@@ -399,7 +472,9 @@ void
 observer_end(struct observer *o)
 {
 	o->ending = true;
+	packets_end(o->packets);
 	connections_end(o->connections);
+	record_counts(o);
 }
 
 /* ---- one observer ---- */
@@ -446,7 +521,7 @@ observer_new(const struct observer_env *env)
 	tcp.arg = o;
 	o->packets = packets_new(tcp.seed);
 	o->connections = connections_new(&tcp);
-	o->names = observed_names_new();
+	o->names = observed_names_new(tcp.seed);
 	record_use_clock(tell_time);
 	if (o->packets != NULL && o->connections != NULL && o->names != NULL)
 		return o;

@@ -24,7 +24,7 @@
 #include "tls/keylog.h"
 
 #define OBSERVER_MEMORY	   (256u << 20) /* octets, unless it is said otherwise */
-#define OBSERVER_ANOMALIES 100 /* records of frames that cannot be read; the rest is counted */
+#define OBSERVER_ANOMALIES 100 /* records of frames that cannot be read; of the rest the number */
 
 struct mail_sink; /* mime/mail.h */
 struct observer;
@@ -35,6 +35,12 @@ struct observer_env {
 	void *sink_arg;
 	struct tls_keylog
 	    *keylog; /* NULL: what is under TLS stays so; resumed sessions are noted in it */
+	/*
+	 * Of a key log that grows: true when it has secrets that it had not before. What one
+	 * session lacks waits until its client has said more. NULL: it does not grow.
+	 */
+	bool (*more_keys)(void *arg);
+	void *keys_arg;
 	/*
 	 * Answers a question of the policy's that nobody asked on the wire; may take its time.
 	 * False: no memory. NULL: what is not on the wire is undecided.
@@ -53,18 +59,27 @@ struct observer *observer_new(const struct observer_env *);
 struct observed_frame {
 	const char *source; /* name of the file, or the device */
 	uint64_t number;    /* of the frame in it, from 1 */
-	struct timeval
-	    when; /* time is what it says; one that goes back is taken for standing still */
+	/*
+	 * Time is what it says. One that goes back is taken for standing still, and one that is far
+	 * ahead of all others is believed when the next frame says so, too.
+	 */
+	struct timeval when;
 	enum frame_link link;
 	struct span octets;
 	size_t missing; /* octets that were on the wire and not captured */
 };
 
 void observer_frame(struct observer *, const struct observed_frame *);
-/* Something is wrong with a source at this frame: an anomaly, "event" and "detail" constants. */
+/*
+ * Something is wrong with a source at this frame: an anomaly. For what happens once to a source:
+ * it is always written.
+ */
 void observer_damage(
     struct observer *, const char *source, uint64_t number, const char *event, const char *detail);
-/* Nothing more comes: every session ends, with its records. */
+/*
+ * Nothing more comes: every session ends, with its records; then what was only counted: frames
+ * beyond OBSERVER_ANOMALIES, datagrams that never became whole, segments with a wrong checksum.
+ */
 void observer_end(struct observer *);
 void observer_free(struct observer *); /* after observer_end(). NULL is fine */
 

@@ -11,7 +11,9 @@
 #include "read_options.h"
 
 #define OUTPUT_BUFFER (256u << 10)
-#define SHOW_EVERY    1024 /* frames between two looks at the progress */
+#define FILE_BUFFER   (1u << 20)  /* read(2) of a page at a time costs more than what is read */
+#define FILE_BUFFERS  (16u << 20) /* of all files */
+#define SHOW_EVERY    1024	  /* frames between two looks at the progress */
 
 /* One file, with the frame that is next. */
 struct source {
@@ -44,6 +46,8 @@ complain(struct reader *r, const struct source *s, const char *why)
 	r->failed = true;
 }
 
+static volatile sig_atomic_t interrupted;
+
 static void
 advance(struct reader *r, struct source *s)
 {
@@ -53,6 +57,8 @@ advance(struct reader *r, struct source *s)
 	case CAPTURED_FRAME:
 		return;
 	case CAPTURED_DAMAGE:
+		if (interrupted) /* it is the reading that is */
+			break;
 		complain(r, s, why);
 		observer_damage(r->reading.observer, s->path, capture_file_number(s->file),
 		    "capture_damaged", why);
@@ -66,9 +72,12 @@ advance(struct reader *r, struct source *s)
 static void
 open_source(struct reader *r, struct source *s, const char *path)
 {
+	const size_t share = FILE_BUFFERS / r->n,
+		     least = share < CAPTURE_FILE_BUFFER_MIN ? CAPTURE_FILE_BUFFER_MIN : share;
 	char why[CAPTURE_FILE_WHY];
 
-	*s = (struct source){.path = path, .file = capture_file_open(path, why)};
+	*s = (struct source){.path = path,
+	    .file = capture_file_open(path, least < FILE_BUFFER ? least : FILE_BUFFER, why)};
 	if (s->file == NULL) {
 		complain(r, s, why);
 		s->over = true;
@@ -124,12 +133,20 @@ show(struct reader *r)
 
 /* ---- reading ---- */
 
-static volatile sig_atomic_t interrupted;
-
 static void
 on_signal(int number)
 {
 	interrupted = number;
+}
+
+/* A read(2) that waits for a pipe ends, too. */
+static void
+set_up_signals(void)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 }
 
 static void
@@ -194,6 +211,17 @@ read_files(struct reader *r, const struct read_options *o, char **paths)
 	return code == EXIT_FINE && r->failed ? EXIT_FAILED : code;
 }
 
+/* What is gone by once cannot be read twice. */
+static bool
+names_standard_input_twice(char **paths, size_t n)
+{
+	size_t times = 0;
+
+	for (size_t i = 0; i < n; i++)
+		times += strcmp(paths[i], "-") == 0;
+	return times > 1;
+}
+
 int
 read_command(int argc, char **argv)
 {
@@ -215,9 +243,12 @@ read_command(int argc, char **argv)
 		commands_usage(stderr);
 		return EXIT_USAGE;
 	}
+	if (names_standard_input_twice(argv + optind, (size_t)(argc - optind))) {
+		fputs("postern read: standard input can be read once: \"-\"\n", stderr);
+		return EXIT_USAGE;
+	}
 	setvbuf(stdout, output, _IOFBF, sizeof(output));
-	signal(SIGINT, on_signal);
-	signal(SIGTERM, on_signal);
+	set_up_signals();
 	r.n = (size_t)(argc - optind);
 	return read_files(&r, &o, argv + optind);
 }

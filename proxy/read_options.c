@@ -118,6 +118,12 @@ open_keylog(struct reading *r, const struct read_options *o)
 	return r->keylog != NULL;
 }
 
+static bool
+more_keys(void *keylog_file)
+{
+	return keylog_file_refresh(keylog_file);
+}
+
 const char *
 reading_user(const struct reading *r, const struct read_options *o)
 {
@@ -184,6 +190,8 @@ reading_begin(struct reading *r, const struct read_options *o)
 		return cannot(o, NULL);
 	env.config = r->config;
 	env.keylog = r->keylog;
+	env.more_keys = r->keylog_file != NULL ? more_keys : NULL;
+	env.keys_arg = r->keylog_file;
 	env.resolve = o->resolve ? resolve : NULL;
 	r->observer = observer_new(&env);
 	return r->observer == NULL ? cannot(o, NULL) : EXIT_FINE;

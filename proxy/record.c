@@ -9,7 +9,7 @@ static bool
 is_of_stream(const char *event)
 {
 	static const enum an_anomaly of_streams[] = {
-	    AN_GAP, AN_JOINED, AN_UNHEARD, AN_CONFLICT, AN_STRAY};
+	    AN_GAP, AN_JOINED, AN_UNHEARD, AN_CONFLICT, AN_STRAY, AN_SYN_DATA, AN_URGENT, AN_HOPS};
 
 	for (size_t i = 0; i < sizeof(of_streams) / sizeof(of_streams[0]); i++)
 		if (strcmp(event, an_anomaly_name(of_streams[i])) == 0)

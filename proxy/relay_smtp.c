@@ -101,7 +101,7 @@ smtp_step(struct relay *r, enum an_dir dir)
 		g->behind = in.n - used;
 		g->acted = gate_now(g);
 		relay_shows(r, &ev);
-		if (handlers[ev.kind] != NULL)
+		if (handlers[ev.kind] != NULL && (!gate_observes(g) || gate_observed_takes(g, &ev)))
 			handlers[ev.kind](g, &ev);
 		break;
 	case AN_MORE:

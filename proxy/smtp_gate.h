@@ -276,6 +276,8 @@ void gate_doubt(struct smtp_gate *, const struct an_event *);
  * the record as no more than that; else it is from here on what it would have been from the start.
  */
 bool gate_doubt_confirmed(struct smtp_gate *, const struct an_event *);
+/* Ahead of each event: its octets have a message, and that a transaction. False: no memory. */
+bool gate_observed_takes(struct smtp_gate *, const struct an_event *);
 void gate_observed_body_end(struct smtp_gate *, const struct an_event *);
 void gate_observed_chunk(struct smtp_gate *, const struct an_event *);
 void gate_observed_end(struct smtp_gate *, enum an_dir);

@@ -104,6 +104,22 @@ gate_doubt_confirmed(struct smtp_gate *g, const struct an_event *ev)
 
 /* ---- messages ---- */
 
+/* A reply to something ahead of a chunk may end the transaction while the chunk still comes in. */
+bool
+gate_observed_takes(struct smtp_gate *g, const struct an_event *ev)
+{
+	const bool content = ev->kind == EV_BODY || ev->kind == EV_BODY_END ||
+			     ev->kind == EV_CHUNK_END || ev->kind == EV_ANOMALY;
+
+	if (!content || ev->dir != AN_C2S)
+		return true;
+	if (gate_transaction(g) == NULL)
+		return false;
+	if (!g->message.open)
+		gate_message_begin(g, true);
+	return true;
+}
+
 /*
  * The end of a message has gone to the server, whatever the policy says of it. The client may go on
  * with its envelope where a chunk was refused and none was taken before.
@@ -165,7 +181,8 @@ gate_observed_end(struct smtp_gate *g, enum an_dir dir)
 		    WISH_NONE, WISH_NONE);
 		return;
 	}
-	if (g->message.open && !g->message.unwanted && !r->lost_track && g->tx->state == NULL) {
+	if (g->message.open && !g->message.unwanted && !r->lost_track && g->tx != NULL &&
+	    g->tx->state == NULL) {
 		gate_anomaly(g, AN_TRUNCATED, AN_C2S, r->client.parsed, NULL);
 		g->tx->state = "aborted";
 	}
@@ -185,7 +202,8 @@ gate_gap(struct relay *r, enum an_dir dir, uint64_t n)
 	struct message *m = &g->message;
 
 	if (dir != AN_C2S || g->dialogue == NULL || !m->open || g->joining ||
-	    channel_input(&r->client).n > 0 || !smtp_missing(g->dialogue, n))
+	    channel_input(&r->client).n > 0 || gate_transaction(g) == NULL ||
+	    !smtp_missing(g->dialogue, n))
 		return false;
 	g->missing += n;
 	m->missing += n;

@@ -57,6 +57,8 @@ gate_transaction_close(struct smtp_gate *g)
 
 	if (tx == NULL)
 		return;
+	if (gate_observes(g) && g->message.chunked) /* the server took what ends it within chunks */
+		g->message = (struct message){0};
 	g->tx = NULL;
 	tx->closed = true;
 	if (tx->refs == 0)

@@ -13,6 +13,7 @@ struct kept {
 
 struct held {
 	LIST_ENTRY(held) next;
+	TAILQ_ENTRY(held) later;
 	uint64_t flow;
 	unsigned source;
 	size_t octets;
@@ -23,6 +24,7 @@ struct tap_held {
 	void (*write)(void *arg, const struct tap_record *);
 	void *arg;
 	LIST_HEAD(, held) buckets[BUCKETS];
+	TAILQ_HEAD(, held) quiet; /* the first is the one that nothing was heard of for longest */
 	size_t octets, sessions;
 	uint64_t lost;
 };
@@ -34,6 +36,7 @@ tap_held_new(void (*write)(void *arg, const struct tap_record *), void *arg)
 
 	if (all == NULL)
 		return NULL;
+	TAILQ_INIT(&all->quiet);
 	all->write = write;
 	all->arg = arg;
 	return all;
@@ -71,8 +74,21 @@ forget(struct tap_held *all, struct held *h)
 		free(k);
 	}
 	LIST_REMOVE(h, next);
+	TAILQ_REMOVE(&all->quiet, h, later);
 	all->sessions--;
 	free(h);
+}
+
+/* Somebody who says nothing more must not keep others from being seen. */
+static void
+forget_quietest(struct tap_held *all)
+{
+	struct held *h = TAILQ_FIRST(&all->quiet);
+	const struct kept *k;
+
+	STAILQ_FOREACH(k, &h->records, next)
+	all->lost++;
+	forget(all, h);
 }
 
 static struct held *
@@ -89,14 +105,17 @@ find(const struct tap_held *all, unsigned source, uint64_t flow)
 static struct held *
 begin(struct tap_held *all, unsigned source, uint64_t flow)
 {
-	struct held *h = all->sessions >= TAP_HELD_SESSIONS ? NULL : calloc(1, sizeof(*h));
+	struct held *h = calloc(1, sizeof(*h));
 
 	if (h == NULL)
 		return NULL;
+	if (all->sessions == TAP_HELD_SESSIONS)
+		forget_quietest(all);
 	h->flow = flow;
 	h->source = source;
 	STAILQ_INIT(&h->records);
 	LIST_INSERT_HEAD(&all->buckets[flow & (BUCKETS - 1)], h, next);
+	TAILQ_INSERT_TAIL(&all->quiet, h, later);
 	all->sessions++;
 	return h;
 }
@@ -124,11 +143,15 @@ keep(struct tap_held *all, struct held *h, const struct tap_record *r)
 	const size_t n = sizeof(struct kept) + r->size;
 	struct kept *k;
 
-	while (h->octets + n > TAP_HELD_SESSION || all->octets + n > TAP_HELD_MAX)
+	TAILQ_REMOVE(&all->quiet, h, later);
+	TAILQ_INSERT_TAIL(&all->quiet, h, later);
+	while (h->octets + n > TAP_HELD_SESSION)
 		if (!drop_oldest(all, h)) {
 			all->lost++;
 			return;
 		}
+	while (all->octets + n > TAP_HELD_MAX) /* which is more than this one alone has */
+		forget_quietest(all);
 	k = malloc(n);
 	if (k == NULL) {
 		all->lost++;

@@ -3,8 +3,9 @@
  * is known.
  *
  * Bounds: TAP_HELD_SESSION octets of records of one session, TAP_HELD_MAX of all, TAP_HELD_SESSIONS
- * sessions. Beyond them the oldest octets of the session that grows go, and are a hole in its
- * connections; its handshakes stay.
+ * sessions. Beyond the first the oldest octets of the session go, and are a hole in its
+ * connections; its handshakes stay. Beyond the others all goes that is held of the session that
+ * nothing was heard of for longest: many who fill it up and then are quiet hide nobody.
  */
 #ifndef POSTERN_TAP_HELD_H
 #define POSTERN_TAP_HELD_H

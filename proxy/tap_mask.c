@@ -55,7 +55,10 @@ of_command(enum protocol p, const struct an_event *ev)
 	return plain;
 }
 
-/* Behind a literal the rest of a LOGIN is the password, whatever words there are in it. */
+/*
+ * Behind a literal the rest of a LOGIN is the password, whatever words there are in it; and of one
+ * that was refused all that still comes may be.
+ */
 static struct tap_sense
 of_more(enum protocol p, const struct an_event *ev)
 {
@@ -73,6 +76,8 @@ tap_mask_sense(enum protocol p, const struct an_event *ev)
 		return of_command(p, ev);
 	case EV_COMMAND_MORE:
 		return of_more(p, ev);
+	case EV_LITERAL:
+		return ev->dir == AN_C2S ? of_more(p, ev) : (struct tap_sense){.sort = TAP_PLAIN};
 	case EV_SECRET:
 		return (struct tap_sense){.sort = TAP_SECRET};
 	case EV_BODY:
@@ -90,14 +95,16 @@ is_blank(uint8_t c)
 	return c == ' ' || c == '\t';
 }
 
-/* Behind the word that begins at i: a quoted string is one. */
+/* Behind the word that begins at i: a quoted string is one; one without an end may hold all. */
 static size_t
 word_end(struct span line, size_t i)
 {
+	const size_t begin = i;
+
 	if (i < line.n && line.p[i] == '"') {
 		for (i++; i < line.n && line.p[i] != '"'; i++)
 			i += line.p[i] == '\\';
-		return i < line.n ? i + 1 : line.n;
+		return i < line.n ? i + 1 : begin;
 	}
 	while (i < line.n && !is_blank(line.p[i]))
 		i++;
@@ -167,19 +174,61 @@ tap_secrets_add(struct tap_secrets *all, struct span s)
 	all->next++;
 }
 
-struct tap_range
-tap_secrets_find(const struct tap_secrets *all, struct span s)
+/* Where secret i is next, at "from" or behind it. */
+static size_t
+next_place(const struct tap_secrets *all, unsigned i, struct span s, size_t from)
 {
-	struct tap_range first = {s.n, s.n};
+	const struct span rest = span_from(s, from);
+	const uint8_t *at = all->n[i] == 0 || rest.n < all->n[i]
+				? NULL
+				: memmem(rest.p, rest.n, all->p[i], all->n[i]);
 
-	for (unsigned i = 0; i < TAP_QUOTED; i++) {
-		const uint8_t *at = all->n[i] == 0 || s.n < all->n[i]
-					? NULL
-					: memmem(s.p, s.n, all->p[i], all->n[i]);
+	return at == NULL ? s.n : (size_t)(at - s.p);
+}
 
-		if (at != NULL && (size_t)(at - s.p) < first.from)
-			first =
-			    (struct tap_range){(size_t)(at - s.p), (size_t)(at - s.p) + all->n[i]};
+/* Of a secret of which only the beginning is known, the rest of the line is the rest. */
+static size_t
+place_end(const struct tap_secrets *all, unsigned i, struct span s, size_t from)
+{
+	size_t end = from + all->n[i];
+
+	while (all->n[i] == TAP_QUOTED_MAX && end < s.n && s.p[end] != '\r' && s.p[end] != '\n')
+		end++;
+	return end;
+}
+
+struct tap_search
+tap_secrets_search(const struct tap_secrets *all, struct span s)
+{
+	struct tap_search search;
+
+	for (unsigned i = 0; i < TAP_QUOTED; i++)
+		search.next[i] = next_place(all, i, s, 0);
+	return search;
+}
+
+struct tap_range
+tap_secrets_next(const struct tap_secrets *all, struct span s, struct tap_search *search)
+{
+	struct tap_range found = {s.n, s.n};
+	bool more = true;
+
+	for (unsigned i = 0; i < TAP_QUOTED; i++)
+		if (search->next[i] < found.from)
+			found.from = found.to = search->next[i];
+	while (more) {
+		more = false;
+		for (unsigned i = 0; i < TAP_QUOTED; i++) {
+			const size_t from = search->next[i];
+			size_t end;
+
+			if (from == s.n || from > found.to)
+				continue;
+			end = place_end(all, i, s, from);
+			found.to = end > found.to ? end : found.to;
+			search->next[i] = next_place(all, i, s, from + 1);
+			more = true;
+		}
 	}
-	return first;
+	return found;
 }

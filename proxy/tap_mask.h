@@ -37,7 +37,7 @@ void tap_mask_octets(uint8_t *p, size_t n);
 
 /*
  * Secrets of late: a server may quote them in its reply. Those shorter than TAP_QUOTED_MIN are not
- * looked for, of longer ones than TAP_QUOTED_MAX the beginning is.
+ * looked for; of longer ones than TAP_QUOTED_MAX the beginning is, and the line's rest is theirs.
  */
 #define TAP_QUOTED     6
 #define TAP_QUOTED_MIN 4
@@ -48,7 +48,14 @@ struct tap_secrets {
 	unsigned next;
 };
 void tap_secrets_add(struct tap_secrets *, struct span);
-/* The first place in s that quotes one. */
-struct tap_range tap_secrets_find(const struct tap_secrets *, struct span s);
+/*
+ * The places in s that quote some, one behind the other: those that overlap or touch are one.
+ * Behind the last: s.n twice. The time is linear in s, however many there are.
+ */
+struct tap_search {
+	size_t next[TAP_QUOTED];
+};
+struct tap_search tap_secrets_search(const struct tap_secrets *, struct span s);
+struct tap_range tap_secrets_next(const struct tap_secrets *, struct span s, struct tap_search *);
 
 #endif

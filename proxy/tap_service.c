@@ -158,17 +158,24 @@ sweep(struct writer *w)
 
 /* ---- directories ---- */
 
-/* Where it is not there it is made, as far as we may. False: errno. */
-static bool
-make(const char *path, uid_t uid, gid_t gid)
+/*
+ * Where it is not there it is made, as far as we may. What is given away is what was opened: the
+ * name may lead elsewhere by then. -1: errno.
+ */
+static int
+open_or_make(const char *path, uid_t uid, gid_t gid)
 {
-	if (mkdir(path, 0700) != 0)
-		return errno == EEXIST;
-	if (geteuid() != 0 || chown(path, uid, gid) == 0)
-		return true;
+	const bool made = mkdir(path, 0700) == 0;
+	const int fd = made || errno == EEXIST
+			   ? open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+			   : -1;
+
+	if (fd < 0 || !made || geteuid() != 0 || fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+		return fd;
+	close(fd);
 	rmdir(path);
 	errno = ENOENT;
-	return false;
+	return -1;
 }
 
 /*
@@ -181,11 +188,9 @@ open_directory(const char *path, const char *user, char why[TAP_WHY_MAX])
 	const struct passwd *pw = geteuid() == 0 ? getpwnam(user) : NULL;
 	const uid_t uid = pw != NULL ? pw->pw_uid : geteuid();
 	const gid_t gid = pw != NULL ? pw->pw_gid : getegid();
+	const int fd = open_or_make(path, uid, gid);
 	struct stat st;
-	int fd = -1;
 
-	if (make(path, uid, gid))
-		fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		snprintf(why, TAP_WHY_MAX, "capture: %.256s: %s", path, strerror(errno));
 	} else if (st.st_uid != uid) {

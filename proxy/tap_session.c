@@ -226,12 +226,11 @@ masks_secrets(const struct tapped *t)
 static void
 mask_quoted(const struct tapped *t, struct span octets, struct masks *m)
 {
-	for (size_t at = 0; at < octets.n;) {
-		const struct tap_range r = tap_secrets_find(&t->secrets, span_from(octets, at));
+	struct tap_search search = tap_secrets_search(&t->secrets, octets);
+	struct tap_range r;
 
-		mask(m, at + r.from, at + r.to);
-		at += r.to;
-	}
+	while ((r = tap_secrets_next(&t->secrets, octets, &search)).from < octets.n)
+		mask(m, r.from, r.to);
 }
 
 static void

@@ -87,8 +87,11 @@ bad(struct reply_found *found, enum an_anomaly what)
 static enum reply_status
 whole(struct reply *r, unsigned code, enum an_anomaly what, struct reply_found *found)
 {
-	*found = (struct reply_found){
-	    .code = code, .lines = r->lines, .octets = buf_span(&r->text), .what = what};
+	*found = (struct reply_found){.code = code,
+	    .lines = r->lines,
+	    .added = r->bare,
+	    .octets = buf_span(&r->text),
+	    .what = what};
 	r->whole = true;
 	return REPLY_WHOLE;
 }
@@ -101,11 +104,15 @@ take_line(struct reply *r, struct span line, struct line_marks marks, struct rep
 
 	if (marks.too_long)
 		return bad(found, AN_REPLY_LINE_TOO_LONG);
-	if (code == 0 || marks.bare_lf || marks.bare_cr || marks.nul) {
+	if (code == 0 || (marks.bare_lf && !r->bare_lf) || marks.bare_cr || marks.nul) {
 		bad(found, AN_INVALID_REPLY);
 		found->bad = line;
 		return REPLY_BAD;
 	}
+	if (marks.bare_lf && !r->bare_lf_named)
+		r->odd = AN_BARE_LF;
+	r->bare_lf_named |= marks.bare_lf;
+	r->bare += marks.bare_lf ? 1 : 0;
 	if (r->lines == 0)
 		r->code = code;
 	r->mixed = r->mixed || code != r->code;
@@ -115,7 +122,7 @@ take_line(struct reply *r, struct span line, struct line_marks marks, struct rep
 		return REPLY_NOMEM;
 	if (line.n > 3 && line.p[3] == '-')
 		return REPLY_MORE;
-	return whole(r, code, r->mixed ? AN_MIXED_REPLY : AN_NONE, found);
+	return whole(r, code, r->mixed ? AN_MIXED_REPLY : r->odd, found);
 }
 
 static void
@@ -193,7 +200,7 @@ reply_feed(struct reply *r, const uint8_t *p, size_t n, size_t *used, struct rep
 
 	if (r->whole) {
 		buf_free(&r->text);
-		r->lines = 0;
+		r->lines = r->bare = 0;
 		r->mixed = r->whole = false;
 		r->odd = AN_NONE;
 	}

@@ -9,7 +9,9 @@
  * With free lines (FTP) a reply of several lines ends only at a line with the same code and a
  * blank, or with the code alone; whatever stands between is text. TELNET sequences are taken out,
  * IAC IAC is one octet 255. A line that ends in a bare LF, or has a CR or a NUL inside (a blank
- * stands in its place), is named and taken: whoever passes such a reply on writes it anew.
+ * stands in its place), is named and taken: whoever passes such a reply on writes it anew. Who only
+ * looks on may take lines that end in a bare LF without free lines, too (bare_lf): the first is
+ * named.
  */
 #ifndef POSTERN_REPLY_H
 #define POSTERN_REPLY_H
@@ -19,12 +21,13 @@
 
 struct reply {
 	struct line line;
-	struct buf text; /* the lines so far, each with CR LF */
-	size_t lines, lines_max;
-	unsigned code; /* of the first line */
+	struct buf text;	       /* the lines so far, each with CR LF */
+	size_t lines, lines_max, bare; /* bare: of these lines, those that ended in a bare LF */
+	unsigned code;		       /* of the first line */
 	bool mixed, whole;
 	bool free_lines;
-	enum an_anomaly odd; /* of free lines: the first thing that was */
+	bool bare_lf, bare_lf_named; /* to be set: without free lines, too, a bare LF ends a line */
+	enum an_anomaly odd;	     /* of free lines: the first thing that was */
 };
 
 enum reply_status {
@@ -37,11 +40,12 @@ enum reply_status {
 struct reply_found {
 	unsigned code; /* of the last line */
 	size_t lines;
+	size_t added;	    /* CRs in octets that were not there: bare_lf */
 	struct span octets; /* all lines with their CR LF; good until the next call */
 	struct span bad;    /* AN_INVALID_REPLY: the line that is none; good until then too */
 	/*
-	 * AN_NONE, AN_MIXED_REPLY, or why it is bad. Free lines: also AN_BARE_LF, AN_BARE_CR,
-	 * AN_NUL, AN_TELNET_OPTION.
+	 * AN_NONE, AN_MIXED_REPLY, or why it is bad. With bare_lf also AN_BARE_LF; free lines:
+	 * that, AN_BARE_CR, AN_NUL, AN_TELNET_OPTION.
 	 */
 	enum an_anomaly what;
 };

@@ -1,6 +1,8 @@
 #include "core/text.h"
 
-#ifdef __SSE2__
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
@@ -238,6 +240,95 @@ remark(struct text *t, struct text_event *ev)
 	return false;
 }
 
+#if defined(__x86_64__)
+#define BLOCK 64 /* octets that are looked at at once */
+
+#define AVX2 __attribute__((target("avx2")))
+
+AVX2 static inline __m256i
+octets_at(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+/* CR, LF and NUL: by their lower halves the table has themselves, and no others. */
+AVX2 static inline uint32_t
+specials_in(__m256i octets)
+{
+	const __m256i table = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '\n', 0, 0, '\r', 0, 0,
+	    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '\n', 0, 0, '\r', 0, 0);
+
+	return (uint32_t)_mm256_movemask_epi8(
+	    _mm256_cmpeq_epi8(octets, _mm256_shuffle_epi8(table, octets)));
+}
+
+AVX2 static inline uint64_t
+high_in(__m256i low, __m256i high)
+{
+	return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
+							 << 32;
+}
+
+/* At p[at], with two octets behind it: a line end, and no dot that somebody has to look at? */
+static inline bool
+only_ends_line(const struct text *t, const uint8_t *p, size_t at)
+{
+	return p[at] == '\r' && p[at + 1] == '\n' && !(t->dots && p[at + 2] == '.');
+}
+
+/* Lines end in the block at p + i; *line: where the last one began. Returns what is more than that.
+ */
+static inline uint64_t
+end_lines(struct text *t, const uint8_t *p, size_t i, uint64_t special, size_t *line)
+{
+	while (special != 0) {
+		const unsigned bit = (unsigned)__builtin_ctzll(special);
+
+		if (!only_ends_line(t, p, i + bit))
+			break;
+		if (t->line_max > 0 && i + bit + 2 - *line > t->line_max)
+			t->long_line = true;
+		*line = i + bit + 2;
+		special &= ~(UINT64_C(3) << bit);
+	}
+	return special;
+}
+
+/*
+ * The beginning of a run, whose first octet is no dot that counts: block by block, up to what is
+ * more than a line end, or too near to the end of what there is. Returns the octets taken.
+ */
+AVX2 static size_t
+take_blocks(struct text *t, const uint8_t *p, size_t n)
+{
+	size_t i = 0, line = 0 - t->line_n; /* before p, where it began there */
+	uint64_t special = 0, high = 0;
+	__m256i any = _mm256_setzero_si256();
+
+	for (; special == 0 && n - i >= BLOCK + 2; i += BLOCK) {
+		const __m256i first = octets_at(p + i), second = octets_at(p + i + BLOCK / 2);
+
+		special = specials_in(first) | (uint64_t)specials_in(second) << 32;
+		if (line == i + 1) /* the LF of a line that has ended */
+			special &= ~UINT64_C(1);
+		special = end_lines(t, p, i, special, &line);
+		if (special == 0) {
+			any = _mm256_or_si256(any, _mm256_or_si256(first, second));
+			continue;
+		}
+		high = high_in(first, second) & ((special & -special) - 1);
+		i -= BLOCK - (size_t)__builtin_ctzll(special);
+	}
+	i += line == i + 1;
+	if (i == 0)
+		return 0;
+	t->eight_bit = t->eight_bit || high != 0 || _mm256_movemask_epi8(any) != 0;
+	t->line_n = i - line;
+	t->state = i == line ? LINE_START : IN_LINE;
+	return i;
+}
+#endif
+
 /*
  * Content from p on, line by line, as far as it is one run: it ends before a dot at the start of
  * a line, before a stray, and at a CR that is the last octet there is. With strays about, a run
@@ -254,6 +345,10 @@ take_run(struct text *t, const uint8_t *p, size_t n)
 		t->line_n++;
 		return 1;
 	}
+#if defined(__x86_64__)
+	if (t->odd_n == 0 && n >= BLOCK + 2 && __builtin_cpu_supports("avx2"))
+		i = take_blocks(t, p, n);
+#endif
 	while (i < n) {
 		size_t plain;
 

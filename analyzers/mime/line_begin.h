@@ -1,6 +1,6 @@
 /*
- * line_begin - lines that begin with an octet that somebody looks for, in text that mostly has
- * none.
+ * line_begin - what the LFs of a text tell: how many there are, and which of its lines begin with
+ * an octet that somebody looks for, in text that mostly has none.
  */
 #ifndef POSTERN_MIME_LINE_BEGIN_H
 #define POSTERN_MIME_LINE_BEGIN_H
@@ -12,5 +12,8 @@
  * begins with is the caller's to look at.
  */
 size_t line_begin(struct span s, uint8_t a, uint8_t b);
+
+/* How many LFs there are. */
+uint64_t line_count(struct span s);
 
 #endif

@@ -1,10 +1,8 @@
 #include "mime/mime.h"
 
 #include <stdlib.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
+#include "mime/line_begin.h"
 #include "mime/mime_state.h"
 
 /* ---- life ---- */
@@ -70,7 +68,7 @@ layer_new(struct mime *m, struct frame *root, uint64_t base)
 	l->state = L_BODY;
 	l->held_max = m->limits.boundary + 4 + BLANKS_MAX + MIME_NAME_MAX;
 	l->held = malloc(l->held_max);
-	l->copy = malloc(COPY_MAX + l->held_max);
+	l->copy = malloc(COPY_ALONE_MAX + l->held_max);
 	l->guess = malloc(m->limits.boundary);
 	mime_header_init(&l->header, header_room(m->limits.header, m->n_layers > 0));
 	m->layers[m->n_layers++] = l;
@@ -89,35 +87,6 @@ layer_off(const struct layer *l, uint64_t off)
 }
 
 /* ---- lines ---- */
-
-uint64_t
-count_lines(struct span s)
-{
-	uint64_t n = 0;
-	size_t i = 0;
-
-#ifdef __SSE2__
-	const __m128i lf = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
-
-	/* each octet of a counter counts to 255 at most before they are added up */
-	while (s.n - i >= 16) {
-		__m128i counts = zero;
-		size_t rounds = (s.n - i) / 16;
-
-		for (rounds = rounds > 255 ? 255 : rounds; rounds > 0; rounds--, i += 16) {
-			__m128i octets = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
-
-			counts = _mm_sub_epi8(counts, _mm_cmpeq_epi8(octets, lf));
-		}
-		counts = _mm_sad_epu8(counts, zero);
-		n += (uint64_t)_mm_cvtsi128_si64(counts) +
-		     (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(counts, counts));
-	}
-#endif
-	for (; i < s.n; i++)
-		n += s.p[i] == '\n';
-	return n;
-}
 
 /*
  * Where the next line begins that may be a delimiter of one in set (NULL: of any), behind the first
@@ -163,7 +132,7 @@ void
 take(struct layer *l, struct span *in, size_t n)
 {
 	l->off += n;
-	l->lines += count_lines(span_first(*in, n));
+	l->lines += line_count(span_first(*in, n));
 	*in = span_from(*in, n);
 }
 
@@ -279,7 +248,7 @@ header_breaks(struct mime *m, struct layer *l)
 	const size_t n = line.n;
 
 	l->off -= n;
-	l->lines -= count_lines(line);
+	l->lines -= line_count(line);
 	if (l->again.n > 0)
 		memmove(l->held + n, l->again.p, l->again.n);
 	memcpy(l->held, line.p, n);
@@ -450,7 +419,7 @@ static void
 note_ends(struct layer *l, const struct frame *keep)
 {
 	uint64_t off = l->off - l->eol_n;
-	uint64_t lines = l->lines - count_lines(span_of(l->eol, l->eol_n));
+	uint64_t lines = l->lines - line_count(span_of(l->eol, l->eol_n));
 
 	for (struct frame *f = l->top; f != keep; f = f->below)
 		note_body_end(l, f, off, lines);

@@ -24,7 +24,7 @@ mime_octets_max(const struct mime_limits *l)
 	/* with the part of its reading, and that of a file in it */
 	size_t tap = sizeof(struct tap) + 2 * MIME_BASE64_ROOM(MIME_RUN_MAX) +
 		     sizeof(struct mime_uu) + 2 * sizeof(struct frame) + MIME_SAID_ARENA_MAX;
-	size_t layer = sizeof(struct layer) + COPY_MAX + 4 * boundary +
+	size_t layer = sizeof(struct layer) + COPY_ALONE_MAX + 4 * boundary +
 		       2 * (BLANKS_MAX + MIME_NAME_MAX) + (boundary + 1) * sizeof(uint16_t);
 	size_t headers = header_room(header, false) + (LAYERS_MAX - 1) * header_room(header, true);
 	size_t frame = sizeof(struct frame) + MIME_SAID_ARENA_MAX +

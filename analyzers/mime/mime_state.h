@@ -29,7 +29,8 @@
 #define READINGS_MAX	8	   /* boundaries of one multipart */
 #define BLANKS_MAX	256	   /* behind a boundary, that are kept */
 #define BOUNDARY_MOST	4096	   /* octets of a boundary, whatever the limits say */
-#define COPY_MAX	4096	   /* octets that several taps take at once */
+#define COPY_MAX	4096	   /* octets that several taps take at once, and: */
+#define COPY_ALONE_MAX	8192	   /* where the order of what they say does not show */
 #define KEPT_VALUES_MAX (1u << 20) /* octets of memory, of values of all open parts; then: */
 #define KEPT_VALUE_MIN	8192	   /* of each */
 
@@ -239,7 +240,6 @@ struct span *input(struct layer *);
 void take(struct layer *, struct span *in, size_t n);
 /* A line that was looked at, and is none of what it might have been. */
 void take_again(struct layer *, struct span octets);
-uint64_t count_lines(struct span);
 /* Octets to the end of the line, with it. */
 size_t line_length(struct span);
 /* Fields that the end of the header makes complete. */

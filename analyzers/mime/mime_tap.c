@@ -34,7 +34,9 @@ can_lie(const struct layer *l)
 size_t
 run_limit(const struct layer *l, bool lies)
 {
-	return lies || l->n_taps == 0 ? MIME_RUN_MAX : COPY_MAX - l->copied;
+	if (lies || l->n_taps == 0)
+		return MIME_RUN_MAX;
+	return (order_shows(l) ? COPY_MAX : COPY_ALONE_MAX) - l->copied;
 }
 
 static void
@@ -193,17 +195,19 @@ file_event(struct mime *m, const struct layer *l, struct tap *t, const struct mi
 	}
 }
 
-/* One event of the files in a text; false: all was taken. */
+/* One event of the files in a text, and what of the text is before it; false: all was taken. */
 static bool
 scan(struct mime *m, const struct layer *l, struct tap *t)
 {
-	struct mime_uu_event ev;
+	struct mime_uu_event ev = {.what = MIME_UU_TEXT};
 	size_t used;
 
 	if (!t->scanning)
 		return false;
-	mime_uu_feed(t->scan, t->scan_left, &used, &ev);
-	t->scan_left = span_from(t->scan_left, used);
+	while (ev.what == MIME_UU_TEXT) {
+		mime_uu_feed(t->scan, t->scan_left, &used, &ev);
+		t->scan_left = span_from(t->scan_left, used);
+	}
 	t->scanning = ev.what != MIME_UU_MORE;
 	file_event(m, l, t, &ev);
 	return true;
@@ -227,21 +231,26 @@ tell_url_safe(struct mime *m, const struct layer *l, struct tap *t, size_t n)
 	    m, t->target, MIME_BODY_URL_SAFE, layer_off(l, l->off), span_of(t->url_safe_out, n));
 }
 
+/* Of base64 that the caller gets: both readings, where there are two. */
 static struct span
-decode(struct mime *m, struct layer *l, struct tap *t)
+decode_base64(struct mime *m, struct layer *l, struct tap *t)
 {
-	const bool base64 = t->decoder.kind == MIME_BASE64 && t->sub == NULL && !t->mute;
-	struct mime_base64 before;
-	struct span out;
+	const struct mime_base64 before = t->decoder.base64;
+	const struct span out = mime_decoder_feed(&t->decoder, l->run);
 
-	if (base64)
-		before = t->decoder.base64;
-	out = mime_decoder_feed(&t->decoder, l->run);
-	if (base64 && t->url_safe_out == NULL && t->decoder.base64.url_seen)
+	if (t->url_safe_out == NULL && t->decoder.base64.url_seen)
 		begin_url_safe(m, t, &before);
 	if (t->url_safe_out != NULL)
 		tell_url_safe(m, l, t, mime_base64_feed(&t->url_safe, l->run, t->url_safe_out));
 	return out;
+}
+
+static struct span
+decode(struct mime *m, struct layer *l, struct tap *t)
+{
+	if (t->decoder.kind == MIME_BASE64 && t->sub == NULL && !t->mute)
+		return decode_base64(m, l, t);
+	return mime_decoder_feed(&t->decoder, l->run);
 }
 
 static struct span

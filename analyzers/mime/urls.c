@@ -1,8 +1,8 @@
 #include "mime/urls.h"
 
 #include <stdlib.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
@@ -259,11 +259,18 @@ in_colon(struct urls *u, uint8_t c)
 	}
 }
 
+/* Browsers leave them away in addresses (WHATWG URL s4.4). */
+static bool
+is_left_away(uint8_t c)
+{
+	return c == '\t' || c == '\r' || c == '\n';
+}
+
 static void
 take(struct urls *u, uint8_t c)
 {
-	if (u->html && (c == '\t' || c == '\r' || c == '\n') && (u->state != URL || u->quote != 0))
-		return; /* browsers leave them away in addresses (WHATWG URL s4.4) */
+	if (u->html && is_left_away(c) && (u->state != URL || u->quote != 0))
+		return;
 	if (u->state == TEXT) {
 		in_text(u, c);
 	} else if (u->state == COLON) {
@@ -469,7 +476,7 @@ is_loud(uint8_t c, bool html)
 {
 	if (c == ':' || c >= 0x80)
 		return true;
-	return html && (c == '/' || c == '&' || c == '\t' || c == '\r' || c == '\n');
+	return html && (c == '/' || c == '&' || is_left_away(c));
 }
 
 #define EACH(c) (UINT64_C(0x0101010101010101) * (c))
@@ -497,26 +504,72 @@ are_quiet(const uint8_t *p, bool html)
 	return (loud & EACH(0x80)) == 0;
 }
 
-#define RUN 64
+#if defined(__x86_64__)
+#define RUN 128 /* octets of a text that are asked for at once */
 
-/* None of RUN octets of a text that is no HTML is loud; false: one may be. */
-static bool
-is_quiet_run(const uint8_t *p)
+#define AVX2 __attribute__((target("avx2")))
+
+/* In the high bits: which of 32 octets are loud. */
+AVX2 static inline __m256i
+loud_at(const uint8_t *p, bool html)
 {
-#ifdef __SSE2__
-	const __m128i colon = _mm_set1_epi8(':');
-	__m128i loud = _mm_setzero_si128(); /* in the high bits */
+	/* by the lower half of an octet: what is loud in HTML only */
+	const __m256i table = _mm256_setr_epi8(1, 0, 0, 0, 0, 0, '&', 0, 0, '\t', '\n', 0, 0, '\r',
+	    0, '/', 1, 0, 0, 0, 0, 0, '&', 0, 0, '\t', '\n', 0, 0, '\r', 0, '/');
+	const __m256i octets = _mm256_loadu_si256((const __m256i *)(const void *)p);
+	__m256i loud = _mm256_or_si256(octets, _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(':')));
 
-	for (size_t i = 0; i < RUN; i += sizeof(loud)) {
-		const __m128i octets = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+	if (html)
+		loud = _mm256_or_si256(
+		    loud, _mm256_cmpeq_epi8(octets, _mm256_shuffle_epi8(table, octets)));
+	return loud;
+}
 
-		loud = _mm_or_si128(loud, _mm_or_si128(octets, _mm_cmpeq_epi8(octets, colon)));
+/* The octets before the first that is loud; without one (*found) as far as whole vectors go. */
+AVX2 static size_t
+quiet_avx2(struct span s, bool html, bool *found)
+{
+	size_t i = 0;
+
+	for (; !html && s.n - i >= RUN; i += RUN) {
+		const uint8_t *p = s.p + i;
+		const __m256i loud =
+		    _mm256_or_si256(_mm256_or_si256(loud_at(p, false), loud_at(p + 32, false)),
+			_mm256_or_si256(loud_at(p + 64, false), loud_at(p + 96, false)));
+
+		if (_mm256_movemask_epi8(loud) != 0)
+			break;
 	}
-	return _mm_movemask_epi8(loud) == 0;
-#else
-	(void)p;
-	return false;
+	for (; s.n - i >= 32; i += 32) {
+		unsigned loud = (unsigned)_mm256_movemask_epi8(loud_at(s.p + i, html));
+
+		*found = loud != 0;
+		if (*found)
+			return i + (unsigned)__builtin_ctz(loud);
+	}
+	return i;
+}
 #endif
+
+/* The octets before the first that is loud. */
+static size_t
+quiet_length(struct span s, bool html)
+{
+	size_t n = 0;
+
+#if defined(__x86_64__)
+	bool found = false;
+
+	if (s.n >= 32 && __builtin_cpu_supports("avx2"))
+		n = quiet_avx2(s, html, &found);
+	if (found)
+		return n;
+#endif
+	while (s.n - n >= 8 && are_quiet(s.p + n, html))
+		n += 8;
+	while (n < s.n && !is_loud(s.p[n], html))
+		n++;
+	return n;
 }
 
 /* Only what stands before a scheme's colon is ever asked for. */
@@ -542,17 +595,16 @@ pass_over(struct urls *u, struct span octets)
 
 	if (u->state != TEXT || u->in_entity || u->hidden_n > 0)
 		return 0;
-	while (!u->html && octets.n - n >= RUN && is_quiet_run(octets.p + n))
-		n += RUN;
-	while (n < octets.n)
-		if (octets.n - n >= 8 && are_quiet(octets.p + n, u->html))
-			n += 8;
-		else if (!is_loud(octets.p[n], u->html))
-			n++;
-		else
+	while (n < octets.n) {
+		const size_t quiet = quiet_length(span_from(octets, n), u->html);
+
+		if (quiet > 0)
+			keep_run(u, span_first(span_from(octets, n), quiet));
+		n += quiet;
+		if (!u->html || n == octets.n || !is_left_away(octets.p[n]))
 			break;
-	if (n > 0)
-		keep_run(u, span_first(octets, n));
+		n++;
+	}
 	return n;
 }
 

@@ -118,11 +118,28 @@ line_done(struct mime_uu *d, struct span line)
 	return used;
 }
 
-/* How many octets of the input are text whatever comes: up to a line that begins with "b". */
+/* Could a line be "begin", by the octets of it that are there? */
+static bool
+may_begin(struct span line)
+{
+	static const char word[] = "begin";
+
+	return line.n < sizeof(word) - 1 ? line.n > 0 && line.p[0] == 'b'
+					 : memcmp(line.p, word, sizeof(word) - 1) == 0;
+}
+
+/* How many octets of the input are text whatever comes: up to a line that may be "begin". */
 static size_t
 sure_text(const struct mime_uu *d, struct span in)
 {
-	return in.n > 0 && !d->middle && in.p[0] == 'b' ? 0 : line_begin(in, 'b', 'b');
+	size_t n = 0;
+
+	if (in.n == 0 || (!d->middle && may_begin(in)))
+		return 0;
+	do
+		n += line_begin(span_from(in, n), 'b', 'b');
+	while (n < in.n && !may_begin(span_from(in, n)));
+	return n;
 }
 
 /* Six bits of a character. */

@@ -8,6 +8,7 @@
 #define UNIT	     8u		     /* octets that an offset counts */
 #define DATAGRAM_MAX 65535u	     /* octets of a payload */
 #define UNITS_MAX    (65536u / UNIT) /* of a datagram */
+#define DONE_KEPT    64u	     /* keys of datagrams that became whole lately */
 #define ROOM_STEP    2048u	     /* octets that storage grows by at least */
 
 /* One that is not whole yet. */
@@ -23,6 +24,7 @@ struct partial {
 	size_t units; /* that are there */
 	uint8_t protocol;
 	bool contradicted;
+	bool again;   /* copies of what became whole already: nothing of it is lost */
 	bool refused; /* swallows what comes of it: IPv6, where fragments overlapped */
 	uint64_t present[UNITS_MAX / 64];
 };
@@ -33,6 +35,8 @@ struct fragments {
 	size_t n, octets;
 	uint64_t lost;
 	uint64_t seed[2];
+	struct fragment_key done[DONE_KEPT];
+	size_t n_done;
 	uint8_t *ready; /* storage of the last one that was handed out */
 };
 
@@ -88,8 +92,15 @@ give_up(struct fragments *f, struct partial *d)
 {
 	unlink_partial(f, d);
 	forget_octets(f, d);
+	f->lost += d->again ? 0 : 1;
 	free(d);
-	f->lost++;
+}
+
+void
+fragments_end(struct fragments *f)
+{
+	while (f->oldest != NULL)
+		give_up(f, f->oldest);
 }
 
 void
@@ -97,8 +108,7 @@ fragments_free(struct fragments *f)
 {
 	if (f == NULL)
 		return;
-	while (f->oldest != NULL)
-		give_up(f, f->oldest);
+	fragments_end(f);
 	free(f->ready);
 	free(f);
 }
@@ -119,6 +129,15 @@ find(struct fragments *f, const struct fragment_key *key)
 	return d;
 }
 
+static bool
+was_done(const struct fragments *f, const struct fragment_key *key)
+{
+	for (size_t i = 0; i < DONE_KEPT && i < f->n_done; i++)
+		if (memcmp(&f->done[i], key, sizeof(*key)) == 0)
+			return true;
+	return false;
+}
+
 static struct partial *
 begin(struct fragments *f, const struct fragment_key *key, uint64_t now)
 {
@@ -128,6 +147,7 @@ begin(struct fragments *f, const struct fragment_key *key, uint64_t now)
 		return NULL;
 	d->key = *key;
 	d->began = now;
+	d->again = was_done(f, key);
 	d->chained = *bucket;
 	*bucket = d;
 	d->older = f->youngest;
@@ -229,6 +249,7 @@ hand_out(struct fragments *f, struct partial *d, struct datagram *out)
 {
 	*out = (struct datagram){span_of(d->octets, d->total), d->protocol, d->contradicted};
 	unlink_partial(f, d);
+	f->done[f->n_done++ % DONE_KEPT] = d->key;
 	f->octets -= d->room;
 	f->ready = d->octets;
 	free(d);

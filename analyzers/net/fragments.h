@@ -41,6 +41,7 @@ struct datagram {
 enum packet_verdict fragments_add(
     struct fragments *, const struct fragment *, uint64_t now, struct datagram *out);
 
+void fragments_end(struct fragments *); /* gives up all that is not whole */
 uint64_t fragments_lost(const struct fragments *);
 
 #endif

@@ -62,6 +62,12 @@ packets_free(struct packets *ps)
 	free(ps);
 }
 
+void
+packets_end(struct packets *ps)
+{
+	fragments_end(ps->fragments);
+}
+
 uint64_t
 packets_lost(const struct packets *ps)
 {

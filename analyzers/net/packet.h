@@ -56,6 +56,8 @@ void packets_free(struct packets *);
 enum packet_verdict packets_read(
     struct packets *, struct span ip, uint64_t now, struct packet *out);
 
+/* Nothing comes any more: datagrams that are not whole are given up. */
+void packets_end(struct packets *);
 /* Datagrams that were given up, incomplete, since packets_new(). */
 uint64_t packets_lost(const struct packets *);
 

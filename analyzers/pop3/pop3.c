@@ -12,6 +12,7 @@ struct slot {
 	bool lines : 1;	   /* its +OK is followed by lines */
 	bool answered : 1; /* by the caller; takes effect when all before it have their reply */
 	bool ok : 1;	   /* then */
+	bool idle : 1;	   /* it has a fault, and the client waits for no reply to it */
 	uint32_t number;
 };
 
@@ -235,7 +236,7 @@ enter(struct pop3 *s, const struct slot *slot)
 static void
 apply(struct pop3 *s, const struct slot *slot, bool ok)
 {
-	if (pop3_verb_row(slot->verb)->sync)
+	if (pop3_verb_row(slot->verb)->sync && !slot->idle)
 		s->client = CLIENT_COMMAND;
 	if (ok)
 		enter(s, slot);
@@ -375,6 +376,7 @@ command_event(struct pop3 *s, struct an_event *ev, enum an_kind kind, struct spa
 	ev->slot = push(s);
 	if ((d->fault == POP3_OK || d->fault == POP3_LINE_BARE_LF) && d->verb->sync)
 		s->client = CLIENT_SYNC;
+	slot_at(s, s->count - 1)->idle = s->client == CLIENT_COMMAND;
 	if (!goes_on(s, d->fault)) /* whoever goes on is out of step */
 		s->deaf[AN_C2S] = true;
 	return AN_EVENT;

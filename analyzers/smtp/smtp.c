@@ -17,6 +17,7 @@ struct slot {
 	bool answered : 1;  /* by the caller; takes effect when all before it have their reply */
 	bool undecided : 1; /* the server has not seen it */
 	bool doubted : 1;   /* it is out of order, unless its reply says otherwise */
+	bool idle : 1;	    /* it has a fault: nobody waits for what it would have led to */
 	uint16_t code;	    /* then */
 };
 
@@ -25,6 +26,7 @@ struct smtp {
 	enum smtp_state state;
 	unsigned offered;
 	uint64_t off[2]; /* octets taken, by direction */
+	size_t added;	 /* octets of the event at hand that were not in the stream */
 	bool deaf[2];	 /* the stream of that direction made no sense; its rest is not looked at */
 
 	struct line line;
@@ -92,6 +94,7 @@ smtp_new(const struct smtp_limits *limits)
 	line_init(
 	    &s->line, s->limits.auth_line > s->limits.line ? s->limits.auth_line : s->limits.line);
 	reply_init(&s->reply, s->limits.reply_line, s->limits.reply_lines, s->limits.reply);
+	s->reply.bare_lf = s->limits.watching;
 	push(s, SMTP_NONE, false);
 	return s;
 }
@@ -179,11 +182,11 @@ new_envelope(struct smtp *s, enum smtp_body body)
 
 /* What the reply to a command means for what the client may send next. */
 static void
-apply(struct smtp *s, enum smtp_verb verb, unsigned code)
+apply(struct smtp *s, const struct slot *slot, unsigned code)
 {
-	const struct smtp_verb_row *row = smtp_verb_row(verb);
+	const enum smtp_verb verb = slot->verb;
 
-	if (verb == SMTP_MESSAGE || !row->sync ||
+	if (verb == SMTP_MESSAGE || !smtp_verb_row(verb)->sync || slot->idle ||
 	    (s->state != SMTP_ST_SYNC && s->state != SMTP_ST_GREETING))
 		return;
 	s->state = SMTP_ST_COMMAND;
@@ -214,7 +217,7 @@ settle(struct smtp *s)
 	while (s->count > 0 && slot_at(s, 0)->answered) {
 		struct slot slot = pop(s);
 
-		apply(s, slot.verb, slot.code);
+		apply(s, &slot, slot.code);
 	}
 }
 
@@ -246,7 +249,7 @@ smtp_answered_oldest(struct smtp *s, unsigned code)
 	if (s->count == 0)
 		return false;
 	slot = pop(s);
-	apply(s, slot.verb, code);
+	apply(s, &slot, code);
 	settle(s);
 	return true;
 }
@@ -299,6 +302,8 @@ note_command(struct smtp *s)
 		/* what follows may be anything, once the server has taken it all the same */
 		if (s->limits.watching && d->verb->sync && d->verb->verb != SMTP_FOREIGN)
 			s->state = SMTP_ST_SYNC;
+		else
+			slot_at(s, s->count - 1)->idle = true;
 		return;
 	}
 	switch ((int)d->verb->verb) {
@@ -587,6 +592,7 @@ reply_event(struct smtp *s, const struct reply_found *found, struct an_event *ev
 	    .unasked = unasked,
 	    .verb = smtp_verb_row(SMTP_UNKNOWN)};
 	event(s, ev, AN_S2C, EV_REPLY, found->octets);
+	s->added = found->added;
 	ev->anomaly = found->what;
 	ev->slot = smtp_oldest(s);
 	if (found->code == 0) {
@@ -602,7 +608,7 @@ reply_event(struct smtp *s, const struct reply_found *found, struct an_event *ev
 		new_envelope(s, s->next_body);
 	s->detail.verb = smtp_verb_row(slot.verb);
 	s->detail.own = slot.own;
-	apply(s, slot.verb, found->code);
+	apply(s, &slot, found->code);
 	settle(s);
 	return AN_EVENT;
 }
@@ -713,20 +719,19 @@ code_granted(enum smtp_verb verb, struct span next)
 bool
 smtp_grant(struct smtp *s, struct span next, struct an_event *ev)
 {
-	enum smtp_verb verb;
+	struct slot slot;
 	unsigned code;
 
 	if (s->count == 0 || s->state == SMTP_ST_CHUNK)
 		return false;
-	verb = slot_at(s, 0)->verb;
-	code = code_granted(verb, next);
+	code = code_granted(slot_at(s, 0)->verb, next);
 	if (code == 0)
 		return false;
-	s->detail = (struct smtp_detail){.code = code, .verb = smtp_verb_row(verb)};
+	s->detail = (struct smtp_detail){.code = code, .verb = smtp_verb_row(slot_at(s, 0)->verb)};
 	event(s, ev, AN_S2C, EV_REPLY, SPAN_NONE);
 	ev->slot = smtp_oldest(s);
-	pop(s);
-	apply(s, verb, code);
+	slot = pop(s);
+	apply(s, &slot, code);
 	return true;
 }
 
@@ -745,10 +750,10 @@ smtp_feed(
 {
 	enum an_status status;
 
-	*used = 0;
+	*used = s->added = 0;
 	status = dir == AN_C2S ? feed_client(s, p, n, used, ev) : feed_server(s, p, n, used, ev);
 	s->off[dir] += *used;
 	if (status == AN_EVENT) /* an event ends where the octets end that were taken for it */
-		ev->off = s->off[dir] - ev->octets.n - line_ending(ev);
+		ev->off = s->off[dir] + s->added - ev->octets.n - line_ending(ev);
 	return status;
 }

@@ -37,7 +37,7 @@ struct smtp_limits {
 	/*
 	 * Of a caller that only watches: whether a command with a fault is one is for the server's
 	 * reply to say, and the client is heard on, whatever the fault, but for SMTP_LINE_ENDLESS
-	 * and TLS.
+	 * and TLS. Replies may have lines that end in a bare LF.
 	 */
 	bool watching;
 };

@@ -39,19 +39,19 @@ def mail(hosts=V4, port=25, sport=40001, subject="hello", text=None, **options):
     return t.c(b"QUIT\r\n").s(b"221 2.0.0 Bye\r\n").end()
 
 
-def pop3(hosts=V4, port=110, sport=40002, **options):
+def pop3(hosts=V4, port=110, sport=40002, text=None, **options):
     t = talk(hosts, sport, port, **options)
     t.s(b"+OK ready\r\n").c(b"USER anna\r\n").s(b"+OK\r\n").c(b"PASS secret\r\n").s(b"+OK in\r\n")
-    text = message("by pop3")
+    text = message("by pop3") if text is None else text
     t.c(b"RETR 1\r\n").s(b"+OK %d octets\r\n" % len(text)).s(text + b".\r\n")
     return t.c(b"QUIT\r\n").s(b"+OK bye\r\n").end()
 
 
-def imap(hosts=V4, port=143, sport=40003, **options):
+def imap(hosts=V4, port=143, sport=40003, text=None, **options):
     t = talk(hosts, sport, port, **options)
     t.s(b"* OK [CAPABILITY IMAP4rev1] ready\r\n").c(b"a LOGIN anna secret\r\n").s(b"a OK in\r\n")
     t.c(b"b SELECT INBOX\r\n").s(b"* 1 EXISTS\r\nb OK [READ-WRITE] done\r\n")
-    text = message("by imap")
+    text = message("by imap") if text is None else text
     t.c(b"c FETCH 1 BODY.PEEK[]\r\n").s(b"* 1 FETCH (BODY[] {%d}\r\n" % len(text) + text + b")\r\nc OK done\r\n")
     return t.c(b"d LOGOUT\r\n").s(b"* BYE\r\nd OK bye\r\n").end()
 

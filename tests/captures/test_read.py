@@ -294,6 +294,7 @@ def test_urgent_octets_stay_in_line_X_005(read):
         frames.append(P.ethernet(packet))
     said = read(P.pcap(frames))
     assert said.digests() == [FILE_SHA256]
+    assert {a["event"] for a in said.anomalies("stream")} == {"stream_urgent"}
 
 
 def test_a_SYN_with_octets(read):

@@ -17,6 +17,7 @@ import pytest
 import capture
 import packets as packets_to
 import shuffle
+import streams
 from conftest import GATEWAYS, cases_folder
 from read_differences import DAMAGED, DIFFERENT
 
@@ -396,6 +397,19 @@ def test_what_tcpflow_says(name, tmp_path):
             if ours != theirs:
                 missing.append(f"tcpflow {a[0]}:{a[1]} {side}: theirs {theirs}, ours {ours}")
     judged(name + " (tcpflow)", missing)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_streams_are_those_of_tcpflow(name, tmp_path):
+    """Octet for octet, of every connection of every capture."""
+    path, packets = CASES / "pcap" / name, in_raw_ip(name)
+    if name in DAMAGED:
+        return  # test_it_is_read_X_001 has it
+    if packets:
+        path = tmp_path / "trimmed.pcap"
+        path.write_bytes(packets_to.pcap([packets_to.ethernet(p) for p in packets]))
+    found, odd, _ = streams.differences(path, tmp_path)
+    judged(name + " (streams)", streams.unexcused(found, odd))
 
 
 def clean(address):

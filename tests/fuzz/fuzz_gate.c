@@ -868,7 +868,8 @@ configure(struct world *w)
 	w->config.limits.min_rate = 500;
 	w->config.limits.pressed_timeout = 10;
 	c->timeouts = (struct smtp_timeouts){300, 300, 300, 120, 180, 600};
-	c->dialogue = (struct smtp_limits){4096, 12288, 65536, 2048, 256, 65536, 1000, false};
+	c->dialogue =
+	    (struct smtp_limits){4096, 12288, 65536, 2048, 256, 65536, 1000, false, false};
 	c->recipients = 100;
 	c->errors = 20;
 	c->junk_commands = 100;
@@ -878,7 +879,7 @@ configure(struct world *w)
 	    has_option(w, OPTION_NORMALIZE) ? BARE_NEWLINE_NORMALIZE : BARE_NEWLINE_REJECT;
 	c->error_delay = has_option(w, OPTION_TARPIT) ? 1000 : 0;
 	if (has_option(w, OPTION_SMALL)) {
-		c->dialogue = (struct smtp_limits){512, 700, 2000, 512, 16, 1200, 80, false};
+		c->dialogue = (struct smtp_limits){512, 700, 2000, 512, 16, 1200, 80, false, false};
 		c->recipients = 3;
 		c->errors = 6;
 		c->junk_commands = 5;

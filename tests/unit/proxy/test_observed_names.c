@@ -12,6 +12,8 @@
 
 #define HEADER 12
 
+static const uint64_t seed[2] = {1, 2};
+
 /* An answer with one A record, of so many octets in all when it is padded behind its end. */
 static void
 make_answer(struct buf *m, const char *name, uint8_t last, size_t padded)
@@ -66,7 +68,7 @@ ask(const struct observed_names *names, enum dns_type type, const char *name)
 static void
 test_X_009_what_went_by_answers_the_last_one_first(void **state)
 {
-	struct observed_names *names = observed_names_new();
+	struct observed_names *names = observed_names_new(seed);
 
 	(void)state;
 	assert_non_null(names);
@@ -84,7 +86,7 @@ test_X_009_what_went_by_answers_the_last_one_first(void **state)
 static void
 test_what_is_no_answer_is_passed_over(void **state)
 {
-	struct observed_names *names = observed_names_new();
+	struct observed_names *names = observed_names_new(seed);
 	struct buf m;
 
 	(void)state;
@@ -122,7 +124,7 @@ fill(struct observed_names *names, unsigned n, size_t padded)
 static void
 test_as_many_as_there_may_be_and_the_oldest_go(void **state)
 {
-	struct observed_names *names = observed_names_new();
+	struct observed_names *names = observed_names_new(seed);
 
 	(void)state;
 	fill(names, OBSERVED_NAMES_MAX - 1, 0);
@@ -130,9 +132,27 @@ test_as_many_as_there_may_be_and_the_oldest_go(void **state)
 	add(names, "one.more.example", 3, 0);
 	assert_int_equal(ask(names, DNS_A, "first.example"), -1);
 	observed_names_free(names);
-	names = observed_names_new();
+	names = observed_names_new(seed);
 	fill(names, OBSERVED_NAMES_OCTETS / OBSERVED_NAME_PACKET, OBSERVED_NAME_PACKET);
 	assert_int_equal(ask(names, DNS_A, "first.example"), -1);
+	observed_names_free(names);
+}
+
+/* A resolver asks for the same names all day: that must push out no other, and cost no search. */
+static void
+test_the_same_name_again_and_again(void **state)
+{
+	struct observed_names *names = observed_names_new(seed);
+
+	(void)state;
+	add(names, "first.example", 1, 0);
+	for (unsigned i = 0; i < 2 * OBSERVED_NAMES_MAX; i++)
+		add(names, "busy.example", (uint8_t)(i % 200), 0);
+	assert_int_equal(ask(names, DNS_A, "first.example"), 1);
+	assert_int_equal(ask(names, DNS_A, "busy.example"), (2 * OBSERVED_NAMES_MAX - 1) % 200);
+	add(names, "first.example", 3, 0);
+	fill(names, OBSERVED_NAMES_MAX - 1, 0);
+	assert_int_equal(ask(names, DNS_A, "busy.example"), -1);
 	observed_names_free(names);
 }
 
@@ -143,6 +163,7 @@ main(void)
 	    cmocka_unit_test(test_X_009_what_went_by_answers_the_last_one_first),
 	    cmocka_unit_test(test_what_is_no_answer_is_passed_over),
 	    cmocka_unit_test(test_as_many_as_there_may_be_and_the_oldest_go),
+	    cmocka_unit_test(test_the_same_name_again_and_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

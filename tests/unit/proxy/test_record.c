@@ -465,6 +465,28 @@ test_anomaly(void **state)
 	json_decref(json);
 }
 
+/* What is said of a capture's octets, and not of what they mean, is known by its type. */
+static void
+test_anomalies_of_streams_X_005(void **state)
+{
+	static const enum an_anomaly of_streams[] = {
+	    AN_GAP, AN_JOINED, AN_UNHEARD, AN_CONFLICT, AN_STRAY, AN_SYN_DATA, AN_URGENT, AN_HOPS};
+	struct sunk sunk;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(of_streams) / sizeof(of_streams[0]); i++) {
+		json_t *json;
+
+		init_sunk(&sunk);
+		record_anomaly(
+		    &both_legs, an_anomaly_name(of_streams[i]), AN_C2S, 1, NULL, sink, &sunk);
+		json = only_line(&sunk);
+		assert_string_equal(text_at(json, "anomaly.type"), "stream");
+		assert_null(json_object_get(json_object_get(json, "anomaly"), "layer"));
+		json_decref(json);
+	}
+}
+
 static void
 test_flow(void **state)
 {
@@ -604,6 +626,7 @@ main(void)
 	    cmocka_unit_test(test_verdict_order),
 	    cmocka_unit_test(test_no_memory_handle),
 	    cmocka_unit_test(test_anomaly),
+	    cmocka_unit_test(test_anomalies_of_streams_X_005),
 	    cmocka_unit_test(test_flow),
 	    cmocka_unit_test(test_timestamp),
 	    cmocka_unit_test(test_stats),

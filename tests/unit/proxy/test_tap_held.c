@@ -124,6 +124,30 @@ test_all_of_them_have_a_bound_X_007(void **state)
 	tap_held_free(h);
 }
 
+/* Others have filled it up, and are quiet. */
+static void
+test_nobody_hides_behind_others_X_007(void **state)
+{
+	struct written w = {.flow = 0};
+	struct tap_held *h = tap_held_new(on_write, &w);
+
+	(void)state;
+	for (uint64_t flow = 0; flow < 100; flow++)
+		for (uint64_t i = 0; i < 60; i++)
+			take(h, TAP_OCTETS, flow, i * TAP_PIECE_MAX, TAP_PIECE_MAX, false);
+	take(h, TAP_OPEN, 1000, 0, 0, false);
+	take(h, TAP_OCTETS, 1000, 0, TAP_PIECE_MAX, false);
+	take(h, TAP_CLOSE, 1000, TAP_PIECE_MAX, 0, true);
+	assert_int_equal(w.n[TAP_OPEN], 1);
+	assert_int_equal(w.n[TAP_OCTETS], 1);
+	assert_true(tap_held_octets(h) <= TAP_HELD_MAX);
+	for (uint64_t flow = 0; flow < TAP_HELD_SESSIONS + 10; flow++)
+		take(h, TAP_OPEN, 2000 + flow, 0, 0, false);
+	take(h, TAP_OVER, 2000 + TAP_HELD_SESSIONS + 9, 0, 0, true);
+	assert_int_equal(w.n[TAP_OPEN], 2);
+	tap_held_free(h);
+}
+
 int
 main(void)
 {
@@ -132,6 +156,7 @@ main(void)
 	    cmocka_unit_test(test_the_end_says_it_too_X_007),
 	    cmocka_unit_test(test_the_oldest_octets_of_a_session_go_X_007),
 	    cmocka_unit_test(test_all_of_them_have_a_bound_X_007),
+	    cmocka_unit_test(test_nobody_hides_behind_others_X_007),
 	};
 
 	return cmocka_run_group_tests_name("tap held", tests, NULL, NULL);

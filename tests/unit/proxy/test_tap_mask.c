@@ -54,7 +54,8 @@ test_lines_X_007(void **state)
 	assert_masked(rest, " \"secret\"\r\n", " \"******\"\r\n");
 	assert_masked(rest, "x{6x}\r\n", "*****\r\n");
 	assert_masked(rest, "6}\r\n", "**\r\n");
-	assert_masked(imap, "a LOGIN \"no end", "a LOGIN \"no end");
+	assert_masked(imap, "a LOGIN \"anna secret\r\n", "a LOGIN ************\r\n");
+	assert_masked(imap, "a LOGIN \"anna\" \"secret\r\n", "a LOGIN \"anna\" *******\r\n");
 }
 
 static void
@@ -86,6 +87,14 @@ test_senses_X_007(void **state)
 	assert_int_equal(tap_mask_sense(PROTOCOL_IMAP, &ev).keep, 0);
 	ev.kind = EV_SECRET;
 	assert_int_equal(tap_mask_sense(PROTOCOL_IMAP, &ev).sort, TAP_SECRET);
+	/* of a LOGIN that was refused, with literals that nobody is asked for */
+	ev.kind = EV_LITERAL;
+	s = tap_mask_sense(PROTOCOL_IMAP, &ev);
+	assert_int_equal(s.sort, TAP_SECRET);
+	assert_int_equal(s.keep, 0);
+	ev.dir = AN_S2C;
+	assert_int_equal(tap_mask_sense(PROTOCOL_IMAP, &ev).sort, TAP_PLAIN);
+	ev.dir = AN_C2S;
 	ev.kind = EV_BODY;
 	assert_int_equal(tap_mask_sense(PROTOCOL_IMAP, &ev).sort, TAP_CONTENT);
 	ev.kind = EV_REPLY;
@@ -93,25 +102,63 @@ test_senses_X_007(void **state)
 }
 
 static void
+assert_quoted(const struct tap_secrets *all, const char *said, const char *wanted)
+{
+	const struct span s = span_str(said);
+	struct tap_search search = tap_secrets_search(all, s);
+	struct tap_range r;
+	char octets[512];
+
+	snprintf(octets, sizeof(octets), "%s", said);
+	while ((r = tap_secrets_next(all, s, &search)).from < s.n)
+		tap_mask_octets((uint8_t *)octets + r.from, r.to - r.from);
+	assert_string_equal(octets, wanted);
+}
+
+static void
 test_secrets_that_are_quoted_X_007(void **state)
 {
 	struct tap_secrets all = {.next = 0};
-	const struct span said = span_str("500 no hunter2 and hunter2 here");
-	struct tap_range r = tap_secrets_find(&all, said);
 
 	(void)state;
-	assert_int_equal(r.from, said.n);      /* none */
+	assert_quoted(&all, "500 no hunter2 here", "500 no hunter2 here");
 	tap_secrets_add(&all, span_str("no")); /* too short to mean anything */
 	tap_secrets_add(&all, span_str("hunter2 "));
-	r = tap_secrets_find(&all, said);
-	assert_int_equal(r.from, 7);
-	assert_int_equal(r.to, 14);
-	r = tap_secrets_find(&all, span_from(said, r.to));
-	assert_int_equal(r.from, 5);
+	assert_quoted(&all, "500 no hunter2 and hunter2 here", "500 no ******* and ******* here");
 	for (unsigned i = 0; i < TAP_QUOTED; i++)
 		tap_secrets_add(&all, span_str("something else"));
-	r = tap_secrets_find(&all, said);
-	assert_int_equal(r.from, said.n); /* long ago */
+	assert_quoted(&all, "500 no hunter2 here", "500 no hunter2 here"); /* long ago */
+}
+
+/* One attempt at a password may be the beginning, or some part, of the next. */
+static void
+test_secrets_within_others_X_007(void **state)
+{
+	struct tap_secrets all = {.next = 0};
+
+	(void)state;
+	tap_secrets_add(&all, span_str("hunter"));
+	tap_secrets_add(&all, span_str("hunter22"));
+	tap_secrets_add(&all, span_str("r22xyz"));
+	assert_quoted(&all, "500 hunter22!", "500 ********!");
+	assert_quoted(&all, "500 hunter22xyz!", "500 ***********!");
+	assert_quoted(&all, "500 hunterhunterhunt", "500 ************hunt");
+}
+
+/* Only the beginning of a long one is kept. */
+static void
+test_a_long_secret_that_is_quoted_X_007(void **state)
+{
+	struct tap_secrets all = {.next = 0};
+	char said[TAP_QUOTED_MAX + 32], wanted[sizeof(said)];
+
+	(void)state;
+	memset(said, 's', sizeof(said));
+	memset(wanted, '*', sizeof(wanted));
+	memcpy(said + TAP_QUOTED_MAX, "the rest\r\nx", sizeof("the rest\r\nx"));
+	memcpy(wanted + TAP_QUOTED_MAX, "********\r\nx", sizeof("********\r\nx"));
+	tap_secrets_add(&all, span_first(span_str(said), TAP_QUOTED_MAX + 8));
+	assert_quoted(&all, said, wanted);
 }
 
 int
@@ -121,6 +168,8 @@ main(void)
 	    cmocka_unit_test(test_lines_X_007),
 	    cmocka_unit_test(test_senses_X_007),
 	    cmocka_unit_test(test_secrets_that_are_quoted_X_007),
+	    cmocka_unit_test(test_secrets_within_others_X_007),
+	    cmocka_unit_test(test_a_long_secret_that_is_quoted_X_007),
 	};
 
 	return cmocka_run_group_tests_name("tap mask", tests, NULL, NULL);

@@ -250,6 +250,35 @@ test_one_after_the_other(void **state)
 	reply_free(&r);
 }
 
+/* Who only looks on takes lines that end in LF alone: named once, counted, and written anew. */
+static void
+test_bare_lf_of_who_looks_on(void **state)
+{
+	static const char text[] = "250-a\n250 b\n250 c\r\n250 d\n";
+	struct reply_found found;
+	struct reply r;
+	size_t used = 0, at = 0;
+
+	(void)state;
+	reply_init(&r, 512, 4, 1024);
+	r.bare_lf = true;
+	assert_int_equal(feed(&r, text, sizeof(text) - 1, &used, &found), REPLY_WHOLE);
+	assert_int_equal(found.what, AN_BARE_LF);
+	assert_int_equal(found.added, 2);
+	assert_true(span_eq(found.octets, span_str("250-a\r\n250 b\r\n")));
+	at += used;
+	used = 0;
+	assert_int_equal(feed(&r, text + at, sizeof(text) - 1 - at, &used, &found), REPLY_WHOLE);
+	assert_int_equal(found.what, AN_NONE);
+	assert_int_equal(found.added, 0);
+	at += used;
+	used = 0;
+	assert_int_equal(feed(&r, text + at, sizeof(text) - 1 - at, &used, &found), REPLY_WHOLE);
+	assert_int_equal(found.what, AN_NONE);
+	assert_int_equal(found.added, 1);
+	reply_free(&r);
+}
+
 static void
 test_enhanced(void **state)
 {
@@ -285,6 +314,7 @@ main(void)
 	const struct CMUnitTest fixed[] = {
 	    cmocka_unit_test(test_one_after_the_other),
 	    cmocka_unit_test(test_enhanced),
+	    cmocka_unit_test(test_bare_lf_of_who_looks_on),
 	    cmocka_unit_test(test_free_one_after_the_other),
 	};
 	struct CMUnitTest tests[nitems(fixed) + 2 * nitems(rows) + nitems(free_rows)];

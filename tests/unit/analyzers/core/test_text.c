@@ -286,6 +286,71 @@ test_odd_lines(void **state)
 	}
 }
 
+/* What is odd about a line or an octet may stand behind all that was fed with it: said it is. */
+static void
+play(struct transcript *t, const char *in, size_t n, size_t step, bool dots, bool odd)
+{
+	begin(t, dots);
+	text_init(&t->text, dots, odd ? 90 : 0, !odd);
+	for (size_t i = 0; i < n; i += step)
+		feed(t, in + i, n - i < step ? n - i : step);
+	if (dots)
+		feed(t, "\r\n.\r\n", 5);
+	finish(t, dots);
+}
+
+static void
+same_in_pieces(const char *in, size_t n, size_t step, bool dots, bool odd)
+{
+	struct transcript whole, pieces;
+
+	play(&whole, in, n, step, dots, odd);
+	play(&pieces, in, n, 1, dots, odd);
+	assert_int_equal(whole.used, pieces.used);
+	if (odd) {
+		assert_int_equal(times(&whole.out, "{long}"), times(&pieces.out, "{long}"));
+		assert_int_equal(times(&whole.out, "{8bit}"), times(&pieces.out, "{8bit}"));
+	} else if (!span_eq(buf_span(&whole.out), buf_span(&pieces.out))) {
+		fail_msg("by %zu: '%.*s' where '%.*s' was expected", step, (int)whole.out.n,
+		    (const char *)whole.out.p, (int)pieces.out.n, (const char *)pieces.out.p);
+	}
+	buf_free(&whole.out);
+	buf_free(&whole.content);
+	buf_free(&pieces.out);
+	buf_free(&pieces.content);
+}
+
+/* Block by block or octet by octet: the same comes out. */
+static void
+test_blocks(void **state)
+{
+	static const char *const of[] = {"\r\n", "\r\n", "\r\n", "\r\n.", "\r\n..", ".", "\r", "\n",
+	    "\xfc", "\r\n.\r", "\r\r\n"};
+	char text[700 + 8];
+	unsigned random = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 6000; round++) {
+		const unsigned rare = 5 + 40 * (round % 4), kinds = round % 3 == 0 ? 5 : nitems(of);
+		size_t n = 0;
+
+		while (n < 700) {
+			random = random * 1103515245u + 12345u;
+			if ((random >> 16) % rare > 0) {
+				text[n++] = 'x';
+				continue;
+			}
+			const char *some = of[(random >> 24) % kinds];
+
+			memcpy(text + n, some, strlen(some));
+			n += strlen(some);
+		}
+		text[round % 700] = round % 7 == 0 ? '\0' : text[round % 700];
+		same_in_pieces(text, n, n, round % 2 == 0, round % 5 == 0);
+		same_in_pieces(text, n, 60 + round % 100, round % 2 == 0, round % 5 == 0);
+	}
+}
+
 static void
 test_eight_bit_sixteens(void **state)
 {
@@ -352,6 +417,7 @@ main(void)
 	    cmocka_unit_test(test_end_takes_no_more),
 	    cmocka_unit_test(test_every_position),
 	    cmocka_unit_test(test_odd_lines),
+	    cmocka_unit_test(test_blocks),
 	    cmocka_unit_test(test_eight_bit_sixteens),
 	    cmocka_unit_test(test_eight_bit_declared),
 	    cmocka_unit_test(test_flush),

@@ -20,11 +20,21 @@ plainly(struct span s, uint8_t a, uint8_t b)
 	return s.n;
 }
 
+static uint64_t
+count_plainly(struct span s)
+{
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		lines += s.p[i] == '\n';
+	return lines;
+}
+
 static void
 test_each_place(void **state)
 {
 	(void)state;
-	for (size_t n = 0; n <= 150; n++) {
+	for (size_t n = 0; n <= 300; n++) {
 		/* of that size, so that a look behind its end is seen */
 		uint8_t *text = malloc(n + (n == 0));
 		struct span s = span_of(text, n);
@@ -32,12 +42,14 @@ test_each_place(void **state)
 		assert_non_null(text);
 		memset(text, 'x', n);
 		assert_int_equal(line_begin(s, '=', '('), n);
+		assert_int_equal(line_count(s), 0);
 		for (size_t at = 0; at < n; at++) {
 			text[at] = at % 2 == 0 ? '=' : '(';
 			assert_int_equal(line_begin(s, '=', '('), n);
 			if (at > 0)
 				text[at - 1] = '\n';
 			assert_int_equal(line_begin(s, '=', '('), at > 0 ? at : n);
+			assert_int_equal(line_count(s), at > 0);
 			memset(text, 'x', n);
 		}
 		free(text);
@@ -48,7 +60,7 @@ static void
 test_random_texts(void **state)
 {
 	static const char of[] = "\n\n=(bx\r\x8a";
-	uint8_t text[300];
+	uint8_t text[600];
 	unsigned random = 1;
 
 	(void)state;
@@ -67,7 +79,20 @@ test_random_texts(void **state)
 		    line_begin(span_of(text, n), '=', '('), plainly(span_of(text, n), '=', '('));
 		assert_int_equal(
 		    line_begin(span_of(text, n), 'b', 'b'), plainly(span_of(text, n), 'b', 'b'));
+		assert_int_equal(line_count(span_of(text, n)), count_plainly(span_of(text, n)));
 	}
+}
+
+/* More of them than an octet counts. */
+static void
+test_nothing_but_lines(void **state)
+{
+	static uint8_t text[70000];
+
+	(void)state;
+	memset(text, '\n', sizeof(text));
+	for (size_t n = 65300; n <= sizeof(text); n += 47)
+		assert_int_equal(line_count(span_of(text, n)), n);
 }
 
 int
@@ -76,6 +101,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_place),
 	    cmocka_unit_test(test_random_texts),
+	    cmocka_unit_test(test_nothing_but_lines),
 	};
 
 	return cmocka_run_group_tests_name("line_begin", tests, NULL, NULL);

@@ -91,6 +91,28 @@ test_looks(void **state)
 	}
 }
 
+/* Behind a text that is passed over, wherever in a vector it begins. */
+static void
+test_each_place(void **state)
+{
+	uint8_t text[600];
+
+	(void)state;
+	for (size_t i = 0; i < nitems(looks); i++) {
+		struct span look = span_str(looks[i].text);
+
+		for (size_t quiet = 1; quiet <= 300; quiet++) {
+			assert_true(quiet + look.n <= sizeof(text));
+			memset(text, 'q', quiet);
+			text[quiet / 3] = '\n'; /* which is loud in HTML only */
+			text[quiet - 1] = ' ';
+			memcpy(text + quiet, look.p, look.n);
+			assert_urls(looks[i].html, span_of(text, quiet + look.n), 0, sizeof(text),
+			    looks[i].want);
+		}
+	}
+}
+
 static void
 test_bounds(void **state)
 {
@@ -130,6 +152,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_looks),
+	    cmocka_unit_test(test_each_place),
 	    cmocka_unit_test(test_bounds),
 	};
 

@@ -607,6 +607,28 @@ test_answered_by_the_caller(void **state)
 }
 
 /* A login that the caller refuses leaves the client among commands. */
+/* Only the reply that the client waits for lets it go on, not one to a fault ahead of that. */
+static void
+test_a_fault_ahead_of_STLS_N_006(void **state)
+{
+	struct pop3 *s = pop3_new(NULL);
+	struct an_event ev;
+
+	(void)state;
+	feed_once(s, AN_S2C, "+OK hi\r\n", &ev);
+	feed_once(s, AN_C2S, "USER anna\r\n", &ev);
+	feed_once(s, AN_C2S, "STLS now\r\n", &ev);
+	assert_int_not_equal(ev.pop3->fault, POP3_OK);
+	pop3_answered(s, false);
+	feed_once(s, AN_C2S, "STLS\r\n", &ev);
+	assert_int_equal(feed_once(s, AN_C2S, "CAPA\r\n", &ev), AN_WAIT);
+	feed_once(s, AN_S2C, "+OK\r\n", &ev);
+	assert_int_equal(feed_once(s, AN_C2S, "CAPA\r\n", &ev), AN_WAIT);
+	feed_once(s, AN_S2C, "+OK\r\n", &ev);
+	assert_int_equal(pop3_phase(s), POP3_OPAQUE);
+	pop3_free(s);
+}
+
 static void
 test_refused_by_the_caller(void **state)
 {
@@ -715,6 +737,7 @@ main(void)
 	    cmocka_unit_test(test_reply_lines),
 	    cmocka_unit_test(test_long_line_of_a_message),
 	    cmocka_unit_test(test_answered_by_the_caller),
+	    cmocka_unit_test(test_a_fault_ahead_of_STLS_N_006),
 	    cmocka_unit_test(test_refused_by_the_caller),
 	    cmocka_unit_test(test_no_reply_will_come),
 	    cmocka_unit_test(test_P_005_too_many_commands),

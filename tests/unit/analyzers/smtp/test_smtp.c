@@ -343,6 +343,31 @@ test_refused_by_the_caller(void **state)
 	smtp_free(s);
 }
 
+/* Only what the client waits for lets it go on, not a command with a fault ahead of that. */
+static void
+test_a_fault_ahead_of_data_S_001(void **state)
+{
+	static const char *const faults[] = {"EHLO\r\n", "STARTTLS now\r\n", "EHLO \x01\r\n"};
+	struct an_event ev;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(faults); i++) {
+		struct smtp *s = smtp_new(NULL);
+
+		feed_once(s, AN_S2C, "220 mx\r\n", &ev);
+		feed_once(s, AN_C2S, "NOOP\r\n", &ev);
+		feed_once(s, AN_C2S, faults[i], &ev);
+		assert_int_not_equal(ev.smtp->fault, SMTP_OK);
+		smtp_answered(s, 501);
+		feed_once(s, AN_C2S, "DATA\r\n", &ev);
+		feed_once(s, AN_S2C, "250 noop\r\n", &ev);
+		assert_int_equal(smtp_state(s), SMTP_ST_SYNC);
+		feed_once(s, AN_S2C, "354 go\r\n", &ev);
+		assert_int_equal(smtp_state(s), SMTP_ST_DATA);
+		smtp_free(s);
+	}
+}
+
 static void
 test_sent_by_the_caller(void **state)
 {
@@ -413,6 +438,7 @@ main(void)
 	const struct CMUnitTest fixed[] = {
 	    cmocka_unit_test(test_answered_by_the_caller),
 	    cmocka_unit_test(test_refused_by_the_caller),
+	    cmocka_unit_test(test_a_fault_ahead_of_data_S_001),
 	    cmocka_unit_test(test_sent_by_the_caller),
 	    cmocka_unit_test(test_no_reply_will_come),
 	    cmocka_unit_test(test_slots),
