@@ -61,7 +61,9 @@ class Line:
         return [math.log(max(costs[2], 1e-9) / max(costs[i], 1e-9)) / math.log(sizes[2] / sizes[i]) for i in (0, 1)]
 
     def worse(self):
-        return max(self.slopes()) > self.most + NOISE
+        """What is constant can hide how the rest grows, where that may be; where nothing may grow it hides nothing."""
+        slopes = self.slopes()
+        return (max(slopes) if self.most == LINEAR else slopes[0]) > self.most + NOISE
 
     def row(self):
         whole, last = self.slopes()
