@@ -497,7 +497,10 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 	if (implicit) /* ahead of all else: a gate's dialogue begins inside */
 		relay_upgrade_both(s->relay);
 	relay_connected(s->relay, &(struct endpoint){.port = 0});
-	if (!implicit && of->tcp->joined)
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+		if (of->missing[dir])
+			observed_session_anomaly(s, AN_GAP, dir, 0);
+	if (!implicit && (of->tcp->joined || of->missing[AN_C2S] || of->missing[AN_S2C]))
 		relay_joined(s->relay);
 	observed_session_settle(s);
 	return s;

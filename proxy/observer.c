@@ -313,7 +313,10 @@ of_data(struct observed *of, const struct connection_event *ev)
 	observed_session_leave(s);
 }
 
-/* Of a connection that has said nothing clear yet: what is missing now will not tell either. */
+/*
+ * Of a connection that has said nothing clear yet: what is missing now will not tell either. Where
+ * that is the very first (a greeting), it is one whose beginning the capture does not have.
+ */
 static void
 of_unknown(struct observed *of, const struct connection_event *ev)
 {
@@ -321,7 +324,9 @@ of_unknown(struct observed *of, const struct connection_event *ev)
 		hold(of, ev->dir, ev->octets);
 	else if (ev->what == CONNECTION_END)
 		of->ended[ev->dir] = true;
-	else if (ev->what == CONNECTION_GAP && (of->held[AN_C2S].n > 0 || of->held[AN_S2C].n > 0))
+	else if (ev->what == CONNECTION_GAP && of->held[AN_C2S].n == 0 && of->held[AN_S2C].n == 0)
+		of->missing[ev->dir] = true;
+	else if (ev->what == CONNECTION_GAP)
 		let_go(of);
 }
 
