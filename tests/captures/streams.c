@@ -220,7 +220,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	folder = argv[2];
-	f = capture_file_open(argv[1], why);
+	f = capture_file_open(argv[1], CAPTURE_FILE_BUFFER_MIN, why);
 	if (f == NULL) {
 		fprintf(stderr, "%s: %s\n", argv[1], why);
 		return 1;
