@@ -11,8 +11,11 @@
 #include "tcp/connections.h"
 #include "tls/opening.h"
 
-#define OBSERVED_WAITING_MAX (1u << 20) /* octets of a direction that wait for the other one's */
-#define EXPECTED_BUCKETS     1024	/* a power of two */
+#define OBSERVED_WAITING_MAX  (1u << 20) /* octets of a direction that wait for the other one's */
+#define EXPECTED_BUCKETS      1024	 /* a power of two */
+/* What a session counts for in observer_env.memory; and while a message or a file is looked at. */
+#define OBSERVED_SESSION_SIZE (6u << 10)
+#define OBSERVED_MESSAGE_SIZE (96u << 10)
 
 struct observed_session;
 
@@ -28,6 +31,7 @@ struct observed {
 	} is;
 	struct buf held[2];
 	bool ended[2]; /* OBSERVED_UNKNOWN: by direction */
+	bool evicted;
 	struct observed_session *session;
 	struct data_pair *pair;
 };
@@ -41,6 +45,7 @@ struct observer {
 	struct observed_names *names;
 	struct data_pair *expected[EXPECTED_BUCKETS]; /* by the port that is connected to */
 	struct timeval now;
+	bool ending;
 	struct observer_stats stats;
 	uint64_t anomalies;
 };
@@ -53,6 +58,8 @@ struct endpoint observed_endpoint(const struct connection_end *);
 struct observed_session *observed_session_new(struct observed *, enum protocol, bool implicit_tls);
 /* The last records. NULL is fine. */
 void observed_session_free(struct observed_session *, const char *reason);
+/* Octets of memory that it takes, about. */
+size_t observed_session_size(struct observed_session *);
 void observed_session_octets(struct observed_session *, enum an_dir, struct span);
 void observed_session_gap(struct observed_session *, enum an_dir, uint64_t n);
 void observed_session_peer(struct observed_session *, enum an_dir, enum relay_peer);

@@ -447,6 +447,18 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 	return s;
 }
 
+size_t
+observed_session_size(struct observed_session *s)
+{
+	size_t size = OBSERVED_SESSION_SIZE;
+
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++) {
+		size += s->waiting[dir].n;
+		size += relay_from(s->relay, dir)->in == NULL ? 0 : CHANNEL_BLOCK;
+	}
+	return s->relay->ops->transfers(s->relay) ? size + OBSERVED_MESSAGE_SIZE : size;
+}
+
 static void
 suppose_server(struct observed_session *s)
 {

@@ -185,7 +185,7 @@ on_closed(struct connection *tcp)
 
 	if (of->pair != NULL)
 		observed_data_over(of->pair, "capture_end");
-	observed_session_free(of->session, "capture_end");
+	observed_session_free(of->session, of->evicted ? "evicted" : "capture_end");
 	let_go(of);
 	free(of);
 	tcp->of = NULL;
@@ -267,6 +267,19 @@ of_unknown(struct observed *of, const struct connection_event *ev)
 		let_go(of);
 }
 
+/* What it takes counts for the bound: who is silent longest gives way. */
+static void
+weigh(struct observer *o, struct observed *of)
+{
+	size_t size = sizeof(*of) + of->held[AN_C2S].n + of->held[AN_S2C].n;
+
+	if (of->is == OBSERVED_SESSION)
+		size += observed_session_size(of->session);
+	else if (of->is == OBSERVED_DATA)
+		size += OBSERVED_MESSAGE_SIZE;
+	connections_own(o->connections, of->tcp, size);
+}
+
 static void
 happened(void *arg, struct connection *tcp, const struct connection_event *ev)
 {
@@ -278,6 +291,8 @@ happened(void *arg, struct connection *tcp, const struct connection_event *ev)
 	}
 	if (of == NULL)
 		return;
+	if (ev->what == CONNECTION_EVICTED)
+		of->evicted = !of->observer->ending;
 	if (ev->what == CONNECTION_CLOSED)
 		on_closed(tcp);
 	else if (of->is == OBSERVED_SESSION)
@@ -286,6 +301,8 @@ happened(void *arg, struct connection *tcp, const struct connection_event *ev)
 		of_data(of, ev);
 	else if (of->is == OBSERVED_UNKNOWN)
 		of_unknown(of, ev);
+	if (ev->what == CONNECTION_OCTETS)
+		weigh(arg, of);
 }
 
 static bool
@@ -381,6 +398,7 @@ observer_frame(struct observer *o, const struct observed_frame *f)
 void
 observer_end(struct observer *o)
 {
+	o->ending = true;
 	connections_end(o->connections);
 }
 

@@ -20,6 +20,7 @@ smtp_destroy(struct relay *r)
 {
 	struct smtp_gate *g = gate_of(r);
 
+	gate_pending_free(g);
 	smtp_free(g->dialogue);
 	free(g->server_name);
 	free(g->helo);

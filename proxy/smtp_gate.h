@@ -7,6 +7,7 @@
  *   smtp_limits.c       what a client does too often in a minute
  *   smtp_message.c      octets of a message: forward them clean, or refuse the message
  *   smtp_content.c      what is in a message, and whether it may pass
+ *   smtp_pending.c      the table of commands that wait for their replies
  *   smtp_replies.c      replies to the client in the order of its commands, whoever gives them
  *   smtp_upgrade.c      STARTTLS: passed on, or TLS that ends here
  *   smtp_transaction.c  what is recorded of a mail from MAIL to its end
@@ -58,6 +59,9 @@ struct pending {
 	struct doubt *line; /* ... and nothing of it is noted so far; or NULL */
 	bool last;	    /* of BDAT: the last chunk */
 	bool unseen;	    /* the command is not in the capture */
+	/* of the table that it stands in */
+	uint8_t place;
+	struct pending *next; /* of those that are not in use */
 };
 
 /* A command that is noted only when its reply shows that it was one. */
@@ -108,8 +112,10 @@ struct smtp_gate {
 	void *lookup;
 	struct waiting *waiting;
 
-	struct pending pending[PENDING_MAX]; /* by slot number modulo */
-	struct transaction *tx;		     /* the open one, or NULL */
+	/* By slot number modulo; most sessions never have more than one or two. */
+	struct pending *pending[PENDING_MAX], *unused;
+	struct pending nowhere; /* in place of one that no memory is there for */
+	struct transaction *tx; /* the open one, or NULL */
 	struct message message;
 
 	char *server_name;    /* that the server greeted with, canonical; NULL: none */
@@ -233,7 +239,13 @@ void gate_answer_waiting(struct smtp_gate *, const char *reply);
 void gate_count_error(struct smtp_gate *);
 void gate_anomaly(
     struct smtp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
+/* Never NULL: without memory the session ends. Good until it is released. */
 struct pending *gate_pending(struct smtp_gate *, uint64_t slot);
+/* What is kept of one slot is of the other from now on. */
+void gate_pending_move(struct smtp_gate *, uint64_t from, uint64_t to);
+/* It is empty again. */
+void gate_pending_clear(struct smtp_gate *, struct pending *);
+void gate_pending_free(struct smtp_gate *); /* all of them, which are empty */
 
 /* The client sent what it may send only when it has seen this reply (RFC 2920 s3.1). */
 bool gate_sent_ahead(struct smtp_gate *, const struct an_event *);

@@ -6,12 +6,6 @@
 
 #define EHLO_REPLY_MAX 65536
 
-struct pending *
-gate_pending(struct smtp_gate *g, uint64_t slot)
-{
-	return &g->pending[slot % PENDING_MAX];
-}
-
 void
 gate_anomaly(
     struct smtp_gate *g, enum an_anomaly what, enum an_dir dir, uint64_t off, const char *detail)
@@ -498,8 +492,7 @@ end_chunks(struct smtp_gate *g, const struct an_event *ev)
 
 	if (p->tx != NULL)
 		p->tx->state = "in_doubt"; /* until the server has answered */
-	*gate_pending(g, slot) = *p;
-	*p = (struct pending){0};
+	gate_pending_move(g, ev->slot, slot);
 	channel_put(&g->relay.server, span_str("BDAT 0 LAST\r\n"));
 }
 

@@ -98,7 +98,7 @@ gate_release(struct smtp_gate *g, struct pending *p)
 	free(p->rcpt);
 	free(p->helo);
 	free(p->line);
-	*p = (struct pending){0};
+	gate_pending_clear(g, p);
 	let_go(g, tx);
 }
 
@@ -133,6 +133,7 @@ void
 gate_transactions_finish(struct smtp_gate *g)
 {
 	for (size_t i = 0; i < PENDING_MAX; i++)
-		gate_release(g, &g->pending[i]);
+		if (g->pending[i] != NULL)
+			gate_release(g, g->pending[i]);
 	gate_transaction_close(g);
 }

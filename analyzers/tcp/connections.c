@@ -112,11 +112,20 @@ close_flow(struct connections *cs, struct flow *f, enum an_dir dir, enum connect
 	if (why != CONNECTION_END)
 		tell(cs, f, dir, why);
 	tell(cs, f, dir, CONNECTION_CLOSED);
+	connections_own(cs, &f->connection, 0);
 	free_streams(cs, f);
 	f->connection.of = NULL;
 	f->reset = why == CONNECTION_RESET;
 	f->reset_dir = dir;
 	table_touch(&cs->table, f, FLOW_OVER);
+}
+
+void
+connections_own(struct connections *cs, struct connection *c, size_t octets)
+{
+	cs->memory += octets;
+	cs->memory -= c->owned;
+	c->owned = octets;
 }
 
 static void

@@ -56,6 +56,7 @@ struct connection {
 	bool joined;	    /* its beginning is not in the capture */
 	bool answered;	    /* segments of both directions were seen */
 	void *of;	    /* the owner's own: NULL until it sets it */
+	size_t owned;	    /* octets of what hangs there: connections_own() */
 };
 
 enum connection_what {
@@ -130,6 +131,11 @@ void connections_free(struct connections *);
  * alone that is far ahead of all others makes nobody's idle time. False: it is no TCP segment.
  */
 bool connections_read(struct connections *, const struct packet *, uint64_t now);
+/*
+ * What hangs at of takes so many octets now: they count for "memory", in place of those that were
+ * said before, until CONNECTION_CLOSED.
+ */
+void connections_own(struct connections *, struct connection *, size_t octets);
 /* The capture is over: what waits is handed out with its gaps, every connection is closed. */
 void connections_end(struct connections *);
 
