@@ -230,7 +230,7 @@ def instance(template, number):
         yield head + summed(tcp_sum, change + shift) + frame[52:]
 
 
-def write(out, octets, facts, seed=1, made=None):
+def write(out, octets, facts, seed=1, made=None, at_once=AT_ONCE):
     """A capture of about so many octets, to a binary file."""
     made = made or templates(seed)
     draw = random.Random(seed + 1)
@@ -239,7 +239,7 @@ def write(out, octets, facts, seed=1, made=None):
     running = []
     planned = 0
     while True:
-        while len(running) < AT_ONCE and planned < octets:
+        while len(running) < at_once and planned < octets:
             template = draw.choice(made)
             running.append(instance(template, number))
             facts.add(template)
