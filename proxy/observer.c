@@ -361,7 +361,8 @@ observer_frame(struct observer *o, const struct observed_frame *f)
 {
 	struct span ip;
 
-	if (is_later(&f->when, &o->now))
+	/* a damaged file may have times with more microseconds than a second has */
+	if (f->when.tv_usec >= 0 && f->when.tv_usec < 1000000 && is_later(&f->when, &o->now))
 		o->now = capture_time = f->when;
 	o->stats.frames++;
 	o->stats.octets += f->octets.n;

@@ -6,7 +6,6 @@ DAMAGED = {
 }
 
 BARE_LF = "a bare LF: two readers would see two messages, so nothing behind it is looked at"
-NO_END = "the last line has no end: it is no command yet"
 NO_GREETING = "the greeting is counted as the first reply to a command; the 220 is the greeting, and 331 answers USER"
 TOO_LONG = "a line beyond the limit is no command, whatever it begins with"
 TWO_COPIES = "the same octets twice, with different contents: those that came first stay, and no reply to DATA is among them"
@@ -25,27 +24,16 @@ DIFFERENT = {
         "stream 0 sessions: *": "a session of SMTP, which they take for IMAP"},
     "pcapplusplus/Smtp.pcap (tcpflow)": {
         "tcpflow *": "packets of five captures in one: streams with gaps, of which each counts other octets"},
-    "profuzzbench/FTP__BFTPD/seed_3.pcap": {"stream 0 commands: *": NO_END},
-    "profuzzbench/FTP__BFTPD/seed_3.pcap (tshark)": {"tshark 46794 MLST: *": NO_END},
-    "profuzzbench/FTP__BFTPD/seed_4.pcap": {"stream 0 commands: *": NO_END},
-    "profuzzbench/FTP__BFTPD/seed_4.pcap (tshark)": {"tshark 46796 RMD: *": NO_END},
     "profuzzbench/FTP__BFTPD/seed_5.pcap": {"stream 0 codes of 0 USER: *": NO_GREETING},
     "profuzzbench/FTP__ProFTPD/seed_1.pcap": {"stream 0 codes of 0 USER: *": NO_GREETING},
     "profuzzbench/FTP__ProFTPD/seed_2.pcap": {"stream 0 codes of 0 USER: *": NO_GREETING},
     "profuzzbench/FTP__ProFTPD/seed_5.pcap": {"stream 0 codes of 0 USER: *": NO_GREETING},
     "profuzzbench/FTP__ProFTPD/seed_6.pcap": {"stream 0 codes of 0 USER: *": NO_GREETING},
-    "profuzzbench/FTP__ProFTPD/seed_8.pcap": {"stream 0 commands: *": NO_END},
-    "profuzzbench/FTP__ProFTPD/seed_9.pcap": {"stream 0 commands: *": NO_END, "stream 0 codes of 0 USER: *": NO_GREETING},
+    "profuzzbench/FTP__ProFTPD/seed_9.pcap": {"stream 0 codes of 0 USER: *": NO_GREETING},
     "suricata-verify/bug-6207-1/input.pcap": {"stream 0 mail 1 *": BARE_LF},
-    "suricata-verify/bug-8489__bug-8489-01/bug-8489-01.pcap": {"stream 0 commands: *": NO_END},
-    "suricata-verify/bug-8489__bug-8489-03/bug-8489-03.pcap": {"stream 0 commands: *": NO_END},
-    "suricata-verify/bug-8489__bug-8489-03/bug-8489-03.pcap (tshark)": {"tshark 5555 CWD: *": NO_END},
     "suricata-verify/detect-email-received/input.pcap": {
         "stream 0 mails: *": "replies of the server that are none (invalid_reply): nobody knows which command they answer"},
     "suricata-verify/detect-email-received/input.pcap (tshark)": {"tshark subject *": "the same"},
-    "suricata-verify/ftp-quit/input.pcap": {
-        "stream 0 commands: *": "one packet, without a beginning, of a line that nothing answers"},
-    "suricata-verify/ftp-quit/input.pcap (tshark)": {"tshark 58121 QUIT: *": "the same"},
     "suricata-verify/ftp__ftp-too-long-command-first/ftp-too-long-command.pcap": {"stream 0 commands: *": TOO_LONG},
     "suricata-verify/ftp__ftp-too-long-command-first/ftp-too-long-command.pcap (tshark)": {"tshark 5555 *": TOO_LONG},
     "suricata-verify/ftp__ftp-too-long-command-higher-limit/ftp-too-long-command.pcap": {"stream 0 commands: *": TOO_LONG},
