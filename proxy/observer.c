@@ -310,10 +310,11 @@ read_udp(struct observer *o, const struct packet *p)
 		observed_names_add(o->names, span_from(in, 8));
 }
 
+/* The frame's own: connections know what to think of one that is far ahead of all others. */
 static uint64_t
-now_us(const struct observer *o)
+frame_us(const struct observed_frame *f)
 {
-	return (uint64_t)o->now.tv_sec * 1000000u + (uint64_t)o->now.tv_usec;
+	return (uint64_t)f->when.tv_sec * 1000000u + (uint64_t)f->when.tv_usec;
 }
 
 static void
@@ -346,7 +347,7 @@ read_packet(struct observer *o, const struct observed_frame *f, struct span ip)
 		read_udp(o, &p);
 	else if (p.protocol != TCP)
 		o->stats.other++;
-	else if (!connections_read(o->connections, &p, now_us(o)))
+	else if (!connections_read(o->connections, &p, frame_us(f)))
 		malformed(o, f, "segment_malformed");
 }
 
