@@ -431,6 +431,7 @@ observer_new(const struct observer_env *env)
 	o->packets = packets_new(tcp.seed);
 	o->connections = connections_new(&tcp);
 	o->names = observed_names_new();
+	capture_time = (struct timeval){0};
 	record_use_clock(tell_time);
 	if (o->packets != NULL && o->connections != NULL && o->names != NULL)
 		return o;
