@@ -24,8 +24,8 @@ struct observed_session {
 	struct observed_question *asked;
 	struct tls_sight *sight;
 	struct tls_opening *opening;
-	struct buf sealed;	/* octets of the server for which there is no secret yet ... */
-	bool is_sealed;		/* ... or a record that the opening has */
+	struct buf sealed;	     /* octets of the server for which there is no secret yet ... */
+	bool is_sealed;		     /* ... or a record that the opening has */
 	bool under_tls, closed_book; /* closed_book: nobody can read it */
 	struct data_pair *pairs;
 	bool settling;

@@ -194,8 +194,8 @@ read_capture(struct capture_file *f, struct packets *packets, struct connections
 		if (frame_packet(capture_file_link(f), frame.octets, &ip) == FRAME_IP &&
 		    packets_read(packets, ip, second, &packet) == PACKET_WHOLE &&
 		    packet.protocol == 6)
-			connections_read(connections, &packet,
-			    second * 1000000u + (uint64_t)frame.when.tv_usec);
+			connections_read(
+			    connections, &packet, second * 1000000u + (uint64_t)frame.when.tv_usec);
 	}
 	if (got == CAPTURED_DAMAGE)
 		fprintf(stderr, "%s\n", why);
