@@ -35,6 +35,7 @@ LINEAR, FLAT = 1, 0
 HELD_MAX = ways.SESSIONS_MAX + 500  # with two descriptors each
 LIMITS = mail.LIMITS | {"sessions": HELD_MAX, "sessions_per_client": HELD_MAX, "pending_connects": HELD_MAX,
                         "pending_connects_per_client": HELD_MAX,
+                        "pressure": 100,  # else those that wait are sent away when there are many
                         # a login that is not answered yet counts as one that fails: a hundred at once are too many
                         "auth_failures_per_minute": HELD_MAX}
 
@@ -121,7 +122,7 @@ class Traffic:
     def up(self, way):
         self.passed = 0
         with way.up(self.bench.lab, self.group) as gateway:
-            yield
+            yield gateway
             mail.went_through(gateway, way, self.passed)
 
     def postern(self, **settings):
@@ -167,13 +168,15 @@ class Traffic:
             title, memory = f"sessions of {protocol.upper()} that wait", f"sessions of {protocol.upper()} that wait: memory"
             for size in sizes if self.growth.wants(title) else ():
                 way = self.postern()
-                with self.up(way):
+                with self.up(way) as gateway:
                     before = self.bench.memory()
                     with self.bench.held(way, protocol, size):
                         time.sleep(1)  # their records are written
                         self.growth.add(title, "us/session of another", FLAT, sizes, size,
                                         *self.load(way, protocol, SHORT, 1, AT_ONCE))
                         self.growth.add(memory, "KiB", LINEAR, sizes, size, (self.bench.memory() - before) / 1024)
+                        if len(gateway.records("flow")) > self.passed:
+                            raise SystemExit(f"{title}: some of {size} have ended")
 
     def ftp(self):
         bench = bench_ftp.Bench(self.bench.lab, self.bench.build, self.bench.groups, self.seconds, 0)
