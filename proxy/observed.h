@@ -30,7 +30,8 @@ struct observed {
 		OBSERVED_NOTHING, /* of none of ours, or not followed any more */
 	} is;
 	struct buf held[2];
-	bool ended[2]; /* OBSERVED_UNKNOWN: by direction */
+	bool ended[2];	 /* OBSERVED_UNKNOWN: by direction */
+	bool missing[2]; /* its first octets are */
 	bool evicted;
 	struct observed_session *session;
 	struct data_pair *pair;

@@ -286,23 +286,37 @@ is_protected(const struct data_pair *p)
 	return p->flow.protected[DATA_CLIENT] || p->flow.protected[DATA_SERVER];
 }
 
+/* Of a key log that grows, which may have them by now. */
+static bool
+find_keys(const struct data_pair *p)
+{
+	const struct observer_env *env = &p->observer->env;
+
+	return env->more_keys != NULL && env->more_keys(env->keys_arg);
+}
+
 static void
 open_some(struct data_pair *p, enum an_dir dir, struct span in)
 {
+	bool more = true; /* a record may wait in the opening, with nothing behind it */
+
 	if (p->opening == NULL && p->observer->env.keylog != NULL)
 		p->opening = tls_opening_new(p->observer->env.keylog);
 	if (p->opening == NULL)
 		p->why = "tls_no_keys";
-	while (in.n > 0 && p->why == NULL) {
+	while (more && p->why == NULL) {
 		struct span plain = SPAN_NONE;
 		size_t used = 0;
 		/* the client of FTP is the client of TLS, whoever connects (RFC 4217 s7) */
 		enum tls_opened what = tls_opening_feed(p->opening, dir, in, &used, &plain);
 
 		in = span_from(in, used);
+		more = in.n > 0;
 		if (what == TLS_OPENING_MORE)
 			return;
-		if (what == TLS_OPENING_OCTETS && dir == p->flow.dir)
+		if (what == TLS_OPENING_NO_KEYS && find_keys(p))
+			more = true;
+		else if (what == TLS_OPENING_OCTETS && dir == p->flow.dir)
 			show(p, plain);
 		else if (what == TLS_OPENING_OCTETS)
 			p->count.stray += plain.n;

@@ -24,8 +24,8 @@ struct observed_session {
 	struct observed_question *asked;
 	struct tls_sight *sight;
 	struct tls_opening *opening;
-	struct buf sealed;	/* octets of the server for which there is no secret yet ... */
-	bool is_sealed;		/* ... or a record that the opening has */
+	struct buf sealed;	     /* octets of the server for which there is no secret yet ... */
+	bool is_sealed;		     /* ... or a record that the opening has */
 	bool under_tls, closed_book; /* closed_book: nobody can read it */
 	struct data_pair *pairs;
 	bool settling;
@@ -497,7 +497,10 @@ observed_session_new(struct observed *of, enum protocol p, bool implicit)
 	if (implicit) /* ahead of all else: a gate's dialogue begins inside */
 		relay_upgrade_both(s->relay);
 	relay_connected(s->relay, &(struct endpoint){.port = 0});
-	if (!implicit && of->tcp->joined)
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+		if (of->missing[dir])
+			observed_session_anomaly(s, AN_GAP, dir, 0);
+	if (!implicit && (of->tcp->joined || of->missing[AN_C2S] || of->missing[AN_S2C]))
 		relay_joined(s->relay);
 	observed_session_settle(s);
 	return s;

@@ -313,7 +313,10 @@ of_data(struct observed *of, const struct connection_event *ev)
 	observed_session_leave(s);
 }
 
-/* Of a connection that has said nothing clear yet: what is missing now will not tell either. */
+/*
+ * Of a connection that has said nothing clear yet: what is missing now will not tell either. Where
+ * that is the very first (a greeting), it is one whose beginning the capture does not have.
+ */
 static void
 of_unknown(struct observed *of, const struct connection_event *ev)
 {
@@ -321,7 +324,9 @@ of_unknown(struct observed *of, const struct connection_event *ev)
 		hold(of, ev->dir, ev->octets);
 	else if (ev->what == CONNECTION_END)
 		of->ended[ev->dir] = true;
-	else if (ev->what == CONNECTION_GAP && (of->held[AN_C2S].n > 0 || of->held[AN_S2C].n > 0))
+	else if (ev->what == CONNECTION_GAP && of->held[AN_C2S].n == 0 && of->held[AN_S2C].n == 0)
+		of->missing[ev->dir] = true;
+	else if (ev->what == CONNECTION_GAP)
 		let_go(of);
 }
 
@@ -385,6 +390,7 @@ read_udp(struct observer *o, const struct packet *p)
 		observed_names_add(o->names, span_from(in, 8));
 }
 
+/* The frame's own: connections know what to think of one that is far ahead of all others. */
 static uint64_t
 microseconds(const struct timeval *t)
 {
@@ -452,7 +458,9 @@ observer_frame(struct observer *o, const struct observed_frame *f)
 {
 	struct span ip;
 
-	set_clock(o, &f->when);
+	/* a damaged file may have times with more microseconds than a second has */
+	if (f->when.tv_usec >= 0 && f->when.tv_usec < 1000000)
+		set_clock(o, &f->when);
 	o->stats.frames++;
 	o->stats.octets += f->octets.n;
 	switch (frame_packet(f->link, f->octets, &ip)) {
@@ -522,6 +530,7 @@ observer_new(const struct observer_env *env)
 	o->packets = packets_new(tcp.seed);
 	o->connections = connections_new(&tcp);
 	o->names = observed_names_new(tcp.seed);
+	capture_time = (struct timeval){0};
 	record_use_clock(tell_time);
 	if (o->packets != NULL && o->connections != NULL && o->names != NULL)
 		return o;

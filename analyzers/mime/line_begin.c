@@ -34,19 +34,20 @@ AVX2 static size_t
 pass_avx2(struct span s, uint8_t a, uint8_t b)
 {
 	const __m256i as = _mm256_set1_epi8((char)a), bs = _mm256_set1_epi8((char)b);
-	__m256i found = _mm256_setzero_si256();
 	size_t i = 0;
 
 	for (; s.n - i >= RUN + 1; i += RUN) {
 		const uint8_t *p = s.p + i;
+		const __m256i found =
+		    _mm256_or_si256(_mm256_or_si256(begins(p, as, bs), begins(p + 32, as, bs)),
+			_mm256_or_si256(begins(p + 64, as, bs), begins(p + 96, as, bs)));
 
-		found = _mm256_or_si256(_mm256_or_si256(begins(p, as, bs), begins(p + 32, as, bs)),
-		    _mm256_or_si256(begins(p + 64, as, bs), begins(p + 96, as, bs)));
 		if (!_mm256_testz_si256(found, found))
 			break;
 	}
 	for (; s.n - i >= 32 + 1; i += 32) {
-		found = begins(s.p + i, as, bs);
+		const __m256i found = begins(s.p + i, as, bs);
+
 		if (!_mm256_testz_si256(found, found))
 			break;
 	}

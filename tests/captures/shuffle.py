@@ -34,6 +34,7 @@ class Segment:
         if not at + 20 <= begin <= total <= len(packet):  # cut, or more there than it says
             return
         self.payload = packet[begin:total]
+        self.hops = packet[7 if v6 else 8]
         self.way = (self.source, self.sport, self.destination, self.dport)
         self.connection = tuple(sorted([(self.source, self.sport), (self.destination, self.dport)]))
 
@@ -46,7 +47,7 @@ class Segment:
         """The octets from begin to end as a packet of their own."""
         return ip(self.source, self.destination,
                   tcp(self.source, self.destination, self.sport, self.dport, self.seq + begin, self.ack, self.flags,
-                      self.payload[begin:end]))
+                      self.payload[begin:end]), **{"hops" if ":" in self.source else "ttl": self.hops})
 
 
 def runs(packets):

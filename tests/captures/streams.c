@@ -194,8 +194,8 @@ read_capture(struct capture_file *f, struct packets *packets, struct connections
 		if (frame_packet(capture_file_link(f), frame.octets, &ip) == FRAME_IP &&
 		    packets_read(packets, ip, second, &packet) == PACKET_WHOLE &&
 		    packet.protocol == 6)
-			connections_read(connections, &packet,
-			    second * 1000000u + (uint64_t)frame.when.tv_usec);
+			connections_read(
+			    connections, &packet, second * 1000000u + (uint64_t)frame.when.tv_usec);
 	}
 	if (got == CAPTURED_DAMAGE)
 		fprintf(stderr, "%s\n", why);
@@ -220,7 +220,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	folder = argv[2];
-	f = capture_file_open(argv[1], why);
+	f = capture_file_open(argv[1], CAPTURE_FILE_BUFFER_MIN, why);
 	if (f == NULL) {
 		fprintf(stderr, "%s: %s\n", argv[1], why);
 		return 1;

@@ -224,3 +224,26 @@ def test_a_pipe_that_says_nothing_more_can_be_left(read):
         stream.close()
     assert (code, err) == (0, b"")
     assert FILE_SHA256.encode() in out and b"capture_damaged" not in out
+
+
+# ---- a beginning that the capture lost behind the handshake ----
+
+
+def without_first(talk, from_client):
+    """The first octets of one side are not in the capture."""
+    lost = next(i for i, (side, p) in enumerate(talk.packets) if side == from_client and len(p) > 40 and p[33] & P.PSH)
+    return P.pcap([P.ethernet(p) for i, (_, p) in enumerate(talk.packets) if i != lost])
+
+
+@pytest.mark.parametrize("protocol", talks.ALL)
+def test_a_greeting_that_is_lost_shifts_no_reply_X_003(read, protocol):
+    said = read(without_first(talks.ALL[protocol](), False))
+    events = [a["event"] for a in said.anomalies("stream")]
+    assert events[:2] == ["stream_gap", "midstream"], said.of("anomaly")
+    assert not said.anomalies("applayer"), said.of("anomaly")
+    if protocol != "imap":  # tags without a digit may be text of a message
+        assert said.digests() == [FILE_SHA256]
+    if protocol == "ftp":
+        replies = {r["ftp"]["command"]: r["ftp"]["completion_code"] for r in said.of("ftp") if "command" in r["ftp"]}
+        assert replies == {"USER": ["331"], "PASS": ["230"], "TYPE": ["200"], "EPSV": ["229"],
+                           "RETR": ["150", "226"], "QUIT": ["221"]}

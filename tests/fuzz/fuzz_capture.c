@@ -97,8 +97,7 @@ read_frames(struct observer *o, pcap_t *p)
 		frame.number++;
 		frame.when = header->ts;
 		frame.octets = span_of(octets, header->caplen);
-		frame.missing =
-		    header->len > header->caplen ? header->len - header->caplen : 0;
+		frame.missing = header->len > header->caplen ? header->len - header->caplen : 0;
 		observer_frame(o, &frame);
 	}
 	if (got != PCAP_ERROR_BREAK)
@@ -109,10 +108,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct heard heard = {.time = ""};
-	const struct observer_env env = {.config = configuration(),
-	    .sink = take_record,
-	    .sink_arg = &heard,
-	    .memory = MEMORY};
+	const struct observer_env env = {
+	    .config = configuration(), .sink = take_record, .sink_arg = &heard, .memory = MEMORY};
 	char why[PCAP_ERRBUF_SIZE];
 	struct observer_stats stats;
 	struct observer *o;

@@ -173,6 +173,23 @@ def test_imap_T13_X_007(server, started, captures, how):
     assert PASSWORD not in octets and plain().encode() not in octets and b"*" * len(PASSWORD) in octets
 
 
+def test_what_still_comes_of_a_login_that_was_refused_X_007(server, started, captures):
+    """Its literals come without being asked for, and the server never sees them."""
+    late = b"another secret"
+    gate = started(server("imap"), "imap")
+    with gate.client(cls=TlsImap) as client:
+        client.greeting()
+        assert client.cmd("STARTTLS").ok
+        client.wrap()
+        _log_in(client, "words")
+        client.send(b"z9 LOGIN {4+}\r\nanna {%d+}\r\n%s\r\n" % (len(late), late))
+        assert not client.tagged("z9").ok
+        client.logout()
+    gate.stop()
+    octets = captures.octets()
+    assert b"z9 LOGIN {4+}" in octets and late not in octets and b"*" * len(late) in octets
+
+
 def _authenticate(c, line):
     if len(line.split()) == 2:
         c.send(b"+ \r\n")

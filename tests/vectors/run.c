@@ -2,6 +2,7 @@
  * Runs conversations of tests/vectors through the gate, between arrays instead of sockets.
  * The language is in README.md beside this file.
  */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -357,11 +358,31 @@ send_octets(struct run *r, enum an_dir dir, const uint8_t *p, size_t n)
 
 /* ---- the language ---- */
 
+/* What is behind the number at s; NULL: there is none. */
+static const char *
+number_at(const char *s, int base, unsigned long *out)
+{
+	char *end;
+
+	*out = strtoul(s, &end, base);
+	return end == s ? NULL : end;
+}
+
+/* A line of these words and a number. */
+static bool
+number_behind(const struct line *l, const char *words, unsigned long *out)
+{
+	const size_t n = strlen(words);
+
+	return strncmp(l->text, words, n) == 0 && number_at(l->text + n, 10, out) != NULL;
+}
+
 static void
 unescape(const char *s, struct buf *out)
 {
 	for (; *s != '\0'; s++) {
-		unsigned value;
+		unsigned long value;
+		char two[3];
 
 		if (*s != '\\') {
 			buf_octet(out, (uint8_t)*s);
@@ -381,7 +402,8 @@ unescape(const char *s, struct buf *out)
 			buf_octet(out, '\0');
 			break;
 		case 'x':
-			if (sscanf(s + 1, "%2x", &value) == 1) {
+			snprintf(two, sizeof(two), "%.2s", s + 1);
+			if (number_at(two, 16, &value) != NULL) {
 				buf_octet(out, (uint8_t)value);
 				s += 2;
 			}
@@ -393,6 +415,21 @@ unescape(const char *s, struct buf *out)
 	}
 }
 
+/* "{n*text}": what is behind it, and text with its NUL in part; NULL: s is none, or text too long.
+ */
+static const char *
+repeated(const char *s, unsigned long *times, char *part, size_t size)
+{
+	const char *at = *s == '{' ? number_at(s + 1, 10, times) : NULL;
+	size_t n = at != NULL && *at == '*' ? strcspn(at + 1, "}") : 0;
+
+	if (n == 0 || n >= size || at[1 + n] != '}')
+		return NULL;
+	memcpy(part, at + 1, n);
+	part[n] = '\0';
+	return at + 1 + n + 1;
+}
+
 /* "{n*text}" stands for text n times. */
 static void
 expand(const char *s, struct buf *out)
@@ -400,12 +437,12 @@ expand(const char *s, struct buf *out)
 	while (*s != '\0') {
 		unsigned long times;
 		char part[200];
-		int used = 0;
+		const char *end = repeated(s, &times, part, sizeof(part));
 
-		if (sscanf(s, "{%lu*%199[^}]}%n", &times, part, &used) == 2 && used > 0) {
+		if (end != NULL) {
 			for (unsigned long i = 0; i < times; i++)
 				unescape(part, out);
-			s += used;
+			s = end;
 			continue;
 		}
 		size_t n = strcspn(s + 1, "{") + 1;
@@ -490,10 +527,14 @@ static void
 add_mx(struct dns_answer *a, const char *text)
 {
 	struct dns_mx *mx = &a->mx[a->n++];
-	unsigned preference = 0;
+	unsigned long preference = 0;
+	const char *host = number_at(text, 10, &preference);
 	struct ip ip;
 
-	sscanf(text, "%u %253s", &preference, mx->host);
+	if (host == NULL)
+		host = "";
+	host += strspn(host, " ");
+	snprintf(mx->host, sizeof(mx->host), "%.*s", (int)strcspn(host, " "), host);
 	mx->preference = (uint16_t)preference;
 	if (strcmp(mx->host, ".") == 0)
 		mx->host[0] = '\0';
@@ -549,36 +590,61 @@ add_answer(struct run *r, const struct line *l)
 static bool
 value_is(const json_t *v, const char *want)
 {
+	char *end;
+
 	if (json_is_string(v))
 		return strcmp(json_string_value(v), want) == 0;
 	if (json_is_integer(v))
-		return json_integer_value(v) == atoll(want);
+		return json_integer_value(v) == strtoll(want, &end, 10) && *end == '\0';
 	if (json_is_boolean(v))
 		return strcmp(json_is_true(v) ? "true" : "false", want) == 0;
 	return false;
+}
+
+#define VALUES_MAX 1024 /* of one record that a path may lead to */
+
+/* The first name of a path, what v has under it, and the rest of the path. */
+static const json_t *
+step(const json_t *v, const char **path)
+{
+	size_t n = strcspn(*path, ".");
+	const json_t *below = json_object_getn(v, *path, n);
+
+	*path += n + ((*path)[n] == '.');
+	return below;
 }
 
 /* A name in the path that is an array is looked through. */
 static bool
 has_value(const json_t *v, const char *path, const char *want)
 {
-	char name[80];
-	size_t n = strcspn(path, ".");
-	size_t i;
+	struct {
+		const json_t *v;
+		const char *path;
+	} todo[VALUES_MAX] = {{v, path}};
+	size_t n = 1, i;
 	const json_t *item;
 
-	if (json_is_array(v)) {
-		json_array_foreach(v, i, item) if (has_value(item, path, want)) return true;
-		return false;
+	while (n > 0) {
+		const char *rest = todo[--n].path;
+
+		v = todo[n].v;
+		if (json_is_array(v)) {
+			assert(n + json_array_size(v) <= VALUES_MAX);
+			json_array_foreach(v, i, item)
+			{
+				todo[n].v = item;
+				todo[n++].path = rest;
+			}
+		} else if (*rest == '\0') {
+			if (strcmp(want, "*") == 0 || value_is(v, want))
+				return true;
+		} else if ((v = step(v, &rest)) != NULL) {
+			todo[n].v = v;
+			todo[n++].path = rest;
+		}
 	}
-	if (*path == '\0')
-		return strcmp(want, "*") == 0 || value_is(v, want);
-	if (n >= sizeof(name))
-		return false;
-	memcpy(name, path, n);
-	name[n] = '\0';
-	v = json_object_get(v, name);
-	return v != NULL && has_value(v, path + n + (path[n] == '.'), want);
+	return false;
 }
 
 /* What all records have under the first name of the path. */
@@ -634,16 +700,20 @@ static void
 expect_count(struct run *r, const struct line *l)
 {
 	char type[40];
-	unsigned want, n = 0;
+	const char *number;
+	unsigned long want = 0, n = 0;
 	size_t i;
 	const json_t *record;
 
-	if (sscanf(l->text, "records %39s %u", type, &want) != 2)
+	snprintf(type, sizeof(type), "%s", l->text + strlen("records "));
+	type[strcspn(type, " ")] = '\0';
+	number = l->text + strlen("records ") + strlen(type);
+	if (number_at(number, 10, &want) == NULL)
 		complain(r, l, "records TYPE NUMBER");
 	json_array_foreach(r->records, i, record) n +=
 	    strcmp(json_string_value(json_object_get(record, "event_type")), type) == 0;
 	if (n != want) {
-		complain(r, l, "there are %u records of that type", n);
+		complain(r, l, "there are %lu records of that type", n);
 		print_objects(r, type);
 	}
 }
@@ -907,7 +977,7 @@ names_line(struct run *r, const struct line *l)
 static void
 other_line(struct run *r, const struct line *l)
 {
-	unsigned seconds;
+	unsigned long number;
 	char reason[80];
 
 	if (set_up_before(l) || afterwards(r, l))
@@ -926,8 +996,8 @@ other_line(struct run *r, const struct line *l)
 		data_line(r, l);
 		return;
 	}
-	if (sscanf(l->text, "tick %u", &seconds) == 1) {
-		tick(r, seconds);
+	if (number_behind(l, "tick ", &number)) {
+		tick(r, (unsigned)number);
 	} else if (sscanf(l->text, "end %79s", reason) == 1) {
 		if (r->relay->reason == NULL || strcmp(r->relay->reason, reason) != 0)
 			complain(r, l, "the session ended by: %s",
@@ -941,10 +1011,10 @@ other_line(struct run *r, const struct line *l)
 		hold_or_take(r, l);
 	} else if (is_word(l, "unheard")) {
 		relay_unheard(r->relay);
-	} else if (sscanf(l->text, "gap client %u", &seconds) == 1) {
-		relay_gap(r->relay, AN_C2S, seconds);
-	} else if (sscanf(l->text, "gap server %u", &seconds) == 1) {
-		relay_gap(r->relay, AN_S2C, seconds);
+	} else if (number_behind(l, "gap client ", &number)) {
+		relay_gap(r->relay, AN_C2S, number);
+	} else if (number_behind(l, "gap server ", &number)) {
+		relay_gap(r->relay, AN_S2C, number);
 	} else if (is_word(l, "waits")) {
 		expect_waits(r, l);
 	} else if (is_word(l, "pressed")) {
@@ -960,6 +1030,17 @@ is_sender(const struct line *l, char who)
 	return l->text[0] == who && (l->text[1] == ':' || l->text[1] == '|');
 }
 
+/* NUL: nobody says this line. */
+static char
+sender(const struct line *l)
+{
+	const char who = l->text[0];
+
+	if (is_sender(l, 'C') || is_sender(l, 'S'))
+		return who;
+	return '\0';
+}
+
 static bool
 is_expectation(const struct line *l, char who)
 {
@@ -973,7 +1054,7 @@ play(struct run *r)
 
 	for (size_t i = 0; i < o->n_lines && !r->failed; i++) {
 		const struct line *l = &o->lines[i];
-		char who = is_sender(l, 'C') ? 'C' : is_sender(l, 'S') ? 'S' : '\0';
+		const char who = sender(l);
 
 		if (who != '\0' && r->relay == NULL) {
 			complain(r, l, "records are looked at when all is said");
@@ -1226,7 +1307,8 @@ add_line(struct one *o, unsigned number, const char *text)
 	}
 	copy = strdup(text);
 	copy[strcspn(copy, "\n")] = '\0';
-	o->lines[o->n_lines++] = (struct line){number, copy};
+	o->lines[o->n_lines].number = number;
+	o->lines[o->n_lines++].text = copy;
 }
 
 static void
@@ -1334,7 +1416,7 @@ static void
 run_row(const struct one *o, const char *line, struct tally *t)
 {
 	static struct one filled;
-	struct row row;
+	struct row row = {.n = 0};
 
 	split_row(line, &row);
 	filled.file = o->file;

@@ -340,12 +340,11 @@ test_blocks(void **state)
 				text[n++] = 'x';
 				continue;
 			}
-			const char *some = of[(random >> 24) % kinds];
-
-			memcpy(text + n, some, strlen(some));
-			n += strlen(some);
+			for (const char *c = of[(random >> 24) % kinds]; *c != '\0'; c++)
+				text[n++] = *c;
 		}
-		text[round % 700] = round % 7 == 0 ? '\0' : text[round % 700];
+		if (round % 7 == 0)
+			text[round % 700] = '\0';
 		same_in_pieces(text, n, n, round % 2 == 0, round % 5 == 0);
 		same_in_pieces(text, n, 60 + round % 100, round % 2 == 0, round % 5 == 0);
 	}
