@@ -67,11 +67,14 @@ place_of(struct observed_names *names, const struct dns_question *q)
 	return at;
 }
 
+/* What stands there, if anything does. */
 static void
 drop(struct observed_names *names, struct name **at)
 {
 	struct name *old = *at;
 
+	if (old == NULL)
+		return;
 	*at = old->next;
 	*(old->older != NULL ? &old->older->newer : &names->oldest) = old->newer;
 	*(old->newer != NULL ? &old->newer->older : &names->newest) = old->older;
@@ -158,8 +161,7 @@ observed_names_add(struct observed_names *names, struct span message)
 	    (new = malloc(sizeof(*new) + message.n)) == NULL)
 		return;
 	at = place_of(names, &q);
-	if (*at != NULL) /* an older answer to the same question */
-		drop(names, at);
+	drop(names, at); /* an older answer to the same question */
 	*new = (struct name){.next = *at, .older = names->newest, .question = q, .n = message.n};
 	memcpy(new->message, message.p, message.n);
 	*at = new;
