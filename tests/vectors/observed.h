@@ -24,5 +24,7 @@ void transcript_data(struct transcript *, const struct fake_seen *);
 
 /* Complains in gateway, whose records are complete, where an observer's are others. */
 void observe(struct run *gateway);
+/* A record of a type that is compared. */
+bool is_compared(struct span line);
 
 #endif

@@ -208,6 +208,9 @@ fake_pressed(void *arg)
 	return ((struct run *)arg)->pressed;
 }
 
+/* "2026-11-24T03:00:00.000000+0000" */
+#define TIME_TEXT 31
+
 static void
 take_record(void *arg, const char *line, size_t n)
 {
@@ -219,6 +222,13 @@ take_record(void *arg, const char *line, size_t n)
 		complain(r, NULL, "a record is not exactly one line");
 		return;
 	}
+	if (is_compared(span_of(line, n))) {
+		buf_str(&r->said, RECORD_LINE_START);
+		buf_add(
+		    &r->said, span_from(span_of(line, n), strlen(RECORD_LINE_START) + TIME_TEXT));
+	}
+	if (r->is_observer)
+		return;
 	record = json_loadb(line, n, 0, &error);
 	if (record == NULL)
 		complain(r, NULL, "a record is no JSON: %s", error.text);
@@ -1229,6 +1239,7 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 
 	*r = (struct run){.one = o, .config = config, .cut = cut, .each_octet = each_octet};
 	r->records = json_array();
+	buf_init(&r->said, STREAM_MAX);
 	r->clients = clients_new(&config->limits);
 	r->data = fake_data_new();
 	r->ftp_servers = ftp_servers_new();
@@ -1252,6 +1263,7 @@ run_one(const struct one *o, struct config *config, size_t cut, bool each_octet)
 	ftp_servers_free(r->ftp_servers);
 	written = r->failed ? 0 : r->written + 1;
 	json_decref(r->records);
+	buf_free(&r->said);
 	clients_free(r->clients);
 	transcript_free(r->transcript);
 	buf_free(&r->got[0]);

@@ -62,7 +62,8 @@ struct run {
 	size_t seen[2];
 	struct dns_answer *dns[DNS_MAX];
 	size_t n_dns;
-	json_t *records;
+	json_t *records;			/* the observer's: once they are to be compared */
+	struct buf said;			/* all of them as they came, but for their times */
 	struct dns_question questions[DNS_MAX]; /* all that were asked */
 	size_t n_questions;
 	struct buf backlog[2]; /* sent by a peer and not read yet, by direction */
