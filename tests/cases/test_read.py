@@ -314,8 +314,26 @@ def read_packets(tmp_path, packets):
     return run_read(GATEWAYS[0], path)[1]
 
 
-# Captures that contradict themselves: how often that is said depends on how often it is there.
-CONTRADICTED = {"suricata-verify/smtp-bug-5989/input.pcap"}
+def of_octets(records):
+    """
+    What is said of octets. What is said of segments (copies that differ, strays) depends on which there are and
+    when. Octets with eight bits and lines that are too long are told of the run that they are in, and a message
+    that the policy refuses is counted as far as it was looked at: to the end of a run, too.
+    """
+    kept = [r for r in records if r.get("anomaly", {}).get("type") != "stream"]
+    for r in kept:
+        if r.get("anomaly", {}).get("event") in ("undeclared_8bit", "mime_long_line"):
+            r["anomaly"].pop("offset", None)
+        if r.get("verdict", {}).get("action") == "refuse" and "smtp" in r:
+            r["smtp"].pop("size", None)
+    return kept
+
+
+def said(records, event):
+    return [r for r in records if r.get("anomaly", {}).get("event") == event]
+
+
+CONFLICT = "stream_overlap_different_data"
 SHUFFLED = [name for name in WITH_FACTS if in_raw_ip(name)]
 
 
@@ -325,10 +343,15 @@ def test_what_a_receiver_puts_in_order_again(tmp_path, straight, name, how):
     packets = in_raw_ip(name)
     if name not in straight:
         straight[name] = read_packets(tmp_path, packets)
-    edited = read_packets(tmp_path, shuffle.HARMLESS[how](packets, random.Random(name)))
-    kept = [[r for r in records if name not in CONTRADICTED or r.get("anomaly", {}).get("type") != "stream"]
-            for records in (edited, straight[name])]
-    assert shuffle.facts(kept[0]) == shuffle.facts(kept[1])
+    edited, there = read_packets(tmp_path, shuffle.HARMLESS[how](packets, random.Random(name))), straight[name]
+    if len(said(edited, "stream_gap")) > len(said(there, "stream_gap")):
+        # an acknowledgement came ahead of what it is of: that is said
+        assert not shuffle.whole_files(edited) - shuffle.whole_files(there)
+    elif said(there, CONFLICT) and how in ("runs shuffled", "all at once"):
+        # two copies differ, and another one comes first: that is said, too
+        assert said(edited, CONFLICT)
+    else:
+        assert shuffle.facts(of_octets(edited)) == shuffle.facts(of_octets(there))
 
 
 @pytest.mark.parametrize("how", shuffle.HARMFUL)
