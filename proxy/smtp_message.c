@@ -62,49 +62,59 @@ gate_message_refuse(
 
 /* ---- what is looked at while the octets go by ---- */
 
-/* Counts header octets and Received fields, one octet at a time, until the empty line. */
+/* One more octet of the header; until the empty line. */
 static void
-scan_header(struct header_scan *h, struct span s)
+scan_header(struct header_scan *h, uint8_t c)
 {
 	static const char received[] = "received:";
 
-	for (size_t i = 0; i < s.n && !h->done; i++) {
-		uint8_t c = s.p[i];
-
-		h->size++;
-		if (c == '\n') {
-			h->done = h->empty_line;
-			h->field_start = h->empty_line = true;
-			h->matched = 0;
-			continue;
-		}
-		if (c != '\r')
-			h->empty_line = false;
-		if (!h->field_start)
-			continue;
-		h->field_start = octet_lower(c) == (uint8_t)received[h->matched];
-		if (h->field_start && received[++h->matched] == '\0') {
-			h->hops++;
-			h->field_start = false;
-		}
+	h->size++;
+	if (c == '\n') {
+		h->done = h->empty_line;
+		h->field_start = h->empty_line = true;
+		h->matched = 0;
+		return;
+	}
+	if (c != '\r')
+		h->empty_line = false;
+	if (!h->field_start)
+		return;
+	h->field_start = octet_lower(c) == (uint8_t)received[h->matched];
+	if (h->field_start && received[++h->matched] == '\0') {
+		h->hops++;
+		h->field_start = false;
 	}
 }
 
+/* Counted up to the octet that was too much, however they came: n of these. */
+static void
+refuse_header(struct smtp_gate *g, size_t n, const char *reply, const char *reason)
+{
+	g->message.size += n;
+	gate_message_refuse(g, reply, "limits", reason, "refused");
+}
+
+/* Counts header octets and Received fields, as far as the message may be long. */
 static void
 check_header(struct smtp_gate *g, struct span s)
 {
 	const struct smtp_config *c = gate_config(g);
 	struct header_scan *h = &g->message.header;
 
-	if (h->done)
-		return;
-	scan_header(h, s);
-	if (c->header_size > 0 && h->size > c->header_size)
-		gate_message_refuse(g, "550 5.6.0 Error: message header too large", "limits",
-		    "header_size", "refused");
-	else if (c->hops > 0 && h->hops > c->hops)
-		gate_message_refuse(
-		    g, "554 5.4.6 Error: too many hops", "limits", "hops", "refused");
+	if (g->size_max > 0 && s.n > g->size_max - g->message.size)
+		s = span_first(s, (size_t)(g->size_max - g->message.size));
+	for (size_t i = 0; i < s.n && !h->done; i++) {
+		scan_header(h, s.p[i]);
+		if (c->header_size > 0 && h->size > c->header_size) {
+			refuse_header(
+			    g, i + 1, "550 5.6.0 Error: message header too large", "header_size");
+			return;
+		}
+		if (c->hops > 0 && h->hops > c->hops) {
+			refuse_header(g, i + 1, "554 5.4.6 Error: too many hops", "hops");
+			return;
+		}
+	}
 }
 
 static void
@@ -200,8 +210,9 @@ gate_body(struct smtp_gate *g, const struct an_event *ev)
 		drain(g, ev->octets.n);
 		return;
 	}
-	check_size(g, ev->octets.n);
 	check_header(g, ev->octets);
+	if (!m->discard)
+		check_size(g, ev->octets.n);
 	if (m->discard)
 		return;
 	if (ev->anomaly == AN_NONE) {

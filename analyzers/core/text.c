@@ -29,8 +29,9 @@ text_init(struct text *t, bool dots, size_t line_max, bool eight_bit_ok)
 }
 
 void
-text_resume(struct text *t)
+text_resume(struct text *t, uint64_t n)
 {
+	t->at += n;
 	t->state = IN_LINE;
 	t->line_n = t->past_n = t->odd_n = 0;
 	t->stuffed = t->long_line = false;
@@ -211,12 +212,21 @@ stray(struct text *t, struct text_event *ev, const uint8_t *p, bool line_start)
 	t->line_n++;
 }
 
-/* CR LF was taken. */
-static void
-end_line(struct text *t)
+/* A line has so many octets, and its end stands at t->at + end. */
+static inline void
+measure_line(struct text *t, size_t n, size_t end)
 {
-	if (t->line_max > 0 && t->line_n + 2 > t->line_max)
-		t->long_line = true;
+	if (t->line_max == 0 || n <= t->line_max || t->long_line)
+		return;
+	t->long_line = true;
+	t->long_line_at = t->at + end;
+}
+
+/* CR LF was taken, and ends at t->at + end. */
+static void
+end_line(struct text *t, size_t end)
+{
+	measure_line(t, t->line_n + 2, end);
 	t->line_n = 0;
 	t->state = LINE_START;
 }
@@ -229,11 +239,13 @@ remark(struct text *t, struct text_event *ev)
 	if (t->long_line && !t->said_long) {
 		t->said_long = true;
 		ev->anomaly = AN_LONG_BODY_LINE;
+		ev->behind = t->at - t->long_line_at;
 		return true;
 	}
 	if (t->eight_bit && !t->said_eight_bit) {
 		t->said_eight_bit = true;
 		ev->anomaly = AN_EIGHT_BIT;
+		ev->behind = t->at - t->eight_bit_at;
 		return true;
 	}
 	ev->what = TEXT_MORE;
@@ -286,8 +298,7 @@ end_lines(struct text *t, const uint8_t *p, size_t i, uint64_t special, size_t *
 
 		if (!only_ends_line(t, p, i + bit))
 			break;
-		if (t->line_max > 0 && i + bit + 2 - *line > t->line_max)
-			t->long_line = true;
+		measure_line(t, i + bit + 2 - *line, i + bit + 2);
 		*line = i + bit + 2;
 		special &= ~(UINT64_C(3) << bit);
 	}
@@ -335,7 +346,7 @@ take_blocks(struct text *t, const uint8_t *p, size_t n)
  * is one octet, so that their neighbours are seen one by one.
  */
 static size_t
-take_run(struct text *t, const uint8_t *p, size_t n)
+take_lines(struct text *t, const uint8_t *p, size_t n)
 {
 	size_t i = 0;
 
@@ -362,11 +373,28 @@ take_run(struct text *t, const uint8_t *p, size_t n)
 		if (n - i < 2 || p[i] != '\r' || p[i + 1] != '\n')
 			break;
 		i += 2;
-		end_line(t);
+		end_line(t, i);
 		if (t->odd_n > 0)
 			break;
 	}
 	return i;
+}
+
+/* The same; where the first octet above 0x7f stands is noted. */
+static size_t
+take_run(struct text *t, const uint8_t *p, size_t n)
+{
+	const bool had_eight_bit = t->eight_bit;
+	const size_t taken = take_lines(t, p, n);
+
+	if (t->eight_bit && !had_eight_bit && !t->said_eight_bit) {
+		size_t first = 0;
+
+		while (first < taken && p[first] <= 0x7f)
+			first++;
+		t->eight_bit_at = t->at + first;
+	}
+	return taken;
 }
 
 /* A special octet at p[0] that no run could take. Returns the octets taken. */
@@ -382,7 +410,7 @@ take_special(struct text *t, const uint8_t *p, size_t n, struct text_event *ev)
 	}
 	if (p[0] == '\r' && p[1] == '\n') {
 		run(t, ev, p, 2, at_start);
-		end_line(t);
+		end_line(t, 2);
 		return 2;
 	}
 	stray(t, ev, p, at_start);
@@ -402,7 +430,7 @@ after_cr(struct text *t, const uint8_t *p, struct text_event *ev)
 			run(t, ev, p, 1, false);
 		else
 			run(t, ev, CR_LF, 2, at_start);
-		end_line(t);
+		end_line(t, 1);
 		return 1;
 	}
 	stray(t, ev, CR_LF, at_start);
@@ -482,12 +510,14 @@ note_odd(struct text *t, const uint8_t *p, size_t from, size_t taken, const stru
 void
 text_feed(struct text *t, const uint8_t *p, size_t n, size_t *used, struct text_event *ev)
 {
+	const uint64_t begin = t->at;
 	size_t i = 0;
 
 	*ev = (struct text_event){.what = TEXT_MORE};
 	while (i < n) {
 		size_t taken;
 
+		t->at = begin + i;
 		if (odd_is_over(t, p[i]) && odd_finish(t, ev))
 			break;
 		if (remark(t, ev))
@@ -508,6 +538,7 @@ text_feed(struct text *t, const uint8_t *p, size_t n, size_t *used, struct text_
 			break;
 	}
 	remember(t, p, i);
+	t->at = begin + i;
 	*used = i;
 }
 

@@ -35,6 +35,12 @@ struct text_event {
 	bool line_start;      /* the first octet of content stands at the start of a line */
 	bool stuffed;	      /* a stuffed dot stood before content; it is not in content */
 	const char *sequence; /* of AN_SMUGGLING; good until the next feed */
+	/*
+	 * Of AN_EIGHT_BIT and AN_LONG_BODY_LINE, however the octets came: so many ahead of the end
+	 * of what was taken stands the first octet above 0x7f, or ended the first line that is too
+	 * long.
+	 */
+	uint64_t behind;
 };
 
 struct text {
@@ -44,6 +50,8 @@ struct text {
 	size_t line_n;	 /* octets of the current line */
 	bool eight_bit;	 /* an octet above 0x7f went by */
 	bool long_line;	 /* a line longer than line_max did */
+	uint64_t at;	 /* octets ahead of those that are looked at */
+	uint64_t eight_bit_at, long_line_at; /* of the first of each, where it was not said yet */
 	bool said_long, said_eight_bit;
 	bool stuffed;	 /* a dot was taken away, its line has not come out yet */
 	uint8_t past[8]; /* the last octets of earlier chunks, for the name of a sequence */
@@ -59,8 +67,8 @@ void text_init(struct text *, bool dots, size_t line_max, bool eight_bit_ok);
 /* Takes octets up to and including one event; *used: how many. */
 void text_feed(struct text *, const uint8_t *p, size_t n, size_t *used, struct text_event *ev);
 
-/* Octets are missing here: what comes next stands within a line, and no sequence goes across. */
-void text_resume(struct text *);
+/* n octets are missing here: what comes next stands within a line, and no sequence goes across. */
+void text_resume(struct text *, uint64_t n);
 
 /*
  * Without dots: the octets end here for now (a chunk is complete). True: *ev is what is odd about

@@ -163,7 +163,7 @@ pop3_gap(struct pop3 *s, enum an_dir dir, uint64_t n)
 		return false;
 	if (s->count > 1 && (s->came >= s->size || n >= s->size - s->came))
 		return false;
-	text_resume(&s->text);
+	text_resume(&s->text, 0); /* offsets do not count them */
 	s->came += n;
 	s->gap = true;
 	return true;
@@ -742,6 +742,7 @@ feed_message(struct pop3 *s, const uint8_t *p, size_t n, size_t *used, struct an
 	detail_of_oldest(s);
 	if (t.what == TEXT_ODD) {
 		event(s, ev, AN_S2C, EV_ANOMALY, SPAN_NONE);
+		ev->off = s->off[AN_S2C] + *used - t.behind;
 		s->detail.sequence = t.sequence;
 	} else {
 		set_wire(&s->detail, &t, p, n);

@@ -27,6 +27,7 @@ struct smtp {
 	unsigned offered;
 	uint64_t off[2]; /* octets taken, by direction */
 	size_t added;	 /* octets of the event at hand that were not in the stream */
+	uint64_t behind; /* octets of the stream between what it is about and what was taken */
 	bool deaf[2];	 /* the stream of that direction made no sense; its rest is not looked at */
 
 	struct line line;
@@ -459,8 +460,10 @@ static enum an_status
 body_event(
     struct smtp *s, const struct text_event *t, const uint8_t *p, size_t n, struct an_event *ev)
 {
-	if (t->what == TEXT_ODD)
+	if (t->what == TEXT_ODD) {
+		s->behind = t->behind;
 		return say(s, ev, AN_C2S, t->anomaly, t->sequence);
+	}
 	s->detail = (struct smtp_detail){.verb = smtp_verb_row(SMTP_MESSAGE),
 	    .wire = wire_span(t, p, n),
 	    .line_start = t->line_start};
@@ -671,7 +674,7 @@ smtp_missing(struct smtp *s, uint64_t n)
 		return false;
 	}
 	s->off[AN_C2S] += n;
-	text_resume(&s->text);
+	text_resume(&s->text, n);
 	return true;
 }
 
@@ -751,9 +754,10 @@ smtp_feed(
 	enum an_status status;
 
 	*used = s->added = 0;
+	s->behind = 0;
 	status = dir == AN_C2S ? feed_client(s, p, n, used, ev) : feed_server(s, p, n, used, ev);
 	s->off[dir] += *used;
 	if (status == AN_EVENT) /* an event ends where the octets end that were taken for it */
-		ev->off = s->off[dir] + s->added - ev->octets.n - line_ending(ev);
+		ev->off = s->off[dir] + s->added - ev->octets.n - line_ending(ev) - s->behind;
 	return status;
 }

@@ -314,19 +314,20 @@ def read_packets(tmp_path, packets):
     return run_read(GATEWAYS[0], path)[1]
 
 
-def of_octets(records):
-    """
-    What is said of octets. What is said of segments (copies that differ, strays) depends on which there are and
-    when. Octets with eight bits and lines that are too long are told of the run that they are in, and a message
-    that the policy refuses is counted as far as it was looked at: to the end of a run, too.
-    """
-    kept = [r for r in records if r.get("anomaly", {}).get("type") != "stream"]
-    for r in kept:
-        if r.get("anomaly", {}).get("event") in ("undeclared_8bit", "mime_long_line"):
-            r["anomaly"].pop("offset", None)
-        if r.get("verdict", {}).get("action") == "refuse" and "smtp" in r:
-            r["smtp"].pop("size", None)
-    return kept
+TWO_COPIES = "copies of the same octets differ: how often that is said depends on how often they are there"
+# Of these what is said of segments is not compared: it depends on which there are, and when.
+ODD_SEGMENTS = {
+    "pcapplusplus/Smtp.pcap": TWO_COPIES,
+    "suricata-verify/smtp-bug-5981/input.pcap": TWO_COPIES,
+    "suricata-verify/smtp-bug-5989/input.pcap": TWO_COPIES,
+    "suricata-verify/smtp-long-DATA-line/input.pcap": TWO_COPIES,
+    "zeek/smtp__smtp-many-addresses/smtp-many-addresses.pcap":
+        "its sender goes beyond the window: how far depends on which segment comes first",
+}
+
+
+def compared(name, records):
+    return [r for r in records if name not in ODD_SEGMENTS or r.get("anomaly", {}).get("type") != "stream"]
 
 
 def said(records, event):
@@ -347,11 +348,11 @@ def test_what_a_receiver_puts_in_order_again(tmp_path, straight, name, how):
     if len(said(edited, "stream_gap")) > len(said(there, "stream_gap")):
         # an acknowledgement came ahead of what it is of: that is said
         assert not shuffle.whole_files(edited) - shuffle.whole_files(there)
-    elif said(there, CONFLICT) and how in ("runs shuffled", "all at once"):
+    elif ODD_SEGMENTS.get(name) == TWO_COPIES and how in ("runs shuffled", "all at once"):
         # two copies differ, and another one comes first: that is said, too
         assert said(edited, CONFLICT)
     else:
-        assert shuffle.facts(of_octets(edited)) == shuffle.facts(of_octets(there))
+        assert shuffle.facts(compared(name, edited)) == shuffle.facts(compared(name, there))
 
 
 @pytest.mark.parametrize("how", shuffle.HARMFUL)

@@ -370,6 +370,55 @@ test_eight_bit_sixteens(void **state)
 	}
 }
 
+/* Where what is odd stands, by its kind; the octets are cut at cut, or each alone (cut 0). */
+static void
+places(const uint8_t *p, size_t n, size_t cut, uint64_t found[AN_ANOMALY_COUNT])
+{
+	struct text t;
+	size_t at = 0;
+
+	text_init(&t, true, LINE_LIMIT, false);
+	while (at < n) {
+		struct text_event ev;
+		size_t used, end = cut == 0 ? at + 1 : at < cut ? cut : n;
+
+		text_feed(&t, p + at, end - at, &used, &ev);
+		at += used;
+		if (ev.what == TEXT_ODD)
+			found[ev.anomaly] = at - ev.behind;
+	}
+}
+
+/* Ahead of, within and behind what is looked at at once: the same places, however it comes. */
+static void
+test_places_are_the_same_for_every_cut(void **state)
+{
+	static const size_t lines[] = {10, 130, 400};
+	uint8_t text[1200];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(lines) / sizeof(lines[0]); k++) {
+		const size_t high = lines[k] + 7, end = lines[k] + LINE_LIMIT + 33;
+
+		memset(text, 'x', sizeof(text));
+		for (size_t i = 5; i + 2 < lines[k]; i += 5)
+			memcpy(text + i, "\r\n", 2);
+		memcpy(text + lines[k] - 2, "\r\n", 2);
+		text[high] = text[high + 1] = 0xe9;
+		memcpy(text + end - 2, "\r\n", 2);
+		memcpy(text + sizeof(text) - 5, "\r\n.\r\n", 5);
+		for (size_t cut = 0; cut < sizeof(text); cut++) {
+			uint64_t found[AN_ANOMALY_COUNT] = {0};
+
+			places(text, sizeof(text), cut, found);
+			if (found[AN_EIGHT_BIT] != high || found[AN_LONG_BODY_LINE] != end)
+				fail_msg("cut %zu: %llu, %llu in place of %zu, %zu", cut,
+				    (unsigned long long)found[AN_EIGHT_BIT],
+				    (unsigned long long)found[AN_LONG_BODY_LINE], high, end);
+		}
+	}
+}
+
 static void
 test_eight_bit_declared(void **state)
 {
@@ -418,6 +467,7 @@ main(void)
 	    cmocka_unit_test(test_odd_lines),
 	    cmocka_unit_test(test_blocks),
 	    cmocka_unit_test(test_eight_bit_sixteens),
+	    cmocka_unit_test(test_places_are_the_same_for_every_cut),
 	    cmocka_unit_test(test_eight_bit_declared),
 	    cmocka_unit_test(test_flush),
 	};
