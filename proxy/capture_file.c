@@ -108,9 +108,7 @@ capture_file_next(struct capture_file *f, struct captured *out, char why[CAPTURE
 		return CAPTURED_DAMAGE;
 	}
 	f->position += RECORD_HEADER + header->caplen;
-	*out = (struct captured){.when = header->ts,
-	    .octets = span_of(octets, header->caplen),
-	    .missing = header->len > header->caplen ? header->len - header->caplen : 0};
+	*out = (struct captured){.when = header->ts, .octets = span_of(octets, header->caplen)};
 	return CAPTURED_FRAME;
 }
 

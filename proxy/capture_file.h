@@ -27,7 +27,6 @@ void capture_file_close(struct capture_file *); /* NULL is fine */
 struct captured {
 	struct timeval when;
 	struct span octets; /* good until the next call */
-	size_t missing;	    /* octets that were on the wire and are not here */
 };
 
 enum captured_verdict {

@@ -54,6 +54,9 @@ struct observer {
 
 struct endpoint observed_endpoint(const struct connection_end *);
 
+/* A key log that grows is looked at again; true: there is more in it. */
+bool observed_find_keys(const struct observer *);
+
 /* ---- observed_session.c ---- */
 
 /* Its relay, with what is held; the connection is one of this protocol. NULL: no memory. */

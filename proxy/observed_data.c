@@ -84,13 +84,11 @@ data_open(void *arg, struct relay *r)
 static void
 data_listen(struct data_pair *p, const struct data_hole *hole, unsigned seconds)
 {
-	const struct record_session *s = &p->relay->session;
-
 	(void)seconds;
 	expect_no_more(p);
 	p->to = hole->at;
-	p->also = (struct endpoint){s->server.ip, hole->at.port};
-	p->from = s->client.ip;
+	p->also = hole->also;
+	p->from = hole->from;
 	p->client_connects = true;
 	expect(p);
 }
@@ -98,13 +96,11 @@ data_listen(struct data_pair *p, const struct data_hole *hole, unsigned seconds)
 static void
 data_dial(struct data_pair *p, const struct data_dial *dial, unsigned seconds)
 {
-	const struct record_session *s = &p->relay->session;
-
 	(void)seconds;
 	expect_no_more(p);
 	p->to = dial->to;
-	p->also = (struct endpoint){s->client.ip, dial->to.port};
-	p->from = s->server.ip;
+	p->also = dial->also;
+	p->from = dial->from.ip;
 	p->client_connects = false;
 	expect(p);
 }
@@ -216,16 +212,16 @@ same_endpoint(const struct endpoint *a, const struct endpoint *b)
 }
 
 /*
- * The dialogue may name an address that a NAT between has changed on the wire: then the control
- * connection's own peer is meant, at the port that was said. Who connects to an address that was
- * said may be a third party (FXP); to the other one, only the peer.
+ * Who connects to an address of somebody else's that was said may be a third party (FXP); to the
+ * control connection's own peer, be it behind a NAT, the other one of both alone.
  */
 static bool
 is_expected(const struct data_pair *p, const struct endpoint *from, const struct endpoint *to)
 {
-	if (same_endpoint(to, &p->also))
-		return ip_eq(&from->ip, &p->from);
-	return same_endpoint(to, &p->to);
+	if (same_endpoint(to, &p->to) && p->also.port != 0)
+		return true;
+	return (same_endpoint(to, &p->to) || same_endpoint(to, &p->also)) &&
+	       ip_eq(&from->ip, &p->from);
 }
 
 struct data_pair *
@@ -286,15 +282,6 @@ is_protected(const struct data_pair *p)
 	return p->flow.protected[DATA_CLIENT] || p->flow.protected[DATA_SERVER];
 }
 
-/* Of a key log that grows, which may have them by now. */
-static bool
-find_keys(const struct data_pair *p)
-{
-	const struct observer_env *env = &p->observer->env;
-
-	return env->more_keys != NULL && env->more_keys(env->keys_arg);
-}
-
 static void
 open_some(struct data_pair *p, enum an_dir dir, struct span in)
 {
@@ -314,7 +301,7 @@ open_some(struct data_pair *p, enum an_dir dir, struct span in)
 		more = in.n > 0;
 		if (what == TLS_OPENING_MORE)
 			return;
-		if (what == TLS_OPENING_NO_KEYS && find_keys(p))
+		if (what == TLS_OPENING_NO_KEYS && observed_find_keys(p->observer))
 			more = true;
 		else if (what == TLS_OPENING_OCTETS && dir == p->flow.dir)
 			show(p, plain);

@@ -3,7 +3,6 @@
 #include "address.h"
 #include "arrival.h"
 #include "observed.h"
-#include "record_tls.h"
 
 #define UNHEARD_OCTETS 16384 /* of a client; a server that is there has said something by then */
 
@@ -136,27 +135,9 @@ new_relay(struct observed *of, enum protocol p, bool implicit)
 static void
 sight_over(struct observed_session *s)
 {
-	const struct tls_seen *seen;
-	struct relay *r = s->relay;
-	struct record_tls t = {.action = s->closed_book ? "passed" : "opened",
-	    .rule = r->tls_said.rule,
-	    .reason = r->tls_said.reason};
-
-	if (s->sight == NULL)
-		return;
-	seen = tls_sight_seen(s->sight);
-	t.hello = seen->client_hello ? &seen->client : NULL;
-	t.certificate = seen->leaf;
-	t.chain = seen->chain;
-	t.client.resumed = seen->resumed;
-	memcpy(t.client.alert, seen->alert, sizeof(t.client.alert));
-	t.failure = seen->malformed ? "tls_malformed" : NULL;
-	if (seen->server_hello) {
-		t.client.version = seen->server.version;
-		t.client.cipher = seen->server.cipher;
-		t.client.alpn = seen->server.alpn;
-	}
-	record_tls(&r->session, &t, r->env->sink, r->env->sink_arg);
+	if (s->sight != NULL)
+		relay_record_seen(
+		    s->relay, s->closed_book ? "passed" : "opened", tls_sight_seen(s->sight));
 	tls_sight_free(s->sight);
 	s->sight = NULL;
 }
@@ -197,18 +178,10 @@ static void give(struct observed_session *, enum an_dir, struct span);
 static bool
 seal(struct observed_session *s, enum an_dir dir, struct span in)
 {
-	if (s->of->observer->env.more_keys == NULL || dir != AN_S2C || !buf_add(&s->sealed, in))
+	if (s->observer->env.more_keys == NULL || dir != AN_S2C || !buf_add(&s->sealed, in))
 		return false;
 	s->is_sealed = true;
 	return true;
-}
-
-static bool
-find_keys(const struct observed_session *s)
-{
-	const struct observer_env *env = &s->of->observer->env;
-
-	return env->more_keys != NULL && env->more_keys(env->keys_arg);
 }
 
 static void
@@ -237,7 +210,7 @@ opened(struct observed_session *s, enum an_dir dir, struct span in)
 			s->ended[dir] = true;
 			break;
 		case TLS_OPENING_NO_KEYS:
-			more = find_keys(s);
+			more = observed_find_keys(s->observer);
 			if (!more && !seal(s, dir, in))
 				close_book(s);
 			break;
@@ -260,7 +233,7 @@ unseal(struct observed_session *s, bool last)
 		return;
 	buf_init(&s->sealed, OBSERVED_WAITING_MAX);
 	s->is_sealed = false;
-	find_keys(s);
+	observed_find_keys(s->observer);
 	opened(s, AN_S2C, buf_span(&kept));
 	buf_free(&kept);
 	if (s->is_sealed && last)

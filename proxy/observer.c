@@ -72,6 +72,12 @@ counting_sink(void *arg, const char *line, size_t n)
 	o->env.sink(o->env.sink_arg, line, n);
 }
 
+bool
+observed_find_keys(const struct observer *o)
+{
+	return o->env.more_keys != NULL && o->env.more_keys(o->env.keys_arg);
+}
+
 /* ---- what is wrong with a source ---- */
 
 static struct json_writer *

@@ -65,8 +65,7 @@ struct observed_frame {
 	 */
 	struct timeval when;
 	enum frame_link link;
-	struct span octets;
-	size_t missing; /* octets that were on the wire and not captured */
+	struct span octets; /* what of it the capture has: IP says how long it was */
 };
 
 void observer_frame(struct observer *, const struct observed_frame *);

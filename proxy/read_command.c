@@ -159,8 +159,7 @@ read_all(struct reader *r)
 		    .number = capture_file_number(s->file),
 		    .when = s->next.when,
 		    .link = capture_file_link(s->file),
-		    .octets = s->next.octets,
-		    .missing = s->next.missing};
+		    .octets = s->next.octets};
 
 		observer_frame(r->reading.observer, &frame);
 		r->frames++;

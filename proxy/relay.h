@@ -318,6 +318,8 @@ const char *relay_farewell(const struct relay_farewells *, const char *reason);
  * and with the client. False: it did not, and the session ends (CVE-2011-0411).
  */
 bool relay_pass_opaque(struct relay *, const struct an_event *);
+/* The record of a handshake that somebody has seen from beside; seen NULL: nothing of it. */
+void relay_record_seen(struct relay *, const char *action, const struct tls_seen *);
 /* Nothing more is to be seen of such a handshake: what was stands in its record. */
 void relay_sight_over(struct relay *);
 /* TLS from the first octet on that is not wanted: an alert (access_denied), its record, the end. */

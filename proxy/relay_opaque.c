@@ -12,8 +12,8 @@ static const uint8_t access_denied[] = {0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x31
 
 /* ---- what is seen ---- */
 
-static void
-record_seen(struct relay *r, const char *action, const struct tls_seen *s)
+void
+relay_record_seen(struct relay *r, const char *action, const struct tls_seen *s)
 {
 	struct record_tls t = {
 	    .action = action, .rule = r->tls_said.rule, .reason = r->tls_said.reason};
@@ -40,7 +40,7 @@ relay_sight_over(struct relay *r)
 {
 	if (r->sight == NULL)
 		return;
-	record_seen(r, "passed", tls_sight_seen(r->sight));
+	relay_record_seen(r, "passed", tls_sight_seen(r->sight));
 	tls_sight_free(r->sight);
 	r->sight = NULL;
 }
@@ -108,7 +108,7 @@ relay_pass_tls(struct relay *r, struct span hello)
 void
 relay_refuse_tls(struct relay *r)
 {
-	record_seen(r, "refused", NULL);
+	relay_record_seen(r, "refused", NULL);
 	channel_put(&r->client, span_of(access_denied, sizeof(access_denied)));
 	relay_end(r, "tls_refused", WISH_CLOSE, WISH_CLOSE);
 }

@@ -97,7 +97,6 @@ read_frames(struct observer *o, pcap_t *p)
 		frame.number++;
 		frame.when = header->ts;
 		frame.octets = span_of(octets, header->caplen);
-		frame.missing = header->len > header->caplen ? header->len - header->caplen : 0;
 		observer_frame(o, &frame);
 	}
 	if (got != PCAP_ERROR_BREAK)

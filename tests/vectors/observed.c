@@ -328,14 +328,13 @@ is_text(const json_t *v, const char *text)
 static const char *
 descend(json_t **gateway, json_t **observer, const char *path)
 {
-	const char *rest;
-
 	for (;;) {
+		const char *rest, *as_well;
 		json_t *below = next_of(*gateway, path, &rest);
 
 		if (rest == NULL || !json_is_object(*gateway))
 			return path;
-		*observer = next_of(*observer, path, &rest);
+		*observer = next_of(*observer, path, &as_well);
 		*gateway = below;
 		path = rest;
 	}
