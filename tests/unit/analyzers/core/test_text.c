@@ -389,6 +389,13 @@ places(const uint8_t *p, size_t n, size_t cut, uint64_t found[AN_ANOMALY_COUNT])
 	}
 }
 
+static void
+end_line_at(uint8_t *text, size_t end)
+{
+	text[end - 2] = '\r';
+	text[end - 1] = '\n';
+}
+
 /* Ahead of, within and behind what is looked at at once: the same places, however it comes. */
 static void
 test_places_are_the_same_for_every_cut(void **state)
@@ -401,12 +408,14 @@ test_places_are_the_same_for_every_cut(void **state)
 		const size_t high = lines[k] + 7, end = lines[k] + LINE_LIMIT + 33;
 
 		memset(text, 'x', sizeof(text));
-		for (size_t i = 5; i + 2 < lines[k]; i += 5)
-			memcpy(text + i, "\r\n", 2);
-		memcpy(text + lines[k] - 2, "\r\n", 2);
+		for (size_t i = 7; i < lines[k]; i += 5)
+			end_line_at(text, i);
+		end_line_at(text, lines[k]);
 		text[high] = text[high + 1] = 0xe9;
-		memcpy(text + end - 2, "\r\n", 2);
-		memcpy(text + sizeof(text) - 5, "\r\n.\r\n", 5);
+		end_line_at(text, end);
+		end_line_at(text, sizeof(text) - 3);
+		text[sizeof(text) - 3] = '.';
+		end_line_at(text, sizeof(text));
 		for (size_t cut = 0; cut < sizeof(text); cut++) {
 			uint64_t found[AN_ANOMALY_COUNT] = {0};
 
