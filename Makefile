@@ -244,7 +244,7 @@ $(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))
 .PHONY: vectors
 vectors: $(BUILD)/vectors
-$(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,run.o observed.o seen_data.o fake_data.o) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
+$(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,cases.o run.o lines.o observed.o seen_data.o fake_data.o) $(LIB_PROXY) $(LIB_RULES) $(LIB_ANALYZERS)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY))
 

@@ -77,6 +77,18 @@ struct run {
 	struct ftp_servers *ftp_servers;
 };
 
+/* The line begins with this word. */
+static inline bool
+is_word(const struct line *l, const char *word)
+{
+	size_t n = strlen(word);
+
+	return strncmp(l->text, word, n) == 0 && (l->text[n] == ' ' || l->text[n] == '\0');
+}
+
+/* Whole, octet by octet, and cut at every place; prints what came of it. */
+bool run_all_ways(const struct one *);
+
 __attribute__((format(printf, 3, 4))) void complain(
     struct run *, const struct line *, const char *format, ...);
 #endif
