@@ -62,3 +62,10 @@ class Reader:
 @pytest.fixture(params=BINARIES, ids=lambda path: Path(path).parent.name)
 def read(request, tmp_path):
     return Reader(request.param, tmp_path)
+
+
+@pytest.fixture(params=[path for path in BINARIES if Path(path).parent.name != "san"],
+                ids=lambda path: Path(path).parent.name)
+def measured(request, tmp_path):
+    """As read, of binaries whose memory is their own: the sanitizers' is many times that."""
+    return Reader(request.param, tmp_path)

