@@ -19,7 +19,8 @@ DEPS_TEST := libcmocka-dev clang libclang-rt-dev clang-format clang-tidy cppchec
 	mandoc python3 python3-pytest python3-pytest-xdist systemd logrotate valgrind strace
 # deps-bench: what is measured beside ours. deps-deb: what makes the package. deps-root: what makes and
 # boots a bare Debian.
-DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit tshark tcpflow
+DEPS_BENCH := haproxy libgmime-3.0-dev openssl nginx libnginx-mod-mail libnginx-mod-stream sslsplit tshark tcpflow \
+	ftp-proxy
 DEPS_DEB  := debhelper dpkg-dev lintian
 DEPS_ROOT := git debootstrap systemd-container util-linux
 
@@ -200,10 +201,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS) libssl)
 
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
-## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=smtp, W=pop3, W=imap:
-## messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under TLS,
-## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark; W=growth: what
-## grows with what, Postern alone;
+## W=ftp: transfers, sessions and idle ones, against no gateway, HAProxy, ftp-proxy and a bare relay;
+## W=smtp, W=pop3, W=imap: messages, latency and idle sessions, against these but ftp-proxy, and nginx;
+## W=tls: the same and handshakes under TLS, against HAProxy, nginx and sslsplit; W=captures: postern read,
+## against tcpflow and tshark; W=growth: what grows with what, Postern alone;
 ## ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
 .PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures bench-growth
 W ?= mime ftp smtp pop3 imap tls captures growth
@@ -213,7 +214,7 @@ BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
 bench: $(addprefix bench-,$(W))
 bench-ftp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
-	$(PYTHON) -B tests/bench/bench_ftp.py $(BENCH) $(BUILD)
+	$(PYTHON) -B tests/bench/bench_ftp.py $(BENCH) --idle $(IDLE) $(BUILD)
 $(BUILD)/bench/ftp_load $(BUILD)/bench/ftp_sink: $(BUILD)/obj/tests/bench/ftp_wire.o
 bench-pop3 bench-imap: bench-%: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)

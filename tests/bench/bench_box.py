@@ -10,6 +10,7 @@ the row names.
 import argparse
 import pathlib
 
+import gauge
 import mail
 import rounds
 
@@ -42,7 +43,7 @@ def show(table, idle, n):
     print(table.text("sessions", f"## Sessions with one message of 1 KiB, {AT_ONCE} at once", "sessions/s",
                      "us/session", AGAINST))
     print(table.added("latency", "## A session with one message of 1 KiB, one after the other"))
-    mail.show_idle(idle, f"## {n} idle sessions")
+    gauge.show_idle(idle, f"## {n} idle sessions")
 
 
 def main():

@@ -1,122 +1,155 @@
 #!/usr/bin/python3
-"""FTP through the gateway beside other ways: bench_ftp.py [--rounds N] [--quick] BUILD.
+"""FTP through the gateway beside other ways: bench_ftp.py [--rounds N] [--quick] [--idle N] BUILD.
 
-One large file passive, active from the client, and sessions of 1 KB, ten at once and one after the other. Each run
-checks that all octets arrived as they were sent, and that they went through what the row names.
+One large file passive, active from the client, and up; sessions of 1 KB, ten at once and one after the
+other; and what a session costs that has logged in and waits. Each run checks that all octets arrived as
+they were sent, and that they went through what the row names.
 """
 
 import argparse
-import json
-import os
+import collections
 import pathlib
-import subprocess
-import sys
-import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
-
-import cpu  # noqa: E402
-import lab as L  # noqa: E402
-import ways  # noqa: E402
-import rounds  # noqa: E402
+import gauge
+import lab as L
+import mail
+import rounds
+import ways
 
 GIB = 1 << 30
-SERVER = L.MX
-ACTIVE_TOO = {"direct", "kernel helper", "Postern, inspected", "Postern, not inspected"}
+PORT = 21
+SMALL, AT_ONCE = 1024, 10
+WORKLOADS = ("passive", "active", "upload", "sessions", "latency")
+AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "ftp-proxy"]
+WAITING = {"bare relay", "HAProxy", "ftp-proxy", "Postern", "Postern, nothing looked at"}
+UNSENT = 8 << 20  # octets that a sender's kernel, and all on the way, can hold at most
+PAST_IT = "the server's connection to the client would go by it, forwarded by the kernel"
+
+
+class Postern(ways.Postern):
+    """
+    As the client chose on both sides. to_passive: towards the server always passive, as it is shipped; to
+    clients that are passive themselves the two are the same.
+    """
+
+    def __init__(self, name, build, to_passive=False, ftp=None, **settings):
+        ftp = {"server_data": "passive" if to_passive else "same"} | (ftp or {})
+        super().__init__(name, build, limits=mail.LIMITS, nofile=ways.FILES, ftp=ftp, **settings)
+        self.to_passive = to_passive
+        self.inspects = ftp.get("inspect", True)
+        self.digests = self.inspects and settings.get("mime", {}).get("digests") != []
 
 
 def ways_of(build):
+    by = {"inspect": False}
     return [
         ways.Direct("direct"),
+        # files go by every program: its policy drops what the kernel's helper has not announced
         ways.Helper("kernel helper"),
         ways.HAProxy("HAProxy", splice=False),
         ways.HAProxy("HAProxy, splice", splice=True),
+        ways.FtpProxy("ftp-proxy"),
         ways.BareRelay("bare relay", build, "copy"),
         ways.BareRelay("bare relay, splice", build, "splice"),
         ways.BareRelay("bare relay, SHA-256", build, "sha256"),
-        ways.Postern("Postern, inspected", build),
-        ways.Postern("Postern, not inspected", build, ftp={"inspect": False}),
+        Postern("Postern", build),
+        Postern("Postern, no digests", build, mime={"digests": []}),
+        Postern("Postern, nothing looked at", build, ftp=by),
+        Postern("Postern, active to passive", build, to_passive=True),
+        Postern("Postern, active to passive, nothing looked at", build, to_passive=True, ftp=by),
     ]
 
 
-class Bench:
-    """groups: cpu.Group of "gateway", "client", "server"."""
+def workloads_of(way):
+    """Those that make a difference to it, and why it cannot do another one."""
+    if getattr(way, "to_passive", False):
+        return {"active": None}
+    by = isinstance(way, (ways.HAProxy, ways.BareRelay))
+    return {workload: PAST_IT if by and workload == "active" else None for workload in WORKLOADS}
+
+
+class Bench(gauge.Gauge):
+    """
+    seconds  of a run with small files
+    size     of the large one
+    """
 
     def __init__(self, lab, build, groups, seconds, size):
-        self.lab, self.build, self.groups = lab, build, groups
+        super().__init__(lab, build, groups)
         self.seconds, self.size = seconds, size
 
-    def clocks(self):
-        ours = {name: group.seconds() for name, group in self.groups.items()}
-        return ours["gateway"], cpu.busy() - sum(ours.values()), time.monotonic()
+    def idle_argv(self, way, protocol, n):
+        return self.generator("ftp_load", f"{way.address}:{PORT}", "idle", n)
 
-    def load(self, size, at_once, seconds, mode, direction):
-        """One run of ftp_load: what it said, and the processor time of the gateway."""
-        argv = [self.build / "bench" / "ftp_load", f"{SERVER}:21", size, at_once, seconds, mode, direction]
-        before = self.clocks()
-        done = subprocess.run(
-            ["timeout", "60", *map(str, self.lab.client.command(*argv))], capture_output=True, text=True,
-            preexec_fn=lambda: self.groups["client"].entry.write_text(str(os.getpid())))
-        gateway, others, wall = (b - a for a, b in zip(before, self.clocks()))
-        said = {"sessions": 0, "errors": 1, "error": done.stderr.strip() or "timeout", "octets": 0,
-                "seconds": wall, "p50_us": 0, "p99_us": 0} if done.returncode else json.loads(done.stdout)
-        return said | {"cpu": gateway, "disturbed": others > rounds.QUIET * wall}
+    def load(self, way, size, at_once, seconds, mode, direction):
+        """One run of ftp_load. It compares every octet that comes, as ftp_sink does of what it gets."""
+        r = self.run(self.generator("ftp_load", f"{way.address}:{PORT}", size, at_once, seconds, way.data[mode],
+                                    direction))
+        if not r["errors"] and r["octets"] != r["sessions"] * size:
+            raise SystemExit(f"{way.name}: {r['octets']} octets in {r['sessions']} files of {size}")
+        return r | {"transfers": (mode, "upload" if direction == "up" else "download", size)}
 
-    def large(self, mode, direction="down"):
-        r = self.load(self.size, 1, 0, mode, direction)
-        whole = r["octets"] == self.size and not r["errors"]
-        return r | {"value": self.size / r["seconds"] / 1e6 if whole else 0,
+    def large(self, way, mode, direction="down"):
+        r = self.load(way, self.size, 1, 0, mode, direction)
+        return r | {"value": 0 if r["errors"] else self.size / r["seconds"] / 1e6,
                     "cpu": r["cpu"] / (self.size / 1e9)}
 
-    def small(self):
-        r = self.load(1024, 10, self.seconds, "passive", "down")
+    def small(self, way):
+        r = self.load(way, SMALL, AT_ONCE, self.seconds, "passive", "down")
         return r | {"value": r["sessions"] / r["seconds"], "cpu": r["cpu"] / max(1, r["sessions"]) * 1e6}
 
-    def latency(self):
+    def latency(self, way):
         """Microseconds that half of the sessions took at most, one after the other."""
-        r = self.load(1024, 1, self.seconds / 2, "passive", "down")
-        return r | {"value": r["p50_us"], "cpu": r["cpu"] / max(1, r["sessions"]) * 1e6}
+        r = self.load(way, SMALL, 1, self.seconds / 2, "passive", "down")
+        return r | {"value": r["p50"], "cpu": r["cpu"] / max(1, r["sessions"]) * 1e6}
+
+    def measure(self, way, workload):
+        return {"passive": lambda: self.large(way, "passive"), "active": lambda: self.large(way, "active"),
+                "upload": lambda: self.large(way, "passive", "up"), "sessions": lambda: self.small(way),
+                "latency": lambda: self.latency(way)}[workload]()
 
 
-def went_through(gateway, way, sessions):
-    """The records say so: every session, and in them the transfers."""
+def carried(way, record):
+    """
+    (mode, direction, size) of a file that a record says to have gone the way that its row names; None: it did
+    not. One that nobody looks into, and that is passive on both sides, goes past the gateway's program: the kernel
+    forwards that one connection, and counts it with its headers, but not what is still in the server's buffers
+    when its 226 comes.
+    """
+    data = record["ftp_data"]
+    mode, size = data["client"]["mode"], int(data["filename"])
+    if data["outcome"] != "complete" or data.get("let_by", False) != (not way.inspects and mode == "passive"):
+        return None
+    if "let_by" in data:
+        return (mode, data["direction"], size) if data["octets_in"] > max(0, size - UNSENT) else None
+    whole = data["octets_in"] == data["octets_out"] == size
+    towards = "passive" if way.to_passive else mode
+    return (mode, data["direction"], size) if whole and data["server"]["mode"] == towards else None
+
+
+def went_through(gateway, way, transfers):
+    """
+    The records say so of every session and of the file in it, with a digest of each where it should have one.
+    transfers: Counter of what carried() says. A peer's other connections are dropped: see ways.NONE_BY.
+    """
     if gateway is None:
         return
-    time.sleep(0.3)
-    seen = len([r for r in gateway.records("flow")])
-    if seen < sessions:
-        raise SystemExit(f"{way}: {sessions} sessions, and {seen} in its records")
+    seen = collections.Counter()
 
+    def written():
+        seen.clear()
+        for record in gateway.records():
+            what = record["event_type"]
+            seen[carried(way, record) if what == "ftp_data" else what] += 1
+            seen["digests"] += "sha256" in record.get("fileinfo", {})
+        return seen["flow"] >= transfers.total() and transfers <= seen
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    build = options.build.resolve()
-    seconds, size = (0.5, GIB // 8) if options.quick else (1.5, GIB)
-    L.end_by_signal()
-    all_ways = ways_of(build)
-    table = rounds.Table(("passive", "active", "upload", "sessions", "latency"), [w.name for w in all_ways])
-    groups = {name: cpu.Group(name) for name in ("gateway", "client", "server")}
     try:
-        with L.Lab() as lab:
-            for namespace in (lab.client, lab.server):
-                namespace.sysctl("ipv4/tcp_tw_reuse", 1)
-            server = L.Daemon(lab.server, [str(build / "bench" / "ftp_sink"), f"{SERVER}:21"],
-                              lab.dir / "sink.log", before=f'echo 0 >"{groups["server"].entry}"')
-            server.wait_ready(lambda: L.can_connect(lab.server, SERVER, 21), "ftp_sink")
-            bench = Bench(lab, build, groups, seconds, size)
-            for n in range(options.rounds):
-                for way in all_ways:
-                    measure(bench, table, way, lab, n)
-            server.stop()
-    finally:
-        for group in groups.values():
-            group.close()
-    show(table, size)
-    table.write(build / "bench" / "ftp.json")
+        L.wait_for(written, 5, interval=0.3)
+    except TimeoutError:
+        raise SystemExit(f"{way.name}: {dict(transfers)}; in its records {dict(seen)}") from None
+    if (seen["digests"] < transfers.total()) if way.digests else seen["digests"]:
+        raise SystemExit(f"{way.name}: {dict(transfers)} with {seen['digests']} digests")
 
 
 def forget_sockets(lab):
@@ -130,35 +163,64 @@ def forget_sockets(lab):
         raise SystemExit(f"{left} sockets in TIME_WAIT at the gateway do not go")
 
 
-def measure(bench, table, way, lab, n):
-    forget_sockets(lab)
-    with way.up(lab, bench.groups["gateway"]) as gateway:
-        sessions = 0
-        for workload, run in (("passive", lambda: bench.large("passive")),
-                              ("active", lambda: bench.large("active")),
-                              ("upload", lambda: bench.large("passive", "up")),
-                              ("sessions", bench.small),
-                              ("latency", bench.latency)):
-            if workload == "active" and way.name not in ACTIVE_TOO:
-                continue  # the server's connection to the client goes by them, forwarded
-            r = run()
-            sessions += r["sessions"]
-            table.add(workload, way.name, p99=r["p99_us"],
-                      **{k: r[k] for k in ("value", "cpu", "disturbed", "errors")})
-            print(f"{n} {way.name:24} {workload:9} {r['value']:8.0f} cpu {r['cpu']:7.2f} "
+def measure(bench, table, way, n, left_out):
+    """left_out: {(workload, way): why}"""
+    forget_sockets(bench.lab)
+    transfers = collections.Counter()
+    with way.up(bench.lab, bench.groups["gateway"]) as gateway:
+        for workload, cannot in workloads_of(way).items():
+            if cannot:
+                left_out[workload, way.name] = cannot
+                continue
+            r = bench.measure(way, workload)
+            transfers[r["transfers"]] += r["sessions"]
+            table.add(workload, way.name, **{k: r[k] for k in ("value", "cpu", "disturbed", "errors", "p99")})
+            print(f"{n} {way.name:46} {workload:9} {r['value']:8.0f} cpu {r['cpu']:7.2f} "
                   f"errors {r['errors']} {r['error']}", flush=True)
-        went_through(gateway, way.name, sessions)
+        went_through(gateway, way, transfers)
 
 
-def show(table, size):
-    against = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy"]
+def show(table, size, idle, n, left_out):
     large = f"of {size / GIB:.3g} GiB, one file"
-    print(table.text("passive", f"## Download {large}, passive", "MB/s", "s/GB", against))
-    print(table.text("active", f"## Download {large}, active from the client", "MB/s", "s/GB", ["direct"]))
-    print(table.text("upload", f"## Upload {large}, passive", "MB/s", "s/GB", against))
-    print(table.text("sessions", "## Sessions with a file of 1 KB, ten at once", "sessions/s",
-                     "us/session", against))
+    active = ["direct", "kernel helper", "ftp-proxy"]
+    print(table.text("passive", f"## Download {large}, passive", "MB/s", "s/GB", AGAINST))
+    print(table.text("active", f"## Download {large}, active from the client", "MB/s", "s/GB", active))
+    print(table.text("upload", f"## Upload {large}, passive", "MB/s", "s/GB", AGAINST))
+    print(table.text("sessions", f"## Sessions with a file of 1 KB, {AT_ONCE} at once", "sessions/s", "us/session",
+                     AGAINST))
     print(table.added("latency", "## A session with a file of 1 KB, one after the other"))
+    gauge.show_idle(idle, f"## {n} idle sessions")
+    for (workload, way), why in left_out.items():
+        print(f"\nNot measured: {workload} of {way}: {why}.")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--idle", type=int, default=3000, help="sessions that wait; 0: none")
+    parser.add_argument("--ways", default="", help="only those whose name has this in it")
+    options = parser.parse_args()
+    build = options.build.resolve()
+    seconds, size = (0.3, GIB // 16) if options.quick else (1.0, GIB)
+    all_ways = [way for way in ways_of(build) if options.ways in way.name]
+    table, left_out = rounds.Table(WORKLOADS, [way.name for way in all_ways]), {}
+    with gauge.laboratory() as (lab, groups), \
+            gauge.serving(lab, build, groups, PORT, "ftp_sink", f"{ways.SERVER}:{PORT}"):
+        bench = Bench(lab, build, groups, seconds, size)
+        for n in range(options.rounds):
+            for way in all_ways:
+                measure(bench, table, way, n, left_out)
+        waiting = [way for way in all_ways if way.name in WAITING]
+        idle = bench.idle_of(waiting, "ftp", options.idle, 1)
+    for way in waiting:
+        if gauge.idle_at_once(way, options.idle) < options.idle:
+            left_out[f"{options.idle} idle sessions", way.name] = (
+                f"it takes {way.at_once} at once; its figure is of {gauge.idle_at_once(way, options.idle)}")
+    show(table, size, idle, options.idle, left_out)
+    table.write(build / "bench" / "ftp.json", idle=idle,
+                left_out={f"{workload}, {way}": why for (workload, way), why in left_out.items()})
 
 
 if __name__ == "__main__":

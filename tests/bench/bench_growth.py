@@ -186,13 +186,14 @@ class Traffic:
             return
 
         def cost(size, at_once, seconds):
-            r = bench.load(size, at_once, seconds, "passive", "down")
+            r = bench.load(way, size, at_once, seconds, "passive", "down")
             if r["errors"] or not r["sessions"]:
                 raise SystemExit(f"FTP, {size} octets, {at_once} at once: {r['errors']} errors, {r['error']}")
             self.passed += r["sessions"]
             return r["cpu"] / r["sessions"] * 1e6, r["disturbed"]
 
-        with self.up(self.postern()):
+        way = self.postern()
+        with self.up(way):
             self.each(titles[0], "us/file", LINEAR, self.growth.sizes(104_857_600), lambda n: cost(n, 1, self.seconds))
             self.each(titles[1], "us/session", FLAT, self.growth.sizes(10), lambda n: cost(1024, n, self.seconds))
 

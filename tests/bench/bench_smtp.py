@@ -9,6 +9,7 @@ one and waits. The server takes a message only if it is octet for octet what was
 import argparse
 import pathlib
 
+import gauge
 import mail
 import rounds
 
@@ -47,7 +48,7 @@ def show(table, idle, n):
                      "us/message", AGAINST))
     for workload, how in (("big, one", "one after the other"), ("big, ten", "10 at once")):
         print(table.text(workload, f"## Messages of 10 MiB, {how}", "MB/s", "s/GB", AGAINST))
-    mail.show_idle(idle, f"## {n} idle sessions")
+    gauge.show_idle(idle, f"## {n} idle sessions")
 
 
 def main():

@@ -11,6 +11,7 @@ import argparse
 import pathlib
 import subprocess
 
+import gauge
 import mail
 import rounds
 import ways
@@ -110,7 +111,7 @@ def show(table, idle, n, left_out):
     print(table.text("smtps", f"## SMTPS, a message of {BIG >> 20} MiB a session, {AT_ONCE} at once", "MB/s", "s/GB",
                      AGAINST))
     print(table.added("latency", "## An IMAPS session with one message of 1 KiB, one after the other"))
-    mail.show_idle(idle, f"## {n} idle IMAPS sessions")
+    gauge.show_idle(idle, f"## {n} idle IMAPS sessions")
     for (workload, way), why in left_out.items():
         print(f"\nNot measured: {workload} of {way}: {why}.")
 
@@ -134,7 +135,7 @@ def main():
             for way in all_ways:
                 tls.measure(way, n)
         idle = bench.idle_of([way for way in all_ways if way.name in {"Postern", *AGAINST[1:]}], "imap",
-                             options.idle, 1, ("1.3", "full"))
+                             options.idle, 1, tls=("1.3", "full"))
     print("\n" + "\n".join(versions))
     show(table, idle, options.idle, tls.left_out)
     table.write(build / "bench" / "tls.json", idle=idle, versions=versions,

@@ -3,12 +3,14 @@
  *
  *	ftp_sink ADDRESS:PORT
  *
- * EPSV, PASV, EPRT and PORT by IPv4, one thread for each session.
+ * EPSV, PASV, EPRT and PORT by IPv4, one thread for each session. STOR's file, too, has as many
+ *octets as its name says: 426 of any other.
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,7 @@
 
 #include "ftp_wire.h"
 
-#define THREADS 256
+#define STACK ((size_t)256 << 10) /* of a thread: a piece of a file and some lines */
 
 struct serving {
 	int control;
@@ -27,6 +29,8 @@ struct serving {
 };
 
 static struct sockaddr_in address;
+static int listener;
+static atomic_uint waiting; /* threads, for sessions */
 
 static int
 open_data(const struct serving *s)
@@ -37,7 +41,8 @@ open_data(const struct serving *s)
 static bool
 transfer(struct serving *s, bool sends, const char *name)
 {
-	uint64_t n = strtoull(name, NULL, 10);
+	const uint64_t all = strtoull(name, NULL, 10);
+	uint64_t n = all;
 	int fd;
 	bool whole;
 
@@ -46,43 +51,17 @@ transfer(struct serving *s, bool sends, const char *name)
 	fd = open_data(s);
 	if (fd < 0)
 		return wire_say(s->control, "425 Nobody there.\r\n");
-	whole = sends ? wire_send_file(fd, n) : wire_receive_file(fd, &n);
+	whole = (sends ? wire_send_file(fd, n) : wire_receive_file(fd, &n)) && n == all;
 	close(fd);
 	return wire_say(s->control, whole ? "226 Done.\r\n" : "426 Broken.\r\n");
-}
-
-/* The next number of a text, and *text is behind it; 0: there is none. */
-static unsigned
-number(const char **text)
-{
-	char *end;
-	unsigned long n;
-
-	while (**text != '\0' && (**text < '0' || **text > '9'))
-		(*text)++;
-	n = strtoul(*text, &end, 10);
-	*text = end;
-	return (unsigned)n;
 }
 
 /* EPRT |1|192.0.2.1|1024| and PORT 192,0,2,1,4,0 */
 static bool
 take_address(struct serving *s, const char *args)
 {
-	const bool extended = args[0] == '|';
-	uint8_t ip[4];
-	unsigned port;
-
-	if (extended)
-		args += 3;
-	for (size_t i = 0; i < sizeof(ip); i++)
-		ip[i] = (uint8_t)number(&args);
-	port = number(&args);
-	if (!extended)
-		port = port * 256 + number(&args);
 	s->to_client = true;
-	s->active = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	memcpy(&s->active.sin_addr, ip, sizeof(ip));
+	s->active = args[0] == '|' ? wire_extended(args + strlen("|1|")) : wire_six(args);
 	return wire_say(s->control, "200 Fine.\r\n");
 }
 
@@ -90,9 +69,12 @@ static bool
 tell_address(struct serving *s, bool extended)
 {
 	const uint8_t *ip = (const uint8_t *)&s->passive.sin_addr;
-	unsigned port = ntohs(s->passive.sin_port);
 	char line[100];
+	unsigned port;
 
+	if (s->passive.sin_port == 0)
+		s->data_listener = wire_listen(&s->passive);
+	port = ntohs(s->passive.sin_port);
 	s->to_client = false;
 	if (extended)
 		snprintf(line, sizeof(line), "229 Come (|||%u|)\r\n", port);
@@ -125,18 +107,32 @@ answer(struct serving *s, const char *line)
 	return wire_say(s->control, "502 No.\r\n");
 }
 
+static void begin_thread(void);
+
+static int
+next_session(void)
+{
+	int fd;
+
+	atomic_fetch_add(&waiting, 1);
+	do
+		fd = accept(listener, NULL, NULL);
+	while (fd < 0);
+	if (atomic_fetch_sub(&waiting, 1) == 1)
+		begin_thread();
+	return fd;
+}
+
 _Noreturn static void *
-serve(void *listener)
+serve(void *unused)
 {
 	struct serving s = {.passive = {.sin_family = AF_INET, .sin_addr = address.sin_addr}};
 
-	s.data_listener = wire_listen(&s.passive);
+	(void)unused;
 	for (;;) {
-		struct wire_lines lines = {.fd = accept(*(int *)listener, NULL, NULL)};
+		struct wire_lines lines = {.fd = next_session()};
 		const char *line = NULL;
 
-		if (lines.fd < 0)
-			continue;
 		s.control = lines.fd;
 		if (wire_say(s.control, "220 ready\r\n"))
 			line = wire_line(&lines);
@@ -146,21 +142,26 @@ serve(void *listener)
 	}
 }
 
+static void
+begin_thread(void)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	if (pthread_create(&t, &attr, serve, NULL) != 0)
+		errx(1, "no more threads");
+	pthread_attr_destroy(&attr);
+}
+
 int
 main(int argc, char **argv)
 {
-	int listener;
-
 	if (argc != 2)
 		errx(2, "usage: ftp_sink ADDRESS:PORT");
 	signal(SIGPIPE, SIG_IGN);
 	address = wire_endpoint(argv[1]);
 	listener = wire_listen(&address);
-	for (int i = 1; i < THREADS; i++) {
-		pthread_t t;
-
-		if (pthread_create(&t, NULL, serve, &listener) != 0)
-			errx(1, "no more threads");
-	}
-	serve(&listener);
+	serve(NULL);
 }

@@ -154,3 +154,46 @@ wire_endpoint(const char *text)
 		errx(2, "%s: no ADDRESS:PORT", text);
 	return at;
 }
+
+/* The next number of a text, and *text is behind it; 0: there is none. */
+static unsigned
+number(const char **text)
+{
+	char *end;
+	unsigned long n;
+
+	while (**text != '\0' && (**text < '0' || **text > '9'))
+		(*text)++;
+	n = strtoul(*text, &end, 10);
+	*text = end;
+	return (unsigned)n;
+}
+
+static struct sockaddr_in
+address(const char **text)
+{
+	uint32_t ip = 0;
+
+	for (int i = 0; i < 4; i++)
+		ip = ip << 8 | (uint8_t)number(text);
+	return (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(ip)};
+}
+
+struct sockaddr_in
+wire_six(const char *text)
+{
+	struct sockaddr_in at = address(&text);
+	const unsigned high = number(&text);
+
+	at.sin_port = htons((uint16_t)(high * 256 + number(&text)));
+	return at;
+}
+
+struct sockaddr_in
+wire_extended(const char *text)
+{
+	struct sockaddr_in at = address(&text);
+
+	at.sin_port = htons((uint16_t)number(&text));
+	return at;
+}

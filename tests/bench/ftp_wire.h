@@ -36,4 +36,9 @@ int wire_connect(const struct sockaddr_in *to);
 /* "ADDRESS:PORT"; ends the program where it is none. */
 struct sockaddr_in wire_endpoint(const char *text);
 
+/* What FTP says for it, "192,0,2,1,4,0" or "192.0.2.1|1024|": numbers, with anything between and
+ * around them. */
+struct sockaddr_in wire_six(const char *text);
+struct sockaddr_in wire_extended(const char *text);
+
 #endif

@@ -2,20 +2,10 @@
 
 import contextlib
 import json
-import os
-import pathlib
-import re
-import statistics
-import subprocess
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
-
-import cpu  # noqa: E402
-import lab as L  # noqa: E402
-import rounds  # noqa: E402
-import ways  # noqa: E402
+import gauge
+import ways
 
 PORTS = {"smtp": 25, "pop3": 110, "imap": 143}
 TLS_PORTS = {"smtp": 465, "pop3": 995, "imap": 993}
@@ -46,28 +36,23 @@ def clear_ways(build, buffers, **settings):
     ]
 
 
-class NotHeld(Exception):
-    """A way has not as many sessions as were asked for."""
-
-
-class Bench:
+class Bench(gauge.Gauge):
     """
-    groups  cpu.Group of "gateway", "client", "server"
-    tls     None: sessions are in the clear; (version, "full" or "resumed"): under TLS from the first octet on
+    certificate  the server's, where it has one
+    tls          None: sessions are in the clear; (version, "full" or "resumed"): under TLS from the first octet on
     """
 
-    def __init__(self, lab, build, groups):
-        self.lab, self.build, self.groups = lab, build, groups
-
-    def clocks(self):
-        ours = {name: group.seconds() for name, group in self.groups.items()}
-        return ours["gateway"], cpu.busy() - sum(ours.values()), time.monotonic()
+    def __init__(self, lab, build, groups, certificate):
+        super().__init__(lab, build, groups)
+        self.certificate = certificate
 
     def argv(self, way, protocol, mailbox, messages, *how, tls=None):
         to = f"{way.address}:{(TLS_PORTS if tls else PORTS)[protocol]}"
-        argv = ["prlimit", f"--nofile={ways.FILES}", "--", self.build / "bench" / "mail_load", protocol, to,
-                mailbox, messages, *how, *((way.certificate.chain, *tls) if tls else ())]
-        return [str(a) for a in self.lab.client.command(*argv)]
+        return self.generator("mail_load", protocol, to, mailbox, messages, *how,
+                              *((way.certificate.chain, *tls) if tls else ()))
+
+    def idle_argv(self, way, protocol, n, tls=None):
+        return self.argv(way, protocol, "text-1024", 1, "idle", n, tls=tls)
 
     def served(self):
         """What the server has counted so far."""
@@ -78,17 +63,11 @@ class Bench:
 
     def load(self, way, protocol, mailbox, messages, at_once, seconds, tls=None):
         """One run of mail_load: what it said, the processor time of the gateway, what the server served."""
-        served, before = self.served(), self.clocks()
-        done = subprocess.run(
-            ["timeout", "60", *self.argv(way, protocol, mailbox, messages, at_once, seconds, tls=tls)],
-            capture_output=True, text=True,
-            preexec_fn=lambda: self.groups["client"].entry.write_text(str(os.getpid())))
-        gateway, others, wall = (b - a for a, b in zip(before, self.clocks()))
+        served = self.served()
+        said = {"resumed": 0} | self.run(self.argv(way, protocol, mailbox, messages, at_once, seconds, tls=tls))
         served = {name: n - served[name] for name, n in self.served().items()}
-        said = {"sessions": 0, "resumed": 0, "errors": 1, "error": done.stderr.strip() or "timeout", "octets": 0,
-                "seconds": wall, "p50": 0, "p99": 0} if done.returncode else json.loads(done.stdout)
         arrived(way, said, served, messages, tls)
-        return said | {"cpu": gateway, "disturbed": others > rounds.QUIET * wall, "served": served}
+        return said | {"served": served}
 
     def octets(self, *what, **how):
         """MB/s, and seconds of the gateway for a GB."""
@@ -110,54 +89,6 @@ class Bench:
         """Microseconds that half of the sessions took at most, and microseconds of the gateway for each."""
         r = self.load(*what, **how)
         return r | {"value": r["p50"], "cpu": r["cpu"] / max(1, r["sessions"]) * 1e6}
-
-    def memory(self):
-        """Octets that the processes of the gateway have for themselves."""
-        found = 0
-        for pid in self.groups["gateway"].entry.read_text().split():
-            with contextlib.suppress(OSError):
-                rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-                found += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE).group(1)) * 1024
-        return found
-
-    @contextlib.contextmanager
-    def held(self, way, protocol, n, tls=None):
-        """Inside, n sessions wait."""
-        process = subprocess.Popen(self.argv(way, protocol, "text-1024", 1, "idle", n, tls=tls),
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            said = json.loads(process.stdout.readline())
-            if said["held"] != n:
-                raise NotHeld(f"{way.name}: {said['held']} of {n} sessions: {said['error']}")
-            yield
-        finally:
-            process.stdin.close()
-            process.wait()
-
-    def idle(self, way, protocol, n, tls=None):
-        """User octets of one session: what n more cost than a third of them, when all that is made once is there."""
-        with self.held(way, protocol, n // 3, tls):
-            time.sleep(1)
-            before = self.memory()
-            with self.held(way, protocol, n, tls):
-                time.sleep(1)
-                return (self.memory() - before) / n
-
-    def idle_of(self, all_ways, protocol, n, times, tls=None):
-        """{way: [octets of a session]}; each time by new processes. A peer that does not hold them is said to."""
-        found = {}
-        for way in all_ways if n else ():
-            try:
-                for _ in range(times):
-                    with way.up(self.lab, self.groups["gateway"]):
-                        found.setdefault(way.name, []).append(self.idle(way, protocol, n, tls))
-                print(f"idle {way.name:28} {statistics.median(found[way.name]):8.0f} octets", flush=True)
-            except NotHeld as fault:
-                if isinstance(way, ways.Postern):
-                    raise SystemExit(str(fault)) from None
-                found.pop(way.name, None)
-                print(f"idle {fault}; left out", flush=True)
-        return found
 
 
 def arrived(way, said, served, messages, tls):
@@ -183,35 +114,11 @@ def went_through(gateway, way, sessions, tls_sessions=0):
                          f"{seen}, {intercepted} intercepted")
 
 
-def show_idle(idle, title):
-    if not idle:
-        return
-    print(f"\n{title}\n\n| way | octets of user memory each, median (min-max) |\n|---|---|")
-    for way, each in idle.items():
-        print(f"| {way} | {statistics.median(each):.0f} ({min(each):.0f}-{max(each):.0f}) |")
-
-
 @contextlib.contextmanager
 def bench(build, certificate_of=None):
     """A Bench whose server runs; certificate_of: makes the server's certificate, given the lab."""
-    L.end_by_signal()
-    groups = {name: cpu.Group(name) for name in ("gateway", "client", "server")}
-    try:
-        with L.Lab() as lab:
-            for namespace in (lab.client, lab.server):
-                namespace.sysctl("ipv4/tcp_tw_reuse", 1)
-            certificate = certificate_of(lab) if certificate_of else None
-            argv = [build / "bench" / "mail_sink", ways.SERVER,
-                    *((certificate.chain, certificate.key) if certificate else ())]
-            server = L.Daemon(lab.server, ["prlimit", f"--nofile={ways.FILES}", "--", *map(str, argv)],
-                              lab.dir / "sink.log", before=f'echo 0 >"{groups["server"].entry}"')
-            try:
-                server.wait_ready(lambda: L.can_connect(lab.server, ways.SERVER, COUNTS), "mail_sink")
-                found = Bench(lab, build, groups)
-                found.certificate = certificate
-                yield found
-            finally:
-                server.stop()  # else its group could not be taken away
-    finally:
-        for group in groups.values():
-            group.close()
+    with gauge.laboratory() as (lab, groups):
+        certificate = certificate_of(lab) if certificate_of else None
+        argv = [ways.SERVER, *((certificate.chain, certificate.key) if certificate else ())]
+        with gauge.serving(lab, build, groups, COUNTS, "mail_sink", *argv):
+            yield Bench(lab, build, groups, certificate)

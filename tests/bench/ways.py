@@ -20,6 +20,13 @@ SERVER = L.MX
 SESSIONS_MAX = 9_000
 FILES = 20_000  # that a process may have open
 
+# No connection goes by a program that should have taken it, as tproxy would have it where nobody listens.
+NONE_BY = """\
+	chain forward {
+		type filter hook forward priority filter;
+		tcp flags & (syn|ack) == syn drop
+	}
+"""
 # Every connection from outside ends at the peer; SYN-ACKs of what servers open do not.
 CATCH_ALL = f"""\
 table ip peer {{
@@ -28,16 +35,18 @@ table ip peer {{
 		tcp flags & (syn|ack) != syn socket transparent 1 meta mark set 1 accept
 		iifname outside tcp flags & (syn|ack) == syn tproxy to 127.0.0.1:{PORT} meta mark set 1 accept
 	}}
+{NONE_BY}
 }}
 """
 # The servers' answers to connections that a program made in a client's name.
-ANSWERS = """\
-table ip peer {
-	chain taken {
+ANSWERS = f"""\
+table ip peer {{
+	chain taken {{
 		type filter hook prerouting priority mangle;
 		meta l4proto tcp socket transparent 1 meta mark set 1 accept
-	}
-}
+	}}
+{NONE_BY}
+}}
 """
 # What administrators have today: the kernel looks for PORT and 227, and lets that connection by.
 HELPER = """\
@@ -136,6 +145,21 @@ mail {{{{
 }}}}
 """
 
+FTP_PROXY_MAX = 512  # it takes a larger number for this one
+FTP_PROXY = f"""\
+[-Global-]
+ServerType standalone
+Listen {L.GATEWAY}
+Port 21
+DestinationAddress {SERVER}
+DestinationPort 21
+DestinationTransferMode client
+ForkLimit 100000000
+MaxClients {FTP_PROXY_MAX}
+User root
+Group root
+"""
+
 
 def early_demux(lab, on):
     """
@@ -149,11 +173,15 @@ class Way:
     """
     name         in tables
     address      what clients call
+    at_once      sessions that it can hold at most, where that is less than SESSIONS_MAX; None: it is not
+    data         what an FTP client says for a data connection
     certificate  of TLS: what clients must see, or its issuer; None: sessions are in the clear
     up()         group is of the gateway's processes alone
     """
 
     address = SERVER
+    at_once = None
+    data = {"passive": "EPSV", "active": "EPRT"}
 
     def __init__(self, name, certificate=None):
         self.name, self.certificate = name, certificate
@@ -271,6 +299,23 @@ class Nginx(Peer):
         file.write_text(NGINX.format(files=FILES, pid=lab.dir / "nginx.pid",
                                      module=self.module, body=body))
         return ["/usr/sbin/nginx", "-c", file]
+
+
+class FtpProxy(Peer):
+    """
+    SuSE's: a process for each session, which takes part in data connections of both modes and looks at none.
+    Clients call the gateway; it knows neither EPSV nor EPRT.
+    """
+
+    address = L.GATEWAY
+    at_once = FTP_PROXY_MAX
+    rules = ANSWERS
+    data = {"passive": "PASV", "active": "PORT"}
+
+    def argv(self, lab):
+        file = lab.dir / "ftp-proxy.conf"
+        file.write_text(FTP_PROXY)
+        return ["/usr/sbin/ftp-proxy", "-n", "-f", file]
 
 
 class Sslsplit(Peer):

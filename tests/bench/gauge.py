@@ -1,0 +1,146 @@
+"""What a gateway costs while a load generator works through it, and while sessions wait in it."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "net"))
+
+import cpu  # noqa: E402
+import lab as L  # noqa: E402
+import rounds  # noqa: E402
+import ways  # noqa: E402
+
+
+class NotHeld(Exception):
+    """A way has not as many sessions as were asked for."""
+
+
+def idle_at_once(way, n):
+    """n, or fewer where it cannot hold these and a third as many."""
+    return n if way.at_once is None else min(n, way.at_once * 3 // 4)
+
+
+class Gauge:
+    """
+    groups  cpu.Group of "gateway", "client", "server"
+    """
+
+    def __init__(self, lab, build, groups):
+        self.lab, self.build, self.groups = lab, build, groups
+
+    def generator(self, name, *what):
+        """argv of a load generator, at the client."""
+        argv = ["prlimit", f"--nofile={ways.FILES}", "--", self.build / "bench" / name, *what]
+        return [str(a) for a in self.lab.client.command(*argv)]
+
+    def idle_argv(self, way, protocol, n, **how):
+        """Of a load generator that holds n sessions until its standard input ends."""
+        raise NotImplementedError
+
+    def clocks(self):
+        ours = {name: group.seconds() for name, group in self.groups.items()}
+        return ours["gateway"], cpu.busy() - sum(ours.values()), time.monotonic()
+
+    def run(self, argv):
+        """What a load generator said, or why it failed; "cpu": seconds of the gateway meanwhile; "disturbed"."""
+        before = self.clocks()
+        done = subprocess.run(["timeout", "60", *argv], capture_output=True, text=True,
+                              preexec_fn=lambda: self.groups["client"].entry.write_text(str(os.getpid())))
+        gateway, others, wall = (b - a for a, b in zip(before, self.clocks()))
+        said = {"sessions": 0, "errors": 1, "error": done.stderr.strip() or "timeout", "octets": 0, "seconds": wall,
+                "p50": 0, "p99": 0} if done.returncode else json.loads(done.stdout)
+        return said | {"cpu": gateway, "disturbed": others > rounds.QUIET * wall}
+
+    def memory(self):
+        """Octets that the processes of the gateway have for themselves."""
+        found = 0
+        for pid in self.groups["gateway"].entry.read_text().split():
+            with contextlib.suppress(OSError):
+                rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+                found += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE).group(1)) * 1024
+        return found
+
+    @contextlib.contextmanager
+    def held(self, way, protocol, n, **how):
+        """Inside, n sessions wait."""
+        process = subprocess.Popen(self.idle_argv(way, protocol, n, **how), stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        try:
+            said = json.loads(process.stdout.readline())
+            if said["held"] != n:
+                raise NotHeld(f"{way.name}: {said['held']} of {n} sessions: {said['error']}")
+            yield
+        finally:
+            process.stdin.close()
+            process.wait()
+
+    def idle(self, way, protocol, n, **how):
+        """User octets of one session: what n more cost than a third of them, when all that is made once is there."""
+        with self.held(way, protocol, n // 3, **how):
+            time.sleep(1)
+            before = self.memory()
+            with self.held(way, protocol, n, **how):
+                time.sleep(1)
+                return (self.memory() - before) / n
+
+    def idle_of(self, all_ways, protocol, n, times, **how):
+        """
+        {way: [octets of a session]}; each time by new processes, and of idle_at_once() sessions. A peer that does
+        not hold them is said to.
+        """
+        found = {}
+        for way in all_ways if n else ():
+            try:
+                for _ in range(times):
+                    with way.up(self.lab, self.groups["gateway"]):
+                        found.setdefault(way.name, []).append(self.idle(way, protocol, idle_at_once(way, n), **how))
+                print(f"idle {way.name:28} {statistics.median(found[way.name]):8.0f} octets", flush=True)
+            except NotHeld as fault:
+                if isinstance(way, ways.Postern):
+                    raise SystemExit(str(fault)) from None
+                found.pop(way.name, None)
+                print(f"idle {fault}; left out", flush=True)
+        return found
+
+
+def show_idle(idle, title):
+    if not idle:
+        return
+    print(f"\n{title}\n\n| way | octets of user memory each, median (min-max) |\n|---|---|")
+    for way, each in idle.items():
+        print(f"| {way} | {statistics.median(each):.0f} ({min(each):.0f}-{max(each):.0f}) |")
+
+
+@contextlib.contextmanager
+def laboratory():
+    """The lab, and the groups of a Gauge."""
+    L.end_by_signal()
+    groups = {name: cpu.Group(name) for name in ("gateway", "client", "server")}
+    try:
+        with L.Lab() as lab:
+            for namespace in (lab.client, lab.server):
+                namespace.sysctl("ipv4/tcp_tw_reuse", 1)
+            yield lab, groups
+    finally:
+        for group in groups.values():
+            group.close()
+
+
+@contextlib.contextmanager
+def serving(lab, build, groups, port, server, *argv):
+    """Inside, this program of build/bench serves; it answers at this port."""
+    argv = ["prlimit", f"--nofile={ways.FILES}", "--", build / "bench" / server, *argv]
+    daemon = L.Daemon(lab.server, [str(a) for a in argv], lab.dir / "sink.log",
+                      before=f'echo 0 >"{groups["server"].entry}"')
+    try:
+        daemon.wait_ready(lambda: L.can_connect(lab.server, ways.SERVER, port), server)
+        yield
+    finally:
+        daemon.stop()  # else its group could not be taken away
