@@ -21,7 +21,6 @@ PORT = 21
 SMALL, AT_ONCE = 1024, 10
 WORKLOADS = ("passive", "active", "upload", "sessions", "latency")
 AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "ftp-proxy"]
-WAITING = {"bare relay", "HAProxy", "ftp-proxy", "Postern", "Postern, nothing looked at"}
 UNSENT = 8 << 20  # octets that a sender's kernel, and all on the way, can hold at most
 PAST_IT = "the server's connection to the client would go by it, forwarded by the kernel"
 
@@ -34,7 +33,8 @@ class Postern(ways.Postern):
 
     def __init__(self, name, build, to_passive=False, ftp=None, **settings):
         ftp = {"server_data": "passive" if to_passive else "same"} | (ftp or {})
-        super().__init__(name, build, limits=mail.LIMITS, nofile=ways.FILES, ftp=ftp, **settings)
+        super().__init__(name, build, limits=mail.LIMITS | settings.pop("limits", {}), nofile=ways.FILES, ftp=ftp,
+                         **settings)
         self.to_passive = to_passive
         self.inspects = ftp.get("inspect", True)
         self.digests = self.inspects and settings.get("mime", {}).get("digests") != []
@@ -57,6 +57,22 @@ def ways_of(build):
         Postern("Postern, nothing looked at", build, ftp=by),
         Postern("Postern, active to passive", build, to_passive=True),
         Postern("Postern, active to passive, nothing looked at", build, to_passive=True, ftp=by),
+    ]
+
+
+def waiting_ways_of(build):
+    """
+    Where sessions only wait. Postern keeps six descriptors for each, should it come to transfers: more than one
+    process may have for SESSIONS_MAX of them. So it has four workers, and since these do not share sessions evenly,
+    a limit of twice as many.
+    """
+    many = {"workers": 4, "limits": {"sessions": 2 * mail.HELD_MAX}}
+    return [
+        ways.HAProxy("HAProxy", splice=False),
+        ways.FtpProxy("ftp-proxy"),
+        ways.BareRelay("bare relay", build, "copy"),
+        Postern("Postern", build, **many),
+        Postern("Postern, nothing looked at", build, ftp={"inspect": False}, **many),
     ]
 
 
@@ -212,7 +228,7 @@ def main():
         for n in range(options.rounds):
             for way in all_ways:
                 measure(bench, table, way, n, left_out)
-        waiting = [way for way in all_ways if way.name in WAITING]
+        waiting = [way for way in waiting_ways_of(build) if options.ways in way.name]
         idle = bench.idle_of(waiting, "ftp", options.idle, 1)
     for way in waiting:
         if gauge.idle_at_once(way, options.idle) < options.idle:

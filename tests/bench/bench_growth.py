@@ -32,12 +32,9 @@ SMALL, SHORT, AT_ONCE = "letter-4096", "text-1024", 4
 NAME = "mx.campus.example"  # MAIL_SERVER of mail_wire.h
 NOISE = 0.1  # of a slope: a quarter more at ten times the size
 LINEAR, FLAT = 1, 0
-HELD_MAX = ways.SESSIONS_MAX + 500  # with two descriptors each
-LIMITS = mail.LIMITS | {"sessions": HELD_MAX, "sessions_per_client": HELD_MAX, "pending_connects": HELD_MAX,
-                        "pending_connects_per_client": HELD_MAX,
-                        "pressure": 100,  # else those that wait are sent away when there are many
+LIMITS = mail.LIMITS | {"pending_connects": mail.HELD_MAX,
                         # a login that is not answered yet counts as one that fails: a hundred at once are too many
-                        "auth_failures_per_minute": HELD_MAX}
+                        "auth_failures_per_minute": mail.HELD_MAX}
 
 
 class Line:

@@ -23,8 +23,8 @@ class NotHeld(Exception):
 
 
 def idle_at_once(way, n):
-    """n, or fewer where it cannot hold these and a third as many."""
-    return n if way.at_once is None else min(n, way.at_once * 3 // 4)
+    """n, or fewer where it cannot hold these."""
+    return n if way.at_once is None else min(n, way.at_once)
 
 
 class Gauge:
@@ -82,13 +82,21 @@ class Gauge:
             process.wait()
 
     def idle(self, way, protocol, n, **how):
-        """User octets of one session: what n more cost than a third of them, when all that is made once is there."""
-        with self.held(way, protocol, n // 3, **how):
+        """
+        User octets of one session: what n cost more than a quarter of them, by which all is there that is made
+        once.
+        """
+        few = n // 4
+        with self.held(way, protocol, few, **how):
             time.sleep(1)
             before = self.memory()
-            with self.held(way, protocol, n, **how):
+            with self.held(way, protocol, n - few, **how):
                 time.sleep(1)
-                return (self.memory() - before) / n
+                spent = self.memory() - before
+                left = self.lab.client.output("ss", "-Htn", "state", "established").count("\n")
+        if left < n:
+            raise NotHeld(f"{way.name}: {left} of {n} sessions: the others have been ended")
+        return spent / (n - few)
 
     def idle_of(self, all_ways, protocol, n, times, **how):
         """

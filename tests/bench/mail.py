@@ -10,8 +10,10 @@ import ways
 PORTS = {"smtp": 25, "pop3": 110, "imap": 143}
 TLS_PORTS = {"smtp": 465, "pop3": 995, "imap": 993}
 COUNTS = 7  # the port where mail_sink tells what it served
-LIMITS = {"sessions": ways.SESSIONS_MAX, "sessions_per_client": ways.SESSIONS_MAX,
-          "pending_connects_per_client": ways.SESSIONS_MAX, "tls_handshakes_per_minute": 0}
+HELD_MAX = ways.SESSIONS_MAX + 500  # with two descriptors each
+LIMITS = {"sessions": HELD_MAX, "sessions_per_client": HELD_MAX, "pending_connects_per_client": HELD_MAX,
+          "pressure": 100,  # else those that wait are sent away when there are many
+          "tls_handshakes_per_minute": 0}
 
 # nobody answers questions for names here; a gateway asks once for a domain of senders, and then knows
 SMTP = {"sender_domain": {"exempt": ["example.org"]}}
