@@ -200,17 +200,22 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS) libssl)
 
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
-## W=ftp: transfers and sessions, against no gateway, HAProxy and a bare relay; W=smtp, W=pop3, W=imap:
-## messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under TLS,
-## against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark; W=growth: what
-## grows with what, Postern alone;
-## ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
-.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures bench-growth
-W ?= mime ftp smtp pop3 imap tls captures growth
-IDLE ?= $(if $(QUICK),300,3000)
+## W=ftp: transfers and sessions, against no gateway, ftp-proxy, HAProxy and a bare relay; W=smtp, W=pop3,
+## W=imap: messages, latency and idle sessions, against these and nginx; W=tls: the same and handshakes under
+## TLS, against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and tshark; W=growth:
+## what grows with what, Postern alone; ROUNDS=5, IDLE=9000, QUICK=1: whether it works, and no figures).
+## All of it, and not QUICK, goes to tests/bench/RESULTS.md
+BENCHES := mime ftp smtp pop3 imap tls captures growth
+.PHONY: bench $(addprefix bench-,$(BENCHES))
+W ?= $(BENCHES)
+IDLE ?= $(if $(QUICK),300,9000)
 ROUNDS ?= $(if $(QUICK),1,5)
 BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
-bench: $(addprefix bench-,$(W))
+# one after the other, whatever -j says: each wants the machine for itself
+bench:
+	+@for w in $(W); do $(MAKE) "bench-$$w" || exit; done
+	@$(PYTHON) -B tests/bench/report.py $(if $(or $(QUICK),$(filter-out $(W),$(BENCHES))),,--results tests/bench/RESULTS.md) \
+	    $(BUILD) $(W)
 bench-ftp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
 	$(PYTHON) -B tests/bench/bench_ftp.py $(BENCH) $(BUILD)

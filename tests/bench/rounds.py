@@ -1,10 +1,22 @@
 """Interleaved rounds: whatever else the machine does meets all alike, and ratios are taken inside a
 round. What is shown is the median, with the slowest and the fastest beside it."""
 
+import contextlib
+import io
 import json
 import statistics
 
 QUIET = 0.25  # of the wall time that others may have worked; a cell above it is marked
+
+
+@contextlib.contextmanager
+def shown(path):
+    """What is printed inside is written to a file, too."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        yield
+    path.write_text(text.getvalue())
+    print(text.getvalue(), end="", flush=True)
 
 
 class Cell:
