@@ -230,20 +230,21 @@ bench-captures: deps-bench
 	+@$(PARALLEL) all
 	$(PYTHON) -B tests/bench/bench_captures.py $(BENCH) $(BUILD)
 bench-growth: deps-bench
-	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bench_mime ftp_load ftp_sink mail_load mail_sink)
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,mime_postern ftp_load ftp_sink mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_growth.py $(BENCH) $(BUILD)
 bench-smtp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)
 $(BUILD)/bench/mail_load $(BUILD)/bench/mail_sink: $(addprefix $(BUILD)/obj/tests/bench/,mail_wire.o tls_wire.o ftp_wire.o)
 bench-mime: deps-bench
-	+@$(PARALLEL) $(BUILD)/bench/bench_mime $(BUILD)/bench/gmime
-	$(PYTHON) tests/bench/bench.py $(BUILD) mime
-$(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
+	+@$(PARALLEL) $(BUILD)/bench/mime_postern $(BUILD)/bench/gmime
+	$(PYTHON) -B tests/bench/bench_mime.py $(BENCH) $(BUILD)
+$(BUILD)/bench/mime_postern $(BUILD)/bench/gmime: $(BUILD)/obj/tests/bench/mime_work.o
+$(BUILD)/bench/gmime: tests/bench/peers/gmime.c tests/bench/mime_work.h Makefile
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(shell pkg-config --cflags gmime-3.0 | sed 's/-I/-isystem /g') $(CFLAGS) $(LDFLAGS) -o $@ $< \
-	    $(call libs,gmime-3.0 libcrypto)
+	$(Q)$(CC) $(shell pkg-config --cflags gmime-3.0 | sed 's/-I/-isystem /g') $(CFLAGS) $(LDFLAGS) -o $@ \
+	    $(filter %.c %.o,$^) $(call libs,gmime-3.0 libcrypto)
 
 # Conversations through the gate, in process.
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))

@@ -292,7 +292,7 @@ def messages_grow(growth, build, work, seconds):
         for n in sizes if growth.wants(title) else ():
             file = work / "message.eml"
             file.write_bytes(make(n))
-            took, spent, _ = bench_captures.run([build / "bench" / "bench_mime", file, seconds, "all"], work / "out")
+            took, spent, _ = bench_captures.run([build / "bench" / "mime_postern", file, seconds, "all"], work / "out")
             speed = float((work / "out").read_text().split()[0])
             # its clock is the wall's: of that, what it had of a processor
             growth.add(title, "us/message", LINEAR, sizes, n, file.stat().st_size / speed * spent / took)
