@@ -201,17 +201,23 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_ANALYZERS) libssl)
 
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
-## W=ftp: transfers, sessions and idle ones, against no gateway, HAProxy, ftp-proxy and a bare relay;
-## W=smtp, W=pop3, W=imap: messages, latency and idle sessions, against these but ftp-proxy, and nginx;
-## W=tls: the same and handshakes under TLS, against HAProxy, nginx and sslsplit; W=captures: postern read,
-## against tcpflow and tshark; W=growth: what grows with what, Postern alone;
-## ROUNDS=5, IDLE=3000, QUICK=1: whether it works, and no figures)
-.PHONY: bench bench-mime bench-ftp bench-smtp bench-pop3 bench-imap bench-tls bench-captures bench-growth
-W ?= mime ftp smtp pop3 imap tls captures growth
-IDLE ?= $(if $(QUICK),300,3000)
+## W=ftp: transfers and sessions, also idle ones, against no gateway, ftp-proxy, HAProxy and a bare relay;
+## W=smtp, W=pop3, W=imap: messages, latency and idle sessions, against these and nginx; W=tls: the same and
+## handshakes under TLS, against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and
+## tshark; W=growth: what grows with what, Postern alone; ROUNDS=5, IDLE=9000, QUICK=1: whether it works, and
+## no figures).
+## All of it, and not QUICK, goes to tests/bench/RESULTS.md
+BENCHES := mime ftp smtp pop3 imap tls captures growth
+.PHONY: bench $(addprefix bench-,$(BENCHES))
+W ?= $(BENCHES)
+IDLE ?= $(if $(QUICK),300,9000)
 ROUNDS ?= $(if $(QUICK),1,5)
 BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
-bench: $(addprefix bench-,$(W))
+# one after the other, whatever -j says: each wants the machine for itself
+bench:
+	+@for w in $(W); do $(MAKE) "bench-$$w" || exit; done
+	@$(PYTHON) -B tests/bench/report.py $(if $(or $(QUICK),$(filter-out $(W),$(BENCHES))),,--results tests/bench/RESULTS.md) \
+	    $(BUILD) $(W)
 bench-ftp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
 	$(PYTHON) -B tests/bench/bench_ftp.py $(BENCH) --idle $(IDLE) $(BUILD)
@@ -226,20 +232,21 @@ bench-captures: deps-bench
 	+@$(PARALLEL) all
 	$(PYTHON) -B tests/bench/bench_captures.py $(BENCH) $(BUILD)
 bench-growth: deps-bench
-	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bench_mime ftp_load ftp_sink mail_load mail_sink)
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,mime_postern ftp_load ftp_sink mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_growth.py $(BENCH) $(BUILD)
 bench-smtp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)
 $(BUILD)/bench/mail_load $(BUILD)/bench/mail_sink: $(addprefix $(BUILD)/obj/tests/bench/,mail_wire.o tls_wire.o ftp_wire.o)
 bench-mime: deps-bench
-	+@$(PARALLEL) $(BUILD)/bench/bench_mime $(BUILD)/bench/gmime
-	$(PYTHON) tests/bench/bench.py $(BUILD) mime
-$(BUILD)/bench/gmime: tests/bench/peers/gmime.c Makefile
+	+@$(PARALLEL) $(BUILD)/bench/mime_postern $(BUILD)/bench/gmime
+	$(PYTHON) -B tests/bench/bench_mime.py $(BENCH) $(BUILD)
+$(BUILD)/bench/mime_postern $(BUILD)/bench/gmime: $(BUILD)/obj/tests/bench/mime_work.o
+$(BUILD)/bench/gmime: tests/bench/peers/gmime.c tests/bench/mime_work.h Makefile
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(shell pkg-config --cflags gmime-3.0 | sed 's/-I/-isystem /g') $(CFLAGS) $(LDFLAGS) -o $@ $< \
-	    $(call libs,gmime-3.0 libcrypto)
+	$(Q)$(CC) $(shell pkg-config --cflags gmime-3.0 | sed 's/-I/-isystem /g') $(CFLAGS) $(LDFLAGS) -o $@ \
+	    $(filter %.c %.o,$^) $(call libs,gmime-3.0 libcrypto)
 
 # Conversations through the gate, in process.
 VECTORS := $(sort $(wildcard tests/vectors/*/*.vec))

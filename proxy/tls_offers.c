@@ -1,18 +1,19 @@
 #include "tls_offers.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/sip.h"
 #include "shared_page.h"
 
 #define PLACES	8 /* where one server may be: the oldest of them makes room */
 #define BUCKETS (TLS_OFFERS_MAX / PLACES)
-#define SEED	32
 
 struct row {
 	_Atomic uint64_t key;  /* 0: the place is free */
@@ -20,7 +21,7 @@ struct row {
 };
 
 struct page {
-	uint8_t seed[SEED]; /* nobody can choose servers that push all others out */
+	uint64_t seed[2]; /* nobody can choose servers that push all others out */
 	struct row rows[BUCKETS][PLACES];
 };
 
@@ -55,7 +56,7 @@ tls_offers_new(int *readable)
 		return NULL;
 	t = map(fd, true);
 	close(fd);
-	if (t != NULL && RAND_bytes(t->page->seed, SEED) == 1)
+	if (t != NULL && RAND_bytes((unsigned char *)t->page->seed, sizeof(t->page->seed)) == 1)
 		return t;
 	close(*readable);
 	tls_offers_close(t);
@@ -81,17 +82,16 @@ tls_offers_close(struct tls_offers *t)
 static uint64_t
 key_of(const struct page *page, const struct tls_offer *o)
 {
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	struct {
-		uint8_t seed[SEED], octets[16];
-		uint32_t family, port, protocol;
-	} text = {.family = o->ip.family, .port = o->port, .protocol = o->protocol};
-	uint64_t key;
+	uint64_t words[2], key;
+	struct sip s = sip_begin(page->seed);
 
-	memcpy(text.seed, page->seed, sizeof(text.seed));
-	memcpy(text.octets, o->ip.octets, sizeof(text.octets));
-	SHA256((const unsigned char *)&text, sizeof(text), digest);
-	memcpy(&key, digest, sizeof(key));
+	static_assert(sizeof(words) == sizeof(o->ip.octets), "an address is two words");
+	memcpy(words, o->ip.octets, sizeof(words));
+	sip_word(&s, words[0]);
+	sip_word(&s, words[1]);
+	sip_word(
+	    &s, (uint64_t)o->ip.family << 48 | (uint64_t)o->port << 32 | (uint64_t)o->protocol);
+	key = sip_end(&s);
 	return key != 0 ? key : 1;
 }
 

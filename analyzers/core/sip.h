@@ -1,6 +1,6 @@
 /*
  * sip - SipHash-1-3 (Aumasson and Bernstein 2012) over 64-bit words, for tables whose keys come
- *from a wire: without the seed nobody can choose keys that share a bucket.
+ * from a wire: without the seed nobody can choose keys that share a bucket.
  *
  *	struct sip s = sip_begin(seed);
  *	sip_word(&s, ...);

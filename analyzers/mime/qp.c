@@ -27,11 +27,12 @@ odd_octet(struct mime_qp *d, uint64_t off)
 	mime_faults_add(&d->faults, MIME_ODD_QP, off, "octet above 0x7f, or NUL");
 }
 
-/* The octets before the next "=" or LF, copied on the way. */
+/* The octets before the next "=" or LF, copied on the way; off: where the first stands. */
 static size_t
-copy_plain(struct mime_qp *d, const uint8_t *p, size_t n, uint8_t *out)
+copy_plain(struct mime_qp *d, uint64_t off, struct span in, uint8_t *out)
 {
-	size_t i = 0;
+	const uint8_t *p = in.p;
+	size_t n = in.n, i = 0;
 
 #ifdef __SSE2__
 	const __m128i equal = _mm_set1_epi8('='), lf = _mm_set1_epi8('\n');
@@ -46,14 +47,14 @@ copy_plain(struct mime_qp *d, const uint8_t *p, size_t n, uint8_t *out)
 		_mm_storeu_si128((__m128i *)(void *)(out + i), v);
 		odd &= (ends & -ends) - 1; /* those before the end */
 		if (odd != 0 && !d->odd)
-			odd_octet(d, d->off + i + (unsigned)__builtin_ctz(odd));
+			odd_octet(d, off + i + (unsigned)__builtin_ctz(odd));
 		if (ends != 0)
 			return i + (unsigned)__builtin_ctz(ends);
 	}
 #endif
 	for (; i < n && p[i] != '=' && p[i] != '\n'; i++) {
 		if ((p[i] == '\0' || p[i] > 0x7f) && !d->odd)
-			odd_octet(d, d->off + i);
+			odd_octet(d, off + i);
 		out[i] = p[i];
 	}
 	return i;
@@ -144,47 +145,57 @@ take_escape(struct mime_qp *d, const uint8_t *p, size_t n, uint8_t **to)
 	return taken;
 }
 
-/* "=XX" after "=XX", as far as they go: letters beyond ASCII. Returns what was taken. */
+/*
+ * "=XX" after "=XX", as far as they go: letters beyond ASCII. off: where the first stands. Returns
+ * what was taken.
+ */
 static size_t
-take_octets(struct mime_qp *d, const uint8_t *p, size_t n, uint8_t **to)
+take_octets(struct mime_qp *d, uint64_t off, const uint8_t *p, size_t n, uint8_t **to)
 {
 	size_t i = 0;
 	int octet;
 
 	for (; n - i >= 3 && p[i] == '=' && (octet = hex_octet(p + i + 1)) >= 0; i += 3) {
 		if (p[i + 1] >= 'a' || p[i + 2] >= 'a')
-			mime_faults_add(
-			    &d->faults, MIME_ODD_QP, d->off + i, "digits in lower case");
+			mime_faults_add(&d->faults, MIME_ODD_QP, off + i, "digits in lower case");
 		*(*to)++ = (uint8_t)octet;
 	}
-	went_by(d, p, i);
+	return i;
+}
+
+/* What goes on to the end of its line, or to an escape that is none of an octet; that is left. */
+static size_t
+take_run(struct mime_qp *d, struct span in, uint8_t **to)
+{
+	size_t i = 0, taken;
+
+	do {
+		taken = copy_plain(d, d->off + i, span_from(in, i), *to);
+		*to += taken;
+		i += taken;
+		taken = take_octets(d, d->off + i, in.p + i, in.n - i, to);
+		i += taken;
+	} while (taken > 0);
+	went_by(d, in.p, i);
 	return i;
 }
 
 static size_t
 decode(struct mime_qp *d, struct span in, uint8_t **to)
 {
-	size_t i = 0;
+	size_t i = 0, taken = 1;
 
-	while (i < in.n) {
-		size_t taken = copy_plain(d, in.p + i, in.n - i, *to);
-
-		went_by(d, in.p + i, taken);
-		*to += taken;
-		i += taken;
+	while (taken > 0) {
+		i += take_run(d, span_from(in, i), to);
 		if (i == in.n)
 			break;
 		if (in.p[i] == '\n') {
 			next_line(d);
 			*(*to)++ = '\n';
-			i++;
-			continue;
-		}
-		taken = take_octets(d, in.p + i, in.n - i, to);
-		if (taken == 0)
+			taken = 1;
+		} else {
 			taken = take_escape(d, in.p + i, in.n - i, to);
-		if (taken == 0)
-			break;
+		}
 		i += taken;
 	}
 	return i;

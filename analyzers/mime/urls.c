@@ -287,22 +287,34 @@ take(struct urls *u, uint8_t c)
 
 /* ---- characters that are not seen ---- */
 
-static const char *const hidden[] = {
-    "\xc2\xad",					    /* U+00AD soft hyphen */
-    "\xe2\x80\x8b", "\xe2\x80\x8c", "\xe2\x80\x8d", /* U+200B to U+200D */
-    "\xe2\x81\xa0", "\xef\xbb\xbf",		    /* U+2060, U+FEFF */
-};
-
-/* What is held back is (or begins) one of them. */
 static bool
-is_hidden(const struct urls *u, bool whole)
+begins_hidden(uint8_t c)
 {
-	struct span held = span_of(u->hidden, u->hidden_n);
+	return c == 0xc2 || c == 0xe2 || c == 0xef;
+}
 
-	for (size_t i = 0; i < nitems(hidden); i++)
-		if (span_starts(span_str(hidden[i]), held) && (!whole || hidden[i][held.n] == '\0'))
-			return true;
-	return false;
+enum held { SEEN, MAY_BE_HIDDEN, HIDDEN };
+
+/*
+ * What up to HIDDEN_MAX octets are, or begin: U+00AD (soft hyphen), c2 ad; U+200B to U+200D, e2 80
+ * 8b to 8d; U+2060, e2 81 a0; U+FEFF, ef bb bf.
+ */
+static enum held
+held_is(const uint8_t *p, size_t n)
+{
+	bool whole;
+
+	if (n == 1)
+		return begins_hidden(p[0]) ? MAY_BE_HIDDEN : SEEN;
+	if (p[0] == 0xc2)
+		return p[1] == 0xad ? HIDDEN : SEEN;
+	if (n == 2)
+		return (p[0] == 0xef ? p[1] == 0xbb : (p[1] | 1) == 0x81) ? MAY_BE_HIDDEN : SEEN;
+	if (p[0] == 0xef)
+		whole = p[2] == 0xbf;
+	else
+		whole = p[1] == 0x81 ? p[2] == 0xa0 : p[2] >= 0x8b && p[2] <= 0x8d;
+	return whole ? HIDDEN : SEEN;
 }
 
 static void
@@ -318,21 +330,24 @@ release(struct urls *u)
 static void
 see(struct urls *u, uint8_t c)
 {
-	if (u->hidden_n == 0 && c < 0x80) {
+	enum held held;
+
+	if (u->hidden_n == 0 && !begins_hidden(c)) {
 		take(u, c);
 		return;
 	}
 	u->hidden[u->hidden_n++] = c;
-	if (is_hidden(u, true)) {
+	held = held_is(u->hidden, u->hidden_n);
+	if (held == HIDDEN) {
 		u->hidden_n = 0;
-	} else if (!is_hidden(u, false)) {
+	} else if (held == SEEN) {
 		/* the last octet may begin another one */
 		u->hidden_n--;
 		release(u);
-		u->hidden[0] = c;
-		u->hidden_n = 1;
-		if (!is_hidden(u, false))
-			release(u);
+		if (begins_hidden(c))
+			u->hidden[u->hidden_n++] = c;
+		else
+			take(u, c);
 	}
 }
 
@@ -474,7 +489,7 @@ in_html(struct urls *u, uint8_t c)
 static bool
 is_loud(uint8_t c, bool html)
 {
-	if (c == ':' || c >= 0x80)
+	if (c == ':' || begins_hidden(c))
 		return true;
 	return html && (c == '/' || c == '&' || is_left_away(c));
 }
@@ -497,7 +512,7 @@ are_quiet(const uint8_t *p, bool html)
 	uint64_t octets, loud;
 
 	memcpy(&octets, p, sizeof(octets));
-	loud = octets | where(octets, ':');
+	loud = where(octets, ':') | where(octets, 0xc2) | where(octets, 0xe2) | where(octets, 0xef);
 	if (html)
 		loud |= where(octets, '/') | where(octets, '&') | where(octets, '\t') |
 			where(octets, '\r') | where(octets, '\n');
@@ -517,7 +532,11 @@ loud_at(const uint8_t *p, bool html)
 	const __m256i table = _mm256_setr_epi8(1, 0, 0, 0, 0, 0, '&', 0, 0, '\t', '\n', 0, 0, '\r',
 	    0, '/', 1, 0, 0, 0, 0, 0, '&', 0, 0, '\t', '\n', 0, 0, '\r', 0, '/');
 	const __m256i octets = _mm256_loadu_si256((const __m256i *)(const void *)p);
-	__m256i loud = _mm256_or_si256(octets, _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(':')));
+	/* c2 and e2 differ in this bit only */
+	const __m256i twins = _mm256_or_si256(octets, _mm256_set1_epi8(0x20));
+	__m256i loud = _mm256_or_si256(_mm256_cmpeq_epi8(octets, _mm256_set1_epi8(':')),
+	    _mm256_or_si256(_mm256_cmpeq_epi8(twins, _mm256_set1_epi8((char)0xe2)),
+		_mm256_cmpeq_epi8(octets, _mm256_set1_epi8((char)0xef))));
 
 	if (html)
 		loud = _mm256_or_si256(

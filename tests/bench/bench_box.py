@@ -64,7 +64,8 @@ def main():
                 measure(bench, table, way, options.protocol, 0.5 if options.quick else 1.5, n)
         idle = bench.idle_of([way for way in all_ways if way.name != "direct"], options.protocol, options.idle,
                              1 if options.quick else 2)
-    show(table, idle, options.idle)
+    with rounds.shown(build / "bench" / f"{options.protocol}.md"):
+        show(table, idle, options.idle)
     table.write(build / "bench" / f"{options.protocol}.json", idle=idle)
 
 

@@ -186,6 +186,14 @@ def half_open(build, n, work):
     return found
 
 
+def show_memory(sizes, half_open):
+    print("\n## Memory of postern read\n\n| capture | peak, MiB |\n|---|---|")
+    for what, peak in sizes.items():
+        print(f"| {what} of that traffic | {peak:.0f} |")
+    for kind, (peak, each, _) in half_open.items():
+        print(f"| sessions that never end, {kind}: {each:,.0f} octets each | {peak:.0f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("build", type=pathlib.Path)
@@ -214,7 +222,9 @@ def main():
         sizes, open_ = memory(build, size, work), half_open(build, n, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    show(table, facts, size)
+    with rounds.shown(build / "bench" / "captures.md"):
+        show(table, facts, size)
+        show_memory(sizes, open_)
     table.write(build / "bench" / "captures.json", memory=sizes, half_open=open_)
 
 

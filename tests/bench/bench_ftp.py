@@ -234,7 +234,8 @@ def main():
         if gauge.idle_at_once(way, options.idle) < options.idle:
             left_out[f"{options.idle} idle sessions", way.name] = (
                 f"it takes {way.at_once} at once; its figure is of {gauge.idle_at_once(way, options.idle)}")
-    show(table, size, idle, options.idle, left_out)
+    with rounds.shown(build / "bench" / "ftp.md"):
+        show(table, size, idle, options.idle, left_out)
     table.write(build / "bench" / "ftp.json", idle=idle,
                 left_out={f"{workload}, {way}": why for (workload, way), why in left_out.items()})
 

@@ -24,6 +24,7 @@ import bench_captures
 import bench_ftp
 import lab as L
 import mail
+import rounds
 import traffic
 import ways
 from tls_peers import Certificate
@@ -235,7 +236,7 @@ class Traffic:
                                                       for i in range(n)})
 
 
-def traffic_grows(growth, build, rounds, seconds):
+def traffic_grows(growth, build, times, seconds):
     with mail.bench(build, lambda lab: Certificate(lab, NAME)) as bench:
         # The kernel takes every other port first. When one client holds half of them all, each connect looks at
         # thousands: a millisecond that no gateway has with many clients.
@@ -244,7 +245,7 @@ def traffic_grows(growth, build, rounds, seconds):
                         bench.lab.dir / "ftp_sink.log", before=f'echo 0 >"{bench.groups["server"].entry}"')
         try:
             sink.wait_ready(lambda: L.can_connect(bench.lab.server, ways.SERVER, 21), "ftp_sink")
-            for _ in range(rounds):
+            for _ in range(times):
                 one = Traffic(growth, bench, seconds)
                 one.sessions()
                 one.ftp()
@@ -289,7 +290,7 @@ def messages_grow(growth, build, work, seconds):
         for n in sizes if growth.wants(title) else ():
             file = work / "message.eml"
             file.write_bytes(make(n))
-            took, spent, _ = bench_captures.run([build / "bench" / "bench_mime", file, seconds, "all"], work / "out")
+            took, spent, _ = bench_captures.run([build / "bench" / "mime_postern", file, seconds, "all"], work / "out")
             speed = float((work / "out").read_text().split()[0])
             # its clock is the wall's: of that, what it had of a processor
             growth.add(title, "us/message", LINEAR, sizes, n, file.stat().st_size / speed * spent / took)
@@ -303,7 +304,7 @@ def read(growth, build, work, sizes, size, what, capture):
     growth.add(f"{what}: memory", "MiB", most, sizes, size, peak)
 
 
-def captures_grow(growth, build, work, rounds):
+def captures_grow(growth, build, work, times):
     capture, whole, open_ = work / "traffic.pcap", "octets of a capture", "sessions of a capture that never end"
     sizes = growth.sizes(100_000_000)
     made = traffic.templates()
@@ -311,13 +312,13 @@ def captures_grow(growth, build, work, rounds):
         with open(capture, "wb", 1 << 20) as out:
             # few at once: a smaller capture must be no smaller crowd
             traffic.write(out, size, traffic.Facts(), made=made, at_once=5)
-        for _ in range(rounds):
+        for _ in range(times):
             read(growth, build, work, sizes, size, whole, capture)
     sizes = growth.sizes(10_000)
     for size in sizes if growth.wants(open_) else ():
         with open(capture, "wb", 1 << 20) as out:
             traffic.write_half_open(out, size, "greeted")
-        for _ in range(rounds):
+        for _ in range(times):
             read(growth, build, work, sizes, size, open_, capture)
 
 
@@ -340,7 +341,8 @@ def main():
         traffic_grows(growth, build, options.rounds, seconds)
     finally:
         shutil.rmtree(work)
-    growth.show()
+    with rounds.shown(build / "bench" / "growth.md"):
+        growth.show()
     growth.write(build / "bench" / "growth.json")
 
 

@@ -67,7 +67,8 @@ def main():
             for way in all_ways:
                 measure(bench, table, way, 0.4 if options.quick else 1.0, n)
         idle = bench.idle_of([way for way in all_ways if way.name != "direct"], "smtp", options.idle, 1)
-    show(table, idle, options.idle)
+    with rounds.shown(build / "bench" / "smtp.md"):
+        show(table, idle, options.idle)
     table.write(build / "bench" / "smtp.json", idle=idle)
 
 

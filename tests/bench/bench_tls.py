@@ -136,8 +136,8 @@ def main():
                 tls.measure(way, n)
         idle = bench.idle_of([way for way in all_ways if way.name in {"Postern", *AGAINST[1:]}], "imap",
                              options.idle, 1, tls=("1.3", "full"))
-    print("\n" + "\n".join(versions))
-    show(table, idle, options.idle, tls.left_out)
+    with rounds.shown(build / "bench" / "tls.md"):
+        show(table, idle, options.idle, tls.left_out)
     table.write(build / "bench" / "tls.json", idle=idle, versions=versions,
                 left_out={f"{workload}, {way}": why for (workload, way), why in tls.left_out.items()})
 

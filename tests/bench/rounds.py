@@ -1,10 +1,22 @@
 """Interleaved rounds: whatever else the machine does meets all alike, and ratios are taken inside a
 round. What is shown is the median, with the slowest and the fastest beside it."""
 
+import contextlib
+import io
 import json
 import statistics
 
 QUIET = 0.25  # of the wall time that others may have worked; a cell above it is marked
+
+
+@contextlib.contextmanager
+def shown(path):
+    """What is printed inside is written to a file, too."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        yield
+    path.write_text(text.getvalue())
+    print(text.getvalue(), end="", flush=True)
 
 
 class Cell:
@@ -46,11 +58,15 @@ class Table:
         pairs = [a / b for a, b in zip(ours, theirs) if a and b]
         return statistics.median(pairs) if pairs else None
 
-    def text(self, workload, title, unit, cpu_unit, against, percents=()):
-        """against: ways, those that were measured; percents: names of "more", parts of one."""
+    def text(self, workload, title, unit, cpu_unit, against, percents=(), medians=None):
+        """
+        against: ways, those that were measured; percents: names of "more", parts of one; medians: names of
+        "more", with what they are called.
+        """
+        medians = medians or {}
         against = [name for name in against if name in self.cells[workload]]
         heads = ["way", f"{unit}, median (min-max)", *(f"of {name}" for name in against), f"CPU {cpu_unit}",
-                 *percents, "errors"]
+                 *percents, *medians.values(), "errors"]
         lines = [f"\n{title}\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         for way, cell in self.cells[workload].items():
             if not cell.values:
@@ -58,7 +74,7 @@ class Table:
             ratios = (self.ratio(workload, way, name) for name in against)
             row = [way, cell.text(), *("-" if r is None else f"{r:.2f}" for r in ratios),
                    f"{statistics.median(cell.cpu):.2f}", *(f"{cell.median(name):.0%}" for name in percents),
-                   str(cell.errors)]
+                   *(f"{cell.median(name):.0f}" for name in medians), str(cell.errors)]
             lines.append(f"| {' | '.join(row)} |")
         return "\n".join(lines)
 

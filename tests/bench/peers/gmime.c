@@ -1,37 +1,33 @@
 /*
- * gmime - what bench_mime does, by GMime 3: a message in memory is parsed and each leaf decoded.
+ * gmime - what mime_postern does, by GMime 3: messages in memory are parsed, and each leaf decoded
+ * (mime_work.h).
  *
- *	gmime FILE SECONDS tree|sha256
- *
- * Digests are taken as the octets come out of the decoder, which is the fastest way there.
+ * WORK: tree, sha256. Digests are taken as the octets come out of the decoder, which is the fastest
+ * way there. So is reading octets where they lie (one stream has all messages, each has a part of
+ * it), and one parser that is set up anew for each message. "copy-" before WORK: each message is a
+ * stream of its own, which takes a copy, as programs have it that read a message from memory.
  */
 #include <err.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <gmime/gmime.h>
 #include <openssl/evp.h>
 
+#include "../mime_work.h"
+
 #define PIECE (64u << 10)
 
-struct sum {
-	size_t leaves, octets;
+struct reading {
+	GMimeStream *all;
+	GMimeParser *parser;
+	const char *octets; /* NULL: read where they lie, in "all" */
 	EVP_MD_CTX *digest; /* NULL: none */
+	struct mime_found *found;
 };
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void
-digest(GMimeDataWrapper *content, struct sum *sum)
+digest(GMimeDataWrapper *content, struct reading *r)
 {
 	static char piece[PIECE];
 	unsigned char value[EVP_MAX_MD_SIZE];
@@ -43,82 +39,91 @@ digest(GMimeDataWrapper *content, struct sum *sum)
 	g_mime_stream_reset(source);
 	filtered = g_mime_stream_filter_new(source);
 	g_mime_stream_filter_add(GMIME_STREAM_FILTER(filtered), decoder);
-	EVP_DigestInit_ex(sum->digest, EVP_sha256(), NULL);
+	EVP_DigestInit_ex(r->digest, EVP_sha256(), NULL);
 	while ((n = g_mime_stream_read(filtered, piece, sizeof(piece))) > 0) {
-		EVP_DigestUpdate(sum->digest, piece, (size_t)n);
-		sum->octets += (size_t)n;
+		EVP_DigestUpdate(r->digest, piece, (size_t)n);
+		r->found->octets += (uint64_t)n;
 	}
-	EVP_DigestFinal_ex(sum->digest, value, NULL);
+	EVP_DigestFinal_ex(r->digest, value, NULL);
+	mime_found_digest(r->found, value);
 	g_object_unref(decoder);
 	g_object_unref(filtered);
 }
 
 static void
-decode(GMimeDataWrapper *content, struct sum *sum)
+decode(GMimeDataWrapper *content, struct reading *r)
 {
 	GMimeStream *null = g_mime_stream_null_new();
 	ssize_t n = g_mime_data_wrapper_write_to_stream(content, null);
 
-	sum->octets += n > 0 ? (size_t)n : 0;
+	r->found->octets += n > 0 ? (uint64_t)n : 0;
 	g_object_unref(null);
 }
 
 static void
 part(GMimeObject *parent, GMimeObject *object, gpointer arg)
 {
-	struct sum *sum = arg;
+	struct reading *r = arg;
 	GMimeDataWrapper *content;
 
 	(void)parent;
+	/* it does not go into messages within messages by itself */
+	if (GMIME_IS_MESSAGE_PART(object)) {
+		g_mime_message_foreach(
+		    g_mime_message_part_get_message((GMimeMessagePart *)object), part, r);
+		return;
+	}
 	if (!GMIME_IS_PART(object))
 		return;
 	content = g_mime_part_get_content((GMimePart *)object);
 	if (content == NULL)
 		return;
-	sum->leaves++;
-	if (sum->digest != NULL)
-		digest(content, sum);
+	r->found->leaves++;
+	if (r->digest != NULL)
+		digest(content, r);
 	else
-		decode(content, sum);
+		decode(content, r);
 }
 
 static void
-parse(const char *octets, size_t n, struct sum *sum)
+read_message(void *arg, size_t start, size_t end, struct mime_found *found)
 {
-	GMimeStream *stream = g_mime_stream_mem_new_with_buffer(octets, n);
-	GMimeParser *parser = g_mime_parser_new_with_stream(stream);
-	GMimeMessage *message = g_mime_parser_construct_message(parser, NULL);
+	struct reading *r = arg;
+	GMimeStream *stream =
+	    r->octets != NULL ? g_mime_stream_mem_new_with_buffer(r->octets + start, end - start)
+			      : g_mime_stream_substream(r->all, (gint64)start, (gint64)end);
+	GMimeMessage *message;
 
+	g_mime_parser_init_with_stream(r->parser, stream);
+	message = g_mime_parser_construct_message(r->parser, NULL);
 	if (message == NULL)
 		errx(1, "no message");
-	sum->leaves = sum->octets = 0;
-	g_mime_message_foreach(message, part, sum);
+	r->found = found;
+	g_mime_message_foreach(message, part, r);
 	g_object_unref(message);
-	g_object_unref(parser);
 	g_object_unref(stream);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct sum sum = {.digest = NULL};
-	double start, end;
-	unsigned rounds = 0;
-	gchar *octets;
-	gsize n;
+	struct mime_work work = mime_work_open(argc, argv);
+	struct reading r = {.digest = NULL};
 
-	if (argc != 4 || !g_file_get_contents(argv[1], &octets, &n, NULL))
-		errx(2, "usage: gmime FILE SECONDS tree|sha256");
-	if (strcmp(argv[3], "sha256") == 0)
-		sum.digest = EVP_MD_CTX_new();
+	if (strncmp(work.name, "copy-", 5) == 0) {
+		work.name += 5;
+		r.octets = (const char *)work.octets;
+	}
+	if (strcmp(work.name, "sha256") == 0)
+		r.digest = EVP_MD_CTX_new();
+	else if (strcmp(work.name, "tree") != 0)
+		errx(2, "%s: neither tree nor sha256", work.name);
 	g_mime_init();
-	start = now();
-	do {
-		parse(octets, n, &sum);
-		rounds++;
-		end = now();
-	} while (end - start < strtod(argv[2], NULL));
-	printf("%.1f %zu %zu\n", (double)n * rounds / 1e6 / (end - start), sum.leaves, sum.octets);
-	EVP_MD_CTX_free(sum.digest);
+	r.all = g_mime_stream_mem_new_with_byte_array(g_byte_array_new_take(work.octets, work.n));
+	r.parser = g_mime_parser_new();
+	mime_work_do(&work, read_message, &r);
+	g_object_unref(r.parser);
+	g_object_unref(r.all);
+	EVP_MD_CTX_free(r.digest);
 	return 0;
 }
