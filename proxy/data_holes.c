@@ -1,5 +1,7 @@
 #include "data_holes.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -101,6 +103,16 @@ bool
 data_holes_awaits(struct data_holes *h, const struct ip *from, const struct endpoint *at)
 {
 	return find(h, from, at) != NULL;
+}
+
+void
+data_arm(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 void

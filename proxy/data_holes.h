@@ -44,6 +44,11 @@ void data_holes_leave(struct awaited *); /* nothing happens to one that does not
 bool data_holes_came(
     struct data_holes *, int fd, const struct endpoint *peer, const struct endpoint *at);
 
+/*
+ * What every data connection has from its first moment on: until its transfer has ended well, all
+ * that a peer may ever see is a reset. One that is accepted has it from its listener.
+ */
+void data_arm(int fd);
 /* Closes a connection with a reset. */
 void data_reset(int fd);
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -120,17 +119,6 @@ stop_waiting(struct leg *l)
 	l->connecting = false;
 }
 
-/* Until the transfer has ended well, all that a peer may ever see is a reset. */
-static void
-arm(int fd)
-{
-	int on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
 static void
 opened(struct leg *l, const struct endpoint *peer)
 {
@@ -238,8 +226,7 @@ came(void *arg, int fd, const struct endpoint *peer)
 
 	if (l->request != NULL) /* the kernel knows, and says so in a moment */
 		listening(l, &l->hole.at);
-	arm(fd);
-	l->fd = fd;
+	l->fd = fd; /* armed, as its listener is */
 	opened(l, peer);
 }
 
@@ -474,7 +461,7 @@ connect_with(struct leg *l, int fd)
 {
 	int error;
 
-	arm(fd);
+	data_arm(fd);
 	l->fd = fd;
 	if (!speak_from(fd, &l->dial.from)) {
 		fail(l, "no_source_address");
@@ -536,7 +523,7 @@ on_bound(void *arg, const struct data_answer *a)
 		return;
 	}
 	evutil_make_socket_nonblocking(a->fd);
-	arm(a->fd);
+	data_arm(a->fd);
 	l->fd = a->fd;
 	error = start_connect(l, a->fd);
 	if (error == EADDRNOTAVAIL || error == EADDRINUSE) {

@@ -110,7 +110,7 @@ settle(struct data_pump *p)
 static enum step
 finish(struct data_pump *p)
 {
-	int sink = p->plan.fds[p->sink], error = 0;
+	int sink = p->plan.fds[p->sink];
 
 	switch (
 	    p->plan.tls[p->sink] == NULL ? TLS_LEG_CLOSED : tls_leg_close(p->plan.tls[p->sink])) {
@@ -123,10 +123,10 @@ finish(struct data_pump *p)
 	case TLS_LEG_NOT_CLOSED:
 		return cut(p, p->sink, "reset");
 	}
-	getsockopt(sink, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
-	if (error != 0)
-		return cut(p, p->sink, "reset");
-	/* in this order: killed in between, the kernel still ends it well */
+	/*
+	 * In this order: killed in between, the kernel still ends it well. One that its peer has
+	 * reset is no longer connected, and cannot be shut down.
+	 */
 	if (setsockopt(sink, SOL_SOCKET, SO_LINGER, &(struct linger){0}, sizeof(struct linger)) !=
 		0 ||
 	    shutdown(sink, SHUT_WR) != 0)

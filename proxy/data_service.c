@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "data_holes.h"
 #include "relay.h"
 #include "upstream_socket.h"
 
@@ -369,13 +370,21 @@ result_of_errno(void)
 		   : IPC_DATA_FAILED;
 }
 
+/* What is accepted there has all that a data connection must have. */
+static bool
+listen_armed(int fd, int backlog)
+{
+	data_arm(fd);
+	return listen(fd, backlog) == 0;
+}
+
 /* -1: errno. */
 static int
 listener_at(const struct ip *ip, uint16_t port)
 {
 	int fd = plain_socket(ip->family), kept;
 
-	if (fd < 0 || (bind_to(fd, ip, port) && listen(fd, ONE_QUEUE) == 0))
+	if (fd < 0 || (bind_to(fd, ip, port) && listen_armed(fd, ONE_QUEUE)))
 		return fd;
 	kept = errno;
 	close(fd);
@@ -475,7 +484,7 @@ listen_for(struct data_part *part, enum ip_family family)
 	if ((!transparent || setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 				 v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof(on)) == 0) &&
 	    bind_to(fd, transparent ? &loopback[v6] : &anywhere[v6], part->port) &&
-	    listen(fd, BACKLOG) == 0) {
+	    listen_armed(fd, BACKLOG)) {
 		part->listeners.all[part->listeners.n++] = (struct listening){
 		    .kind = v6 ? IPC_LISTEN_DATA6 : IPC_LISTEN_DATA4, .b = part->port, .fd = fd};
 		return true;

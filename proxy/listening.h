@@ -3,6 +3,8 @@
  *
  * Every slot has a set of its own on the same addresses (SO_REUSEPORT), and keeps it while its
  * workers come and go, so that what waits in a backlog is served by the next one.
+ *
+ * What is accepted on them has TCP_NODELAY and SO_KEEPALIVE from them.
  */
 #ifndef POSTERN_LISTENING_H
 #define POSTERN_LISTENING_H

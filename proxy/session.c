@@ -650,13 +650,16 @@ sessions_end(struct sessions *all)
 
 /* ---- a new one ---- */
 
+/* A client's socket has from its listener what all have in common (listening.h). */
 static void
-tune(int fd, enum protocol p)
+tune(int fd, enum an_dir dir, enum protocol p)
 {
 	int on = 1;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (dir == AN_S2C) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	}
 	/* a TELNET Synch has its DM where it was sent, not beside the stream (RFC 959 s4.1.3) */
 	if (p == PROTOCOL_FTP)
 		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
@@ -670,7 +673,7 @@ init_side(struct session *s, enum an_dir dir, int fd)
 	*side = (struct side){.session = s, .dir = dir, .fd = fd};
 	if (fd < 0)
 		return;
-	tune(fd, s->arrival->protocol);
+	tune(fd, dir, s->arrival->protocol);
 	event_assign(&side->readable, s->all->base, fd, EV_READ | EV_PERSIST, on_readable, side);
 	event_assign(&side->writable, s->all->base, fd, EV_WRITE | EV_PERSIST, on_writable, side);
 }

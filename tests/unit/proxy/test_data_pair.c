@@ -222,6 +222,16 @@ ip(const char *text)
 	return out;
 }
 
+/* A listener as the supervisor makes it. */
+static int
+listen_armed(struct sockaddr_in *at)
+{
+	int fd = loopback_listen("127.0.0.1", at);
+
+	data_arm(fd);
+	return fd;
+}
+
 /* Opens the client's hole in forward mode; *to is where it is. */
 static void
 listen_forward(struct lab *l, unsigned seconds, struct sockaddr_in *to)
@@ -234,7 +244,7 @@ listen_forward(struct lab *l, unsigned seconds, struct sockaddr_in *to)
 	data_pair_ops.listen(l->pair, &hole, seconds);
 	m = expect_asked(l, IPC_DATA_LISTEN);
 	assert_true(ip_eq(&m.flow.destination, &hole.at.ip));
-	answer(l, m.a, IPC_DATA_DONE, loopback_listen("127.0.0.1", to));
+	answer(l, m.a, IPC_DATA_DONE, listen_armed(to));
 	news = next(l, DATA_LISTENING, DATA_CLIENT);
 	assert_int_equal(news.at.port, ntohs(to->sin_port));
 }
@@ -529,7 +539,7 @@ test_dropped_ahead_of_its_answer(void **state)
 	data_pair_ops.listen(l.pair, &hole, SECONDS);
 	m = expect_asked(&l, IPC_DATA_LISTEN);
 	data_pair_ops.drop(l.pair, DATA_CLIENT, true);
-	answer(&l, m.a, IPC_DATA_DONE, loopback_listen("127.0.0.1", &to));
+	answer(&l, m.a, IPC_DATA_DONE, listen_armed(&to));
 	run(&l, 20);
 	assert_int_equal(l.n_news, 0);
 	assert_true(refuses(&to));
@@ -657,6 +667,7 @@ test_expected_off_the_wire(void **state)
 	news = next(&l, DATA_LISTENING, DATA_CLIENT);
 	assert_int_equal(news.at.port, 40000);
 	loopback_pair(&client, &ours);
+	data_arm(ours); /* it has that from its listener */
 	peer.ip = hole.from;
 	assert_true(data_holes_came(l.shared.holes, ours, &peer, &hole.at));
 	assert_int_equal(l.n_news, 0);
@@ -683,6 +694,7 @@ test_a_connection_ahead_of_the_answer(void **state)
 	set_up(&l, INTERCEPT_TPROXY);
 	m = listen_tproxy(&l, &hole);
 	loopback_pair(&client, &ours);
+	data_arm(ours); /* it has that from its listener */
 	peer.ip = hole.from;
 	assert_true(data_holes_came(l.shared.holes, ours, &peer, &hole.at));
 	next(&l, DATA_LISTENING, DATA_CLIENT);
