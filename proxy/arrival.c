@@ -11,46 +11,38 @@
 
 #include "address.h"
 
-static int
-family_of(int fd)
+/* The socket's own address. */
+static struct sockaddr_storage
+own_address(int fd)
 {
 	struct sockaddr_storage sa = {0};
 
 	getsockname(fd, (struct sockaddr *)&sa, &(socklen_t){sizeof(sa)});
-	return sa.ss_family;
-}
-
-static bool
-original_destination(int fd, struct sockaddr_storage *sa)
-{
-	socklen_t n = sizeof(*sa);
-
-	if (family_of(fd) == AF_INET6)
-		return getsockopt(fd, IPPROTO_IPV6, IP6T_SO_ORIGINAL_DST, sa, &n) == 0;
-	return getsockopt(fd, IPPROTO_IP, SO_ORIGINAL_DST, sa, &n) == 0;
+	return sa;
 }
 
 /* Where the kernel remembers no connection, none was translated. */
 static struct endpoint
-destination(int fd, bool original)
+original_destination(int fd, const struct sockaddr_storage *own)
 {
 	struct sockaddr_storage sa = {0};
+	const bool v6 = own->ss_family == AF_INET6;
+	socklen_t n = sizeof(sa);
+	int got = v6 ? getsockopt(fd, IPPROTO_IPV6, IP6T_SO_ORIGINAL_DST, &sa, &n)
+		     : getsockopt(fd, IPPROTO_IP, SO_ORIGINAL_DST, &sa, &n);
 
-	if (!original || !original_destination(fd, &sa))
-		getsockname(fd, (struct sockaddr *)&sa, &(socklen_t){sizeof(sa)});
-	return address_endpoint((const struct sockaddr *)&sa);
+	return address_endpoint((const struct sockaddr *)(got == 0 ? &sa : own));
 }
 
 struct endpoint
-arrival_destination(int fd, const struct arrival *a)
+arrival_wanted(int fd, const struct arrival *a, struct endpoint *asked)
 {
-	return destination(fd, a->mode == INTERCEPT_REDIRECT);
-}
+	const struct sockaddr_storage own = own_address(fd);
+	const struct endpoint at = address_endpoint((const struct sockaddr *)&own);
 
-struct endpoint
-arrival_asked(int fd, const struct arrival *a)
-{
-	return destination(fd, a->forward == NULL && a->mode != INTERCEPT_OFF);
+	*asked =
+	    a->forward == NULL && a->mode != INTERCEPT_OFF ? original_destination(fd, &own) : at;
+	return a->mode == INTERCEPT_REDIRECT ? *asked : at;
 }
 
 bool
@@ -107,7 +99,7 @@ arriving_index(int fd)
 	int on = 1, got;
 	unsigned index = 0;
 
-	if (family_of(fd) == AF_INET6) {
+	if (own_address(fd).ss_family == AF_INET6) {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 		got = getsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, &control, &n);
 	} else {

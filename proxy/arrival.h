@@ -18,15 +18,12 @@ struct arrival {
  * Where the client that was accepted on fd wanted to go: the socket's own address, but in redirect
  * mode what the kernel remembers of a connection that was turned. Of one that was not, the
  * socket's own address is the truth there too.
+ *
+ * asked  the same as the client sees it: in tproxy mode somebody else on this host may have
+ *        translated the destination ahead of the gateway (DNAT). What the client is told, and
+ *        where it is called from, has to be this
  */
-struct endpoint arrival_destination(int fd, const struct arrival *);
-
-/*
- * The same as the client sees it: in tproxy mode somebody else on this host may have translated
- * the destination ahead of the gateway (DNAT). What the client is told, and where it is called
- * from, has to be this.
- */
-struct endpoint arrival_asked(int fd, const struct arrival *);
+struct endpoint arrival_wanted(int fd, const struct arrival *, struct endpoint *asked);
 
 /* TLS is spoken from the first octet on by who wanted to go there, and by the server. */
 bool arrival_is_implicit(

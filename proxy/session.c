@@ -777,8 +777,7 @@ identify(int fd, const struct arrival *a, struct record_session *rs)
 	struct sockaddr_storage local = {0};
 
 	if (a->forward == NULL) {
-		rs->server = arrival_asked(fd, a);
-		rs->up_server = arrival_destination(fd, a);
+		rs->up_server = arrival_wanted(fd, a, &rs->server);
 		return;
 	}
 	getsockname(fd, (struct sockaddr *)&local, &(socklen_t){sizeof(local)});

@@ -86,8 +86,10 @@ static void
 on_data_accepted(void *arg, int fd, const struct sockaddr *peer, const struct arrival *a)
 {
 	struct worker *w = arg;
-	const struct endpoint from = address_endpoint(peer), at = arrival_asked(fd, a);
+	const struct endpoint from = address_endpoint(peer);
+	struct endpoint at;
 
+	arrival_wanted(fd, a, &at);
 	data_holes_came(w->data.holes, fd, &from, &at);
 }
 
