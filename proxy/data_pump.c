@@ -253,7 +253,9 @@ send_some(struct data_pump *p)
 		n = p->cap - at;
 	if (p->plan.tls[p->sink] != NULL)
 		return tls_leg_write(p->plan.tls[p->sink], &(struct iovec){p->ring + at, n}, 1);
-	return send(p->plan.fds[p->sink], p->ring + at, n, MSG_NOSIGNAL);
+	/* with the last octets goes the end, which finish() says in a moment: in one packet */
+	return send(p->plan.fds[p->sink], p->ring + at, n,
+	    MSG_NOSIGNAL | (p->ended && n == held(p) ? MSG_MORE : 0));
 }
 
 static ssize_t
@@ -308,6 +310,9 @@ turn(struct data_pump *p)
 
 	do {
 		in = take_in(p);
+		/* what more is there goes along, and so does the end */
+		if (in == STEP_MOVED && p->ringed)
+			in = take_in(p);
 		if (in == STEP_OVER)
 			return;
 		out = write_out(p);

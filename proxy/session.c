@@ -142,6 +142,13 @@ send_some(struct side *side, struct channel *c)
 	if (leg_of(side) != NULL)
 		return tls_leg_write(leg_of(side), iov, m.msg_iovlen);
 	m.msg_iovlen = mind_urgent(c, iov, m.msg_iovlen, &flags);
+	/*
+	 * With the last words goes the end, which grant_wish() says in a moment: in one packet. Not
+	 * to a server, whose socket may be closed with octets that nobody has read: that is a
+	 * reset, and takes along what was not sent.
+	 */
+	if (side->dir == AN_C2S && side->session->relay->wish[AN_C2S] == WISH_CLOSE)
+		flags |= MSG_MORE;
 	return sendmsg(side->fd, &m, flags);
 }
 
