@@ -285,7 +285,6 @@ on_listening_socket(void *arg, const struct data_answer *a)
 		return;
 	}
 	l->listener = a->fd;
-	evutil_make_socket_nonblocking(a->fd);
 	watch(l, a->fd, EV_READ | EV_PERSIST, on_listener);
 	at = local_end(a->fd);
 	listening(l, &at);
@@ -522,7 +521,6 @@ on_bound(void *arg, const struct data_answer *a)
 		dial_from_any_port(l);
 		return;
 	}
-	evutil_make_socket_nonblocking(a->fd);
 	data_arm(a->fd);
 	l->fd = a->fd;
 	error = start_connect(l, a->fd);

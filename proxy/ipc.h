@@ -47,7 +47,8 @@ enum ipc_type {
 	IPC_DATA_BIND,	 /* flow.destination and flow.port: a socket that speaks from there; b: 0 */
 
 	/* ... and the answer: a: the number, b: enum ipc_data; 1 fd with IPC_DATA_DONE of LISTEN,
-	 * BIND; octets: of IPC_DATA_COUNT, to the server and from it, headers of IP and TCP counted
+	 * BIND, that does not block; octets: of IPC_DATA_COUNT, to the server and from it, headers
+	 * of IP and TCP counted
 	 */
 	IPC_DATA_ANSWER,
 

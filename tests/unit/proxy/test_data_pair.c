@@ -745,7 +745,7 @@ test_F_044_from_port_20(void **state)
 	m = expect_asked(&l, IPC_DATA_BIND);
 	assert_true(ip_eq(&m.flow.destination, &dial.from.ip));
 	assert_int_equal(m.flow.port, 20);
-	bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bound = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	inet_pton(AF_INET, "127.0.0.9", &from.sin_addr);
 	assert_int_equal(bind(bound, (struct sockaddr *)&from, sizeof(from)), 0);
 	getsockname(bound, (struct sockaddr *)&from, &(socklen_t){sizeof(from)});
@@ -774,7 +774,7 @@ test_a_port_that_is_in_use(void **state)
 	dial.to = address_endpoint((const struct sockaddr *)&at);
 	set_up(&l, INTERCEPT_TPROXY);
 	taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bound = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	inet_pton(AF_INET, "127.0.0.9", &from.sin_addr);
 	setsockopt(taken, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
