@@ -56,7 +56,7 @@ def servers(lab, protocol):
 
 WAKES = "epoll_wait"
 # protocol: (session, its system calls but for WAKES, and how many of these)
-SESSION = {"smtp": (smtp, 47.5, 18), "pop3": (pop3, 40.5, 14), "imap": (imap, 40.5, 14), "ftp": (ftp, 92.5, 22)}
+SESSION = {"smtp": (smtp, 47.5, 18), "pop3": (pop3, 40.5, 14), "imap": (imap, 40.5, 14), "ftp": (ftp, 93.5, 22)}
 
 
 @pytest.fixture(scope="module")
