@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@
 
 #define LOG_WAIT_MS 1000
 #define TAP_WAIT_MS 1000
+#define HEAP_KEPT   (1 << 20) /* octets at the end of the heap that are not given back */
 
 struct worker {
 	struct tls_offers *tls_offers;
@@ -527,6 +529,8 @@ worker_main(int argc, char **argv)
 	process_name("postern-worker");
 	/* the supervisor says when to end */
 	signal(SIGTERM, SIG_IGN);
+	/* else what one message frees is given back, and paid for page by page by the next one */
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
 	why = argc == 4 ? start(&w, argv) : "is started by the supervisor, not by hand";
 	if (why != NULL) {
 		fail(why);
