@@ -227,10 +227,15 @@ is_busy(const struct ftp_gate *g)
 	return g->exchange.verb != NULL || ftp_waiting(g->dialogue) > 1;
 }
 
+/* NULL: no memory. */
 static struct ftp_exchange *
 place_for(struct ftp_gate *g)
 {
-	return is_busy(g) ? &g->meanwhile[g->n_meanwhile++] : &g->exchange;
+	if (!is_busy(g))
+		return &g->exchange;
+	if (g->meanwhile == NULL)
+		g->meanwhile = calloc(FTP_MEANWHILE_MAX, sizeof(*g->meanwhile));
+	return g->meanwhile == NULL ? NULL : &g->meanwhile[g->n_meanwhile++];
 }
 
 void
@@ -245,7 +250,7 @@ ftp_command(struct ftp_gate *g, const struct an_event *ev)
 	struct ftp_exchange *x = place_for(g);
 	struct verdict v;
 
-	if (!ftp_exchange_begin(g, x, ev)) {
+	if (x == NULL || !ftp_exchange_begin(g, x, ev)) {
 		r->client.failed = true;
 		return;
 	}

@@ -32,10 +32,10 @@
 
 /* The gateway's answer, or the server's, to one command of the client's: what its record says. */
 struct ftp_exchange_reply {
-	unsigned code;
+	uint32_t at, n; /* in texts */
 	enum record_source source;
-	bool plain;   /* it quotes nothing */
-	size_t at, n; /* in texts */
+	uint16_t code;
+	bool plain; /* it quotes nothing */
 };
 
 /*
@@ -146,7 +146,8 @@ struct ftp_gate {
 	struct ftp *dialogue;
 	struct ftp_policy policy; /* of this session */
 	struct ftp_exchange exchange;
-	struct ftp_exchange meanwhile[FTP_MEANWHILE_MAX]; /* the oldest first */
+	/* FTP_MEANWHILE_MAX places, the oldest first; NULL: there are none */
+	struct ftp_exchange *meanwhile;
 	unsigned n_meanwhile;
 	/* The server's 1xx, kept until the client's leg is open, or its last word, until octets are
 	 * through. */

@@ -93,9 +93,10 @@ ftp_record_reply(
 		x->texts.n = x->replies[--x->n_replies].at;
 	reply = &x->replies[x->n_replies++];
 	lines = span_first(lines, TEXT_KEPT);
-	*reply = (struct ftp_exchange_reply){.code = code, .source = source, .at = x->texts.n};
+	*reply = (struct ftp_exchange_reply){
+	    .code = (uint16_t)code, .source = source, .at = (uint32_t)x->texts.n};
 	if (buf_add(&x->texts, lines))
-		reply->n = lines.n;
+		reply->n = (uint32_t)lines.n;
 }
 
 void

@@ -25,6 +25,7 @@ ftp_destroy(struct relay *r)
 	ftp_path_free(&g->directory);
 	buf_free(&g->held);
 	free(g->user);
+	free(g->meanwhile);
 	free(g);
 }
 
@@ -206,6 +207,16 @@ leave_when_done(struct ftp_gate *g)
 		relay_end(&g->relay, "client_quit", WISH_CLOSE, WISH_CLOSE);
 }
 
+/* Not sooner: whoever handles an event may hold one that it has just ended. */
+static void
+give_back_places(struct ftp_gate *g)
+{
+	if (g->n_meanwhile == 0 && g->meanwhile != NULL) {
+		free(g->meanwhile);
+		g->meanwhile = NULL;
+	}
+}
+
 static bool
 ftp_step(struct relay *r, enum an_dir dir)
 {
@@ -236,6 +247,7 @@ ftp_step(struct relay *r, enum an_dir dir)
 			handlers[ev.kind](g, &ev);
 		ftp_observed_suppose(g);
 		leave_when_done(g);
+		give_back_places(g);
 		break;
 	case AN_MORE:
 		if (used == 0)
