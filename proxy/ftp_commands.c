@@ -180,6 +180,13 @@ pass_name(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		forward(g, x, ev);
 }
 
+/* Who asks for the next data connection, or leaves, has read the last one to its end. */
+static bool
+is_done_with_data(const struct ftp_exchange *x)
+{
+	return ftp_way_of(x->verb->verb) != FTP_WAY_NONE || x->verb->verb == FTP_QUIT;
+}
+
 static void
 let_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
@@ -270,5 +277,7 @@ ftp_command(struct ftp_gate *g, const struct an_event *ev)
 		return;
 	}
 	board_verdict(&r->seat, &v);
+	if (is_done_with_data(x))
+		ftp_counting_hurry(g);
 	let_pass(g, x, ev);
 }

@@ -203,7 +203,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .let_by = g->agreed.let_by,
 	    .direct = ftp_observed(g),
 	    .offset = t->restart,
-	    .duration_ms = ftp_now(g) - t->began,
+	    .duration_ms = (t->over != 0 ? t->over : ftp_now(g)) - t->began,
 	    .outcome = ftp_transfer_outcome(t),
 	    .deleted = t->deleted,
 	    .kept = ftp_transfer_kept(g),
