@@ -11,7 +11,9 @@
 #include "read_options.h"
 
 #define OUTPUT_BUFFER (256u << 10)
-#define FILE_BUFFER   (1u << 20)  /* read(2) of a page at a time costs more than what is read */
+/* read(2) of a page at a time costs more than what is read; more than this leaves the cache before
+   it is looked at */
+#define FILE_BUFFER   (128u << 10)
 #define FILE_BUFFERS  (16u << 20) /* of all files */
 #define SHOW_EVERY    1024	  /* frames between two looks at the progress */
 

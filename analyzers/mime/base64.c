@@ -187,31 +187,86 @@ thirty_two(const uint8_t *p, uint8_t *out)
 	return ~(uint32_t)_mm256_movemask_epi8(good);
 }
 
+/* How many octets the end of a line at p[i] takes; 0: there is none. p[i + 1] is there, too. */
+static size_t
+end_of_line(struct mime_base64 *d, const uint8_t *p, size_t i)
+{
+	size_t n = p[i] == '\r' && p[i + 1] == '\n' ? 2 : p[i] == '\n' && (i > 0 || !d->cr);
+
+	if (n > 0)
+		line_ends(d, d->off + i, d->off + i + n);
+	return n;
+}
+
+/*
+ * Nearly all lines are as long as the one before. Where the next one begins does then not depend on
+ * what was found in this one, and a processor has several at work at once. So lines of "same"
+ * characters (0: none) and CRLF are taken first, as long as they are all characters.
+ */
+#define SAME_LEAST 64
+#define SAME_ROOM  96 /* what is looked at of one */
+
+static size_t
+same_of(size_t length, size_t end)
+{
+	return end == 2 && length % 4 == 0 && length >= SAME_LEAST && length <= LINE_MAX_OCTETS
+		   ? length
+		   : 0;
+}
+
+static bool
+ends_same(const uint8_t *p, size_t n, size_t same)
+{
+	return n >= SAME_ROOM && p[same] == '\r' && p[same + 1] == '\n';
+}
+
+/* Lines to the octet "taken" were as they should be. Returns that. */
+static size_t
+took_same(struct mime_base64 *d, size_t same, size_t taken, uint8_t **to)
+{
+	*to += taken / (same + 2) * (same / 4 * 3);
+	d->line += taken;
+	return taken;
+}
+
+__attribute__((target("avx2"))) static size_t
+same_avx2(struct mime_base64 *d, const uint8_t *p, size_t n, size_t same, uint8_t **to)
+{
+	const uint32_t last = (UINT32_C(1) << (same - 64)) - 1;
+	uint8_t *out = *to;
+	size_t i = 0;
+
+	for (; ends_same(p + i, n - i, same); i += same + 2, out += same / 4 * 3) {
+		uint32_t bad = thirty_two(p + i, out);
+
+		bad |= thirty_two(p + i + 32, out + 24);
+		bad |= thirty_two(p + i + 64, out + 48) & last;
+		if (bad != 0)
+			break;
+	}
+	return took_same(d, same, i, to);
+}
+
 /* Whole groups and line ends between them. Returns the octets that were taken. */
 __attribute__((target("avx2"))) static size_t
 groups_avx2(struct mime_base64 *d, const uint8_t *p, size_t n, uint8_t *out, size_t *written)
 {
 	uint8_t *to = out;
-	size_t i = 0;
+	size_t i = 0, end = 1;
 
-	while (n - i >= 32) {
+	while (n - i >= 32 && end > 0) {
 		uint32_t bad = thirty_two(p + i, to);
-		size_t whole = bad == 0 ? 32 : (size_t)__builtin_ctz(bad) & ~(size_t)3;
+		size_t whole = bad == 0 ? 32 : (size_t)__builtin_ctz(bad) & ~(size_t)3, length;
 
 		i += whole;
 		to += whole / 4 * 3;
 		if (bad == 0)
 			continue;
+		length = (size_t)(d->off + i - d->line);
 		/* at most 28 of 32 were taken: two more can be looked at */
-		if (p[i] == '\r' && p[i + 1] == '\n') {
-			line_ends(d, d->off + i, d->off + i + 2);
-			i += 2;
-		} else if (p[i] == '\n' && (i > 0 || !d->cr)) {
-			line_ends(d, d->off + i, d->off + i + 1);
-			i += 1;
-		} else {
-			break;
-		}
+		i += end = end_of_line(d, p, i);
+		if (same_of(length, end) > 0)
+			i += same_avx2(d, p + i, n - i, length, &to);
 	}
 	*written = (size_t)(to - out);
 	return i;

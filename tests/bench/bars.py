@@ -13,9 +13,13 @@ class Run:
 
     def __init__(self, path):
         self.made = json.loads(path.read_text()) if path.exists() else {}
+        self.disturbed = set()  # cells that were asked for, and had others beside them in most rounds
 
     def each(self, workload, way, what="values"):
-        return self.made.get(workload, {}).get(way, {}).get(what, [])
+        cell = self.made.get(workload, {}).get(way, {"values": [], "disturbed": 0})
+        if cell["disturbed"] * 2 > len(cell["values"]):
+            self.disturbed.add((workload, way))
+        return cell.get(what, [])
 
     def median(self, workload, way, what="values"):
         found = self.each(workload, way, what)
@@ -58,13 +62,14 @@ class Bar:
             return "reached" if self.bar is not None else ""
         return "stretch reached" if self.reaches(self.stretch) else "reached" if self.bar is not None else "short of it"
 
-    def row(self):
+    def row(self, disturbed):
         def text(figure):
             return "-" if figure is None else f"{figure:,.0f}" if figure >= 100 else f"{figure:.2f}"
 
         sign = "≥" if self.least else "≤"
         marks = ("-" if mark is None else f"{sign} {text(mark)}" for mark in (self.bar, self.stretch))
-        return f"| {self.title} | {text(self.figure)} | {' | '.join(marks)} | {self.verdict()} |"
+        mark = " (disturbed)" if disturbed else ""
+        return f"| {self.title} | {text(self.figure)} | {' | '.join(marks)} | {self.verdict()}{mark} |"
 
 
 def of_smtp(run):
@@ -129,9 +134,17 @@ BARS = {
 }
 
 
+def rows_of(folder, name):
+    run = Run(folder / f"{name}.json")
+    for bars in BARS.get(name, ()):
+        for bar in bars(run):
+            yield bar.row(run.disturbed)
+            run.disturbed = set()
+
+
 def table(folder, workloads):
     """Markdown, of the JSON files in a folder."""
-    rows = [bar.row() for name in workloads for bars in BARS.get(name, ()) for bar in bars(Run(folder / f"{name}.json"))]
+    rows = [row for name in workloads for row in rows_of(folder, name)]
     if not rows:
         return ""
     return "\n".join(["| what | measured | bar | stretch | |", "|---" * 5 + "|", *rows])

@@ -220,6 +220,36 @@ test_random(void **state)
 			}
 }
 
+/* One octet in lines of one length, wherever it stands. */
+static void
+test_one_octet_in_lines(void **state)
+{
+	static const char odd[] = "=\r\n -A\x80";
+	static const size_t columns[] = {64, 72, 76};
+	uint8_t text[330];
+
+	(void)state;
+	for (size_t c = 0; c < nitems(columns); c++) {
+		size_t n = make_text(text, sizeof(text), columns[c], "\r\n", 0);
+
+		for (size_t at = 0; at < n; at++) {
+			const uint8_t was = text[at];
+
+			for (size_t o = 0; o < sizeof(odd) - 1; o++) {
+				struct outcome quick, slow;
+
+				text[at] = (uint8_t)odd[o];
+				quick = decode(span_of(text, n), 0, false);
+				slow = decode(span_of(text, n), 0, true);
+				assert_same(&quick, &slow);
+				free(quick.p);
+				free(slow.p);
+			}
+			text[at] = was;
+		}
+	}
+}
+
 /* What is decoded is what was encoded: written independently of the decoder. */
 static void
 test_round_trip(void **state)
@@ -296,6 +326,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_cases),
 	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_one_octet_in_lines),
 	    cmocka_unit_test(test_round_trip),
 	    cmocka_unit_test(test_long_line),
 	};
