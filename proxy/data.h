@@ -124,9 +124,9 @@ struct data_ops {
 	 * here (no interception, other families). From release() on the kernel's count is looked
 	 * at, and DATA_DONE comes when it stands still; a second release() says that nothing more
 	 * will come: the hole is closed, and DATA_DONE comes at once. count() has octets of the
-	 * direction of flow(), with their headers. DATA_UNREACHABLE, "timeout" or "stalled", when nobody came in time, or nothing
-	 * moved for as long as flow() allows (half as long again at most): the hole is closed, and
-	 * what went by can still be asked for.
+	 * direction of flow(), with their headers. DATA_UNREACHABLE, "timeout" or "stalled", when
+	 * nobody came in time, or nothing moved for as long as flow() allows (half as long again at
+	 * most): the hole is closed, and what went by can still be asked for.
 	 */
 	bool (*let_by)(struct data_pair *, const struct endpoint *client,
 	    const struct endpoint *server, unsigned seconds);
