@@ -121,11 +121,12 @@ struct data_ops {
 	/*
 	 * In place of two legs: the client may connect straight to the server there, for so many
 	 * seconds, past the gateway: DATA_LISTENING once the kernel knows. False: it cannot be done
-	 * here (no interception, other families). release() then asks the kernel how much went, and
-	 * DATA_DONE comes when count() knows: octets of the direction of flow(), with their
-	 * headers. DATA_UNREACHABLE, "timeout" or "stalled", when nobody came in time, or nothing
-	 * moved for as long as flow() allows (half as long again at most): the hole is closed, and
-	 * what went by can still be asked for.
+	 * here (no interception, other families). From release() on the kernel's count is looked
+	 * at, and DATA_DONE comes when it stands still; a second release() says that nothing more
+	 * will come: the hole is closed, and DATA_DONE comes at once. count() has octets of the
+	 * direction of flow(), with their headers. DATA_UNREACHABLE, "timeout" or "stalled", when
+	 * nobody came in time, or nothing moved for as long as flow() allows (half as long again at
+	 * most): the hole is closed, and what went by can still be asked for.
 	 */
 	bool (*let_by)(struct data_pair *, const struct endpoint *client,
 	    const struct endpoint *server, unsigned seconds);

@@ -331,13 +331,13 @@ passed_is_done(struct data_pair *p)
 }
 
 static void
-on_counted(void *arg, const uint64_t octets[2])
+on_counted(void *arg, const uint64_t octets[2], bool last)
 {
 	struct data_pair *p = arg;
 
-	if (octets != NULL)
-		take_count(p, octets);
-	passed_is_done(p);
+	take_count(p, octets);
+	if (last)
+		passed_is_done(p);
 }
 
 static bool
@@ -415,8 +415,12 @@ flow(struct data_pair *p, const struct data_flow *f)
 static void
 release(struct data_pair *p)
 {
+	const bool again = p->released;
+
 	p->released = true;
-	if (p->passed.number != 0 && !data_passed_count(&p->passed))
+	if (p->passed.number != 0 && !again)
+		data_passed_rest(&p->passed);
+	else if (p->passed.number != 0 && !data_passed_count(&p->passed))
 		passed_is_done(p);
 	else if (p->passed.number == 0 && p->pump != NULL)
 		data_pump_release(p->pump);

@@ -3,6 +3,8 @@
 #include <event2/event.h>
 #include <string.h>
 
+#define REST_LOOK_MS 250
+
 static bool
 ask(struct data_passed *p, const struct ipc_message *m,
     void (*answered)(void *, const struct data_answer *))
@@ -30,6 +32,8 @@ period(const struct data_passed *p)
 {
 	unsigned seconds = p->pass.b;
 
+	if (p->rests)
+		return REST_LOOK_MS;
 	if (p->idle != 0 && p->idle < seconds)
 		seconds = p->idle;
 	return seconds * 500;
@@ -69,6 +73,16 @@ renew(struct data_passed *p)
 		look_in(p, period(p));
 }
 
+/* False: it stands still, and that was the last look. */
+static bool
+goes_on(struct data_passed *p)
+{
+	const bool last = p->quiet >= DATA_PASSED_REST_MS;
+
+	p->counted(p->arg, p->octets, last);
+	return !last;
+}
+
 /* Nobody came, or nothing moves any more: the number stays ours, and stands for nothing. */
 static void
 give_up(struct data_passed *p)
@@ -93,7 +107,9 @@ on_looked(void *arg, const struct data_answer *a)
 	p->age += p->waits;
 	p->quiet = same ? p->quiet + p->waits : 0;
 	memcpy(p->octets, a->octets, sizeof(p->octets));
-	if (!has_come(p) || (p->idle != 0 && p->quiet / 1000 >= p->idle))
+	if (p->rests && !goes_on(p))
+		return;
+	if (!p->rests && (!has_come(p) || (p->idle != 0 && p->quiet / 1000 >= p->idle)))
 		give_up(p);
 	else if (p->age / 500 >= p->pass.b)
 		renew(p);
@@ -147,7 +163,7 @@ data_passed_open(struct data_passed *p, struct event_base *base, struct data_req
 	p->number = data_requests_number(requests);
 	p->octets[0] = p->octets[1] = 0;
 	p->idle = p->quiet = p->age = 0;
-	p->over = false;
+	p->over = p->rests = p->closing = false;
 	p->seconds = seconds;
 	p->pass =
 	    (struct ipc_message){.type = IPC_DATA_PASS, .a = p->number, .b = lasts, .flow = *flow};
@@ -158,22 +174,40 @@ data_passed_open(struct data_passed *p, struct event_base *base, struct data_req
 	return false;
 }
 
+void
+data_passed_rest(struct data_passed *p)
+{
+	p->rests = true;
+	p->quiet = 0;
+	event_del(&p->renewal);
+	p->waits = 0;
+	on_renewal(-1, 0, p);
+}
+
 static void
 on_counted(void *arg, const struct data_answer *a)
 {
 	struct data_passed *p = arg;
 
 	p->request = NULL;
-	p->counted(p->arg, a->result == IPC_DATA_DONE ? a->octets : NULL);
+	p->counted(p->arg, a->result == IPC_DATA_DONE ? a->octets : p->octets, true);
 }
 
 bool
 data_passed_count(struct data_passed *p)
 {
-	const struct ipc_message m = {.type = IPC_DATA_COUNT, .a = p->number};
+	const struct ipc_message count = {.type = IPC_DATA_COUNT, .a = p->number};
+	const struct ipc_message forget = {.type = IPC_DATA_FORGET, .a = p->number};
 
+	if (p->closing)
+		return true;
+	p->closing = true;
 	event_del(&p->renewal);
-	return ask(p, &m, on_counted);
+	if (!ask(p, &count, on_counted))
+		return false;
+	/* at once, not with the answer: the server may use its port again for the next file */
+	data_requests_post(p->requests, &forget);
+	return true;
 }
 
 void
@@ -187,6 +221,7 @@ data_passed_close(struct data_passed *p)
 	if (p->request != NULL)
 		data_request_cancel(p->request);
 	p->request = NULL;
-	data_requests_post(p->requests, &forget);
+	if (!p->closing)
+		data_requests_post(p->requests, &forget);
 	p->number = 0;
 }

@@ -180,6 +180,13 @@ pass_name(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 		forward(g, x, ev);
 }
 
+/* Who asks for the next data connection, or leaves, has read the last one to its end. */
+static bool
+is_done_with_data(const struct ftp_exchange *x)
+{
+	return ftp_way_of(x->verb->verb) != FTP_WAY_NONE || x->verb->verb == FTP_QUIT;
+}
+
 static void
 let_pass(struct ftp_gate *g, struct ftp_exchange *x, const struct an_event *ev)
 {
@@ -227,10 +234,15 @@ is_busy(const struct ftp_gate *g)
 	return g->exchange.verb != NULL || ftp_waiting(g->dialogue) > 1;
 }
 
+/* NULL: no memory. */
 static struct ftp_exchange *
 place_for(struct ftp_gate *g)
 {
-	return is_busy(g) ? &g->meanwhile[g->n_meanwhile++] : &g->exchange;
+	if (!is_busy(g))
+		return &g->exchange;
+	if (g->meanwhile == NULL)
+		g->meanwhile = calloc(FTP_MEANWHILE_MAX, sizeof(*g->meanwhile));
+	return g->meanwhile == NULL ? NULL : &g->meanwhile[g->n_meanwhile++];
 }
 
 void
@@ -245,7 +257,7 @@ ftp_command(struct ftp_gate *g, const struct an_event *ev)
 	struct ftp_exchange *x = place_for(g);
 	struct verdict v;
 
-	if (!ftp_exchange_begin(g, x, ev)) {
+	if (x == NULL || !ftp_exchange_begin(g, x, ev)) {
 		r->client.failed = true;
 		return;
 	}
@@ -265,5 +277,7 @@ ftp_command(struct ftp_gate *g, const struct an_event *ev)
 		return;
 	}
 	board_verdict(&r->seat, &v);
+	if (is_done_with_data(x))
+		ftp_counting_hurry(g);
 	let_pass(g, x, ev);
 }

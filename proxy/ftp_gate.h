@@ -13,6 +13,7 @@
  *   ftp_channel.c    where the next data connection leads: PORT, EPRT, PASV, EPSV on both sides
  *   ftp_transfer.c   a transfer: legs, replies and octets in their order, to its one outcome
  *   ftp_content.c    what is in a file, and whether it may pass
+ *   ftp_parked.c     transfers whose octets still come behind the server's last word
  *   ftp_observed.c   the same of a session that others have had: nothing is said, all is recorded
  *   ftp_records.c    what is recorded of commands and transfers
  */
@@ -32,10 +33,10 @@
 
 /* The gateway's answer, or the server's, to one command of the client's: what its record says. */
 struct ftp_exchange_reply {
-	unsigned code;
+	uint32_t at, n; /* in texts */
 	enum record_source source;
-	bool plain;   /* it quotes nothing */
-	size_t at, n; /* in texts */
+	uint16_t code;
+	bool plain; /* it quotes nothing */
 };
 
 /*
@@ -97,6 +98,7 @@ struct ftp_transfer {
 	bool path_cut;
 	unsigned tx_id;
 	uint64_t restart, began;
+	uint64_t over;		/* let by: when the server said its last word; 0: not yet */
 	struct data_pair *pair; /* let_by: for its count only; NULL: there is none */
 	/* Of the pair; they may open ahead of the transfer command. */
 	bool open[DATA_LEGS];
@@ -123,8 +125,8 @@ struct ftp_transfer {
 };
 
 /*
- * Observed: a transfer that has had the server's last word, and whose octets are still coming, or
- * are not in the capture. The session goes on meanwhile.
+ * A transfer that has had the server's last word, and whose octets are still coming: of one that is
+ * let by, or observed, where they may not be in the capture. The session goes on meanwhile.
  */
 struct ftp_parked {
 	struct ftp_parked *next; /* a later one */
@@ -146,7 +148,8 @@ struct ftp_gate {
 	struct ftp *dialogue;
 	struct ftp_policy policy; /* of this session */
 	struct ftp_exchange exchange;
-	struct ftp_exchange meanwhile[FTP_MEANWHILE_MAX]; /* the oldest first */
+	/* FTP_MEANWHILE_MAX places, the oldest first; NULL: there are none */
+	struct ftp_exchange *meanwhile;
 	unsigned n_meanwhile;
 	/* The server's 1xx, kept until the client's leg is open, or its last word, until octets are
 	 * through. */
@@ -175,9 +178,10 @@ struct ftp_gate {
 	uint64_t restart;  /* REST, for the next transfer */
 	uint64_t abor_due; /* env->now() when ftp_abor_expired() is to be called; 0: never */
 
-	/* Observed only. */
 	struct ftp_parked *parked; /* the oldest first */
 	unsigned n_parked;
+
+	/* Observed only. */
 	struct ftp_agreement before; /* of the last transfer */
 	bool supposed;		     /* the agreement is what is usual where there is none */
 	struct endpoint asked_at;    /* what PORT or EPRT says that has no reply yet */
@@ -404,6 +408,28 @@ void ftp_content_begin(struct ftp_gate *);
 void ftp_content(struct ftp_transfer *, struct span octets);
 /* All octets are known: may they go? False: transfer.verdict has what the client is told. */
 bool ftp_content_passes(struct ftp_gate *);
+
+/* ---- ftp_parked.c ---- */
+
+/*
+ * The transfer is parked, and the next one may come. "finish" ends the oldest where there are too
+ * many. No memory: nothing is parked, and the session has to end.
+ */
+void ftp_park(struct ftp_gate *, void (*finish)(struct ftp_gate *, struct ftp_parked *));
+/* g's transfer and what its records say, and p's, change places. */
+void ftp_parked_swap(struct ftp_gate *, struct ftp_parked *);
+void ftp_parked_free(struct ftp_gate *, struct ftp_parked *);
+/* NULL: none has this pair. */
+struct ftp_parked *ftp_parked_of(struct ftp_gate *, const struct data_pair *);
+
+/* The transfer was let by, and the client has heard its last word: it is parked, until the kernel's
+ * count stands still. */
+void ftp_counting_begin(struct ftp_gate *);
+/* The client goes on, so it has what there was: counts are read now. False: there are none. */
+bool ftp_counting_hurry(struct ftp_gate *);
+void ftp_counting_news(struct ftp_gate *, struct data_pair *, const struct data_news *);
+/* Records have the counts of the last look. */
+void ftp_counting_finish(struct ftp_gate *);
 
 /* ---- ftp_records.c ---- */
 

@@ -273,72 +273,15 @@ is_decided(const struct ftp_gate *g)
 	       (t->server_code >= 400 && (t->verb->carries == FTP_UPLOAD || !t->open[DATA_CLIENT]));
 }
 
-/* g's transfer and what its records say, and p's, change places. */
-static void
-change_places(struct ftp_gate *g, struct ftp_parked *p)
-{
-	/* copied whole: of an initializer with its members GCC 12 clears more than the padding */
-	const struct ftp_parked was = *p;
-
-	p->transfer = g->transfer;
-	p->agreed = g->agreed;
-	p->stage = g->stage;
-	p->user = g->user;
-	p->ascii = g->ascii;
-	g->transfer = was.transfer;
-	g->agreed = was.agreed;
-	g->stage = was.stage;
-	g->user = was.user;
-	g->ascii = was.ascii;
-}
-
-static void
-unlink_parked(struct ftp_gate *g, struct ftp_parked *p)
-{
-	struct ftp_parked **at = &g->parked;
-
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	g->n_parked--;
-	free(p->user);
-	free(p);
-}
-
 static void
 finish_parked(struct ftp_gate *g, struct ftp_parked *p)
 {
-	change_places(g, p);
+	ftp_parked_swap(g, p);
 	if (g->transfer.open[DATA_CLIENT] && g->transfer.why == NULL)
 		g->transfer.why = "session_ended";
 	transfer_over(g);
-	change_places(g, p);
-	unlink_parked(g, p);
-}
-
-static void
-park(struct ftp_gate *g)
-{
-	struct ftp_parked *p = calloc(1, sizeof(*p)), **last = &g->parked;
-
-	if (p == NULL) {
-		g->relay.client.failed = true;
-		return;
-	}
-	if (g->n_parked == FTP_PARKED_MAX)
-		finish_parked(g, g->parked);
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = p;
-	g->n_parked++;
-	p->user = g->user == NULL ? NULL : strdup(g->user);
-	p->ascii = g->ascii;
-	p->transfer = g->transfer;
-	p->agreed = g->agreed;
-	p->stage = g->stage;
-	g->transfer = (struct ftp_transfer){.verb = NULL};
-	g->agreed = (struct ftp_agreement){.client = FTP_WAY_NONE};
-	ftp_enter(g, FTP_IDLE);
+	ftp_parked_swap(g, p);
+	ftp_parked_free(g, p);
 }
 
 void
@@ -383,7 +326,7 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 	if (is_decided(g))
 		transfer_over(g);
 	else
-		park(g);
+		ftp_park(g, finish_parked);
 }
 
 void
@@ -453,16 +396,6 @@ transfer_news(struct ftp_gate *g, const struct data_news *news)
 	}
 }
 
-static struct ftp_parked *
-parked_of(struct ftp_gate *g, const struct data_pair *pair)
-{
-	struct ftp_parked *p = g->parked;
-
-	while (p != NULL && p->transfer.pair != pair)
-		p = p->next;
-	return p;
-}
-
 struct ftp_transfer *
 ftp_observed_transfer(struct ftp_gate *g, const struct data_pair *pair)
 {
@@ -470,7 +403,7 @@ ftp_observed_transfer(struct ftp_gate *g, const struct data_pair *pair)
 
 	if (pair == g->transfer.pair)
 		return &g->transfer;
-	p = parked_of(g, pair);
+	p = ftp_parked_of(g, pair);
 	return p == NULL ? NULL : &p->transfer;
 }
 
@@ -484,15 +417,15 @@ ftp_observed_news(struct ftp_gate *g, struct data_pair *pair, const struct data_
 		transfer_news(g, news);
 		return;
 	}
-	p = parked_of(g, pair);
+	p = ftp_parked_of(g, pair);
 	if (p == NULL)
 		return;
-	change_places(g, p);
+	ftp_parked_swap(g, p);
 	transfer_news(g, news);
 	over = g->stage == FTP_IDLE;
-	change_places(g, p);
+	ftp_parked_swap(g, p);
 	if (over)
-		unlink_parked(g, p);
+		ftp_parked_free(g, p);
 }
 
 /* ---- commands without a reply ---- */

@@ -93,9 +93,10 @@ ftp_record_reply(
 		x->texts.n = x->replies[--x->n_replies].at;
 	reply = &x->replies[x->n_replies++];
 	lines = span_first(lines, TEXT_KEPT);
-	*reply = (struct ftp_exchange_reply){.code = code, .source = source, .at = x->texts.n};
+	*reply = (struct ftp_exchange_reply){
+	    .code = (uint16_t)code, .source = source, .at = (uint32_t)x->texts.n};
 	if (buf_add(&x->texts, lines))
-		reply->n = lines.n;
+		reply->n = (uint32_t)lines.n;
 }
 
 void
@@ -202,7 +203,7 @@ ftp_record_transfer(struct ftp_gate *g)
 	    .let_by = g->agreed.let_by,
 	    .direct = ftp_observed(g),
 	    .offset = t->restart,
-	    .duration_ms = ftp_now(g) - t->began,
+	    .duration_ms = (t->over != 0 ? t->over : ftp_now(g)) - t->began,
 	    .outcome = ftp_transfer_outcome(t),
 	    .deleted = t->deleted,
 	    .kept = ftp_transfer_kept(g),

@@ -485,6 +485,21 @@ ftp_transfer_note_reuse(struct ftp_gate *g, const struct an_event *ev)
 		ftp_anomaly(g, AN_FTP_REUSE_REFUSED, AN_S2C, ev->off, g->transfer.verb->name);
 }
 
+/* Of what went past us the server's word is all that is known; nothing but the count is missing. */
+static void
+went_by(struct ftp_gate *g)
+{
+	struct ftp_transfer *t = &g->transfer;
+
+	t->finished = t->server_code < 400;
+	if (t->finished) /* it may have been still for long in between */
+		t->why = NULL;
+	if (t->aborted)
+		g->abor_due = ftp_now(g) + ABOR_ANSWER_MS;
+	tell(g, own_reply(t));
+	ftp_counting_begin(g);
+}
+
 static void
 last_word(struct ftp_gate *g, const struct an_event *ev)
 {
@@ -502,7 +517,7 @@ last_word(struct ftp_gate *g, const struct an_event *ev)
 	if (is_decided(g))
 		conclude(g);
 	else if (g->agreed.let_by)
-		data_of(g)->release(t->pair); /* nothing but the count is missing */
+		went_by(g);
 }
 
 void
@@ -591,10 +606,7 @@ all_is_through(struct ftp_gate *g)
 {
 	struct ftp_transfer *t = &g->transfer;
 
-	/* of what went past us, the server's word is all that is known */
-	t->finished = !g->agreed.let_by || t->server_code < 400;
-	if (t->finished) /* it may have been still for long in between */
-		t->why = NULL;
+	t->finished = true;
 	octets_over(g);
 }
 
@@ -613,7 +625,7 @@ ftp_transfer_news(struct ftp_gate *g, const struct data_news *news)
 {
 	if (!is_running(g) || g->stage == FTP_ENDING)
 		return; /* its fate is known */
-	if (g->agreed.let_by && news->what != DATA_DONE) {
+	if (g->agreed.let_by) {
 		if (news->what == DATA_UNREACHABLE)
 			nothing_passes(g, news);
 		return; /* what else happens to it happens elsewhere */

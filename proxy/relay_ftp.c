@@ -25,6 +25,7 @@ ftp_destroy(struct relay *r)
 	ftp_path_free(&g->directory);
 	buf_free(&g->held);
 	free(g->user);
+	free(g->meanwhile);
 	free(g);
 }
 
@@ -202,8 +203,19 @@ static void (*const handlers[AN_KINDS])(struct ftp_gate *, const struct an_event
 static void
 leave_when_done(struct ftp_gate *g)
 {
-	if (g->left && g->exchange.verb == NULL && !ftp_transferring(g->dialogue))
+	if (g->left && g->exchange.verb == NULL && !ftp_transferring(g->dialogue) &&
+	    !ftp_counting_hurry(g))
 		relay_end(&g->relay, "client_quit", WISH_CLOSE, WISH_CLOSE);
+}
+
+/* Not sooner: whoever handles an event may hold one that it has just ended. */
+static void
+give_back_places(struct ftp_gate *g)
+{
+	if (g->n_meanwhile == 0 && g->meanwhile != NULL) {
+		free(g->meanwhile);
+		g->meanwhile = NULL;
+	}
 }
 
 static bool
@@ -236,6 +248,7 @@ ftp_step(struct relay *r, enum an_dir dir)
 			handlers[ev.kind](g, &ev);
 		ftp_observed_suppose(g);
 		leave_when_done(g);
+		give_back_places(g);
 		break;
 	case AN_MORE:
 		if (used == 0)
@@ -264,34 +277,6 @@ static void
 ftp_forget(struct relay *r)
 {
 	(void)r; /* no octets of the client are kept */
-}
-
-/* ---- data connections ---- */
-
-static void
-ftp_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
-{
-	struct ftp_gate *g = ftp_gate_of(r);
-
-	g->acted = ftp_now(g);
-	if (news->what == DATA_INTRUDER)
-		ftp_intruder(g, news);
-	else if (ftp_observed(g) && pair != g->pair)
-		ftp_observed_news(g, pair, news);
-	else if (pair == g->pair)
-		ftp_channel_news(g, news);
-	else if (pair == g->transfer.pair)
-		ftp_transfer_news(g, news);
-	leave_when_done(g);
-}
-
-static void
-ftp_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
-{
-	struct ftp_transfer *t = ftp_observed_transfer(ftp_gate_of(r), pair);
-
-	if (t != NULL)
-		ftp_content(t, octets);
 }
 
 static bool
@@ -336,6 +321,15 @@ client_went(struct ftp_gate *g)
 	ftp_channel_forget(g);
 }
 
+static void
+peer_went(struct ftp_gate *g, enum an_dir dir)
+{
+	if (dir == AN_S2C)
+		server_went(g);
+	else
+		client_went(g);
+}
+
 static const char *const peer_is_gone[] = {[AN_C2S] = "client_closed", [AN_S2C] = "server_closed"};
 
 static void
@@ -347,10 +341,50 @@ ftp_peer_changed(struct relay *r, enum an_dir dir)
 		return;
 	if (ftp_observed(g)) /* data may come to their end later */
 		relay_end(r, peer_is_gone[dir], WISH_NONE, WISH_NONE);
-	else if (dir == AN_S2C)
-		server_went(g);
+	else if (r->peer[dir] != PEER_EOF || !ftp_counting_hurry(g))
+		peer_went(g, dir);
+}
+
+/* ---- data connections ---- */
+
+/* Peers that went meanwhile were not let go. */
+static void
+count_is_in(struct ftp_gate *g, struct data_pair *pair, const struct data_news *news)
+{
+	ftp_counting_news(g, pair, news);
+	if (g->parked != NULL)
+		return;
+	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
+		if (g->relay.peer[dir] == PEER_EOF && g->relay.reason == NULL)
+			peer_went(g, dir);
+}
+
+static void
+ftp_data_news(struct relay *r, struct data_pair *pair, const struct data_news *news)
+{
+	struct ftp_gate *g = ftp_gate_of(r);
+
+	g->acted = ftp_now(g);
+	if (news->what == DATA_INTRUDER)
+		ftp_intruder(g, news);
+	else if (ftp_observed(g) && pair != g->pair)
+		ftp_observed_news(g, pair, news);
+	else if (pair == g->pair)
+		ftp_channel_news(g, news);
+	else if (pair == g->transfer.pair)
+		ftp_transfer_news(g, news);
 	else
-		client_went(g);
+		count_is_in(g, pair, news);
+	leave_when_done(g);
+}
+
+static void
+ftp_data_octets(struct relay *r, struct data_pair *pair, struct span octets)
+{
+	struct ftp_transfer *t = ftp_observed_transfer(ftp_gate_of(r), pair);
+
+	if (t != NULL)
+		ftp_content(t, octets);
 }
 
 static const struct relay_farewells farewells = {
@@ -499,7 +533,10 @@ ftp_finish(struct relay *r)
 
 	ftp_observed_rest(g);
 	ftp_transfer_finish(g);
-	ftp_observed_finish(g);
+	if (ftp_observed(g))
+		ftp_observed_finish(g);
+	else
+		ftp_counting_finish(g);
 	ftp_channel_forget(g);
 	ftp_record_exchange(g, &g->exchange);
 	while (g->n_meanwhile > 0)

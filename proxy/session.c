@@ -30,8 +30,9 @@ struct side {
 	struct session *session;
 	enum an_dir dir; /* in which its peer sends */
 	int fd;
-	struct event readable, writable;
-	bool reading, writing; /* the events that are added */
+	struct event readable;
+	struct event *writable; /* while somebody waits for it, which is seldom; else NULL */
+	bool reading;		/* readable is added */
 	bool lingering;
 	size_t lingered;
 };
@@ -76,6 +77,24 @@ say_end(struct side *side)
 		tls_leg_close(leg_of(side));
 }
 
+static void on_writable(evutil_socket_t, short what, void *arg);
+
+/* False: no memory. */
+static bool
+want_writable(struct side *side, bool wanted)
+{
+	if (wanted == (side->writable != NULL))
+		return true;
+	if (wanted) {
+		side->writable = event_new(
+		    side->session->all->base, side->fd, EV_WRITE | EV_PERSIST, on_writable, side);
+		return side->writable != NULL && event_add(side->writable, NULL) == 0;
+	}
+	event_free(side->writable);
+	side->writable = NULL;
+	return true;
+}
+
 static void
 close_side(struct side *side, bool reset)
 {
@@ -85,7 +104,7 @@ close_side(struct side *side, bool reset)
 		setsockopt(
 		    side->fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
 	event_wanted(&side->readable, &side->reading, false);
-	event_wanted(&side->writable, &side->writing, false);
+	want_writable(side, false);
 	side->lingering = false;
 	close(side->fd);
 	side->fd = -1;
@@ -365,28 +384,24 @@ grant_wish(struct side *side)
 	}
 }
 
-static void
+/* False: no memory. */
+static bool
 update_events(struct side *side)
 {
 	struct relay *r = side->session->relay;
-	struct channel *c = relay_from(r, side->dir);
+	const struct upgrade *u = &side->session->upgrade;
 
 	if (side->fd < 0)
-		return;
-	if (is_connecting(side)) {
-		event_wanted(&side->writable, &side->writing, true);
-		return;
-	}
-	if (upgrade_shakes(&side->session->upgrade, side->dir) && !side->lingering) {
-		event_wanted(&side->readable, &side->reading,
-		    upgrade_wants_read(&side->session->upgrade, side->dir));
-		event_wanted(&side->writable, &side->writing,
-		    upgrade_wants_write(&side->session->upgrade, side->dir));
-		return;
+		return true;
+	if (is_connecting(side))
+		return want_writable(side, true);
+	if (upgrade_shakes(u, side->dir) && !side->lingering) {
+		event_wanted(&side->readable, &side->reading, upgrade_wants_read(u, side->dir));
+		return want_writable(side, upgrade_wants_write(u, side->dir));
 	}
 	event_wanted(
 	    &side->readable, &side->reading, side->lingering || relay_wants_read(r, side->dir));
-	event_wanted(&side->writable, &side->writing, c->queued > 0);
+	return want_writable(side, relay_from(r, side->dir)->queued > 0);
 }
 
 static uint64_t
@@ -448,8 +463,11 @@ settle(struct session *s)
 		end(s);
 		return;
 	}
-	update_events(&s->side[AN_C2S]);
-	update_events(&s->side[AN_S2C]);
+	if (!update_events(&s->side[AN_C2S]) || !update_events(&s->side[AN_S2C])) {
+		relay_end(s->relay, "no_memory", WISH_RESET, WISH_RESET);
+		end(s);
+		return;
+	}
 	update_timer(s);
 }
 
@@ -682,7 +700,6 @@ init_side(struct session *s, enum an_dir dir, int fd)
 		return;
 	tune(fd, dir, s->arrival->protocol);
 	event_assign(&side->readable, s->all->base, fd, EV_READ | EV_PERSIST, on_readable, side);
-	event_assign(&side->writable, s->all->base, fd, EV_WRITE | EV_PERSIST, on_writable, side);
 }
 
 /* Ahead of all that the relay will send; false: the client cannot be named. */

@@ -21,7 +21,6 @@ PORT = 21
 SMALL, AT_ONCE = 1024, 10
 WORKLOADS = ("passive", "active", "upload", "sessions", "latency")
 AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "ftp-proxy"]
-UNSENT = 8 << 20  # octets that a sender's kernel, and all on the way, can hold at most
 PAST_IT = "the server's connection to the client would go by it, forwarded by the kernel"
 
 
@@ -129,15 +128,14 @@ def carried(way, record):
     """
     (mode, direction, size) of a file that a record says to have gone the way that its row names; None: it did
     not. One that nobody looks into, and that is passive on both sides, goes past the gateway's program: the kernel
-    forwards that one connection, and counts it with its headers, but not what is still in the server's buffers
-    when its 226 comes.
+    forwards that one connection, and counts it with its headers.
     """
     data = record["ftp_data"]
     mode, size = data["client"]["mode"], int(data["filename"])
     if data["outcome"] != "complete" or data.get("let_by", False) != (not way.inspects and mode == "passive"):
         return None
     if "let_by" in data:
-        return (mode, data["direction"], size) if data["octets_in"] > max(0, size - UNSENT) else None
+        return (mode, data["direction"], size) if data["octets_in"] > size else None
     whole = data["octets_in"] == data["octets_out"] == size
     towards = "passive" if way.to_passive else mode
     return (mode, data["direction"], size) if whole and data["server"]["mode"] == towards else None

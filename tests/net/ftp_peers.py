@@ -99,10 +99,12 @@ class FtpClient(RawClient):
             return endpoint_of(answer.text[4:])
         return self.to, int(re.search(r"\((.)\1\1(\d+)\1\)", answer.text).group(2))
 
-    def connect(self, to, source=None, timeout=10, source_port=0):
+    def connect(self, to, source=None, timeout=10, source_port=0, receive_buffer=None):
         """A data connection, from the control connection's own address unless told otherwise."""
         sock = self.namespace.tcp(family_of(to[0]))
         try:
+            if receive_buffer is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((source or self.here, source_port))
             sock.settimeout(timeout)

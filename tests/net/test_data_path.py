@@ -294,6 +294,45 @@ def test_passed_for_longer_than_its_hole_was_open(perimeter, server, guarded):
     wait_for(lambda: elements(gate) == [], 5, "the hole to close")
 
 
+LATE = PAYLOAD * 20
+SO_SNDBUFFORCE = 32  # socket(7); Python has no name for it
+
+
+def at_once(conversation, data, verb, name):
+    """All of it is in the server's own buffers, and its last word comes ahead of most."""
+    data.sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 2 * len(LATE))
+    data.send(LATE)
+
+
+@pytest.mark.parametrize("then", ["QUIT", "PASV", "close", "nothing"])
+def test_passed_and_read_late(perimeter, server, guarded, then):
+    """
+    The server says 226 when it has written its last octet, and the client, which has its 226 at once, reads
+    later, and slowly: the hole stays so long, and all octets are in the record.
+    """
+    server.transfer = at_once
+    gate = guarded(server, ftp={"inspect": False})
+    forward_knows_only_the_mark(perimeter)
+    with opened(gate) as client:
+        data = client.connect(client.passive(), receive_buffer=65536)
+        assert client.cmd("RETR a").code == 150
+        assert client.reply(timeout=2).code == 226
+        time.sleep(2.5)
+        assert gate.records("ftp_data") == []
+        assert data.rest() == LATE
+        data.close()
+        if then == "QUIT":
+            assert client.cmd("QUIT").code == 221
+        elif then == "PASV":
+            assert client.cmd("PASV").code == 227
+        if then in ("PASV", "nothing"):
+            transfers(gate, 1)
+    (record,) = (r["ftp_data"] for r in transfers(gate, 1))
+    assert (record["outcome"], record["let_by"]) == ("complete", True) and record["duration_ms"] < 2000
+    assert len(LATE) < record["octets_in"] == record["octets_out"] < 1.2 * len(LATE)
+    wait_for(lambda: elements(gate) == [], 5, "the hole to close")
+
+
 def test_F_040_passed_and_stalled(perimeter, server, guarded):
     """
     Nothing moves for data_idle, half as long again at most: the hole closes, and the record has what

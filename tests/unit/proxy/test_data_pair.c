@@ -798,7 +798,7 @@ test_let_by_is_counted(void **state)
 	const struct endpoint client = {.ip = ip("127.0.0.1")},
 			      server = {.ip = ip("198.51.100.7"), .port = 40000};
 	const struct data_flow download = {.dir = AN_S2C, .stall = 60};
-	struct ipc_message m, counted = {.type = IPC_DATA_ANSWER, .octets = {40, 5000}};
+	struct ipc_message m, counted = {.type = IPC_DATA_ANSWER, .octets = {40, 4000}};
 	struct lab l;
 
 	(void)state;
@@ -811,15 +811,21 @@ test_let_by_is_counted(void **state)
 	answer(&l, m.a, IPC_DATA_DONE, -1);
 	assert_int_equal(next(&l, DATA_LISTENING, DATA_CLIENT).at.port, 40000);
 	data_pair_ops.flow(l.pair, &download);
-	data_pair_ops.release(l.pair);
+	data_pair_ops.release(l.pair); /* from now on it is looked at */
 	assert_int_equal(expect_asked(&l, IPC_DATA_COUNT).a, m.a);
 	counted.a = m.a;
 	assert_int_equal(ipc_send(l.control[1], &counted, NULL, 0), IPC_OK);
+	run(&l, 300);
+	assert_int_equal(expect_asked(&l, IPC_DATA_COUNT).a, m.a);
+	assert_int_equal(data_pair_ops.count(l.pair)->octets[DATA_CLIENT], 4000);
+	data_pair_ops.release(l.pair); /* now */
+	assert_int_equal(expect_asked(&l, IPC_DATA_COUNT).a, m.a);
+	assert_int_equal(expect_asked(&l, IPC_DATA_FORGET).a, m.a);
+	assert_int_equal(ipc_send(l.control[1], &counted, NULL, 0), IPC_OK); /* to the look */
+	counted.octets[1] = 5000;
+	assert_int_equal(ipc_send(l.control[1], &counted, NULL, 0), IPC_OK);
 	next(&l, DATA_DONE, DATA_SERVER);
 	assert_int_equal(data_pair_ops.count(l.pair)->octets[DATA_CLIENT], 5000);
-	data_pair_ops.close(l.pair);
-	l.pair = NULL;
-	assert_int_equal(expect_asked(&l, IPC_DATA_FORGET).a, m.a);
 	tear_down(&l);
 }
 

@@ -20,7 +20,7 @@ struct trial {
 	struct data_passed passed;
 	int ends[2]; /* the supervisor's, the worker's */
 	int opened;  /* -1: not answered */
-	bool counted, known, gone, used;
+	bool counted, last, gone, used;
 	uint64_t octets[2];
 };
 
@@ -41,16 +41,15 @@ on_gone(void *arg, bool used)
 }
 
 static void
-on_counted(void *arg, const uint64_t octets[2])
+on_counted(void *arg, const uint64_t octets[2], bool last)
 {
 	struct trial *t = arg;
 
+	assert_false(t->last);
 	t->counted = true;
-	t->known = octets != NULL;
-	if (octets != NULL) {
-		t->octets[0] = octets[0];
-		t->octets[1] = octets[1];
-	}
+	t->last = last;
+	t->octets[0] = octets[0];
+	t->octets[1] = octets[1];
 }
 
 static void
@@ -163,9 +162,10 @@ test_F_042_nobody_comes(void **state)
 	assert_true(t->gone && !t->used);
 	assert_true(data_passed_count(&t->passed));
 	heard(t, IPC_DATA_COUNT);
+	heard(t, IPC_DATA_FORGET);
 	answer(t, IPC_DATA_FAILED, 0, 0);
-	assert_true(t->counted);
-	assert_false(t->known);
+	assert_true(t->last);
+	assert_int_equal(t->octets[0] + t->octets[1], 0);
 }
 
 /* As long as something moves its time begins anew, seldom; then no more. */
@@ -274,12 +274,56 @@ test_the_count(void **state)
 	heard(t, IPC_DATA_COUNT);
 	assert_true(data_passed_count(&t->passed));
 	heard(t, IPC_DATA_COUNT);
+	heard(t, IPC_DATA_FORGET); /* at once: another one may be on its port next */
 	answer(t, IPC_DATA_DONE, 1, 2);
 	answer(t, IPC_DATA_DONE, 1000, 2000);
-	assert_true(t->counted && t->known);
+	assert_true(t->counted && t->last);
 	assert_int_equal(t->octets[0] + t->octets[1], 3000);
 	data_passed_close(&t->passed);
 	assert_int_equal(t->passed.number, 0);
+}
+
+static void
+looked_at(struct trial *t, uint64_t back, bool last)
+{
+	heard(t, IPC_DATA_COUNT);
+	t->counted = false;
+	answer(t, IPC_DATA_DONE, 10, back);
+	assert_true(t->counted && t->last == last && t->octets[1] == back);
+}
+
+/* The server has said its last word, and its own buffers are sent: whoever counts hears of it. */
+static void
+test_what_comes_behind_the_last_word(void **state)
+{
+	struct trial *t = *state;
+
+	open_passed(t, 1);
+	data_passed_flows(&t->passed, 60);
+	data_passed_rest(&t->passed);
+	looked_at(t, 1000, false); /* at once */
+	looked_at(t, 2000, false);
+	looked_at(t, 3000, false);
+	heard(t, IPC_DATA_PASS); /* half of the kernel's time has gone by */
+	answer(t, IPC_DATA_DONE, 0, 0);
+	looked_at(t, 4000, false);
+	assert_true(data_passed_count(&t->passed)); /* the client has all */
+	looked_at(t, 5000, true);
+	heard(t, IPC_DATA_FORGET);
+	assert_false(t->gone);
+}
+
+static void
+test_nothing_comes_behind_the_last_word(void **state)
+{
+	struct trial *t = *state;
+
+	open_passed(t, 60);
+	data_passed_rest(&t->passed);
+	looked_at(t, 1000, false);
+	for (unsigned ms = 250; ms < DATA_PASSED_REST_MS; ms += 250)
+		looked_at(t, 1000, false);
+	looked_at(t, 1000, true);
 }
 
 static void
@@ -306,6 +350,8 @@ main(void)
 	    TEST(test_quiet_ahead_of_the_transfer),
 	    TEST(test_it_cannot_go_on),
 	    TEST(test_the_count),
+	    TEST(test_what_comes_behind_the_last_word),
+	    TEST(test_nothing_comes_behind_the_last_word),
 	    TEST(test_the_kernel_refuses),
 	};
 
