@@ -71,9 +71,12 @@ rfind_unquoted(struct span s, uint8_t c)
 	return last;
 }
 
+/* Of texts beyond ASCII. */
 static bool
 has_one_of(struct span s, const char *const *texts, size_t n)
 {
+	if (span_is_ascii(s))
+		return false;
 	for (; s.n > 0; s = span_from(s, 1))
 		for (size_t i = 0; i < n; i++)
 			if (span_starts(s, span_str(texts[i])))
