@@ -57,7 +57,15 @@ struct leaf {
 
 /* False: no memory. shared must outlive it. */
 bool leaf_new(struct leaf *, struct leaf_shared *shared);
-void leaf_free(struct leaf *); /* of zeros is fine */
+void leaf_free(struct leaf *); /* of one that was never used, or is zero, is fine */
+
+/* It is not busy, nor was made. It is large: the rest of it is not written. */
+static inline void
+leaf_never_used(struct leaf *l)
+{
+	l->shared = NULL;
+	l->busy = false;
+}
 
 /* A leaf begins, of that declared type. False: no memory. */
 bool leaf_begin(struct leaf *, struct span type);

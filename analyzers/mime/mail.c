@@ -38,10 +38,13 @@ mail_octets_max(const struct mail_options *o)
 struct mail *
 mail_make(const struct mail_options *o)
 {
-	struct mail *m = calloc(1, sizeof(*m));
+	struct mail *m = malloc(sizeof(*m));
 
 	if (m == NULL)
 		return NULL;
+	memset(m, 0, offsetof(struct mail, leaves));
+	for (size_t i = 0; i < MAIL_LEAVES_MAX; i++)
+		leaf_never_used(&m->leaves[i]);
 	m->options = *o;
 	arena_init(&m->facts, MAIL_FACTS_MAX);
 	m->shared = (struct leaf_shared){.options = &m->options,

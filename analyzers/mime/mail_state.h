@@ -48,12 +48,13 @@ struct mail {
 	uint64_t parts_left_out, anomalies_left_out, size;
 	size_t n_anomalies;
 	struct leaf_shared shared;
-	struct leaf leaves[MAIL_LEAVES_MAX];
 	struct mail_header header;
 	struct address_list *lists; /* MAIL_LISTS of them, while its header is read */
 	void *sunk;	      /* what stands for it with the sink of options; NULL: not wanted */
 	EVP_MD_CTX *sunk_sha; /* of what the sink got */
 	bool broken, finished;
+	struct leaf
+	    leaves[MAIL_LEAVES_MAX]; /* large, and not zero: the last */
 };
 
 /* All of them are false when there was no memory; what does not fit the budget is left out. */

@@ -114,7 +114,7 @@ mime_body_of(struct span type)
 void
 mime_said_init(struct mime_said *s, bool in_digest)
 {
-	*s = (struct mime_said){0};
+	memset(s, 0, offsetof(struct mime_said, types));
 	s->default_type = span_str(in_digest ? "message/rfc822" : "text/plain");
 	arena_init(&s->arena, MIME_SAID_ARENA_MAX);
 }

@@ -24,10 +24,8 @@ enum mime_body {
 };
 
 struct mime_said {
-	struct param_value types[MIME_SAID_MAX];
 	enum mime_body bodies[MIME_SAID_MAX]; /* of each type */
 	unsigned n_types;
-	struct param_value disposition; /* the first */
 	bool has_disposition;
 	enum mime_encoding encodings[MIME_SAID_MAX]; /* different ones */
 	unsigned n_encodings;
@@ -40,6 +38,9 @@ struct mime_said {
 	size_t held;		  /* octets of memory: of types and disposition */
 	struct span type_raw;	  /* the first, to compare */
 	struct span default_type; /* "text/plain", or "message/rfc822" in a digest */
+	/* large, and nothing but as far as n_types and has_disposition say: the last */
+	struct param_value types[MIME_SAID_MAX];
+	struct param_value disposition; /* the first */
 };
 
 void mime_said_init(struct mime_said *, bool in_digest);

@@ -113,12 +113,13 @@ say_faults(struct mime *m, struct frame *f, const struct mime_faults *faults, un
 struct frame *
 frame_begin(struct mime *m, struct frame *parent, uint64_t off, bool generated)
 {
-	struct frame *f = calloc(1, sizeof(*f));
+	struct frame *f = malloc(sizeof(*f));
 
 	if (f == NULL) {
 		m->no_memory = true;
 		return NULL;
 	}
+	memset(f, 0, offsetof(struct frame, said));
 	mime_said_init(&f->said, parent != NULL && !generated &&
 				     span_ieq(parent->part.type, span_str("multipart/digest")));
 	f->in_header = true;

@@ -36,7 +36,6 @@
 
 struct frame {
 	struct mime_part part;
-	struct mime_said said;
 	struct frame *below; /* or the next dead one */
 	uint64_t told;	     /* anomalies, one bit each */
 	unsigned ambiguous;  /* of this kind, told */
@@ -49,25 +48,27 @@ struct frame {
 	unsigned readings;
 	unsigned children, generated; /* begun */
 	uint64_t begin, body, body_lines;
+	struct mime_said said; /* large, and not zero: the last */
 };
 
 struct tap {
 	struct frame *frame;  /* whose body it takes */
 	struct frame *target; /* whose content comes out: the same, or a generated one */
-	struct mime_decoder decoder;
-	unsigned told; /* faults */
+	unsigned told;	      /* faults */
 	bool finished;
-	struct mime_base64 url_safe; /* the other reading, once there is one: then it has its out */
-	uint8_t *url_safe_out;
-	struct layer *sub; /* NULL: the caller gets the content */
-	bool mute;	   /* nobody gets it: it would be decoded too deep */
-	bool outside;	   /* a multipart's own octets: to its first delimiter, or its epilogue */
+	uint8_t *url_safe_out; /* NULL: there is no other reading */
+	struct layer *sub;     /* NULL: the caller gets the content */
+	bool mute;	       /* nobody gets it: it would be decoded too deep */
+	bool outside; /* a multipart's own octets: to its first delimiter, or its epilogue */
 	struct mime_uu *scan; /* files in a text; or NULL */
 	struct span scan_left;
 	bool scanning;	    /* it may have more to say */
 	struct frame *file; /* that is open */
 	unsigned scan_told;
 	bool scan_finished;
+	/* large, and not zero: the last */
+	struct mime_decoder decoder;
+	struct mime_base64 url_safe; /* the other reading */
 };
 
 enum layer_state {

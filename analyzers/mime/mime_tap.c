@@ -96,7 +96,9 @@ tap_open(struct mime *m, struct layer *l, struct frame *f, struct frame *target,
 
 	if (l->n_taps == TAPS_MAX || m->n_taps == TAPS_ALL_MAX)
 		return NULL;
-	t = calloc(1, sizeof(*t));
+	t = malloc(sizeof(*t));
+	if (t != NULL)
+		memset(t, 0, offsetof(struct tap, decoder));
 	if (t == NULL || !mime_decoder_init(&t->decoder, encoding, layer_off(l, l->off))) {
 		free(t);
 		m->no_memory = true;
