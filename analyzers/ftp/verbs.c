@@ -156,7 +156,9 @@ ftp_verb_row(enum ftp_verb verb)
 		return &greeting;
 	if (verb == FTP_FOREIGN)
 		return &foreign;
-	for (size_t i = 0; i < N_ROWS; i++)
+	/* rows are in the order of the verbs, with others between them; SPSV's first is out of it
+	 */
+	for (size_t i = verb == FTP_SPSV ? 0 : (size_t)verb - FTP_ABOR; i < N_ROWS; i++)
 		if (rows[i].verb == verb)
 			return &rows[i];
 	return &unknown;
