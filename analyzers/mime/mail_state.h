@@ -53,8 +53,7 @@ struct mail {
 	void *sunk;	      /* what stands for it with the sink of options; NULL: not wanted */
 	EVP_MD_CTX *sunk_sha; /* of what the sink got */
 	bool broken, finished;
-	struct leaf
-	    leaves[MAIL_LEAVES_MAX]; /* large, and not zero: the last */
+	struct leaf leaves[MAIL_LEAVES_MAX]; /* large, and not zero: the last */
 };
 
 /* All of them are false when there was no memory; what does not fit the budget is left out. */
