@@ -212,12 +212,14 @@ BENCHES := mime ftp smtp pop3 imap tls captures growth
 W ?= $(BENCHES)
 IDLE ?= $(if $(QUICK),300,9000)
 ROUNDS ?= $(if $(QUICK),1,5)
+# of nothing less than all of it, five rounds of each
+RESULTS = $(if $(or $(QUICK),$(filter-out $(W),$(BENCHES)),$(filter-out 5,$(ROUNDS)),$(filter-out 9000,$(IDLE))),,tests/bench/RESULTS.md)
 BENCH = --rounds $(ROUNDS) $(if $(QUICK),--quick)
 # one after the other, whatever -j says: each wants the machine for itself
 bench:
-	+@for w in $(W); do $(MAKE) "bench-$$w" || exit; done
-	@$(PYTHON) -B tests/bench/report.py $(if $(or $(QUICK),$(filter-out $(W),$(BENCHES))),,--results tests/bench/RESULTS.md) \
-	    $(BUILD) $(W)
+	+@code=0; for w in $(W); do rm -f "$(BUILD)/bench/$$w.json"; $(MAKE) "bench-$$w" || code=1; done; \
+	    $(PYTHON) -B tests/bench/report.py $(if $(RESULTS),--results $(RESULTS)) $(if $(QUICK),--quick) $(BUILD) $(W) || code=1; \
+	    exit "$$code"
 bench-ftp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay ftp_load ftp_sink)
 	$(PYTHON) -B tests/bench/bench_ftp.py $(BENCH) --idle $(IDLE) $(BUILD)
@@ -233,7 +235,7 @@ bench-captures: deps-bench
 	$(PYTHON) -B tests/bench/bench_captures.py $(BENCH) $(BUILD)
 bench-growth: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,mime_postern ftp_load ftp_sink mail_load mail_sink)
-	$(PYTHON) -B tests/bench/bench_growth.py $(BENCH) $(BUILD)
+	$(PYTHON) -B tests/bench/bench_growth.py --rounds $(if $(QUICK),1,3) $(if $(QUICK),--quick) $(BUILD)
 bench-smtp: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_smtp.py $(BENCH) --idle $(IDLE) $(BUILD)

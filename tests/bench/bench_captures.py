@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import cpu
@@ -155,7 +156,7 @@ def show(table, facts, size):
     for name, cell in table.cells["capture"].items():
         ratios = [table.ratio("capture", name, to) for to in ("tcpflow", "tshark")]
         print(f"| {name} | {cell.text()} | " + " | ".join(f"{r:.2f}" for r in ratios) +
-              f" | {cell.median('packets') / 1e6:.2f} | {sorted(cell.cpu)[len(cell.cpu) // 2]:.2f} | {cell.median('memory'):.0f} |")
+              f" | {cell.median('packets') / 1e6:.2f} | {cell.spent():.2f} | {cell.median('memory'):.0f} |")
 
 
 def memory(build, size, work):
@@ -207,9 +208,8 @@ def main():
         return
     size, n = (SIZE // 10, HALF_OPEN // 10) if options.quick else (SIZE, HALF_OPEN)
     build = options.build.resolve()
-    work = build / "bench" / "captures"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    # what one reader writes must not be written to a disk beside the next one
+    work = pathlib.Path(tempfile.mkdtemp(prefix="postern-captures-", dir="/dev/shm"))
     try:
         capture, facts = work / "traffic.pcap", traffic.Facts()
         with open(capture, "wb", 1 << 20) as out:

@@ -12,10 +12,11 @@ import pathlib
 import gauge
 import mail
 import rounds
+import ways
 
 SMALL, BIG, MANY = "letter-4096", "letter-10485760", 50
 BUFFERS = "proxy_buffer 64k; smtp_client_buffer 64k;"
-AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "nginx mail"]
+AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "nginx stream", "nginx mail, 64 KB buffers"]
 # name: (what, mailbox, messages a session, sessions at once, part of the time)
 WORKLOADS = {
     "one": ("latency", SMALL, 1, 1, 0.5),
@@ -28,18 +29,18 @@ WORKLOADS = {
 
 
 def measure(bench, table, way, seconds, n):
-    sessions = 0
+    sessions = sent = 0
     with way.up(bench.lab, bench.groups["gateway"]) as gateway:
         for workload, (what, mailbox, messages, at_once, part) in WORKLOADS.items():
             r = getattr(bench, what)(way, "smtp", mailbox, messages, at_once, seconds * part)
             sessions += r["sessions"]
+            sent += r["sessions"] * messages
             table.add(workload, way.name, **{k: r[k] for k in ("value", "cpu", "disturbed", "errors", "p99")})
-            print(f"{n} {way.name:28} {workload:14} {r['value']:8.0f} cpu {r['cpu']:7.2f} "
-                  f"errors {r['errors']} {r['error']}", flush=True)
-        mail.went_through(gateway, way, sessions)
+            rounds.say(n, way.name, workload, r)
+        mail.went_through(gateway, way, sessions, messages=sent, letters=sent)
 
 
-def show(table, idle, n):
+def show(table, idle, n, left_out):
     print(table.added("one", "## A session with one message of 4 KiB, one after the other"))
     for workload, at_once in (("ten", 10), ("hundred", 100)):
         print(table.text(workload, f"## Sessions with one message of 4 KiB, {at_once} at once", "sessions/s",
@@ -48,7 +49,7 @@ def show(table, idle, n):
                      "us/message", AGAINST))
     for workload, how in (("big, one", "one after the other"), ("big, ten", "10 at once")):
         print(table.text(workload, f"## Messages of 10 MiB, {how}", "MB/s", "s/GB", AGAINST))
-    gauge.show_idle(idle, f"## {n} idle sessions")
+    gauge.show_idle(idle, f"## {n} idle sessions", left_out)
 
 
 def main():
@@ -60,7 +61,9 @@ def main():
     parser.add_argument("--ways", default="", help="only those whose name has this in it")
     options = parser.parse_args()
     build = options.build.resolve()
-    all_ways = [way for way in mail.clear_ways(build, BUFFERS, smtp=mail.SMTP) if options.ways in way.name]
+    all_ways = mail.clear_ways(build, BUFFERS, smtp=mail.SMTP)
+    all_ways.insert(-3, ways.BareRelay("bare relay, connections tracked", build, "copy", tracked=True))
+    all_ways = [way for way in all_ways if options.ways in way.name]
     table = rounds.Table(WORKLOADS, [way.name for way in all_ways])
     with mail.bench(build) as bench:
         for n in range(options.rounds):
@@ -68,8 +71,8 @@ def main():
                 measure(bench, table, way, 0.4 if options.quick else 1.0, n)
         idle = bench.idle_of([way for way in all_ways if way.name != "direct"], "smtp", options.idle, 1)
     with rounds.shown(build / "bench" / "smtp.md"):
-        show(table, idle, options.idle)
-    table.write(build / "bench" / "smtp.json", idle=idle)
+        show(table, idle, options.idle, bench.left_out)
+    table.write(build / "bench" / "smtp.json", idle=idle, left_out=bench.left_out)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_PIECE ((size_t)64 << 10)
+#define WIRE_PIECE ((size_t)65521) /* a prime: no buffer of a gateway is as long */
 
-/* Every file is this piece again and again: whoever receives one can tell what is wrong at once. */
+/*
+ * Every file is this piece again and again: whoever receives one can tell at once what is wrong, a
+ * buffer too many or in the wrong place, too.
+ */
 const uint8_t *wire_piece(void);
 
 /* Sends n octets of a file; false: the connection broke. */

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,9 @@ import rounds  # noqa: E402
 import ways  # noqa: E402
 
 
+HELD_SECONDS = 120  # until all idle sessions are there
+
+
 class NotHeld(Exception):
     """A way has not as many sessions as were asked for."""
 
@@ -27,13 +31,20 @@ def idle_at_once(way, n):
     return n if way.at_once is None else min(n, way.at_once)
 
 
+def of_each(octets_or_seconds, n, scale):
+    """What one of n cost, or gave; None: there was none."""
+    return octets_or_seconds / n * scale if n else None
+
+
 class Gauge:
     """
-    groups  cpu.Group of "gateway", "client", "server"
+    groups    cpu.Group of "gateway", "client", "server"
+    left_out  {way that does not hold the idle sessions: why}
     """
 
     def __init__(self, lab, build, groups):
         self.lab, self.build, self.groups = lab, build, groups
+        self.left_out = {}
 
     def generator(self, name, *what):
         """argv of a load generator, at the client."""
@@ -55,17 +66,23 @@ class Gauge:
                               preexec_fn=lambda: self.groups["client"].entry.write_text(str(os.getpid())))
         gateway, others, wall = (b - a for a, b in zip(before, self.clocks()))
         said = {"sessions": 0, "errors": 1, "error": done.stderr.strip() or "timeout", "octets": 0, "seconds": wall,
-                "p50": 0, "p99": 0} if done.returncode else json.loads(done.stdout)
+                "p50": None, "p99": 0} if done.returncode else json.loads(done.stdout)
         return said | {"cpu": gateway, "disturbed": others > rounds.QUIET * wall}
 
     def memory(self):
-        """Octets that the processes of the gateway have for themselves."""
+        """
+        Octets of the gateway's processes. Pages of files are not in it: their part of those depends on who else
+        has them just now.
+        """
         found = 0
         for pid in self.groups["gateway"].entry.read_text().split():
             with contextlib.suppress(OSError):
                 rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-                found += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE).group(1)) * 1024
+                found += sum(map(int, re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+) kB", rollup, re.MULTILINE))) * 1024
         return found
+
+    def established(self, host):
+        return host.output("ss", "-Htn", "state", "established").count("\n")
 
     @contextlib.contextmanager
     def held(self, way, protocol, n, **how):
@@ -73,12 +90,17 @@ class Gauge:
         process = subprocess.Popen(self.idle_argv(way, protocol, n, **how), stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, text=True)
         try:
+            if not select.select([process.stdout], [], [], HELD_SECONDS)[0]:
+                raise NotHeld(f"{way.name}: {n} sessions are not there after {HELD_SECONDS} s")
             said = json.loads(process.stdout.readline())
             if said["held"] != n:
                 raise NotHeld(f"{way.name}: {said['held']} of {n} sessions: {said['error']}")
             yield
         finally:
             process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
             process.wait()
 
     def idle(self, way, protocol, n, **how):
@@ -93,9 +115,11 @@ class Gauge:
             with self.held(way, protocol, n - few, **how):
                 time.sleep(1)
                 spent = self.memory() - before
-                left = self.lab.client.output("ss", "-Htn", "state", "established").count("\n")
+                left, inside = map(self.established, (self.lab.client, self.lab.gateway))
         if left < n:
             raise NotHeld(f"{way.name}: {left} of {n} sessions: the others have been ended")
+        if inside < 2 * n:
+            raise SystemExit(f"{way.name}: {n} sessions have {inside} sockets at the gateway, not two each")
         return spent / (n - few)
 
     def idle_of(self, all_ways, protocol, n, times, **how):
@@ -114,16 +138,19 @@ class Gauge:
                 if isinstance(way, ways.Postern):
                     raise SystemExit(str(fault)) from None
                 found.pop(way.name, None)
+                self.left_out[way.name] = str(fault)
                 print(f"idle {fault}; left out", flush=True)
         return found
 
 
-def show_idle(idle, title):
+def show_idle(idle, title, left_out):
     if not idle:
         return
     print(f"\n{title}\n\n| way | octets of user memory each, median (min-max) |\n|---|---|")
     for way, each in idle.items():
         print(f"| {way} | {statistics.median(each):.0f} ({min(each):.0f}-{max(each):.0f}) |")
+    for why in left_out.values():
+        print(f"\nNot measured: {why}.")
 
 
 @contextlib.contextmanager

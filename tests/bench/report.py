@@ -45,7 +45,8 @@ def page(folder, workloads):
         f"{datetime.date.today()}, Postern {output_of('git', 'describe', '--always', '--dirty')}. {machine()}",
         "Peers: " + ", ".join(map(version_of, PACKAGES)) + ".",
         "A row of rounds is a median, with the least and the most beside it; ratios are taken inside each round. "
-        "“n disturbed” says in how many rounds somebody else worked meanwhile, for more than a quarter of the time.",
+        "“n of 5 disturbed” says in how many rounds somebody else worked meanwhile, for more than a quarter of the "
+        "time. Each program has one thread or worker. README.md says how the gateways are set up.",
         "## The bars", bars.table(folder, workloads), *tables]) + "\n"
 
 
@@ -54,8 +55,14 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("workloads", nargs="+")
     parser.add_argument("--results", type=pathlib.Path)
+    parser.add_argument("--quick", action="store_true", help="what was measured was too short for a figure")
     options = parser.parse_args()
     folder = options.build / "bench"
+    missing = [name for name in options.workloads if not (folder / f"{name}.json").exists()]
+    if missing:
+        raise SystemExit(f"not measured to the end: {', '.join(missing)}")
+    if options.quick:
+        return
     reached = bars.table(folder, options.workloads)
     if reached:
         print(f"\n## The bars\n\n{reached}")

@@ -27,6 +27,7 @@ class Cell:
         self.more = {}  # name: [of each round]
 
     def add(self, value, cpu, disturbed, errors, **more):
+        """value None: the round failed, and keeps its place."""
         self.values.append(value)
         self.cpu.append(cpu)
         self.disturbed += disturbed
@@ -34,13 +35,30 @@ class Cell:
         for name, each in more.items():
             self.more.setdefault(name, []).append(each)
 
+    def done(self):
+        """Values of the rounds that did not fail."""
+        return [value for value in self.values if value is not None]
+
     def median(self, name=None):
-        return statistics.median(self.more[name] if name else self.values)
+        return statistics.median(self.more[name] if name else self.done())
+
+    def spent(self):
+        """Processor time of each; the median."""
+        return statistics.median(each for each in self.cpu if each is not None)
 
     def text(self):
         """Median, slowest and fastest."""
-        mark = f" ({self.disturbed} disturbed)" if self.disturbed else ""
-        return f"{self.median():.0f} ({min(self.values):.0f}-{max(self.values):.0f}){mark}"
+        mark = f" ({self.disturbed} of {len(self.values)} disturbed)" if self.disturbed else ""
+        failed = len(self.values) - len(self.done())
+        mark += f" ({failed} failed)" if failed else ""
+        return f"{self.median():.0f} ({min(self.done()):.0f}-{max(self.done()):.0f}){mark}"
+
+
+def say(n, way, workload, r):
+    """A line of what a round came to, for who waits."""
+    value, spent = ("-" if each is None else f"{each:.2f}" for each in (r["value"], r["cpu"]))
+    print(f"{n} {way:46} {workload:16} {value:>10} cpu {spent:>8} errors {r['errors']} {r['error']} "
+          f"{r.get('left_out', '')}", flush=True)
 
 
 class Table:
@@ -55,7 +73,7 @@ class Table:
     def ratio(self, workload, way, to):
         """Median over the rounds; None: one of the two did not do it."""
         ours, theirs = (self.cells[workload][name].values for name in (way, to))
-        pairs = [a / b for a, b in zip(ours, theirs) if a and b]
+        pairs = [a / b for a, b in zip(ours, theirs) if None not in (a, b)]
         return statistics.median(pairs) if pairs else None
 
     def text(self, workload, title, unit, cpu_unit, against, percents=(), medians=None):
@@ -69,11 +87,11 @@ class Table:
                  *percents, *medians.values(), "errors"]
         lines = [f"\n{title}\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         for way, cell in self.cells[workload].items():
-            if not cell.values:
+            if not cell.done():
                 continue
             ratios = (self.ratio(workload, way, name) for name in against)
             row = [way, cell.text(), *("-" if r is None else f"{r:.2f}" for r in ratios),
-                   f"{statistics.median(cell.cpu):.2f}", *(f"{cell.median(name):.0%}" for name in percents),
+                   f"{cell.spent():.2f}", *(f"{cell.median(name):.0%}" for name in percents),
                    *(f"{cell.median(name):.0f}" for name in medians), str(cell.errors)]
             lines.append(f"| {' | '.join(row)} |")
         return "\n".join(lines)
@@ -85,12 +103,12 @@ class Table:
         lines = [f"\n{title}\n", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         least = self.cells[workload].get(to)
         for way, cell in self.cells[workload].items():
-            if not cell.values:
+            if not cell.done():
                 continue
             more = ["-", "-"]
-            if least is not None and least.values and way != to:
+            if least is not None and least.done() and way != to:
                 more = [f"{cell.median(name) - least.median(name):.0f}" for name in (None, "p99")]
-            row = [way, cell.text(), f"{cell.median('p99'):.0f}", *more, f"{statistics.median(cell.cpu):.0f}",
+            row = [way, cell.text(), f"{cell.median('p99'):.0f}", *more, f"{cell.spent():.0f}",
                    str(cell.errors)]
             lines.append(f"| {' | '.join(row)} |")
         return "\n".join(lines)

@@ -38,6 +38,15 @@ table ip peer {{
 {NONE_BY}
 }}
 """
+# What a stateful firewall has, and whoever looks for translated addresses, as Postern's own rules do.
+TRACKED = """\
+table ip peer {
+	chain tracked {
+		type filter hook prerouting priority filter;
+		ct state established,related accept
+	}
+}
+"""
 # The servers' answers to connections that a program made in a client's name.
 ANSWERS = f"""\
 table ip peer {{
@@ -241,9 +250,13 @@ class Peer(Way):
 
 
 class BareRelay(Peer):
-    def __init__(self, name, build, work):
+    """tracked: beside it the kernel tracks connections."""
+
+    def __init__(self, name, build, work, tracked=False):
         super().__init__(name)
         self.program, self.work = build / "bench" / "bare_relay", work
+        if tracked:
+            self.rules = CATCH_ALL + TRACKED
 
     def argv(self, lab):
         return [self.program, "127.0.0.1", PORT, self.work]
@@ -339,6 +352,9 @@ class Postern(Way):
     def __init__(self, name, build, certificate=None, trust=None, **settings):
         super().__init__(name, certificate)
         self.binary, self.settings = build / "postern", settings
+        mime = settings.get("mime", {})
+        self.inspects = mime.get("inspect", True)
+        self.digests = self.inspects and mime.get("digests") != []
         if certificate:
             self.settings |= {"certificate": {"mx": certificate.section}, "tls": {"trust": str(trust.chain)},
                               "smtp": self.settings.get("smtp", {}) | {"tls_ports": [465]},
