@@ -199,15 +199,16 @@ data_passed_count(struct data_passed *p)
 	const struct ipc_message count = {.type = IPC_DATA_COUNT, .a = p->number};
 	const struct ipc_message forget = {.type = IPC_DATA_FORGET, .a = p->number};
 
+	bool asked;
+
 	if (p->closing)
 		return true;
 	p->closing = true;
 	event_del(&p->renewal);
-	if (!ask(p, &count, on_counted))
-		return false;
+	asked = ask(p, &count, on_counted);
 	/* at once, not with the answer: the server may use its port again for the next file */
 	data_requests_post(p->requests, &forget);
-	return true;
+	return asked;
 }
 
 void

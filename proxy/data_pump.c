@@ -310,10 +310,8 @@ turn(struct data_pump *p)
 
 	do {
 		in = take_in(p);
-		/* what more is there goes along, and so does the end */
-		if (in == STEP_MOVED && p->ringed)
-			in = take_in(p);
-		if (in == STEP_OVER)
+		/* what more there is goes along, and so does the end of what is small */
+		if (in == STEP_OVER || (in == STEP_MOVED && p->ringed && take_in(p) == STEP_OVER))
 			return;
 		out = write_out(p);
 		if (out == STEP_OVER)

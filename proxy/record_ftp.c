@@ -204,7 +204,8 @@ put_amounts(struct json_writer *w, const struct record_ftp_data *d)
 	record_put_int(w, "octets_in", d->octets_in);
 	record_put_int(w, "octets_out", d->octets_out);
 	record_put_int(w, "duration_ms", d->duration_ms);
-	if (d->duration_ms > 0)
+	/* of what the kernel counts nobody knows when its last octet went by */
+	if (d->duration_ms > 0 && !d->let_by)
 		record_put_int(w, "rate", per_second(d->octets_out, d->duration_ms));
 }
 

@@ -154,9 +154,11 @@ drain(struct smtp_gate *g, size_t n)
 static void
 note_anomaly(struct smtp_gate *g, const struct an_event *ev)
 {
+	const bool half = ev->anomaly == AN_BARE_CR || ev->anomaly == AN_BARE_LF;
+
 	/* where octets are missing, half a line end is none that was bare */
 	if (g->message.said[ev->anomaly] ||
-	    (g->message.missing > 0 && ev->off == g->message.resumed))
+	    (half && g->message.missing > 0 && ev->off == g->message.resumed))
 		return;
 	g->message.said[ev->anomaly] = true;
 	gate_anomaly(g, ev->anomaly, AN_C2S, ev->off, ev->smtp->sequence);

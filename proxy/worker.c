@@ -529,8 +529,10 @@ worker_main(int argc, char **argv)
 	process_name("postern-worker");
 	/* the supervisor says when to end */
 	signal(SIGTERM, SIG_IGN);
-	/* else what one message frees is given back, and paid for page by page by the next one */
+	/* else what one message frees is given back, and paid for page by page by the next one; the
+	   second, since the first one ends that the library finds it by itself */
 	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+	mallopt(M_MMAP_THRESHOLD, HEAP_KEPT);
 	why = argc == 4 ? start(&w, argv) : "is started by the supervisor, not by hand";
 	if (why != NULL) {
 		fail(why);

@@ -559,8 +559,7 @@ text_finish(struct text *t, struct text_event *ev)
 {
 	bool out = t->state == AFTER_CR_OUT;
 
-	if (t->line_max > 0 && t->line_n > t->line_max)
-		t->long_line = true; /* no CR LF will end it */
+	measure_line(t, t->line_n, 0); /* no CR LF will end it */
 	if (remark(t, ev))
 		return true;
 	if (!out && t->state != AFTER_CR)

@@ -43,7 +43,7 @@ DIALOGUES = {
     "smtp": ("15", 34_500),
     "pop3": ("18", 26_600),
     "imap": ("20", 55_000),
-    "ftp": ("16", 38_000),
+    "ftp": ("16", 27_000),
     "segments": ("1448", 1_120),
 }
 # (what, message): the same; "all" has libmagic's in it

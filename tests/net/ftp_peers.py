@@ -346,6 +346,10 @@ class FakeFtp(FakeServer):
                 done = b"426 broken\r\n"
         self.answer(c, "done", line, done or b"226 done\r\n")
 
+    def has_whole(self, name):
+        """An upload of that name ended as a whole file does."""
+        return name in self.whole
+
     def _take(self, data, name, restart, verb):
         """True: it ended as a whole file does."""
         before = self.files.get(name, b"") if verb == "APPE" else self.files.get(name, b"")[:restart or 0]

@@ -324,6 +324,7 @@ test_let_by(void **state)
 	assert_int_equal(s.n, 1);
 	json = parsed(&s, 0);
 	assert_true(json_is_true(at(json, "ftp_data.let_by")));
+	assert_null(at(json, "ftp_data.rate"));
 	assert_int(json, "ftp_data.client.dest_port", 20);
 	assert_null(at(json, "ftp_data.server"));
 	json_decref(json);

@@ -428,6 +428,30 @@ test_places_are_the_same_for_every_cut(void **state)
 	}
 }
 
+/* BDAT: the last line is too long, and nothing ends it but the end. */
+static void
+test_the_place_of_a_last_line_without_an_end(void **state)
+{
+	uint8_t text[100];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	end_line_at(text, 10);
+	for (size_t cut = 0; cut <= sizeof(text); cut++) {
+		struct text_event ev;
+		struct text t;
+		size_t used;
+
+		text_init(&t, false, LINE_LIMIT, false);
+		for (size_t at = 0; at < sizeof(text); at += used)
+			text_feed(&t, text + at, (at < cut ? cut : sizeof(text)) - at, &used, &ev);
+		assert_true(text_finish(&t, &ev));
+		assert_int_equal(ev.what, TEXT_ODD);
+		assert_int_equal(ev.anomaly, AN_LONG_BODY_LINE);
+		assert_int_equal(ev.behind, 0);
+	}
+}
+
 static void
 test_eight_bit_declared(void **state)
 {
@@ -477,6 +501,7 @@ main(void)
 	    cmocka_unit_test(test_blocks),
 	    cmocka_unit_test(test_eight_bit_sixteens),
 	    cmocka_unit_test(test_places_are_the_same_for_every_cut),
+	    cmocka_unit_test(test_the_place_of_a_last_line_without_an_end),
 	    cmocka_unit_test(test_eight_bit_declared),
 	    cmocka_unit_test(test_flush),
 	};
