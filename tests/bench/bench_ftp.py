@@ -19,6 +19,7 @@ import ways
 GIB = 1 << 30
 PORT = 21
 SMALL, AT_ONCE = 1024, 10
+WAITING = 1900  # of a worker that may have ways.FILES open
 WORKLOADS = ("passive", "active", "upload", "sessions", "latency")
 AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "ftp-proxy"]
 PAST_IT = "the server's connection to the client would go by it, forwarded by the kernel"
@@ -32,7 +33,7 @@ class Postern(ways.Postern):
 
     def __init__(self, name, build, as_client=False, ftp=None, **settings):
         ftp = {"server_data": "same" if as_client else "passive"} | (ftp or {})
-        super().__init__(name, build, limits=mail.LIMITS | settings.pop("limits", {}), nofile=ways.FILES, ftp=ftp,
+        super().__init__(name, build, limits=mail.LIMITS, nofile=ways.FILES, ftp=ftp,
                          **settings)
         self.as_client = as_client
         self.inspects = ftp.get("inspect", True)
@@ -61,18 +62,14 @@ def ways_of(build):
 
 def waiting_ways_of(build):
     """
-    Where sessions only wait. Postern keeps six descriptors for each, should it come to transfers: more than one
-    process may have for SESSIONS_MAX of them. So it has four workers, and since these do not share sessions evenly,
-    a limit of twice as many.
+    Where sessions only wait. Postern keeps six descriptors for each, should it come to transfers, so that a worker
+    takes fewer of them.
     """
-    many = {"workers": 4, "limits": {"sessions": 2 * mail.HELD_MAX}}
-    return [
-        ways.HAProxy("HAProxy", splice=False),
-        ways.FtpProxy("ftp-proxy"),
-        ways.BareRelay("bare relay", build, "copy"),
-        Postern("Postern", build, **many),
-        Postern("Postern, nothing looked at", build, ftp={"inspect": False}, **many),
-    ]
+    ours = [Postern("Postern", build), Postern("Postern, nothing looked at", build, ftp={"inspect": False})]
+    for way in ours:
+        way.at_once = WAITING
+    return [ways.HAProxy("HAProxy", splice=False), ways.FtpProxy("ftp-proxy"), ways.BareRelay("bare relay", build, "copy"),
+            *ours]
 
 
 def workloads_of(way):
@@ -170,20 +167,9 @@ def went_through(gateway, way, transfers):
         raise SystemExit(f"{way.name}: {dict(transfers)} with {seen['digests']} digests")
 
 
-def forget_sockets(lab):
-    """
-    The server has few data ports and uses them again at once: sockets in TIME_WAIT that another way's
-    program left at the gateway are no part of what is measured.
-    """
-    lab.gateway.run("ss", "-K", "state", "time-wait")
-    left = lab.gateway.output("ss", "-Htn", "state", "time-wait").count("\n")
-    if left:
-        raise SystemExit(f"{left} sockets in TIME_WAIT at the gateway do not go")
-
-
 def measure(bench, table, way, n, left_out):
     """left_out: {(workload, way): why}"""
-    forget_sockets(bench.lab)
+    gauge.forget_sockets(bench.lab)
     transfers = collections.Counter()
     with way.up(bench.lab, bench.groups["gateway"]) as gateway:
         for workload, cannot in workloads_of(way).items():

@@ -22,6 +22,7 @@ import time
 
 import bench_captures
 import bench_ftp
+import gauge
 import lab as L
 import mail
 import rounds
@@ -121,7 +122,7 @@ class Traffic:
     @contextlib.contextmanager
     def up(self, way):
         self.passed = 0
-        bench_ftp.forget_sockets(self.bench.lab)
+        gauge.forget_sockets(self.bench.lab)
         with way.up(self.bench.lab, self.group) as gateway:
             yield gateway
             mail.went_through(gateway, way, self.passed)

@@ -131,6 +131,7 @@ class Gauge:
         for way in all_ways if n else ():
             try:
                 for _ in range(times):
+                    forget_sockets(self.lab)
                     with way.up(self.lab, self.groups["gateway"]):
                         found.setdefault(way.name, []).append(self.idle(way, protocol, idle_at_once(way, n), **how))
                 print(f"idle {way.name:28} {statistics.median(found[way.name]):8.0f} octets", flush=True)
@@ -141,6 +142,17 @@ class Gauge:
                 self.left_out[way.name] = str(fault)
                 print(f"idle {fault}; left out", flush=True)
         return found
+
+
+def forget_sockets(lab):
+    """
+    Sockets in TIME_WAIT that another way's program left at the gateway are no part of what is measured: an FTP
+    server uses its few data ports again at once, and thousands that waited leave no port to call a server from.
+    """
+    lab.gateway.run("ss", "-K", "state", "time-wait")
+    left = lab.gateway.output("ss", "-Htn", "state", "time-wait").count("\n")
+    if left:
+        raise SystemExit(f"{left} sockets in TIME_WAIT at the gateway do not go")
 
 
 def show_idle(idle, title, left_out):
