@@ -15,6 +15,7 @@ import subprocess
 
 import bars
 
+ALL = ("mime", "ftp", "smtp", "pop3", "imap", "tls", "captures", "growth")
 PACKAGES = ("haproxy", "nginx", "libnginx-mod-mail", "libnginx-mod-stream", "ftp-proxy", "sslsplit", "tcpflow", "tshark",
             "libgmime-3.0-0", "libssl3", "gcc", "python3")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -40,8 +41,9 @@ def machine():
 def page(folder, workloads):
     """Markdown."""
     tables = [(folder / f"{name}.md").read_text().strip() for name in workloads]
+    missing = [name for name in ALL if name not in workloads]
     return "\n\n".join([
-        "# What the last full run of make bench measured",
+        "# What the last run of make bench measured" + (f" (without {', '.join(missing)})" if missing else ""),
         f"{datetime.date.today()}, Postern {output_of('git', 'describe', '--always', '--dirty')}. {machine()}",
         "Peers: " + ", ".join(map(version_of, PACKAGES)) + ".",
         "A row of rounds is a median, with the least and the most beside it; ratios are taken inside each round. "
