@@ -354,6 +354,7 @@ count_is_in(struct ftp_gate *g, struct data_pair *pair, const struct data_news *
 	ftp_counting_news(g, pair, news);
 	if (g->parked != NULL)
 		return;
+	leave_when_done(g); /* who has said QUIT has not just gone */
 	for (enum an_dir dir = AN_C2S; dir <= AN_S2C; dir++)
 		if (g->relay.peer[dir] == PEER_EOF && g->relay.reason == NULL)
 			peer_went(g, dir);
@@ -454,12 +455,13 @@ idle_due(const struct ftp_gate *g, struct due *due)
 
 /*
  * Data flows, or waits for its verdict: whoever moves it watches its time, and ends it (F-039). So
- * does the kernel's count where it passes unproxied.
+ * does the kernel's count where it passes unproxied, also behind the server's last word.
  */
 static bool
 data_moves(const struct ftp_gate *g)
 {
-	return (g->stage == FTP_FLOWING && !g->transfer.quiet) || g->held_code != 0;
+	return (g->stage == FTP_FLOWING && !g->transfer.quiet) || g->held_code != 0 ||
+	       g->parked != NULL;
 }
 
 static struct due

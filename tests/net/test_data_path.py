@@ -333,6 +333,26 @@ def test_passed_and_read_late(perimeter, server, guarded, then):
     wait_for(lambda: elements(gate) == [], 5, "the hole to close")
 
 
+def test_a_session_is_not_idle_while_its_file_still_passes(perimeter, server, guarded):
+    """For longer than timeouts.command nothing is said, and a little of the file read from time to time."""
+    server.transfer = at_once
+    gate = guarded(server, ftp={"inspect": False, "timeouts": {"command": 10}})
+    forward_knows_only_the_mark(perimeter)
+    with opened(gate) as client:
+        data = client.connect(client.passive(), receive_buffer=65536)
+        assert client.cmd("RETR a").code == 150
+        assert client.reply(timeout=2).code == 226
+        came = b""
+        for _ in range(4):
+            time.sleep(3)
+            came += data.sock.recv(1 << 18, socket.MSG_WAITALL)
+        assert came + data.rest() == LATE
+        data.close()
+        assert client.cmd("QUIT").code == 221
+    (record,) = (r["ftp_data"] for r in transfers(gate, 1))
+    assert len(LATE) < record["octets_in"] < 1.2 * len(LATE)
+
+
 def test_F_040_passed_and_stalled(perimeter, server, guarded):
     """
     Nothing moves for data_idle, half as long again at most: the hole closes, and the record has what
