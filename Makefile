@@ -336,7 +336,7 @@ lint-all: $(LINTED)
 # Named here, so that make believes in the object of a file that nothing else is built from.
 $(call obj,$(SRC)): Makefile
 # The object stands for the headers: a file is looked at again when anything that it includes changed.
-$(BUILD)/lint/%.c.ok: %.c $(BUILD)/obj/%.o .clang-tidy tests/.clang-tidy .clang-format
+$(BUILD)/lint/%.c.ok: %.c $(BUILD)/obj/%.o .clang-tidy .clang-format
 	@mkdir -p $(@D)
 	$(Q)clang-format --dry-run -Werror $<
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -I. -Ianalyzers -Irules -Iproxy -std=c17 \

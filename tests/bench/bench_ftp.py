@@ -193,8 +193,7 @@ def show(table, size, idle, n, left_out, not_held):
                      AGAINST))
     print(table.added("latency", "## A session with a file of 1 KB, one after the other"))
     gauge.show_idle(idle, f"## {n} idle sessions", not_held)
-    for (workload, way), why in left_out.items():
-        print(f"\nNot measured: {workload} of {way}: {why}.")
+    gauge.show_left_out(left_out)
 
 
 def main():

@@ -116,8 +116,7 @@ def show(table, idle, n, left_out, not_held):
                      AGAINST))
     print(table.added("latency", "## An IMAPS session with one message of 1 KiB, one after the other"))
     gauge.show_idle(idle, f"## {n} idle IMAPS sessions", not_held)
-    for (workload, way), why in left_out.items():
-        print(f"\nNot measured: {workload} of {way}: {why}.")
+    gauge.show_left_out(left_out)
 
 
 def main():

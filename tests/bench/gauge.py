@@ -165,6 +165,12 @@ def show_idle(idle, title, left_out):
         print(f"\nNot measured: {why}.")
 
 
+def show_left_out(left_out):
+    """left_out: {(workload, way): why}"""
+    for (workload, way), why in left_out.items():
+        print(f"\nNot measured: {workload} of {way}: {why}.")
+
+
 @contextlib.contextmanager
 def laboratory():
     """The lab, and the groups of a Gauge."""
