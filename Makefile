@@ -108,14 +108,15 @@ $(BUILD)/obj/%.o: %.c Makefile
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(SEES) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The database of file types: libmagic's compiler makes it, C takes it in.
-$(BUILD)/types_magic.c: analyzers/mime/types.magic Makefile
+# The database of file types: libmagic's compiler makes it, C takes it in, and with it how they begin.
+$(BUILD)/types_magic.c: analyzers/mime/types.magic analyzers/mime/types_begin.awk Makefile
 	@mkdir -p $(@D)
 	$(call say,GEN)
 	$(Q)cd $(@D) && file -C -m $(abspath $<)
 	$(Q){ echo '#include "mime/types_magic.h"'; echo 'const unsigned char types_magic[] = {'; \
 	    od -An -v -tx1 $(@D)/types.magic.mgc | sed 's/ \(..\)/0x\1,/g'; \
 	    echo '};'; echo 'const size_t types_magic_n = sizeof(types_magic);'; } >$@
+	$(Q)awk -f analyzers/mime/types_begin.awk $< >>$@
 $(BUILD)/obj/types_magic.o: $(BUILD)/types_magic.c
 	@mkdir -p $(@D)
 	$(call say,CC)

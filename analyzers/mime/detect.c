@@ -8,6 +8,8 @@
 
 #define UNKNOWN_TYPE "application/octet-stream"
 #define ISO_TYPE     "application/x-iso9660-image"
+#define PDF_TYPE     "application/pdf"
+#define PDF_WITHIN   1024  /* octets from the first: readers look for its mark in these */
 #define ISO_MARK_AT  32769 /* ECMA-119 s8.1: sector 16, behind the type of the descriptor */
 #define MAGIC_OFF                                                                                  \
 	(MAGIC_NO_CHECK_COMPRESS | MAGIC_NO_CHECK_TAR | MAGIC_NO_CHECK_APPTYPE |                   \
@@ -77,6 +79,53 @@ set_type(char *type, const char *from)
 	type[n] = '\0';
 }
 
+/* Octets behind the end may be any: libmagic sees NULs there. */
+static bool
+may_begin(const struct types_begin *t, struct span s)
+{
+	if (s.n < t->at)
+		return false;
+	s = span_first(span_from(s, t->at), t->n);
+	for (size_t i = 0; i < s.n; i++)
+		if (((s.p[i] ^ t->octets[i]) & t->mask[i]) != 0)
+			return false;
+	return true;
+}
+
+/* A look by libmagic costs more than all else of a small file: seldom is one of its types possible. */
+static bool
+may_have_type(struct span prefix)
+{
+	if (database == NULL)
+		return true;
+	for (size_t i = 0; i < types_begin_n; i++)
+		if (may_begin(&types_begin[i], prefix))
+			return true;
+	return false;
+}
+
+/* A PDF behind something else; "": nothing that is known. */
+static const char *
+type_behind(struct span prefix)
+{
+	static const char mark[] = "%PDF-1.";
+	const struct span within = span_first(span_from(prefix, 1), PDF_WITHIN + sizeof(mark) - 2);
+
+	return memmem(within.p, within.n, mark, sizeof(mark) - 1) != NULL ? PDF_TYPE : "";
+}
+
+/* "": none that is known. */
+static const char *
+magic_type(struct span prefix)
+{
+	const char *found = may_have_type(prefix) ? magic_buffer(magic, prefix.p, prefix.n) : NULL;
+
+	if (found != NULL && strcmp(found, UNKNOWN_TYPE) != 0 && strcmp(found, "text/plain") != 0 &&
+	    found[0] != '\0')
+		return found;
+	return database == NULL ? "" : type_behind(prefix);
+}
+
 /* Octets that are text without doubt belong to no type of our database: textscan knows those. */
 static bool
 needs_magic(const char *text, const char *charset)
@@ -103,9 +152,8 @@ detect_look(struct span prefix, char *type, const char **charset)
 		return;
 	if (!needs_magic(text, *charset))
 		return;
-	found = magic_buffer(magic, prefix.p, prefix.n);
-	if (found == NULL || found[0] == '\0' || strcmp(found, UNKNOWN_TYPE) == 0 ||
-	    strcmp(found, "text/plain") == 0)
+	found = magic_type(prefix);
+	if (found[0] == '\0')
 		return;
 	set_type(type, found);
 	*charset = NULL;

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <magic.h>
 
 #include "mime/detect.h"
+#include "mime/types_magic.h"
 
 #define nitems(a)    (sizeof(a) / sizeof((a)[0]))
 /* octets with NULs in them, padded with NULs as the files are */
@@ -270,6 +272,88 @@ test_no_database(void **state)
 	assert_true(detect_global_init(false, &why));
 }
 
+/* Whatever we do not ask libmagic for is nothing that it knows. */
+static void
+agrees(magic_t all, const uint8_t *octets, size_t n)
+{
+	char type[DETECT_TYPE_MAX];
+	const char *charset;
+
+	if (n == 0)
+		return;
+	detect_look(span_of(octets, n), type, &charset);
+	if (strcmp(type, "application/octet-stream") == 0)
+		assert_string_equal(magic_buffer(all, octets, n), "application/octet-stream");
+}
+
+/* A sample at each place where a type may begin, cut everywhere, and with each octet another one. */
+static void
+agrees_near(magic_t all, const char *sample, size_t n)
+{
+	static const size_t places[] = {0, 1, 2, 4, 7, 20, 257};
+	uint8_t octets[512];
+
+	for (size_t p = 0; p < nitems(places); p++) {
+		const size_t end = places[p] + n;
+
+		if (end > sizeof(octets))
+			continue;
+		for (size_t i = 0; i < sizeof(octets); i++)
+			octets[i] = (uint8_t)(i % 3 == 0 ? 0 : 0x80 + i % 7);
+		memcpy(octets + places[p], sample, n);
+		for (size_t cut = 0; cut <= end; cut++)
+			agrees(all, octets, cut);
+		for (size_t i = 0; i < end && i < 16; i++)
+			for (unsigned bit = 0; bit < 8; bit++) {
+				octets[i] ^= (uint8_t)(1u << bit);
+				agrees(all, octets, end);
+				agrees(all, octets, sizeof(octets));
+				octets[i] ^= (uint8_t)(1u << bit);
+			}
+	}
+}
+
+static void
+test_what_libmagic_is_not_asked_for(void **state)
+{
+	magic_t all = magic_open(MAGIC_MIME_TYPE | MAGIC_NO_CHECK_BUILTIN);
+	void *database = malloc(types_magic_n);
+	size_t n = types_magic_n;
+
+	(void)state;
+	assert_non_null(all);
+	assert_non_null(database);
+	memcpy(database, types_magic, n);
+	assert_int_equal(magic_load_buffers(all, &database, &n, 1), 0);
+	for (size_t i = 0; i < nitems(binaries); i++)
+		agrees_near(all, binaries[i].octets, binaries[i].n);
+	for (size_t i = 0; i < types_begin_n; i++) {
+		char begin[TYPES_BEGIN_MAX + 32] = {0};
+
+		memcpy(begin, types_begin[i].octets, TYPES_BEGIN_MAX);
+		agrees_near(all, begin, sizeof(begin));
+	}
+	magic_close(all);
+	free(database);
+}
+
+static void
+test_pdf_behind_something(void **state)
+{
+	uint8_t octets[2048];
+	char type[DETECT_TYPE_MAX];
+	const char *charset;
+
+	(void)state;
+	for (size_t at = 1; at < 1100; at++) {
+		memset(octets, 0, sizeof(octets));
+		memcpy(octets + at, "%PDF-1.", 7);
+		detect_look(span_of(octets, sizeof(octets)), type, &charset);
+		assert_string_equal(
+		    type, at <= 1024 ? "application/pdf" : "application/octet-stream");
+	}
+}
+
 int
 main(void)
 {
@@ -280,6 +364,8 @@ main(void)
 	    cmocka_unit_test(test_tar),
 	    cmocka_unit_test(test_ole),
 	    cmocka_unit_test(test_cut_character),
+	    cmocka_unit_test(test_what_libmagic_is_not_asked_for),
+	    cmocka_unit_test(test_pdf_behind_something),
 	    cmocka_unit_test(test_no_database),
 	};
 
