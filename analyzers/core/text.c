@@ -288,21 +288,69 @@ only_ends_line(const struct text *t, const uint8_t *p, size_t at)
 	return p[at] == '\r' && p[at + 1] == '\n' && !(t->dots && p[at + 2] == '.');
 }
 
-/* Lines end in the block at p + i; *line: where the last one began. Returns what is more than that.
- */
-static inline uint64_t
-end_lines(struct text *t, const uint8_t *p, size_t i, uint64_t special, size_t *line)
+/* Of lines that are taken block by block. */
+struct lines {
+	size_t begin;	 /* of the one that is coming in */
+	size_t n, n_old; /* octets of the last one that ended, and of the one before it */
+};
+
+/* Lines end in the block at p + i. Returns what is more than that. */
+AVX2 static inline uint64_t
+end_lines(struct text *t, const uint8_t *p, size_t i, uint64_t special, struct lines *l)
 {
 	while (special != 0) {
 		const unsigned bit = (unsigned)__builtin_ctzll(special);
+		const size_t end = i + bit + 2;
 
 		if (!only_ends_line(t, p, i + bit))
 			break;
-		measure_line(t, i + bit + 2 - *line, i + bit + 2);
-		*line = i + bit + 2;
+		l->n_old = l->n;
+		l->n = end - l->begin;
+		measure_line(t, l->n, end);
+		l->begin = end;
 		special &= ~(UINT64_C(3) << bit);
 	}
 	return special;
+}
+
+/* Octets of lines that may be alike: what is coded has lines of 60 to 76. */
+#define ALIKE_LEAST (BLOCK / 2 + 2)
+#define ALIKE_MOST  (2 * BLOCK)
+
+static inline bool
+are_alike(const struct lines *l)
+{
+	return l->n == l->n_old && l->n - ALIKE_LEAST <= ALIKE_MOST - ALIKE_LEAST;
+}
+
+/*
+ * From at on whole lines of line_n octets, as the last two were: where they end need not be looked
+ * for, and they are measured. Returns where the first other one begins. Apart from its only
+ * caller, which needs all its registers.
+ */
+AVX2 __attribute__((noinline)) static size_t
+take_alike(struct text *t, const uint8_t *p, size_t n, size_t at, size_t line_n)
+{
+	const size_t half = BLOCK / 2, content = line_n - 2;
+	__m256i any = _mm256_setzero_si256();
+
+	while (n - at > line_n) {
+		const uint8_t *line = p + at;
+		__m256i octets = octets_at(line + content - half), all = octets;
+		uint32_t special = specials_in(octets);
+
+		for (size_t i = 0; i + half < content; i += half) {
+			octets = octets_at(line + i);
+			all = _mm256_or_si256(all, octets);
+			special |= specials_in(octets);
+		}
+		if (special != 0 || !only_ends_line(t, line, content))
+			break;
+		any = _mm256_or_si256(any, all);
+		at += line_n;
+	}
+	t->eight_bit = t->eight_bit || _mm256_movemask_epi8(any) != 0;
+	return at;
 }
 
 /*
@@ -312,7 +360,8 @@ end_lines(struct text *t, const uint8_t *p, size_t i, uint64_t special, size_t *
 AVX2 static size_t
 take_blocks(struct text *t, const uint8_t *p, size_t n)
 {
-	size_t i = 0, line = 0 - t->line_n; /* before p, where it began there */
+	struct lines l = {.begin = 0 - t->line_n}; /* before p, where it began there */
+	size_t i = 0;
 	uint64_t special = 0, high = 0;
 	__m256i any = _mm256_setzero_si256();
 
@@ -320,22 +369,26 @@ take_blocks(struct text *t, const uint8_t *p, size_t n)
 		const __m256i first = octets_at(p + i), second = octets_at(p + i + BLOCK / 2);
 
 		special = specials_in(first) | (uint64_t)specials_in(second) << 32;
-		if (line == i + 1) /* the LF of a line that has ended */
+		if (l.begin == i + 1) /* the LF of a line that has ended */
 			special &= ~UINT64_C(1);
-		special = end_lines(t, p, i, special, &line);
+		special = end_lines(t, p, i, special, &l);
 		if (special == 0) {
 			any = _mm256_or_si256(any, _mm256_or_si256(first, second));
+			if (are_alike(&l) && l.begin < n) {
+				l.begin = take_alike(t, p, n, l.begin, l.n);
+				i = l.begin > i + BLOCK ? l.begin - BLOCK : i;
+			}
 			continue;
 		}
 		high = high_in(first, second) & ((special & -special) - 1);
 		i -= BLOCK - (size_t)__builtin_ctzll(special);
 	}
-	i += line == i + 1;
+	i += l.begin == i + 1;
 	if (i == 0)
 		return 0;
 	t->eight_bit = t->eight_bit || high != 0 || _mm256_movemask_epi8(any) != 0;
-	t->line_n = i - line;
-	t->state = i == line ? LINE_START : IN_LINE;
+	t->line_n = i - l.begin;
+	t->state = i == l.begin ? LINE_START : IN_LINE;
 	return i;
 }
 #endif

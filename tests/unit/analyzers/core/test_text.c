@@ -351,6 +351,38 @@ test_blocks(void **state)
 }
 
 static void
+end_line_at(uint8_t *text, size_t end)
+{
+	text[end - 2] = '\r';
+	text[end - 1] = '\n';
+}
+
+/* Lines as coded files have them, and in one of them each octet another one. */
+static void
+test_lines_alike(void **state)
+{
+	static const char others[] = {'\r', '\n', '\0', '.', '\xfc', 'y'};
+	static const size_t lengths[] = {33, 34, 35, 62, 66, 78, 98, 99, 128, 129};
+	char text[10 * 129];
+
+	(void)state;
+	for (size_t k = 0; k < nitems(lengths); k++) {
+		const size_t n = 10 * lengths[k];
+
+		for (size_t at = 4 * lengths[k] - 3; at <= 6 * lengths[k]; at++)
+			for (size_t o = 0; o < nitems(others); o++) {
+				memset(text, 'x', n);
+				for (size_t i = lengths[k]; i <= n; i += lengths[k])
+					end_line_at((uint8_t *)text, i);
+				text[at] = others[o];
+				same_in_pieces(text, n, n, true, false);
+				same_in_pieces(text, n, n, false, o == 4);
+				same_in_pieces(text, n, 3 * lengths[k] + 5, true, o == 4);
+			}
+	}
+}
+
+static void
 test_eight_bit_sixteens(void **state)
 {
 	(void)state;
@@ -387,13 +419,6 @@ places(const uint8_t *p, size_t n, size_t cut, uint64_t found[AN_ANOMALY_COUNT])
 		if (ev.what == TEXT_ODD)
 			found[ev.anomaly] = at - ev.behind;
 	}
-}
-
-static void
-end_line_at(uint8_t *text, size_t end)
-{
-	text[end - 2] = '\r';
-	text[end - 1] = '\n';
 }
 
 /* Ahead of, within and behind what is looked at at once: the same places, however it comes. */
@@ -499,6 +524,7 @@ main(void)
 	    cmocka_unit_test(test_every_position),
 	    cmocka_unit_test(test_odd_lines),
 	    cmocka_unit_test(test_blocks),
+	    cmocka_unit_test(test_lines_alike),
 	    cmocka_unit_test(test_eight_bit_sixteens),
 	    cmocka_unit_test(test_places_are_the_same_for_every_cut),
 	    cmocka_unit_test(test_the_place_of_a_last_line_without_an_end),
