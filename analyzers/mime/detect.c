@@ -92,7 +92,8 @@ may_begin(const struct types_begin *t, struct span s)
 	return true;
 }
 
-/* A look by libmagic costs more than all else of a small file: seldom is one of its types possible. */
+/* A look by libmagic costs more than all else of a small file: seldom is one of its types possible.
+ */
 static bool
 may_have_type(struct span prefix)
 {
@@ -111,6 +112,8 @@ type_behind(struct span prefix)
 	static const char mark[] = "%PDF-1.";
 	const struct span within = span_first(span_from(prefix, 1), PDF_WITHIN + sizeof(mark) - 2);
 
+	if (within.n == 0)
+		return "";
 	return memmem(within.p, within.n, mark, sizeof(mark) - 1) != NULL ? PDF_TYPE : "";
 }
 

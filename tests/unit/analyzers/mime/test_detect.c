@@ -286,7 +286,8 @@ agrees(magic_t all, const uint8_t *octets, size_t n)
 		assert_string_equal(magic_buffer(all, octets, n), "application/octet-stream");
 }
 
-/* A sample at each place where a type may begin, cut everywhere, and with each octet another one. */
+/* A sample at each place where a type may begin, cut everywhere, and with each octet another one.
+ */
 static void
 agrees_near(magic_t all, const char *sample, size_t n)
 {
@@ -340,6 +341,7 @@ test_what_libmagic_is_not_asked_for(void **state)
 static void
 test_pdf_behind_something(void **state)
 {
+	static const char mark[] = {'%', 'P', 'D', 'F', '-', '1', '.'};
 	uint8_t octets[2048];
 	char type[DETECT_TYPE_MAX];
 	const char *charset;
@@ -347,7 +349,7 @@ test_pdf_behind_something(void **state)
 	(void)state;
 	for (size_t at = 1; at < 1100; at++) {
 		memset(octets, 0, sizeof(octets));
-		memcpy(octets + at, "%PDF-1.", 7);
+		memcpy(octets + at, mark, sizeof(mark));
 		detect_look(span_of(octets, sizeof(octets)), type, &charset);
 		assert_string_equal(
 		    type, at <= 1024 ? "application/pdf" : "application/octet-stream");
