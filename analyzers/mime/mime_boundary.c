@@ -74,10 +74,12 @@ mime_boundary_add(
 void
 mime_boundaries_drop(struct mime_boundaries *set, const void *owner)
 {
-	for (size_t i = 0; i < MIME_BOUNDARY_BUCKETS; i++) {
+	size_t unseen = set->n;
+
+	for (size_t i = 0; unseen > 0; i++) {
 		struct mime_boundary **at = &set->buckets[i];
 
-		while (*at != NULL) {
+		for (; *at != NULL; unseen--) {
 			struct mime_boundary *b = *at;
 
 			if (b->owner != owner) {

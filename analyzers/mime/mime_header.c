@@ -284,11 +284,16 @@ unfold(uint8_t *p, size_t n)
 {
 	size_t out = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		bool line_end = p[i] == '\n' || (p[i] == '\r' && i + 1 < n && p[i + 1] == '\n');
+	for (size_t at = 0, end; at < n; at = end + 1) {
+		const ptrdiff_t lf = span_find(span_of(p + at, n - at), '\n');
+		size_t line;
 
-		if (!line_end)
-			p[out++] = p[i];
+		end = lf < 0 ? n : at + (size_t)lf;
+		line = end - at;
+		if (lf > 0 && p[end - 1] == '\r')
+			line--;
+		memmove(p + out, p + at, line);
+		out += line;
 	}
 	while (out > 0 && p[out - 1] == '\r')
 		out--;

@@ -38,15 +38,19 @@ fault(struct parser *p, enum mime_anomaly what, struct span at, const char *deta
 static bool
 unquote(struct span raw, bool pairs, struct buf *out)
 {
+	size_t from = 0; /* of octets that stand as they are */
+
 	for (size_t i = 0; i < raw.n; i++) {
-		if (pairs && raw.p[i] == '\\' && raw.n - i > 1)
-			i++;
-		else if (raw.p[i] == '\r' || raw.p[i] == '\n')
+		const bool pair = pairs && raw.p[i] == '\\' && raw.n - i > 1;
+
+		if (!pair && raw.p[i] != '\r' && raw.p[i] != '\n')
 			continue;
-		if (!buf_octet(out, raw.p[i]))
+		if (!buf_add(out, span_of(raw.p + from, i - from)))
 			return false;
+		from = i + 1;
+		i += pair; /* what is quoted stays, whatever it is */
 	}
-	return true;
+	return buf_add(out, span_from(raw, from));
 }
 
 static bool
