@@ -1,5 +1,7 @@
 #include "json_writer.h"
 
+#include "printable.h"
+
 void
 json_begin(struct json_writer *w, struct buf *out)
 {
@@ -78,7 +80,7 @@ json_close_list(struct json_writer *w)
 static size_t
 plain_run(struct span s)
 {
-	size_t n = 0;
+	size_t n = printable_eights(s);
 
 	while (n < s.n && s.p[n] >= ' ' && s.p[n] != '"' && s.p[n] != '\\')
 		n++;

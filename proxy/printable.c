@@ -61,11 +61,37 @@ utf8_char(struct span s, uint32_t *c)
 	return n;
 }
 
-/* Octets at the front of s that need no look: printable ASCII without a backslash. */
-static size_t
-plain_run(struct span s)
+#define EACH(c) ((uint64_t)(c)*0x0101010101010101u)
+
+/* The highest bit of the first octet that is c is set, and of none ahead of it. */
+static uint64_t
+equal_to(uint64_t octets, uint8_t c)
+{
+	octets ^= EACH(c);
+	return (octets - EACH(1)) & ~octets;
+}
+
+size_t
+printable_eights(struct span s)
 {
 	size_t n = 0;
+
+	for (uint64_t v; s.n - n >= sizeof(v); n += sizeof(v)) {
+		uint64_t odd;
+
+		memcpy(&v, s.p + n, sizeof(v));
+		odd = ((v - EACH(' ')) & ~v) | (v + EACH(1)) | v; /* controls, DEL, 8-bit */
+		odd |= equal_to(v, '"') | equal_to(v, '\\');
+		if ((odd & EACH(0x80)) != 0)
+			break;
+	}
+	return n;
+}
+
+size_t
+printable_run(struct span s)
+{
+	size_t n = printable_eights(s);
 
 	while (n < s.n && s.p[n] >= ' ' && s.p[n] < 0x7f && s.p[n] != '\\')
 		n++;
@@ -111,7 +137,7 @@ printable(struct span in, size_t max, struct buf *out)
 	while (in.n > 0) {
 		size_t room = max - (out->n - start);
 
-		run = plain_run(in);
+		run = printable_run(in);
 		if (run > room)
 			run = room;
 		if (run > 0 && !buf_add(out, span_first(in, run)))

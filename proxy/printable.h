@@ -19,4 +19,10 @@
  */
 bool printable(struct span in, size_t max, struct buf *out);
 
+/* Octets at its front that are printable ASCII and no backslash: they stay as they are. */
+size_t printable_run(struct span);
+
+/* As far as eight and eight octets are such and no quotation mark; more may be. Quick. */
+size_t printable_eights(struct span);
+
 #endif

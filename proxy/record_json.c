@@ -57,9 +57,8 @@ record_put_cut(struct json_writer *w, const char *key)
 	json_truth(w, name, true);
 }
 
-/* False: it was cut. */
 static bool
-put_printable(struct json_writer *w, const char *key, struct span text)
+put_made_printable(struct json_writer *w, const char *key, struct span text)
 {
 	uint8_t room[RECORD_TEXT_MAX];
 	struct buf out = {.p = room, .cap = sizeof(room), .max = sizeof(room)};
@@ -67,6 +66,16 @@ put_printable(struct json_writer *w, const char *key, struct span text)
 
 	json_text(w, key, buf_span(&out));
 	return whole;
+}
+
+/* False: it was cut. Most texts need no change, and no copy. */
+static bool
+put_printable(struct json_writer *w, const char *key, struct span text)
+{
+	if (text.n > RECORD_TEXT_MAX || printable_run(text) < text.n)
+		return put_made_printable(w, key, text);
+	json_text(w, key, text);
+	return true;
 }
 
 void
