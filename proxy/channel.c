@@ -202,9 +202,18 @@ lies_in(const struct block *b, struct span s)
 
 /*
  * A borrowed piece keeps a whole block alive. With half a block at least, the queue can hold no
- * more than CHANNEL_LENT_MAX of them; shorter pieces are copied.
+ * more than CHANNEL_LENT_MAX of them, one of less at its head included: that one most often goes
+ * out at once. Other pieces are copied.
  */
 #define WORTH_BORROWING (CHANNEL_BLOCK / 2)
+#define WORTH_AS_FIRST	4096
+
+static bool
+is_worth_borrowing(const struct channel *c, const struct channel *from, struct span s)
+{
+	return s.n >= (c->n_segments == 0 ? WORTH_AS_FIRST : WORTH_BORROWING) &&
+	       lies_in(from->in, s);
+}
 
 void
 channel_pass(struct channel *c, struct channel *from, struct span s)
@@ -218,7 +227,7 @@ channel_pass(struct channel *c, struct channel *from, struct span s)
 		count(c, s);
 		return;
 	}
-	if (s.n < WORTH_BORROWING || !lies_in(from->in, s)) {
+	if (!is_worth_borrowing(c, from, s)) {
 		channel_put(c, s);
 		return;
 	}
