@@ -24,6 +24,7 @@
 #define LINGER_OCTETS (1u << 20) /* of what it still sends, read and thrown away */
 #define FLOW_ID_BITS  53
 #define PRESS_EVERY   1000u /* milliseconds between two looks at all idle sessions */
+#define READS_MAX     8	    /* of one side in a row, ahead of what other sessions wait for */
 
 /* One socket. */
 struct side {
@@ -34,6 +35,8 @@ struct side {
 	struct event *writable; /* while somebody waits for it, which is seldom; else NULL */
 	bool reading;		/* readable is added */
 	bool lingering;
+	bool filled;   /* the last read took all that there was room for: more is likely there */
+	uint8_t reads; /* since an event told of octets */
 	size_t lingered;
 };
 
@@ -242,6 +245,8 @@ read_in(struct side *side)
 	}
 	n = leg_of(side) == NULL ? recv(side->fd, room.p, room.n, 0)
 				 : tls_leg_read(leg_of(side), room.p, room.n);
+	side->filled = n > 0 && (size_t)n == room.n;
+	side->reads++;
 	if (n > 0)
 		relay_received(r, side->dir, (size_t)n);
 	else if (n == 0)
@@ -250,14 +255,27 @@ read_in(struct side *side)
 		lost(side);
 }
 
-/* What OpenSSL has taken from the socket, and no event tells of; true: something came. */
+/* In the clear: what is there without an event that costs more than the read. */
 static bool
-read_pending(struct side *side)
+has_more(const struct side *side)
 {
-	const struct relay *r = side->session->relay;
+	return side->filled && side->reads < READS_MAX && leg_of(side) == NULL;
+}
 
-	if (side->fd < 0 || side->lingering || r->tls[side->dir] != RELAY_SECURE ||
-	    !tls_leg_pending(leg_of(side)) || !relay_wants_read(r, side->dir))
+/* What OpenSSL has taken from the socket, and no event tells of. */
+static bool
+has_pending(const struct side *side)
+{
+	return side->session->relay->tls[side->dir] == RELAY_SECURE &&
+	       tls_leg_pending(leg_of(side));
+}
+
+/* What comes without an event; true: something did, or the side is done with. */
+static bool
+read_on(struct side *side)
+{
+	if (side->fd < 0 || side->lingering || (!has_more(side) && !has_pending(side)) ||
+	    !relay_wants_read(side->session->relay, side->dir))
 		return false;
 	read_in(side);
 	return true;
@@ -271,6 +289,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	side->reads = 0;
 	if (side->lingering)
 		discard_input(side);
 	else if (!upgrade_shakes(&s->upgrade, side->dir)) /* else settle() goes on with it */
@@ -454,8 +473,8 @@ settle(struct session *s)
 		more = write_out(&s->side[AN_C2S]);
 		more = write_out(&s->side[AN_S2C]) || more;
 		more = go_on_upgrading(s) || more;
-		more = read_pending(&s->side[AN_C2S]) || more;
-		more = read_pending(&s->side[AN_S2C]) || more;
+		more = read_on(&s->side[AN_C2S]) || more;
+		more = read_on(&s->side[AN_S2C]) || more;
 	}
 	grant_wish(&s->side[AN_C2S]);
 	grant_wish(&s->side[AN_S2C]);
