@@ -484,6 +484,8 @@ settle(struct session *s)
 	}
 	if (!update_events(&s->side[AN_C2S]) || !update_events(&s->side[AN_S2C])) {
 		relay_end(s->relay, "no_memory", WISH_RESET, WISH_RESET);
+		close_side(&s->side[AN_C2S], true);
+		close_side(&s->side[AN_S2C], true);
 		end(s);
 		return;
 	}
