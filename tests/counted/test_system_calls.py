@@ -71,20 +71,40 @@ def sessions(gate, session, n):
             session(client)
 
 
-def counted(gate, session):
-    """{system call: how many for one session}"""
+def counted(gate, session, n=SESSIONS):
+    """{system call: how many for one session}, of n"""
     worker, = gate.workers()
     before = len(gate.records("flow"))
     tracer = subprocess.Popen([count.tool("strace"), "-c", "-U", "name,calls", "-p", str(worker.pid)],
                               stderr=subprocess.PIPE, text=True)
     try:
         assert "attached" in tracer.stderr.readline()
-        sessions(gate, session, SESSIONS)
-        wait_for(lambda: len(gate.records("flow")) == before + SESSIONS, what="records of all sessions")
+        sessions(gate, session, n)
+        wait_for(lambda: len(gate.records("flow")) == before + n, what="records of all sessions")
     finally:
         tracer.send_signal(signal.SIGINT)
         summary = tracer.communicate(timeout=10)[1]
-    return {name: n / SESSIONS for name, n in count.calls_of(summary).items()}
+    return {name: calls / n for name, calls in count.calls_of(summary).items()}
+
+
+def test_a_large_message_is_not_waited_for_piece_by_piece(lab):
+    """What has filled the room is followed by another read; under strace the server is always faster."""
+    large = MESSAGE + 200_000 * b"About many apples.......................\r\n"
+
+    def session(client):
+        client.login()
+        assert client.retr(1) == large
+        client.quit()
+
+    with FakePop3(lab.server, L.FAKE, messages=[large]) as server:
+        gate = Gateway(lab, (server.address, server.port), protocol="pop3")
+        try:
+            calls = counted(gate, session, 1)
+        finally:
+            gate.stop()
+    assert calls["recvfrom"] > len(large) / 65536
+    count.at_most(calls[WAKES] / calls["recvfrom"], 0.5, f"{WAKES} for a read of a large message ({calls})",
+                  "strace -p WORKER, before and after")
 
 
 @pytest.mark.parametrize("protocol", SESSION)

@@ -181,6 +181,32 @@ test_borrowed(void **state)
 	channel_free(&to);
 }
 
+/* What is first in a queue is lent when it is shorter, too; what stands behind it is copied. */
+static void
+test_first_is_borrowed(void **state)
+{
+	struct channel from, to;
+	struct iovec iov[2];
+	static char octets[3 * 4096];
+
+	(void)state;
+	memset(octets, 'x', sizeof(octets));
+	channel_init(&from);
+	channel_init(&to);
+	receive(&from, octets, sizeof(octets));
+	channel_pass(&to, &from, span_first(channel_input(&from), 4095));
+	assert_int_equal(channel_iov(&to, iov, 1), 1);
+	assert_ptr_not_equal(iov[0].iov_base, channel_input(&from).p);
+	channel_drop(&to);
+	channel_pass(&to, &from, span_first(channel_input(&from), 4096));
+	channel_pass(&to, &from, span_from(channel_input(&from), 8192));
+	assert_int_equal(channel_iov(&to, iov, 2), 2);
+	assert_ptr_equal(iov[0].iov_base, channel_input(&from).p);
+	assert_ptr_not_equal(iov[1].iov_base, channel_input(&from).p + 8192);
+	channel_free(&from);
+	channel_free(&to);
+}
+
 static void
 test_neighbours_are_one_segment(void **state)
 {
@@ -389,6 +415,7 @@ main(void)
 	    cmocka_unit_test(test_held),
 	    cmocka_unit_test(test_held_when_all_is_parsed),
 	    cmocka_unit_test(test_borrowed),
+	    cmocka_unit_test(test_first_is_borrowed),
 	    cmocka_unit_test(test_neighbours_are_one_segment),
 	    cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_put_behind_a_part),

@@ -161,6 +161,26 @@ test_cut(void **state)
 	buf_free(&out);
 }
 
+/* Each octet at each place, looked at by eights and behind them. */
+static void
+test_run_of_plain_octets(void **state)
+{
+	uint8_t text[27];
+
+	(void)state;
+	for (size_t at = 0; at < sizeof(text); at++)
+		for (unsigned c = 0; c <= 0xff; c++) {
+			const bool plain = c >= ' ' && c < 0x7f && c != '\\';
+
+			memset(text, 'x', sizeof(text));
+			text[at] = (uint8_t)c;
+			assert_int_equal(
+			    printable_run(span_of(text, sizeof(text))), plain ? sizeof(text) : at);
+			assert_int_equal(printable_eights(span_of(text, sizeof(text))),
+			    (plain && c != '"') || at >= 24 ? 24 : at / 8 * 8);
+		}
+}
+
 int
 main(void)
 {
@@ -168,6 +188,7 @@ main(void)
 	    cmocka_unit_test(test_cases),
 	    cmocka_unit_test(test_random_octets),
 	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_run_of_plain_octets),
 	};
 
 	return cmocka_run_group_tests_name("printable", tests, NULL, NULL);
