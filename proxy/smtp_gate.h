@@ -35,11 +35,11 @@ struct transaction {
 	bool mail_seen; /* it began with a MAIL, whatever became of it */
 	bool has_mail;	/* MAIL was forwarded and not refused so far */
 	bool null_sender, smtputf8;
+	bool chunk_failed; /* the server refused a chunk of its message */
+	bool inspected;	   /* its message was to be looked at */
 	enum smtp_body body;
 	unsigned rcpt_waiting, rcpt_ok, rcpt_refused, rcpt_over;
-	bool chunk_failed;	/* the server refused a chunk of its message */
 	struct mail *mail;	/* what is in its message; NULL: nothing is known */
-	bool inspected;		/* it was to be looked at */
 	const char *state;	/* "accepted", "rejected", ...; NULL: it never got to a message */
 	const char *refused_as; /* observed: its state, should the server refuse it too; or NULL */
 };
@@ -54,8 +54,8 @@ struct pending {
 	char *rcpt;	  /* of RCPT, for the record */
 	char *helo;	  /* of EHLO and HELO: the name they carried */
 	/* observed */
+	struct doubt *line; /* doubted, and nothing of it is noted so far; or NULL */
 	bool doubted;	    /* the gateway would have refused it: its reply decides */
-	struct doubt *line; /* ... and nothing of it is noted so far; or NULL */
 	bool last;	    /* of BDAT: the last chunk */
 	bool unseen;	    /* the command is not in the capture */
 	/* of the list that it stands in */
@@ -79,8 +79,8 @@ struct message {
 	bool answered;	/* BDAT: the server refused this chunk before it was complete */
 	bool forwarded; /* BDAT: the server has a chunk of it */
 	bool last_chunk_empty;
-	const char *refusal; /* what its end is answered with; NULL: not refused */
-	char *kept;	     /* what of it is to be freed */
+	const char *refusal; /* what its end is answered with: kept, or a constant; NULL: nothing */
+	char *kept;	     /* or NULL; to be freed with the message */
 	const char *chunk_refusal; /* BDAT: what this chunk is answered with, a constant, or NULL */
 	uint64_t size, drained;
 	uint64_t missing; /* observed: octets that are not in the capture */
@@ -112,8 +112,9 @@ struct smtp_gate {
 	void *lookup;
 	struct waiting *waiting;
 
-	TAILQ_HEAD(pendings, pending) pending; /* not more than the dialogue has slots */
-	struct pending nowhere;	       /* in place of one that no memory is there for */
+	/* not more than the dialogue has slots, most often one or none */
+	TAILQ_HEAD(pendings, pending) pending;
+	struct pending nowhere; /* in place of one that no memory is there for */
 	struct transaction *tx; /* the open one, or NULL */
 	struct message message;
 

@@ -10,10 +10,9 @@ gate_pending_find(struct smtp_gate *g, uint64_t slot)
 
 	if (p != NULL && p->slot == slot)
 		return p;
-	TAILQ_FOREACH(p, &g->pending, others)
-		if (p->slot == slot)
-			return p;
-	return NULL;
+	for (p = TAILQ_FIRST(&g->pending); p != NULL && p->slot != slot;)
+		p = TAILQ_NEXT(p, others);
+	return p;
 }
 
 struct pending *
