@@ -140,7 +140,7 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 
 # What parses messages and FTP, and what speaks TLS, must survive that memory runs out.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
-UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/% net/% tcp/%),$(UNITS)) \
+UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/% smtp/% net/% tcp/%),$(UNITS)) \
 	$(BUILD)/unit/analyzers/tls/test_keylog $(addprefix $(BUILD)/unit/proxy/,test_tls_leg test_tls_opening)
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)

@@ -61,11 +61,11 @@ record_smtp_free(struct record_smtp *r)
 	free(r);
 }
 
-/* One more item in a list that grows by doubling; NULL: no memory. */
+/* One more item in a list that grows by doubling, from one on; NULL: no memory. */
 static void *
 more(void *list, size_t n, size_t *max, size_t item)
 {
-	size_t grown = *max == 0 ? 4 : 2 * *max;
+	size_t grown = *max == 0 ? 1 : 2 * *max;
 
 	if (n < *max)
 		return list;

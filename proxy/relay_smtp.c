@@ -11,6 +11,9 @@ smtp_create(void)
 {
 	struct smtp_gate *g = calloc(1, sizeof(*g));
 
+	if (g == NULL)
+		return NULL;
+	TAILQ_INIT(&g->pending);
 	/* relay is its first member */
 	return (struct relay *)(void *)g;
 }
@@ -20,7 +23,7 @@ smtp_destroy(struct relay *r)
 {
 	struct smtp_gate *g = gate_of(r);
 
-	gate_pending_free(g);
+	gate_message_forget(g);
 	smtp_free(g->dialogue);
 	free(g->server_name);
 	free(g->helo);
@@ -199,9 +202,10 @@ message_on_its_way(struct smtp_gate *g)
 	uint64_t first = smtp_oldest(g->dialogue);
 
 	for (uint64_t slot = first; slot < first + smtp_waiting(g->dialogue); slot++) {
-		const struct transaction *tx = gate_pending(g, slot)->tx;
+		const struct pending *p = gate_pending_find(g, slot);
+		const char *state = p == NULL || p->tx == NULL ? NULL : p->tx->state;
 
-		if (tx != NULL && tx->state != NULL && strcmp(tx->state, "in_doubt") == 0)
+		if (state != NULL && strcmp(state, "in_doubt") == 0)
 			return true;
 	}
 	return false;

@@ -291,7 +291,7 @@ gate_let_pass(struct smtp_gate *g, const struct an_event *ev)
 	forward(g, ev);
 	if (ev->smtp->verb->verb == SMTP_RSET) {
 		if (chunks_open(g))
-			g->message = (struct message){0};
+			gate_message_forget(g);
 		if (g->tx != NULL && g->tx->mail_seen)
 			gate_transaction_close(g);
 	}

@@ -7,7 +7,7 @@
  *   smtp_limits.c       what a client does too often in a minute
  *   smtp_message.c      octets of a message: forward them clean, or refuse the message
  *   smtp_content.c      what is in a message, and whether it may pass
- *   smtp_pending.c      the table of commands that wait for their replies
+ *   smtp_pending.c      the list of commands that wait for their replies
  *   smtp_replies.c      replies to the client in the order of its commands, whoever gives them
  *   smtp_upgrade.c      STARTTLS: passed on, or TLS that ends here
  *   smtp_transaction.c  what is recorded of a mail from MAIL to its end
@@ -16,14 +16,13 @@
 #ifndef POSTERN_SMTP_GATE_H
 #define POSTERN_SMTP_GATE_H
 
+#include <sys/queue.h>
+
 #include "mime/mail.h"
 #include "relay.h"
 #include "smtp/command.h"
 #include "smtp/sasl.h"
 #include "smtp/smtp.h"
-
-/* At least as many as the dialogue has slots, its caller's own ones included. */
-#define PENDING_MAX (SMTP_SLOTS + 8)
 
 #define SMTP_ANOMALIES_MAX 64 /* records of anomalies per session; a hostile peer has no more */
 
@@ -36,11 +35,11 @@ struct transaction {
 	bool mail_seen; /* it began with a MAIL, whatever became of it */
 	bool has_mail;	/* MAIL was forwarded and not refused so far */
 	bool null_sender, smtputf8;
+	bool chunk_failed; /* the server refused a chunk of its message */
+	bool inspected;	   /* its message was to be looked at */
 	enum smtp_body body;
 	unsigned rcpt_waiting, rcpt_ok, rcpt_refused, rcpt_over;
-	bool chunk_failed;	/* the server refused a chunk of its message */
 	struct mail *mail;	/* what is in its message; NULL: nothing is known */
-	bool inspected;		/* it was to be looked at */
 	const char *state;	/* "accepted", "rejected", ...; NULL: it never got to a message */
 	const char *refused_as; /* observed: its state, should the server refuse it too; or NULL */
 };
@@ -55,13 +54,13 @@ struct pending {
 	char *rcpt;	  /* of RCPT, for the record */
 	char *helo;	  /* of EHLO and HELO: the name they carried */
 	/* observed */
+	struct doubt *line; /* doubted, and nothing of it is noted so far; or NULL */
 	bool doubted;	    /* the gateway would have refused it: its reply decides */
-	struct doubt *line; /* ... and nothing of it is noted so far; or NULL */
 	bool last;	    /* of BDAT: the last chunk */
 	bool unseen;	    /* the command is not in the capture */
-	/* of the table that it stands in */
-	uint8_t place;
-	struct pending *next; /* of those that are not in use */
+	/* of the list that it stands in */
+	uint64_t slot;
+	TAILQ_ENTRY(pending) others;
 };
 
 /* A command that is noted only when its reply shows that it was one. */
@@ -80,7 +79,8 @@ struct message {
 	bool answered;	/* BDAT: the server refused this chunk before it was complete */
 	bool forwarded; /* BDAT: the server has a chunk of it */
 	bool last_chunk_empty;
-	char refusal[VERDICT_REPLY_MAX + 1]; /* what its end is answered with; "": not refused */
+	const char *refusal; /* what its end is answered with: kept, or a constant; NULL: nothing */
+	char *kept;	     /* or NULL; to be freed with the message */
 	const char *chunk_refusal; /* BDAT: what this chunk is answered with, a constant, or NULL */
 	uint64_t size, drained;
 	uint64_t missing; /* observed: octets that are not in the capture */
@@ -112,8 +112,8 @@ struct smtp_gate {
 	void *lookup;
 	struct waiting *waiting;
 
-	/* By slot number modulo; most sessions never have more than one or two. */
-	struct pending *pending[PENDING_MAX], *unused;
+	/* not more than the dialogue has slots, most often one or none */
+	TAILQ_HEAD(pendings, pending) pending;
 	struct pending nowhere; /* in place of one that no memory is there for */
 	struct transaction *tx; /* the open one, or NULL */
 	struct message message;
@@ -195,6 +195,8 @@ void gate_record_limit(struct smtp_gate *, const char *reason, const char *reply
 /* ---- smtp_message.c ---- */
 
 void gate_message_begin(struct smtp_gate *, bool chunked);
+/* None is open, and nothing is known of one. */
+void gate_message_forget(struct smtp_gate *);
 void gate_body(struct smtp_gate *, const struct an_event *);
 void gate_body_oddity(struct smtp_gate *, const struct an_event *);
 void gate_body_end(struct smtp_gate *, const struct an_event *);
@@ -239,13 +241,14 @@ void gate_answer_waiting(struct smtp_gate *, const char *reply);
 void gate_count_error(struct smtp_gate *);
 void gate_anomaly(
     struct smtp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
-/* Never NULL: without memory the session ends. Good until it is released. */
+/* What is kept of a slot; NULL: nothing is. */
+struct pending *gate_pending_find(struct smtp_gate *, uint64_t slot);
+/* The same, an empty one if need be: without memory the session ends. Good until it is released. */
 struct pending *gate_pending(struct smtp_gate *, uint64_t slot);
-/* What is kept of one slot is of the other from now on. */
+/* What is kept of one slot is of the other from now on, of which nothing is. */
 void gate_pending_move(struct smtp_gate *, uint64_t from, uint64_t to);
-/* It is empty again. */
-void gate_pending_clear(struct smtp_gate *, struct pending *);
-void gate_pending_free(struct smtp_gate *); /* all of them, which are empty */
+/* It is gone; what it points to is the caller's. */
+void gate_pending_drop(struct smtp_gate *, struct pending *);
 
 /* The client sent what it may send only when it has seen this reply (RFC 2920 s3.1). */
 bool gate_sent_ahead(struct smtp_gate *, const struct an_event *);

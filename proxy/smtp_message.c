@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "smtp_gate.h"
 
 /* Octets read behind a refusal before the client is cut off. */
@@ -12,8 +14,16 @@ gate_watch_rate(struct smtp_gate *g)
 }
 
 void
+gate_message_forget(struct smtp_gate *g)
+{
+	free(g->message.kept);
+	g->message = (struct message){0};
+}
+
+void
 gate_message_begin(struct smtp_gate *g, bool chunked)
 {
+	gate_message_forget(g);
 	g->message = (struct message){
 	    .open = true, .chunked = chunked, .header = {.field_start = true, .empty_line = true}};
 	gate_watch_rate(g);
@@ -33,6 +43,18 @@ gate_drop_server(struct smtp_gate *g)
 	channel_drop(&r->server);
 }
 
+/* Refused it is, whether there is memory for the reply or not. */
+static void
+keep_refusal(struct smtp_gate *g, const char *reply)
+{
+	struct message *m = &g->message;
+
+	m->kept = strdup(reply);
+	m->refusal = m->kept != NULL ? m->kept : "451 4.3.0 Error: out of memory";
+	if (m->kept == NULL)
+		g->relay.client.failed = true;
+}
+
 void
 gate_message_refuse(
     struct smtp_gate *g, const char *reply, const char *rule, const char *reason, const char *state)
@@ -41,11 +63,10 @@ gate_message_refuse(
 	struct verdict v = {.action = VERDICT_REFUSE, .rule = rule, .reason = reason};
 	struct span text = span_first(span_str(reply), VERDICT_REPLY_MAX);
 
-	if (m->refusal[0] != '\0')
+	if (m->refusal != NULL)
 		return;
-	memcpy(m->refusal, text.p, text.n);
-	m->refusal[text.n] = '\0';
-	memcpy(v.reply, m->refusal, sizeof(v.reply));
+	memcpy(v.reply, text.p, text.n);
+	keep_refusal(g, v.reply);
 	m->discard = true;
 	gate_record_verdict(g, &v);
 	g->tx->state = state;
@@ -144,8 +165,8 @@ drain(struct smtp_gate *g, size_t n)
 	}
 	if (m->drained > (too_big ? DRAIN_TOO_BIG : DRAIN_OTHER))
 		gate_give_up(g,
-		    m->refusal[0] != '\0' ? m->refusal
-					  : "421 4.7.0 Error: message goes on behind its refusal",
+		    m->refusal != NULL ? m->refusal
+				       : "421 4.7.0 Error: message goes on behind its refusal",
 		    "message_endless");
 }
 
@@ -270,9 +291,7 @@ deliver(struct smtp_gate *g, uint64_t slot)
 const char *
 gate_end_answer(const struct message *m)
 {
-	if (m->chunk_refusal != NULL)
-		return m->chunk_refusal;
-	return m->refusal[0] != '\0' ? m->refusal : NULL;
+	return m->chunk_refusal != NULL ? m->chunk_refusal : m->refusal;
 }
 
 /* What the server has of a message that was refused is forgotten there too. */
@@ -318,7 +337,7 @@ gate_body_end(struct smtp_gate *g, const struct an_event *ev)
 		gate_answer(g, ev->slot, m->chunked ? "BDAT" : ".", answer, NULL);
 		forget_chunks(g);
 	}
-	g->message = (struct message){0};
+	gate_message_forget(g);
 	if (over)
 		gate_transaction_close(g);
 }

@@ -143,7 +143,7 @@ gate_observed_body_end(struct smtp_gate *g, const struct an_event *ev)
 	if (!m->answered && m->chunk_refusal == NULL)
 		tx->state = "in_doubt"; /* until the server has answered */
 	over = m->chunk_refusal == NULL || m->forwarded || m->answered;
-	g->message = (struct message){0};
+	gate_message_forget(g);
 	if (over)
 		gate_transaction_close(g);
 }

@@ -2,73 +2,52 @@
 
 #include "smtp_gate.h"
 
-static void
-set(struct smtp_gate *g, uint64_t slot, struct pending *p)
+/* The newest command is asked for most, and the oldest, whose reply comes next. */
+struct pending *
+gate_pending_find(struct smtp_gate *g, uint64_t slot)
 {
-	p->place = (uint8_t)(slot % PENDING_MAX);
-	g->pending[p->place] = p;
-}
+	struct pending *p = TAILQ_LAST(&g->pending, pendings);
 
-static struct pending *
-take(struct smtp_gate *g)
-{
-	struct pending *p = g->unused;
-
-	if (p == NULL)
-		return calloc(1, sizeof(*p));
-	g->unused = p->next;
-	p->next = NULL;
+	if (p != NULL && p->slot == slot)
+		return p;
+	for (p = TAILQ_FIRST(&g->pending); p != NULL && p->slot != slot;)
+		p = TAILQ_NEXT(p, others);
 	return p;
 }
 
 struct pending *
 gate_pending(struct smtp_gate *g, uint64_t slot)
 {
-	struct pending *p = g->pending[slot % PENDING_MAX];
+	struct pending *p = gate_pending_find(g, slot);
 
 	if (p != NULL)
 		return p;
-	p = take(g);
+	p = calloc(1, sizeof(*p));
 	if (p == NULL) {
 		g->relay.client.failed = true;
 		return &g->nowhere;
 	}
-	set(g, slot, p);
+	p->slot = slot;
+	TAILQ_INSERT_TAIL(&g->pending, p, others);
 	return p;
 }
 
 void
 gate_pending_move(struct smtp_gate *g, uint64_t from, uint64_t to)
 {
-	struct pending *moved = gate_pending(g, from), *empty = gate_pending(g, to);
+	struct pending *p = gate_pending_find(g, from);
 
-	if (moved == &g->nowhere || empty == &g->nowhere)
-		return;
-	set(g, to, moved);
-	set(g, from, empty);
+	if (p != NULL)
+		p->slot = to;
 }
 
 void
-gate_pending_clear(struct smtp_gate *g, struct pending *p)
+gate_pending_drop(struct smtp_gate *g, struct pending *p)
 {
-	const uint8_t place = p->place;
-
-	*p = (struct pending){.next = g->unused};
 	if (p == &g->nowhere) {
-		p->next = NULL;
+		*p = (struct pending){0};
 		return;
 	}
-	g->pending[place] = NULL;
-	g->unused = p;
-}
-
-void
-gate_pending_free(struct smtp_gate *g)
-{
-	while (g->unused != NULL) {
-		struct pending *p = g->unused;
-
-		g->unused = p->next;
-		free(p);
-	}
+	TAILQ_REMOVE(&g->pending, p, others);
+	free(p);
 }

@@ -62,7 +62,7 @@ flush_behind(struct smtp_gate *g, uint64_t slot)
 {
 	struct pending *p;
 
-	for (p = gate_pending(g, ++slot); p->text != NULL; p = gate_pending(g, ++slot)) {
+	while ((p = gate_pending_find(g, ++slot)) != NULL && p->text != NULL) {
 		const char *ends = p->ends;
 
 		give_answer(g, p);
@@ -680,6 +680,8 @@ may_be_positive(enum smtp_verb verb)
 void
 gate_reply(struct smtp_gate *g, const struct an_event *ev)
 {
+	const struct pending *p = gate_pending_find(g, ev->slot);
+
 	g->asked = gate_now(g);
 	if (ev->smtp->code == 0) {
 		/* the first slot is the greeting's */
@@ -700,7 +702,7 @@ gate_reply(struct smtp_gate *g, const struct an_event *ev)
 	}
 	if (class_of(ev) >= 4 && !ev->smtp->own && ev->smtp->verb->verb != SMTP_NONE)
 		gate_count_error(g);
-	if (gate_pending(g, ev->slot)->doubted && !gate_doubt_confirmed(g, ev))
+	if (p != NULL && p->doubted && !gate_doubt_confirmed(g, ev))
 		gate_pass_reply(g, ev);
 	else if (ev->smtp->own)
 		on_own(g, ev);

@@ -58,7 +58,7 @@ gate_transaction_close(struct smtp_gate *g)
 	if (tx == NULL)
 		return;
 	if (gate_observes(g) && g->message.chunked) /* the server took what ends it within chunks */
-		g->message = (struct message){0};
+		gate_message_forget(g);
 	g->tx = NULL;
 	tx->closed = true;
 	if (tx->refs == 0)
@@ -100,7 +100,7 @@ gate_release(struct smtp_gate *g, struct pending *p)
 	free(p->rcpt);
 	free(p->helo);
 	free(p->line);
-	gate_pending_clear(g, p);
+	gate_pending_drop(g, p);
 	let_go(g, tx);
 }
 
@@ -134,8 +134,8 @@ gate_record_verdict(struct smtp_gate *g, const struct verdict *v)
 void
 gate_transactions_finish(struct smtp_gate *g)
 {
-	for (size_t i = 0; i < PENDING_MAX; i++)
-		if (g->pending[i] != NULL)
-			gate_release(g, g->pending[i]);
+	while (!TAILQ_EMPTY(&g->pending))
+		gate_release(g, TAILQ_FIRST(&g->pending));
+	gate_release(g, &g->nowhere);
 	gate_transaction_close(g);
 }

@@ -221,9 +221,6 @@ static const struct param_row {
     {"ORCPT", false, true, SMTP_EXT_DSN, check_orcpt},		  /* RFC 3461 s4.2 */
 };
 
-/* No parameter is taken twice, so that there is room for each. */
-_Static_assert(nitems(rows) <= SMTP_PARAMS_MAX, "parameters of one command");
-
 static const struct param_row *
 row_find(struct span name, bool is_mail)
 {
@@ -263,7 +260,6 @@ param_parse(
 		return SMTP_PARAM_SYNTAX;
 	*seen |= bit;
 	out->used |= row->ext;
-	out->each[out->n++] = word;
 	return row->check(span_from(word, name.n + 1), offered, out);
 }
 
@@ -273,7 +269,7 @@ smtp_params_parse(
 {
 	unsigned seen = 0;
 
-	*out = (struct smtp_params){0};
+	*out = (struct smtp_params){.text = text};
 	for (;;) {
 		struct span word = span_word(&text);
 		enum smtp_param_fault fault;
@@ -290,9 +286,11 @@ smtp_params_parse(
 bool
 smtp_params_canonical(const struct smtp_params *params, struct buf *out)
 {
-	for (size_t i = 0; i < params->n; i++) {
+	struct span rest = params->text;
+
+	for (struct span word = span_word(&rest); word.n > 0; word = span_word(&rest)) {
 		buf_octet(out, ' ');
-		buf_add(out, params->each[i]);
+		buf_add(out, word);
 	}
 	return !out->failed;
 }

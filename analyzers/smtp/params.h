@@ -48,15 +48,12 @@ enum smtp_param_fault {
 	SMTP_PARAM_BAD_SIZE, /* 501 5.5.4 */
 };
 
-#define SMTP_PARAMS_MAX 16 /* parameters of one command */
-
 struct smtp_params {
 	unsigned used; /* enum smtp_ext bits of the keywords they belong to */
-	uint64_t size; /* SIZE=, octets; 0: not said */
 	enum smtp_body body;
+	uint64_t size;	  /* SIZE=, octets; 0: not said */
+	struct span text; /* all of them as written, with the blanks between them */
 	bool smtputf8;
-	size_t n;
-	struct span each[SMTP_PARAMS_MAX]; /* "NOTIFY=NEVER" as written, in order, for forwarding */
 };
 
 /*
@@ -73,7 +70,7 @@ struct smtp_params {
 enum smtp_param_fault smtp_params_parse(
     struct span text, bool is_mail, unsigned offered, struct smtp_params *out, struct span *bad);
 
-/* " SIZE=100 BODY=8BITMIME": each with one blank before it, as written. */
+/* " SIZE=100 BODY=8BITMIME": each with one blank before it, as written. Only without a fault. */
 bool smtp_params_canonical(const struct smtp_params *, struct buf *out);
 
 #endif

@@ -9,6 +9,8 @@
 /* Slots that only the caller's own commands may use, so that a full queue never stops them. */
 #define OWN_SLOTS 4
 #define SLOTS	  (SMTP_SLOTS + OWN_SLOTS)
+/* Slots of most sessions, which never have more than a few commands under way. */
+#define FEW_SLOTS (2 * OWN_SLOTS)
 
 /* A command that waits for its reply. */
 struct slot {
@@ -34,7 +36,7 @@ struct smtp {
 	struct reply reply;
 	struct text text;
 
-	struct slot slots[SLOTS];
+	struct slot few[FEW_SLOTS], *many; /* many: SLOTS in place of few, or NULL */
 	unsigned first, count;
 	uint64_t next_slot; /* number of the next command */
 
@@ -70,10 +72,36 @@ with_defaults(const struct smtp_limits *in)
 	return l;
 }
 
+static unsigned
+slots(const struct smtp *s)
+{
+	return s->many != NULL ? SLOTS : FEW_SLOTS;
+}
+
 static struct slot *
 slot_at(struct smtp *s, unsigned i)
 {
-	return &s->slots[(s->first + i) % SLOTS];
+	struct slot *all = s->many != NULL ? s->many : s->few;
+
+	return &all[(s->first + i) % slots(s)];
+}
+
+/* For a command of the client, and the caller's own behind it. False: no memory. */
+static bool
+make_slots(struct smtp *s)
+{
+	struct slot *many;
+
+	if (s->many != NULL || s->count + OWN_SLOTS < FEW_SLOTS)
+		return true;
+	many = calloc(SLOTS, sizeof(*many));
+	if (many == NULL)
+		return false;
+	for (unsigned i = 0; i < s->count; i++)
+		many[i] = *slot_at(s, i);
+	s->many = many;
+	s->first = 0;
+	return true;
 }
 
 static uint64_t
@@ -107,6 +135,7 @@ smtp_free(struct smtp *s)
 		return;
 	line_free(&s->line);
 	reply_free(&s->reply);
+	free(s->many);
 	free(s);
 }
 
@@ -206,7 +235,7 @@ pop(struct smtp *s)
 {
 	struct slot slot = *slot_at(s, 0);
 
-	s->first = (s->first + 1) % SLOTS;
+	s->first = (s->first + 1) % slots(s);
 	s->count--;
 	return slot;
 }
@@ -259,7 +288,7 @@ uint64_t
 smtp_sent(struct smtp *s, enum smtp_verb verb)
 {
 	/* callers give the server one command at a time; a full queue is their bug, not a peer's */
-	return s->count < SLOTS ? push(s, verb, true) : UINT64_MAX;
+	return s->count < slots(s) ? push(s, verb, true) : UINT64_MAX;
 }
 
 /* ---- events ---- */
@@ -562,6 +591,8 @@ feed_client(struct smtp *s, const uint8_t *p, size_t n, size_t *used, struct an_
 		s->begins = false;
 		new_envelope(s, s->next_body);
 	}
+	if (!make_slots(s))
+		return AN_NOMEM;
 	if (n == 0 && !(s->state == SMTP_ST_CHUNK && s->chunk_left == 0))
 		return AN_MORE;
 	switch (s->state) {

@@ -11,8 +11,8 @@
  * stands in between also says what it did itself: smtp_answered() when it answered a command
  * instead of the server, smtp_sent() when it gave the server a command of its own.
  *
- * Memory: one command line (limits.line), one reply (limits.reply), SMTP_SLOTS slots; an idle
- * dialogue holds only sizeof(struct smtp).
+ * Memory: one command line (limits.line), one reply (limits.reply), SMTP_SLOTS slots, from
+ * the moment on that more than a few are in use; an idle dialogue holds only sizeof(struct smtp).
  */
 #ifndef POSTERN_SMTP_H
 #define POSTERN_SMTP_H

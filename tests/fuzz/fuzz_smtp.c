@@ -98,8 +98,7 @@ sum_params(uint64_t sum, const struct smtp_params *params)
 {
 	sum = sum_number(sum, params->used);
 	sum = sum_number(sum, params->size);
-	for (size_t i = 0; i < params->n; i++)
-		sum = sum_span(sum, params->each[i]);
+	sum = sum_span(sum, params->text);
 	return sum_number(sum, (uint64_t)params->body);
 }
 

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "../../alloc.h"
 #include "smtp/smtp.h"
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
@@ -423,6 +424,54 @@ test_slots(void **state)
 	smtp_free(s);
 }
 
+/* Wherever the first ones stand when they become too few, replies find their commands. */
+static void
+test_slots_that_become_many(void **state)
+{
+	struct an_event ev;
+
+	(void)state;
+	for (int before = 0; before < 12; before++) {
+		struct smtp *s = smtp_new(NULL);
+
+		feed_once(s, AN_S2C, "220 mx\r\n", &ev);
+		for (int i = 0; i < before; i++) {
+			feed_once(s, AN_C2S, "NOOP\r\n", &ev);
+			feed_once(s, AN_S2C, "250 ok\r\n", &ev);
+		}
+		for (int i = 0; i < 20; i++)
+			feed_once(s, AN_C2S, i % 3 == 0 ? "RSET\r\n" : "NOOP\r\n", &ev);
+		for (int i = 0; i < 20; i++) {
+			assert_int_equal(feed_once(s, AN_S2C, "250 ok\r\n", &ev), AN_EVENT);
+			assert_int_equal(ev.slot, 1 + before + i);
+			assert_int_equal(ev.smtp->verb->verb, i % 3 == 0 ? SMTP_RSET : SMTP_NOOP);
+		}
+		assert_int_equal(smtp_waiting(s), 0);
+		smtp_free(s);
+	}
+}
+
+/* Without memory for more of them a command is not taken, and those that wait stay. */
+static void
+test_memory_that_runs_out(void **state)
+{
+	struct smtp *s = smtp_new(NULL);
+	struct an_event ev;
+	unsigned waiting = 0;
+
+	(void)state;
+	feed_once(s, AN_S2C, "220 mx\r\n", &ev);
+	alloc_fail_at(1);
+	while (feed_once(s, AN_C2S, "NOOP\r\n", &ev) == AN_EVENT)
+		waiting++;
+	assert_true(alloc_failed());
+	assert_int_equal(smtp_waiting(s), waiting);
+	assert_int_not_equal(smtp_sent(s, SMTP_RSET), UINT64_MAX);
+	assert_int_equal(feed_once(s, AN_C2S, "NOOP\r\n", &ev), AN_EVENT);
+	assert_int_equal(smtp_waiting(s), waiting + 2);
+	smtp_free(s);
+}
+
 static void
 test_names(void **state)
 {
@@ -442,6 +491,8 @@ main(void)
 	    cmocka_unit_test(test_sent_by_the_caller),
 	    cmocka_unit_test(test_no_reply_will_come),
 	    cmocka_unit_test(test_slots),
+	    cmocka_unit_test(test_slots_that_become_many),
+	    cmocka_unit_test(test_memory_that_runs_out),
 	    cmocka_unit_test(test_names),
 	};
 	struct CMUnitTest tests[nitems(fixed) + nitems(rows)];
