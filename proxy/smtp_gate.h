@@ -242,7 +242,7 @@ void gate_count_error(struct smtp_gate *);
 void gate_anomaly(
     struct smtp_gate *, enum an_anomaly, enum an_dir, uint64_t off, const char *detail);
 /* What is kept of a slot; NULL: nothing is. */
-struct pending *gate_pending_find(struct smtp_gate *, uint64_t slot);
+struct pending *gate_pending_find(const struct smtp_gate *, uint64_t slot);
 /* The same, an empty one if need be: without memory the session ends. Good until it is released. */
 struct pending *gate_pending(struct smtp_gate *, uint64_t slot);
 /* What is kept of one slot is of the other from now on, of which nothing is. */

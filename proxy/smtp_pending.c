@@ -4,7 +4,7 @@
 
 /* The newest command is asked for most, and the oldest, whose reply comes next. */
 struct pending *
-gate_pending_find(struct smtp_gate *g, uint64_t slot)
+gate_pending_find(const struct smtp_gate *g, uint64_t slot)
 {
 	struct pending *p = TAILQ_LAST(&g->pending, pendings);
 

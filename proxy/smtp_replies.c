@@ -677,11 +677,17 @@ may_be_positive(enum smtp_verb verb)
 	return verb == SMTP_DATA || verb == SMTP_AUTH;
 }
 
+static bool
+is_doubted(const struct smtp_gate *g, uint64_t slot)
+{
+	const struct pending *p = gate_pending_find(g, slot);
+
+	return p != NULL && p->doubted;
+}
+
 void
 gate_reply(struct smtp_gate *g, const struct an_event *ev)
 {
-	const struct pending *p = gate_pending_find(g, ev->slot);
-
 	g->asked = gate_now(g);
 	if (ev->smtp->code == 0) {
 		/* the first slot is the greeting's */
@@ -702,7 +708,7 @@ gate_reply(struct smtp_gate *g, const struct an_event *ev)
 	}
 	if (class_of(ev) >= 4 && !ev->smtp->own && ev->smtp->verb->verb != SMTP_NONE)
 		gate_count_error(g);
-	if (p != NULL && p->doubted && !gate_doubt_confirmed(g, ev))
+	if (is_doubted(g, ev->slot) && !gate_doubt_confirmed(g, ev))
 		gate_pass_reply(g, ev);
 	else if (ev->smtp->own)
 		on_own(g, ev);
