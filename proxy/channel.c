@@ -203,7 +203,7 @@ lies_in(const struct block *b, struct span s)
 /*
  * A borrowed piece keeps a whole block alive. With half a block at least, the queue can hold no
  * more than CHANNEL_LENT_MAX of them, one of less at its head included: that one most often goes
- * out at once. Other pieces are copied.
+ * out at once, and holds its block only where its peer does not read. Other pieces are copied.
  */
 #define WORTH_BORROWING (CHANNEL_BLOCK / 2)
 #define WORTH_AS_FIRST	4096

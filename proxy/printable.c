@@ -63,7 +63,8 @@ utf8_char(struct span s, uint32_t *c)
 
 #define EACH(c) ((uint64_t)(c)*0x0101010101010101u)
 
-/* The highest bit of the first octet that is c is set, and of none ahead of it. */
+/* The highest bit of the first octet that is c is set, and of none ahead of it; behind it, of any.
+ */
 static uint64_t
 equal_to(uint64_t octets, uint8_t c)
 {
@@ -91,10 +92,14 @@ printable_eights(struct span s)
 size_t
 printable_run(struct span s)
 {
-	size_t n = printable_eights(s);
+	size_t n = 0;
 
-	while (n < s.n && s.p[n] >= ' ' && s.p[n] < 0x7f && s.p[n] != '\\')
-		n++;
+	while (n < s.n) {
+		n += printable_eights(span_from(s, n));
+		for (const size_t eight = n + 8; n < s.n && n < eight; n++)
+			if (s.p[n] < ' ' || s.p[n] >= 0x7f || s.p[n] == '\\')
+				return n;
+	}
 	return n;
 }
 

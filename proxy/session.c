@@ -239,6 +239,7 @@ read_in(struct side *side)
 	struct channel_room room = channel_room(relay_from(r, side->dir));
 	ssize_t n;
 
+	side->filled = false;
 	if (room.n == 0) { /* out of memory: the relay sees to it */
 		relay_run(r);
 		return;

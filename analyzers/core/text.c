@@ -317,6 +317,7 @@ end_lines(struct text *t, const uint8_t *p, size_t i, uint64_t special, struct l
 #define ALIKE_LEAST (BLOCK / 2 + 2)
 #define ALIKE_MOST  (2 * BLOCK)
 
+/* No line of none: that is less than the least by going around. */
 static inline bool
 are_alike(const struct lines *l)
 {
@@ -325,8 +326,8 @@ are_alike(const struct lines *l)
 
 /*
  * From at on whole lines of line_n octets, as the last two were: where they end need not be looked
- * for, and they are measured. Returns where the first other one begins. Apart from its only
- * caller, which needs all its registers.
+ * for, and what one of that length has to be told of was noted. Returns where the first other one
+ * begins. Apart from its only caller, which needs all its registers.
  */
 AVX2 __attribute__((noinline)) static size_t
 take_alike(struct text *t, const uint8_t *p, size_t n, size_t at, size_t line_n)

@@ -76,7 +76,7 @@ mime_boundaries_drop(struct mime_boundaries *set, const void *owner)
 {
 	size_t unseen = set->n;
 
-	for (size_t i = 0; unseen > 0; i++) {
+	for (size_t i = 0; unseen > 0 && i < MIME_BOUNDARY_BUCKETS; i++) {
 		struct mime_boundary **at = &set->buckets[i];
 
 		for (; *at != NULL; unseen--) {

@@ -26,6 +26,8 @@ function number(text) {
 function octet(text,  n) {
 	if (substr(text, 1, 1) != "\\") {
 		rest = substr(text, 2)
+		if (!index(ascii, substr(text, 1, 1)))
+			fail("not ASCII, and no escape: " text)
 		return index(ascii, substr(text, 1, 1)) + 31
 	}
 	if (match(text, /^\\x[0-9a-fA-F][0-9a-fA-F]/)) {
@@ -49,7 +51,7 @@ function row(at, n, octets, mask) {
 }
 
 function string(at, text,  n, octets, mask) {
-	if (text ~ /^[<>!&^~]/)
+	if (text ~ /^[<>!&^~]/ || text == "x")
 		fail("not an equality: " text)
 	sub(/^=/, "", text)
 	for (n = 0; n < 4 && text != ""; n++) {
@@ -96,6 +98,10 @@ BEGIN {
 		string($1, $3)
 	else
 		integer($1, $2, $3)
+}
+
+!/^([0-9#>]|!:|$)/ {
+	fail("not a line that is known: " $0)
 }
 
 END {

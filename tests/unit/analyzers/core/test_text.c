@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -363,11 +364,13 @@ test_lines_alike(void **state)
 {
 	static const char others[] = {'\r', '\n', '\0', '.', '\xfc', 'y'};
 	static const size_t lengths[] = {33, 34, 35, 62, 66, 78, 98, 99, 128, 129};
-	char text[10 * 129];
 
 	(void)state;
 	for (size_t k = 0; k < nitems(lengths); k++) {
 		const size_t n = 10 * lengths[k];
+		char *text = malloc(n); /* of that size, so that a read behind it is seen */
+
+		assert_non_null(text);
 
 		for (size_t at = 4 * lengths[k] - 3; at <= 6 * lengths[k]; at++)
 			for (size_t o = 0; o < nitems(others); o++) {
@@ -379,6 +382,7 @@ test_lines_alike(void **state)
 				same_in_pieces(text, n, n, false, o == 4);
 				same_in_pieces(text, n, 3 * lengths[k] + 5, true, o == 4);
 			}
+		free(text);
 	}
 }
 
@@ -451,6 +455,36 @@ test_places_are_the_same_for_every_cut(void **state)
 				    (unsigned long long)found[AN_LONG_BODY_LINE], high, end);
 		}
 	}
+}
+
+/* In lines that are alike, and in pieces of them. */
+static void
+test_place_in_lines_alike(void **state)
+{
+	static const size_t cuts[] = {0, 1, 40, 78, 79, 200, 390, 411};
+	enum { LINE = 78, LINES = 9, ALL = LINES * LINE + 3 };
+	uint8_t *text = malloc(ALL);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t high = 3 * LINE; high < 7 * LINE; high++) {
+		memset(text, 'x', ALL);
+		for (size_t i = LINE; i <= LINES * LINE; i += LINE)
+			end_line_at(text, i);
+		text[ALL - 3] = '.';
+		end_line_at(text, ALL);
+		if (text[high] != 'x')
+			continue;
+		text[high] = 0xe9;
+		for (size_t k = 0; k < nitems(cuts); k++) {
+			uint64_t found[AN_ANOMALY_COUNT] = {0};
+
+			places(text, ALL, cuts[k], found);
+			assert_int_equal(found[AN_EIGHT_BIT], high);
+			assert_int_equal(found[AN_LONG_BODY_LINE], LINE);
+		}
+	}
+	free(text);
 }
 
 /* BDAT: the last line is too long, and nothing ends it but the end. */
@@ -527,6 +561,7 @@ main(void)
 	    cmocka_unit_test(test_lines_alike),
 	    cmocka_unit_test(test_eight_bit_sixteens),
 	    cmocka_unit_test(test_places_are_the_same_for_every_cut),
+	    cmocka_unit_test(test_place_in_lines_alike),
 	    cmocka_unit_test(test_the_place_of_a_last_line_without_an_end),
 	    cmocka_unit_test(test_eight_bit_declared),
 	    cmocka_unit_test(test_flush),
