@@ -208,7 +208,7 @@ def main():
         with open(1, "wb", 1 << 20, closefd=False) as out:
             traffic.write(out, options.make, traffic.Facts())
         return
-    size, n = (SIZE // 10, HALF_OPEN // 10) if options.quick else (SIZE, HALF_OPEN)
+    size, n = (SIZE // 50, HALF_OPEN // 10) if options.quick else (SIZE, HALF_OPEN)
     build = options.build.resolve()
     # what one reader writes must not be written to a disk beside the next one
     work = pathlib.Path(tempfile.mkdtemp(prefix="postern-captures-", dir="/dev/shm"))

@@ -121,7 +121,7 @@ def main():
     work.mkdir(parents=True)
     try:
         workloads = [
-            Workload("big", work, messages.big(50_000_000), seconds),
+            Workload("big", work, messages.big(5_000_000 if options.quick else 50_000_000), seconds),
             Workload("quoted-printable", work, messages.quoted(4_600_000), seconds),
             Workload("small", work, messages.small(DIFFERENT), 0, SMALL // 20 if options.quick else SMALL),
         ]
