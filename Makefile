@@ -211,7 +211,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 BENCHES := mime ftp smtp pop3 imap tls captures growth
 .PHONY: bench $(addprefix bench-,$(BENCHES))
 W ?= $(BENCHES)
-IDLE ?= $(if $(QUICK),300,9000)
+IDLE ?= $(if $(QUICK),100,9000)
 ROUNDS ?= $(if $(QUICK),1,5)
 # of nothing less than all of it, five rounds of each
 RESULTS = $(if $(or $(QUICK),$(filter-out $(W),$(BENCHES)),$(filter-out 5,$(ROUNDS)),$(filter-out 9000,$(IDLE))),,tests/bench/RESULTS.md)

@@ -152,7 +152,7 @@ class Traffic:
         with self.up(way):
             for protocol in mail.PORTS:
                 self.mailbox(way, protocol)
-            self.each("a run of SMTP sessions, milliseconds", "us/session", FLAT, self.growth.sizes(1000, 20),
+            self.each("a run of SMTP sessions, milliseconds", "us/session", FLAT, self.growth.sizes(500, 20),
                       lambda n: self.load(way, "smtp", SMALL, 1, AT_ONCE, n / 1000))
 
     def mailbox(self, way, protocol):
