@@ -204,14 +204,14 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 ## bench: beside what others do, in one run (W=mime: messages, against GMime 3 and SHA-256 alone;
 ## W=ftp: transfers and sessions, also idle ones, against no gateway, ftp-proxy, HAProxy and a bare relay;
 ## W=smtp, W=pop3, W=imap: messages, latency and idle sessions, against these and nginx; W=tls: the same and
-## handshakes under TLS, against HAProxy, nginx and sslsplit; W=captures: postern read, against tcpflow and
-## tshark; W=growth: what grows with what, Postern alone; ROUNDS=5, IDLE=9000, QUICK=1: whether it works, and
-## no figures).
+## handshakes under TLS, against a bare relay, HAProxy, nginx and sslsplit; W=captures: postern read, against
+## tcpflow and tshark; W=growth: what grows with what, Postern alone; ROUNDS=5, IDLE=9000, QUICK=1: whether it
+## works, and no figures).
 ## All of it, and not QUICK, goes to tests/bench/RESULTS.md
 BENCHES := mime ftp smtp pop3 imap tls captures growth
 .PHONY: bench $(addprefix bench-,$(BENCHES))
 W ?= $(BENCHES)
-IDLE ?= $(if $(QUICK),300,9000)
+IDLE ?= $(if $(QUICK),100,9000)
 ROUNDS ?= $(if $(QUICK),1,5)
 # of nothing less than all of it, five rounds of each
 RESULTS = $(if $(or $(QUICK),$(filter-out $(W),$(BENCHES)),$(filter-out 5,$(ROUNDS)),$(filter-out 9000,$(IDLE))),,tests/bench/RESULTS.md)
@@ -229,7 +229,7 @@ bench-pop3 bench-imap: bench-%: deps-bench
 	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_box.py $(BENCH) --idle $(IDLE) $(BUILD) $*
 bench-tls: deps-bench
-	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,mail_load mail_sink)
+	+@$(PARALLEL) all $(addprefix $(BUILD)/bench/,bare_relay mail_load mail_sink)
 	$(PYTHON) -B tests/bench/bench_tls.py $(BENCH) --idle $(IDLE) $(BUILD)
 bench-captures: deps-bench
 	+@$(PARALLEL) all

@@ -36,14 +36,16 @@ def measure(bench, table, way, protocol, seconds, n):
         mail.went_through(gateway, way, sessions, messages=sum(fetched.values()), letters=fetched["letter"])
 
 
-def show(table, idle, n, left_out):
-    what = f"{MESSAGES} messages of {SIZE // 1024} KiB a session, {AT_ONCE} at once"
+def show(table, protocol, idle, n, left_out):
+    name = protocol.upper()
+    what = f"{name}: {MESSAGES} messages of {SIZE // 1024} KiB a session, {AT_ONCE} at once"
     print(table.text("letter", f"## {what}: with an attachment", "MB/s", "s/GB", AGAINST))
     print(table.text("text", f"## {what}: text", "MB/s", "s/GB", AGAINST))
-    print(table.text("sessions", f"## Sessions with one message of 1 KiB, {AT_ONCE} at once", "sessions/s",
+    print(table.text("sessions", f"## {name}: sessions with one message of 1 KiB, {AT_ONCE} at once", "sessions/s",
                      "us/session", AGAINST))
-    print(table.added("latency", "## A session with one message of 1 KiB, one after the other"))
-    gauge.show_idle(idle, f"## {n} idle sessions", left_out)
+    print(table.added("latency", f"## {name}: a session with one message of 1 KiB, one after the other"))
+    gauge.show_idle(idle, f"## {n} idle sessions of {name}")
+    gauge.show_not_held(left_out)
 
 
 def main():
@@ -61,10 +63,10 @@ def main():
     with mail.bench(build) as bench:
         for n in range(options.rounds):
             for way in all_ways:
-                measure(bench, table, way, options.protocol, 0.5 if options.quick else 1.5, n)
+                measure(bench, table, way, options.protocol, 0.2 if options.quick else 1.5, n)
         idle = bench.idle_of([way for way in all_ways if way.name != "direct"], options.protocol, options.idle, 1)
     with rounds.shown(build / "bench" / f"{options.protocol}.md"):
-        show(table, idle, options.idle, bench.left_out)
+        show(table, options.protocol, idle, options.idle, bench.left_out)
     table.write(build / "bench" / f"{options.protocol}.json", idle=idle, left_out=bench.left_out)
 
 

@@ -51,17 +51,21 @@ def watched(pid):
 
 
 def run(argv, out, stdin=None):
-    """(seconds, seconds of processor time, peak memory in MiB) of a program whose standard output is a file."""
+    """
+    (seconds, seconds of processor time, peak memory in MiB, disturbed) of a program whose standard output is a
+    file.
+    """
     with open(out, "wb") as stdout, open(f"{out}.err", "wb") as stderr:
-        start = time.monotonic()
+        start, busy = time.monotonic(), cpu.busy()
         process = subprocess.Popen([*map(str, argv)], stdin=stdin or subprocess.DEVNULL, stdout=stdout, stderr=stderr)
         peak = watched(process.pid)
         _, status, usage = os.wait4(process.pid, 0)
-        took = time.monotonic() - start
+        took, busy = time.monotonic() - start, cpu.busy() - busy
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"{argv[0]}: exit code {process.returncode}: {pathlib.Path(f'{out}.err').read_text()[-500:]}")
-    return took, usage.ru_utime + usage.ru_stime, peak / 1048576
+    spent = usage.ru_utime + usage.ru_stime
+    return took, spent, peak / 1048576, busy - spent > rounds.QUIET * took + cpu.TICK
 
 
 class Records:
@@ -139,12 +143,10 @@ def ways(build, capture, work):
 def measure(table, name, argv, check, facts, size, work):
     shutil.rmtree(work / "flows", ignore_errors=True)
     (work / "flows").mkdir()
-    before = cpu.busy()
-    took, spent, memory = run(argv, work / "out")
-    others = max(0, cpu.busy() - before - spent)
+    took, spent, memory, disturbed = run(argv, work / "out")
     check(name, facts, work)
-    table.add("capture", name, value=size / 1e6 / took, cpu=spent / (size / 1e9), disturbed=others > rounds.QUIET * took,
-              errors=0, packets=facts.packets / took, memory=memory)
+    table.add("capture", name, value=size / 1e6 / took, cpu=spent / (size / 1e9), disturbed=disturbed, errors=0,
+               packets=facts.packets / took, memory=memory)
     print(f"{name:34} {size / 1e6 / took:8.0f} MB/s {facts.packets / took / 1e6:6.2f} M packets/s {memory:6.0f} MiB", flush=True)
 
 
@@ -165,7 +167,7 @@ def memory(build, size, work):
     for times in (0.1, 1, 10):
         argv = [sys.executable, "-B", __file__, "--make", int(size * times), build]
         with subprocess.Popen([*map(str, argv)], stdout=subprocess.PIPE) as maker:
-            took, _, peak = run([build / "postern", "read", "-"], work / "out", stdin=maker.stdout)
+            took, _, peak, _ = run([build / "postern", "read", "-"], work / "out", stdin=maker.stdout)
         found[f"{size * times / 1e9:g} GB"] = peak
         print(f"{size * times / 1e9:g} GB: {peak:.0f} MiB, {size * times / 1e6 / took:.0f} MB/s with its maker beside it", flush=True)
     return found
@@ -181,7 +183,7 @@ def half_open(build, n, work):
     for kind in traffic.HALF_OPEN:
         with open(capture, "wb", 1 << 20) as out:
             traffic.write_half_open(out, n, kind)
-        took, _, peak = run([build / "postern", "read", capture], work / "out")
+        took, _, peak, _ = run([build / "postern", "read", capture], work / "out")
         found[kind] = (peak, (peak - least) * 1048576 / n, took)
         print(f"{n} sessions, {kind}: {peak:.0f} MiB, {found[kind][1]:.0f} octets each, {took:.2f} s", flush=True)
     return found
@@ -206,7 +208,7 @@ def main():
         with open(1, "wb", 1 << 20, closefd=False) as out:
             traffic.write(out, options.make, traffic.Facts())
         return
-    size, n = (SIZE // 10, HALF_OPEN // 10) if options.quick else (SIZE, HALF_OPEN)
+    size, n = (SIZE // 50, HALF_OPEN // 10) if options.quick else (SIZE, HALF_OPEN)
     build = options.build.resolve()
     # what one reader writes must not be written to a disk beside the next one
     work = pathlib.Path(tempfile.mkdtemp(prefix="postern-captures-", dir="/dev/shm"))

@@ -23,14 +23,14 @@ import time
 import bench_captures
 import bench_ftp
 import gauge
-import lab as L
 import mail
 import rounds
 import traffic
 import ways
 from tls_peers import Certificate
 
-SMALL, SHORT, AT_ONCE = "letter-4096", "text-1024", 4
+SMALL, SHORT, FILE, AT_ONCE = "letter-4096", "text-1024", 1024, 4
+FTP_WAITING = 3_000  # a worker has descriptors for what so many may transfer
 NAME = "mx.campus.example"  # MAIL_SERVER of mail_wire.h
 NOISE = 0.1  # of a slope: a quarter more at ten times the size; half of it where that is over two such steps
 LINEAR, FLAT = 1, 0
@@ -68,7 +68,7 @@ class Line:
         whole, last = self.slopes()
         what = "linear" if self.most == LINEAR else "flat"
         mark = f"**worse than {what}**" if self.worse() else what
-        disturbed = f" ({self.disturbed} disturbed)" if self.disturbed else ""
+        disturbed = f" ({self.disturbed} of {sum(map(len, self.costs.values()))} disturbed)" if self.disturbed else ""
         return [self.title, ", ".join(f"{size:,}" for size in self.sizes), self.unit,
                 *(f"{cost:,.3g}" if cost < 100 else f"{cost:,.0f}" for cost in self.middle()),
                 f"{whole:.2f}", f"{last:.2f}", mark + disturbed]
@@ -117,6 +117,7 @@ class Traffic:
     def __init__(self, growth, bench, seconds):
         self.growth, self.bench, self.seconds = growth, bench, seconds
         self.group = bench.groups["gateway"]
+        self.ftp_bench = bench_ftp.Bench(bench.lab, bench.build, bench.groups, seconds, 0)
         self.passed = 0  # sessions that the gateway of now must have in its records
 
     @contextlib.contextmanager
@@ -151,7 +152,7 @@ class Traffic:
         with self.up(way):
             for protocol in mail.PORTS:
                 self.mailbox(way, protocol)
-            self.each("a run of SMTP sessions, milliseconds", "us/session", FLAT, self.growth.sizes(1000, 20),
+            self.each("a run of SMTP sessions, milliseconds", "us/session", FLAT, self.growth.sizes(500, 20),
                       lambda n: self.load(way, "smtp", SMALL, 1, AT_ONCE, n / 1000))
 
     def mailbox(self, way, protocol):
@@ -164,38 +165,44 @@ class Traffic:
                   lambda n: self.load(way, protocol, SHORT, 1, n))
 
     def waiting(self):
-        """Others come and go while so many sessions wait. A gateway for each: what was held once leaves room."""
-        sizes = self.growth.sizes(ways.SESSIONS_MAX // 10)
         for protocol in mail.PORTS:
-            title, memory = f"sessions of {protocol.upper()} that wait", f"sessions of {protocol.upper()} that wait: memory"
-            for size in sizes if self.growth.wants(title) else ():
-                way = self.postern()
-                with self.up(way) as gateway, self.bench.held(way, protocol, size):
-                    time.sleep(1)  # their records are written
-                    self.growth.add(title, "us/session of another", FLAT, sizes, size,
-                                    *self.load(way, protocol, SHORT, 1, AT_ONCE))
-                    self.growth.add(memory, "KiB", LINEAR, sizes, size, self.bench.memory() / 1024)
-                    if len(gateway.records("flow")) > self.passed:
-                        raise SystemExit(f"{title}: some of {size} have ended")
-                    self.passed += size  # those that waited: when all is over they have their records, too
+            self.while_waiting(self.bench, protocol, self.growth.sizes(ways.SESSIONS_MAX // 10),
+                               lambda way, protocol=protocol: self.load(way, protocol, SHORT, 1, AT_ONCE))
+        self.while_waiting(self.ftp_bench, "ftp", self.growth.sizes(FTP_WAITING // 10),
+                           lambda way: self.files(way, FILE, AT_ONCE))
+
+    def while_waiting(self, bench, protocol, sizes, another):
+        """
+        Others come and go while so many sessions wait; another(way): as load() gives it. A gateway for each: what
+        was held once leaves room.
+        """
+        title = f"sessions of {protocol.upper()} that wait"
+        for size in sizes if self.growth.wants(title) else ():
+            way = self.postern()
+            with self.up(way) as gateway, bench.held(way, protocol, size):
+                time.sleep(1)  # their records are written
+                self.growth.add(title, "us/session of another", FLAT, sizes, size, *another(way))
+                self.growth.add(f"{title}: memory", "KiB", LINEAR, sizes, size, bench.memory() / 1024)
+                if len(gateway.records("flow")) > self.passed:
+                    raise SystemExit(f"{title}: some of {size} have ended")
+                self.passed += size  # those that waited: when all is over they have their records, too
+
+    def files(self, way, size, at_once):
+        """Microseconds of the gateway for a session with a file, and whether others worked meanwhile."""
+        r = self.ftp_bench.load(way, size, at_once, self.seconds, "passive", "down")
+        if r["errors"] or not r["sessions"]:
+            raise SystemExit(f"FTP, {size} octets, {at_once} at once: {r['errors']} errors, {r['error']}")
+        self.passed += r["sessions"]
+        return r["cpu"] / r["sessions"] * 1e6, r["disturbed"]
 
     def ftp(self):
-        bench = bench_ftp.Bench(self.bench.lab, self.bench.build, self.bench.groups, self.seconds, 0)
         titles = "octets of a file by FTP", "sessions of FTP at once"
         if not self.growth.wants(*titles):
             return
-
-        def cost(size, at_once, seconds):
-            r = bench.load(way, size, at_once, seconds, "passive", "down")
-            if r["errors"] or not r["sessions"]:
-                raise SystemExit(f"FTP, {size} octets, {at_once} at once: {r['errors']} errors, {r['error']}")
-            self.passed += r["sessions"]
-            return r["cpu"] / r["sessions"] * 1e6, r["disturbed"]
-
         way = self.postern()
         with self.up(way):
-            self.each(titles[0], "us/file", LINEAR, self.growth.sizes(104_857_600), lambda n: cost(n, 1, self.seconds))
-            self.each(titles[1], "us/session", FLAT, self.growth.sizes(10), lambda n: cost(1024, n, self.seconds))
+            self.each(titles[0], "us/file", LINEAR, self.growth.sizes(104_857_600), lambda n: self.files(way, n, 1))
+            self.each(titles[1], "us/session", FLAT, self.growth.sizes(10), lambda n: self.files(way, FILE, n))
 
     def configured(self, what, size, most, settings, tls=None):
         """A gateway with so much in its configuration: its start, its memory, a session."""
@@ -243,18 +250,13 @@ def traffic_grows(growth, build, times, seconds):
         # The kernel takes every other port first. When one client holds half of them all, each connect looks at
         # thousands: a millisecond that no gateway has with many clients.
         bench.lab.gateway.sysctl("ipv4/ip_local_port_range", "2000 39999")
-        sink = L.Daemon(bench.lab.server, [str(build / "bench" / "ftp_sink"), f"{ways.SERVER}:21"],
-                        bench.lab.dir / "ftp_sink.log", before=f'echo 0 >"{bench.groups["server"].entry}"')
-        try:
-            sink.wait_ready(lambda: L.can_connect(bench.lab.server, ways.SERVER, 21), "ftp_sink")
+        with gauge.serving(bench.lab, build, bench.groups, bench_ftp.PORT, "ftp_sink", f"{ways.SERVER}:{bench_ftp.PORT}"):
             for _ in range(times):
                 one = Traffic(growth, bench, seconds)
                 one.sessions()
                 one.ftp()
                 one.configurations()
                 one.waiting()
-        finally:
-            sink.stop()
 
 
 # ---- messages and captures, without a gateway ----
@@ -292,16 +294,16 @@ def messages_grow(growth, build, work, seconds):
         for n in sizes if growth.wants(title) else ():
             file = work / "message.eml"
             file.write_bytes(make(n))
-            bench_captures.run([build / "bench" / "mime_postern", file, seconds, "all"], work / "out")
+            *_, disturbed = bench_captures.run([build / "bench" / "mime_postern", file, seconds, "all"], work / "out")
             _, messages, _, spent, *_ = map(float, (work / "out").read_text().split())
-            growth.add(title, "us/message", LINEAR, sizes, n, spent / messages * 1e6)
+            growth.add(title, "us/message", LINEAR, sizes, n, spent / messages * 1e6, disturbed)
 
 
 def read(growth, build, work, sizes, size, what, capture):
     """postern read of a capture: its processor time and its memory at the highest point."""
-    _, spent, peak = bench_captures.run([build / "postern", "read", capture], work / "out")
+    _, spent, peak, disturbed = bench_captures.run([build / "postern", "read", capture], work / "out")
     most = FLAT if what.startswith("octets") else LINEAR
-    growth.add(f"{what}: reading", "s", LINEAR, sizes, size, spent)
+    growth.add(f"{what}: reading", "s", LINEAR, sizes, size, spent, disturbed)
     growth.add(f"{what}: memory", "MiB", most, sizes, size, peak)
 
 

@@ -39,7 +39,7 @@ def of_each(octets_or_seconds, n, scale):
 class Gauge:
     """
     groups    cpu.Group of "gateway", "client", "server"
-    left_out  {way that does not hold the idle sessions: why}
+    left_out  {protocol and way that does not hold the idle sessions: why}
     """
 
     def __init__(self, lab, build, groups):
@@ -108,12 +108,12 @@ class Gauge:
         User octets of one session: what n cost more than a quarter of them, by which all is there that is made
         once.
         """
-        few = n // 4
+        few, settles = n // 4, min(1, n / 1000)
         with self.held(way, protocol, few, **how):
-            time.sleep(1)
+            time.sleep(settles)
             before = self.memory()
             with self.held(way, protocol, n - few, **how):
-                time.sleep(1)
+                time.sleep(settles)
                 spent = self.memory() - before
                 left, inside = map(self.established, (self.lab.client, self.lab.gateway))
         if left < n:
@@ -134,12 +134,12 @@ class Gauge:
                     forget_sockets(self.lab)
                     with way.up(self.lab, self.groups["gateway"]):
                         found.setdefault(way.name, []).append(self.idle(way, protocol, idle_at_once(way, n), **how))
-                print(f"idle {way.name:28} {statistics.median(found[way.name]):8.0f} octets", flush=True)
+                print(f"idle {protocol} {way.name:28} {statistics.median(found[way.name]):8.0f} octets", flush=True)
             except NotHeld as fault:
                 if isinstance(way, ways.Postern):
                     raise SystemExit(str(fault)) from None
                 found.pop(way.name, None)
-                self.left_out[way.name] = str(fault)
+                self.left_out[f"idle {protocol}, {way.name}"] = f"idle sessions of {protocol.upper()}: {fault}"
                 print(f"idle {fault}; left out", flush=True)
         return found
 
@@ -155,20 +155,27 @@ def forget_sockets(lab):
         raise SystemExit(f"{left} sockets in TIME_WAIT at the gateway do not go")
 
 
-def show_idle(idle, title, left_out):
+def show_idle(idle, title):
     if not idle:
         return
     print(f"\n{title}\n\n| way | octets of user memory each, median (min-max) |\n|---|---|")
     for way, each in idle.items():
         print(f"| {way} | {statistics.median(each):.0f} ({min(each):.0f}-{max(each):.0f}) |")
+
+
+def show_not_held(left_out):
+    """left_out: a Gauge's"""
     for why in left_out.values():
         print(f"\nNot measured: {why}.")
 
 
 def show_left_out(left_out):
     """left_out: {(workload, way): why}"""
+    told = {}
     for (workload, way), why in left_out.items():
-        print(f"\nNot measured: {workload} of {way}: {why}.")
+        told.setdefault((workload, why), []).append(way)
+    for (workload, why), names in told.items():
+        print(f"\nNot measured: {workload} of {'; '.join(names)}: {why}.")
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@
  *	TLS: ISSUER 1.2|1.3 full|resumed
  *
  * Each logs in, fetches so many messages whole (SMTP: sends them) and leaves; with none it leaves
- * at the greeting. What comes is compared with what mail_sink sends. For so many seconds, one after
- * the other, so many at once; one each where SECONDS is 0. Prints one line of JSON; p50 and p99 are
- * microseconds of a session, from connect to the last answer.
+ * at the greeting (SMTP: behind EHLO). What comes is compared with what mail_sink sends. For so
+ * many seconds, one after the other, so many at once; one each where SECONDS is 0. Prints one line
+ * of JSON; p50 and p99 are microseconds of a session, from connect to the last answer.
  *
  * TLS: the server's certificate must be of this issuer. resumed: all but the first session of each
  * client must be resumed; one that is not is an error.
@@ -29,7 +29,8 @@
 #include "mail_wire.h"
 #include "tls_wire.h"
 
-#define HELD ((size_t)256 << 10)
+#define HELD	((size_t)256 << 10)
+#define HOLDERS 8 /* who open the sessions that wait: some gateways answer late, and idle */
 
 static enum mail_protocol protocol;
 static struct sockaddr_in server;
@@ -46,6 +47,7 @@ struct client {
 	SSL_SESSION *session; /* to be resumed */
 	char *held;	      /* HELD octets; begin to end came and were not looked at */
 	size_t begin, end;
+	unsigned share; /* sessions that it holds */
 	unsigned sessions, resumed, errors;
 	uint64_t octets;
 	double *took; /* seconds of each session */
@@ -297,7 +299,7 @@ work(struct client *c)
 		return what;
 	if (!until_line(c, talks[protocol].greeting))
 		return "greeting";
-	if (messages > 0 && !talks[protocol].enter(c))
+	if ((messages > 0 || protocol == MAIL_SMTP) && !talks[protocol].enter(c))
 		return "login";
 	for (unsigned i = 1; i <= messages; i++) {
 		if (!talks[protocol].turn(c, i))
@@ -408,24 +410,45 @@ load(unsigned at_once, double seconds)
 	    (uintmax_t)all.octets, took, quantile(&all, 0.5), quantile(&all, 0.99));
 }
 
-static void
-idle(unsigned sessions)
+/* Its share of the sessions that wait; they stay until the program ends. */
+static void *
+hold(void *arg)
 {
-	struct client *c = clients_new(1);
-	unsigned held = 0;
-	char octet;
+	struct client *c = arg;
 
-	for (unsigned i = 0; i < sessions; i++) {
+	for (unsigned i = 0; i < c->share; i++) {
 		const char *what = work(c);
 
 		if (what == NULL && !ask(c, talks[protocol].wait, talks[protocol].waits))
 			what = "wait";
 		if (what == NULL)
-			held++;
+			c->sessions++;
 		else if (c->what == NULL)
 			c->what = what;
 	}
-	printf("{\"held\": %u, \"error\": \"%s\"}\n", held, c->what == NULL ? "" : c->what);
+	return NULL;
+}
+
+static void
+idle(unsigned sessions)
+{
+	struct client *clients = clients_new(HOLDERS);
+	const char *what = NULL;
+	unsigned held = 0;
+	char octet;
+
+	for (unsigned i = 0; i < HOLDERS; i++) {
+		clients[i].share = sessions / HOLDERS + (i < sessions % HOLDERS);
+		if (pthread_create(&clients[i].thread, NULL, hold, &clients[i]) != 0)
+			errx(1, "no threads");
+	}
+	for (unsigned i = 0; i < HOLDERS; i++) {
+		pthread_join(clients[i].thread, NULL);
+		held += clients[i].sessions;
+		if (what == NULL)
+			what = clients[i].what;
+	}
+	printf("{\"held\": %u, \"error\": \"%s\"}\n", held, what == NULL ? "" : what);
 	fflush(stdout);
 	while (read(STDIN_FILENO, &octet, 1) > 0)
 		;

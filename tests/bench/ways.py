@@ -124,6 +124,7 @@ stream {{{{
 	proxy_ssl_protocols TLSv1.2 TLSv1.3;
 	server {{{{ listen {L.GATEWAY}:465 ssl; proxy_pass {SERVER}:465; }}}}
 	server {{{{ listen {L.GATEWAY}:993 ssl; proxy_pass {SERVER}:993; }}}}
+	server {{{{ listen {L.GATEWAY}:995 ssl; proxy_pass {SERVER}:995; }}}}
 }}}}
 """
 # It asks somebody whether the password is right, and which server it is: itself.
@@ -250,10 +251,12 @@ class Peer(Way):
 
 
 class BareRelay(Peer):
-    """tracked: beside it the kernel tracks connections."""
+    """
+    tracked: beside it the kernel tracks connections; with a certificate, the servers', TLS passes through it
+    """
 
-    def __init__(self, name, build, work, tracked=False):
-        super().__init__(name)
+    def __init__(self, name, build, work, tracked=False, certificate=None):
+        super().__init__(name, certificate)
         self.program, self.work = build / "bench" / "bare_relay", work
         if tracked:
             self.rules = CATCH_ALL + TRACKED
@@ -358,7 +361,7 @@ class Postern(Way):
         if certificate:
             self.settings |= {"certificate": {"mx": certificate.section}, "tls": {"trust": str(trust.chain)},
                               "smtp": self.settings.get("smtp", {}) | {"tls_ports": [465]},
-                              "imap": {"tls_ports": [993]}}
+                              "imap": {"tls_ports": [993]}, "pop3": {"tls_ports": [995]}}
 
     @contextlib.contextmanager
     def up(self, lab, group):

@@ -3,6 +3,7 @@ Captures made by hand, octet by octet: packets of TCP sessions in every link lay
 files in both formats, good and bad ones. From the specifications, without libpcap.
 """
 
+import functools
 import ipaddress
 import struct
 
@@ -20,6 +21,7 @@ def checksum(octets):
     return ~rest & 0xFFFF
 
 
+@functools.lru_cache(maxsize=1000)
 def packed(address):
     return ipaddress.ip_address(address).packed
 
