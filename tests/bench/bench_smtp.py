@@ -18,8 +18,8 @@ import ways
 SMALL, BIG, MANY = "letter-4096", "letter-10485760", 50
 BUFFERS = "proxy_buffer 64k; smtp_client_buffer 64k;"
 AGAINST = ["direct", "bare relay", "bare relay, SHA-256", "HAProxy", "nginx stream", "nginx mail, 64 KB buffers"]
-# name: (what, mailbox, messages a session, sessions at once, part of the time)
 ANSWERS_ITSELF = "it answers EHLO and QUIT itself, and calls no server"
+# name: (what, mailbox, messages a session, sessions at once, part of the time)
 WORKLOADS = {
     "short": ("latency", SMALL, 0, 1, 0.5),
     "one": ("latency", SMALL, 1, 1, 0.5),
@@ -72,7 +72,6 @@ def main():
     options = parser.parse_args()
     build = options.build.resolve()
     all_ways = mail.clear_ways(build, BUFFERS, smtp=mail.SMTP)
-    all_ways.insert(-3, ways.BareRelay("bare relay, connections tracked", build, "copy", tracked=True))
     all_ways = [way for way in all_ways if options.ways in way.name]
     table, left_out = rounds.Table(WORKLOADS, [way.name for way in all_ways]), {}
     with mail.bench(build) as bench:

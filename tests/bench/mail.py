@@ -33,6 +33,7 @@ def clear_ways(build, buffers, **settings):
         ways.Nginx("nginx mail, 64 KB buffers", "mail", buffers),
         ways.BareRelay("bare relay", build, "copy"),
         ways.BareRelay("bare relay, SHA-256", build, "sha256"),
+        ways.BareRelay("bare relay, kernel set as for ours", build, "copy", as_ours=True),
         postern("Postern"),
         postern("Postern, no digests", mime={"digests": []}),
         postern("Postern, nothing looked at", mime={"inspect": False}),

@@ -38,7 +38,7 @@ table ip peer {{
 {NONE_BY}
 }}
 """
-# What a stateful firewall has, and whoever looks for translated addresses, as Postern's own rules do.
+# Ours look for translated addresses, as a stateful firewall does; with it the kernel tracks connections.
 TRACKED = """\
 table ip peer {
 	chain tracked {
@@ -223,13 +223,14 @@ class Peer(Way):
     """A program that takes every connection from outside at 127.0.0.1:PORT."""
 
     rules = CATCH_ALL
+    demux = True
 
     def argv(self, lab):
         raise NotImplementedError
 
     @contextlib.contextmanager
     def up(self, lab, group):
-        early_demux(lab, True)
+        early_demux(lab, self.demux)
         lab.gateway.ip("rule add fwmark 1 lookup 100", "route add local 0.0.0.0/0 dev lo table 100")
         lab.gateway.nft(self.rules)
         log = open(lab.dir / "peer.log", "ab")
@@ -252,14 +253,15 @@ class Peer(Way):
 
 class BareRelay(Peer):
     """
-    tracked: beside it the kernel tracks connections; with a certificate, the servers', TLS passes through it
+    as_ours: the kernel tracks connections beside it, and finds no socket ahead of the routes, as beside Postern
+    (tcp_early_demux, see docs/firewall.md); with a certificate, the servers', TLS passes through it
     """
 
-    def __init__(self, name, build, work, tracked=False, certificate=None):
+    def __init__(self, name, build, work, as_ours=False, certificate=None):
         super().__init__(name, certificate)
         self.program, self.work = build / "bench" / "bare_relay", work
-        if tracked:
-            self.rules = CATCH_ALL + TRACKED
+        if as_ours:
+            self.rules, self.demux = CATCH_ALL + TRACKED, False
 
     def argv(self, lab):
         return [self.program, "127.0.0.1", PORT, self.work]
