@@ -378,6 +378,7 @@ take_blocks(struct text *t, const uint8_t *p, size_t n)
 			if (are_alike(&l) && l.begin < n) {
 				l.begin = take_alike(t, p, n, l.begin, l.n);
 				i = l.begin > i + BLOCK ? l.begin - BLOCK : i;
+				l.n_old = 0; /* this line is none of them */
 			}
 			continue;
 		}

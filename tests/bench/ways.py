@@ -223,7 +223,7 @@ class Peer(Way):
     """A program that takes every connection from outside at 127.0.0.1:PORT."""
 
     rules = CATCH_ALL
-    demux = True
+    demux = True  # tcp_early_demux, as the kernel has it by itself
 
     def argv(self, lab):
         raise NotImplementedError

@@ -90,7 +90,8 @@ class Stream:
     def exactly(self, n):
         while len(self.pending) < n:
             self.fill()
-        taken, self.pending = bytes(self.pending[:n]), self.pending[n:]
+        taken = bytes(self.pending[:n])
+        del self.pending[:n]  # what stays is not copied: there may be millions of octets behind a line
         return taken
 
     def until(self, mark, timeout=None):

@@ -107,7 +107,7 @@ def test_the_header_comes_first_and_alone_S11(fake, gateway, version, parse, v6)
         while len(c.received) < 28:
             c.fill()
         c.header = c.received
-        c.pending = b""
+        c.pending.clear()
         server.serve(c)
 
     server = fake(L.FAKE6 if v6 else L.FAKE, script=serve)

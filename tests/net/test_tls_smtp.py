@@ -82,7 +82,7 @@ def test_a_large_message_in_both_directions(tls_fake, tls_gateway):
     with connect(gate) as client:
         client.hello()
         client.envelope()
-        assert client.data(content + b".\r\n", timeout=150).code == 250  # the peers are Python, line by line
+        assert client.data(content + b".\r\n", timeout=60).code == 250
         assert client.cmd("HELP").octets == help_text
     assert server.mails[0].content == content
 
