@@ -1,5 +1,6 @@
 /*
- * session - a relay between two sockets: the only place where octets meet descriptors.
+ * session - a relay between two sockets: the only place where octets meet descriptors. What all
+ * sessions of a worker share, and how one goes on and ends; session_open.h begins one.
  *
  * Owns both sockets, their events, the timer and the relay; one open, one end. A session that
  * waits for nothing but its peers holds no buffer.
@@ -21,7 +22,7 @@ struct session;
 /* What all sessions of a worker share. */
 struct sessions {
 	struct event_base *base;
-	struct relay_env env; /* filled in by sessions_init() */
+	struct relay_env env; /* filled in by session_services() */
 	struct resolver *resolver;
 	struct resolver *validator; /* the same with DNSSEC; NULL: nobody asks what needs it */
 	struct clients *clients;
@@ -36,7 +37,7 @@ struct sessions {
 	const struct taps *taps;	 /* captures; NULL: there are none */
 	const struct tls_offers *tls_offers;
 	void (*offered)(void *arg, const struct tls_offer *); /* a server offers STARTTLS */
-	struct data_ops data_ops;			      /* filled in by sessions_init() */
+	struct data_ops data_ops;			      /* filled in by session_services() */
 	const struct config *config;
 	struct board *board; /* where sessions are counted */
 	unsigned max, count;
@@ -48,22 +49,12 @@ struct sessions {
 	void *arg;
 };
 
-/*
- * base, resolver, validator, clients, stock, data, ftp_servers, tls_keys, tls_offers, offered,
- * mint, distrust, config, board, max, descriptors, unaudited, ended and arg are set; log is where
- * records go.
- */
-void sessions_init(struct sessions *, struct log_pipe *log);
 /* There is no room for one more. */
 bool sessions_full(const struct sessions *);
+/* There are so many that those that idle have less time. */
+bool sessions_pressed(const struct sessions *);
 /* Ends them all, with their records. */
 void sessions_end(struct sessions *);
-
-/*
- * A client was accepted on fd (non-blocking; owned from here on). Always ends by itself: with an
- * answer to the client where the protocol has one.
- */
-void session_open(struct sessions *, int fd, const struct sockaddr *client, const struct arrival *);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t session_now(void *arg);

@@ -1,7 +1,7 @@
 /*
  * session_upgrade - the two legs of one session under TLS: which shakes hands when, and with what.
  *
- * Used by session.c alone, which owns the sockets, their events and the timer. The relay asks
+ * Used by session*.c alone, which own the sockets, their events and the timer. The relay asks
  * (relay_upgrade()), and is told (relay_upgraded()). Order:
  *   - a server leg begins as soon as its queue has gone out, unless the client leg is shaking too
  *     and its ClientHello is not there yet: SNI and ALPN are carried over;

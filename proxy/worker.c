@@ -19,7 +19,8 @@
 #include "log_state.h"
 #include "mime/analyzers_init.h"
 #include "sandbox.h"
-#include "session.h"
+#include "session_open.h"
+#include "session_services.h"
 #include "tls_distrust.h"
 #include "tls_keys.h"
 #include "tls_mint.h"
@@ -404,7 +405,7 @@ start_sessions(struct worker *w)
 	    (s->stock == NULL && w->config->mode != INTERCEPT_OFF) || !start_data(w))
 		return why;
 	resolver_board(s->resolver, w->board);
-	sessions_init(s, w->log);
+	session_services(s, w->log);
 	return NULL;
 }
 
