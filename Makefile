@@ -264,9 +264,8 @@ $(BUILD)/vectors: $(addprefix $(BUILD)/obj/tests/vectors/,cases.o run.o lines.o 
 test: deps-test deps-lab
 	+@$(PARALLEL) all units replays vectors helpers $(BUILD)/counted/parsers
 	+@$(PARALLEL) SAN=1 all units replays vectors
-	+@$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
 	tests/run --jobs $(JOBS) --summary build/test.summary --check purity --check hardening --check lint \
-	    --unit $(foreach b,build build/san build/clang,$(UNITS:$(BUILD)/%=$b/%)) \
+	    --unit $(foreach b,build build/san,$(UNITS:$(BUILD)/%=$b/%)) \
 	    --replay $(foreach b,build build/san,$(REPLAYS:$(BUILD)/%=$b/%)) \
 	    --vectors build/vectors build/san/vectors --vector-files $(VECTORS) --pytest tests/net \
 	    --pytest tests/mime --pytest tests/captures --pytest tests/packaging --pytest tests/counted
@@ -280,12 +279,15 @@ test-cases: deps-test deps-lab
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases
 
-## test-long: ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), bombs of
-## full size, test-root
+## test-long: what clang makes of it all, ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak
+## (SOAK_TIME=seconds), bombs of full size, test-root
 FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
 test-long: deps-test
+	+@$(PARALLEL) --keep-going lint-paths
+	+@$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
+	tests/run --jobs $(JOBS) --unit $(UNITS:$(BUILD)/%=build/clang/%)
 	+@$(PARALLEL) CC=clang FUZZ=1 fuzzers
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
 	+@$(PARALLEL) all
@@ -336,16 +338,24 @@ LINTED := $(patsubst %,$(BUILD)/lint/%.ok,$(SRC) $(HEADERS) $(SCRIPTS) $(wildcar
 lint-all: $(LINTED)
 # Named here, so that make believes in the object of a file that nothing else is built from.
 $(call obj,$(SRC)): Makefile
+# clang has its say here: its warnings are errors as gcc's are
+TIDIED = $(CPPFLAGS) -I. -Ianalyzers -Irules -Iproxy -std=c17 $(WARN)
 # The object stands for the headers: a file is looked at again when anything that it includes changed.
 $(BUILD)/lint/%.c.ok: %.c $(BUILD)/obj/%.o .clang-tidy .clang-format
 	@mkdir -p $(@D)
 	$(Q)clang-format --dry-run -Werror $<
-	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -I. -Ianalyzers -Irules -Iproxy -std=c17 \
-	    2>$@.err || { cat $@.err; exit 1; }
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(TIDIED) 2>$@.err || { cat $@.err; exit 1; }
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --error-exitcode=1 --suppress='*:/usr/include/*' -I/usr/include/$$(gcc -print-multiarch) \
 	    -I. -Ianalyzers -Irules -Iproxy -D_GNU_SOURCE $<
 	@rm -f $@.err; touch $@
+# Paths through the tests take as long to follow as those through the rest, and sanitizers see them run.
+SRC_TESTS := $(filter tests/%,$(SRC))
+$(SRC_TESTS:%=$(BUILD)/lint/%.ok): tests/.clang-tidy
+.PHONY: lint-paths $(SRC_TESTS:%=lint-paths-%)
+lint-paths: $(SRC_TESTS:%=lint-paths-%)
+$(SRC_TESTS:%=lint-paths-%): lint-paths-%: %
+	$(Q)clang-tidy --quiet --config-file=.clang-tidy --warnings-as-errors='*' $< -- $(TIDIED)
 $(BUILD)/lint/%.h.ok: %.h .clang-format
 	@mkdir -p $(@D)
 	$(Q)clang-format --dry-run -Werror $<
