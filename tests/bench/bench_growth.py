@@ -313,8 +313,9 @@ def captures_grow(growth, build, work, times):
     made = traffic.templates()
     for size in sizes if growth.wants(whole) else ():
         with open(capture, "wb", 1 << 20) as out:
-            # few at once: a smaller capture must be no smaller crowd
-            traffic.write(out, size, traffic.Facts(), made=made, at_once=5)
+            # few at once, and slow ones: a smaller capture must be no smaller crowd, nor shorter than the minute
+            # for which a connection that has ended is known (CONNECTION_REUSE_SECONDS)
+            traffic.write(out, size, traffic.Facts(), made=made, at_once=5, pause=40_000)
         for _ in range(times):
             read(growth, build, work, sizes, size, whole, capture)
     sizes = growth.sizes(10_000)

@@ -230,8 +230,8 @@ def instance(template, number):
         yield head + summed(tcp_sum, change + shift) + frame[52:]
 
 
-def write(out, octets, facts, seed=1, made=None, at_once=AT_ONCE):
-    """A capture of about so many octets, to a binary file."""
+def write(out, octets, facts, seed=1, made=None, at_once=AT_ONCE, pause=40):
+    """A capture of about so many octets, to a binary file; pause: microseconds from one packet to the next."""
     made = made or templates(seed)
     draw = random.Random(seed + 1)
     out.write(P.pcap_header())
@@ -258,7 +258,7 @@ def write(out, octets, facts, seed=1, made=None, at_once=AT_ONCE):
             n = len(frame)
             out.write(struct.pack("<IIII", at // 1_000_000, at % 1_000_000, n, n) + frame)
             written += n + 16
-            at += 40
+            at += pause
 
 
 HALF_OPEN = {

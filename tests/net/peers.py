@@ -450,10 +450,10 @@ class FakeServer:
             elif verb == "DATA":
                 if self.answer(c, verb, line, b"354 go on\r\n")[:3] == b"354":
                     # the end mark may come as the very first line, after the CR LF of DATA
-                    wire = b""
+                    wire = bytearray()
                     while not (wire == b".\r\n" or wire.endswith(b"\r\n.\r\n")):
                         wire += c.line()
-                    self.mails.append(Mail(sender, recipients, wire[:-3], "DATA"))
+                    self.mails.append(Mail(sender, recipients, bytes(wire[:-3]), "DATA"))
                     self.answer(c, ".", line, b"250 2.0.0 Ok: queued as FAKE1\r\n")
                     sender, recipients = None, []
             elif verb == "BDAT":

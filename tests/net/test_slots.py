@@ -189,6 +189,8 @@ def test_sockets_that_cannot_be_made_are_said_A_016(fake, gateway):
 def test_without_descriptors_the_policy_route_is_left_alone_A_016(fake, gateway):
     """It is looked at when rules change, and what is there is not taken for somebody else's."""
     gate = gateway(fake(port=25), workers=1)
+    with gate.client() as client:  # its worker has sockets to servers from here on
+        client.hello()
     before = resource.prlimit(gate.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(gate.pid, resource.RLIMIT_NOFILE, (4, before[1]))
     try:
