@@ -279,19 +279,18 @@ test-cases: deps-test deps-lab
 	CASES=$(abspath $(CASES)) tests/run --jobs $(JOBS) --summary build/test-cases.summary \
 	    --pytest tests/cases
 
-## test-long: what clang makes of it all, TLS scanned by every way in, ten minutes of every fuzzer
-## (FUZZ_TIME=seconds), a soak (SOAK_TIME=seconds), bombs of full size, test-root
+## test-long: what clang makes of it all, ten minutes of every fuzzer (FUZZ_TIME=seconds), a soak
+## (SOAK_TIME=seconds), bombs of full size, test-root
 FUZZ_TIME ?= 600
 SOAK_TIME ?= 600
 .PHONY: test-long
-test-long: deps-test deps-lab
+test-long: deps-test
 	+@$(PARALLEL) --keep-going lint-paths
 	+@$(PARALLEL) CC=clang BUILD=build/clang all units replays vectors
 	tests/run --jobs $(JOBS) --unit $(UNITS:$(BUILD)/%=build/clang/%)
-	+@$(PARALLEL) all helpers
-	LONG=1 tests/run --jobs $(JOBS) --pytest tests/net/test_tls_scan.py
 	+@$(PARALLEL) CC=clang FUZZ=1 fuzzers
 	tests/fuzz/long.sh build/fuzz/fuzzer $(FUZZ_TIME) $(JOBS)
+	+@$(PARALLEL) all
 	SOAK_TIME=$(SOAK_TIME) tests/run --pytest tests/soak
 	BOMBS=full tests/run --pytest tests/mime
 	+@$(MAKE) --no-print-directory $(BUILD)/unit/analyzers/mime/test_mime_limits

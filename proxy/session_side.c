@@ -108,8 +108,8 @@ send_some(struct side *side, struct channel *c)
 		return tls_leg_write(leg_of(side), iov, m.msg_iovlen);
 	m.msg_iovlen = mind_urgent(c, iov, m.msg_iovlen, &flags);
 	/*
-	 * With the last words goes the end, which grant_wish() says in a moment: in one packet. Not
-	 * to a server, whose socket may be closed with octets that nobody has read: that is a
+	 * With the last words goes the end, which session_settle() says in a moment: in one packet.
+	 * Not to a server, whose socket may be closed with octets that nobody has read: that is a
 	 * reset, and takes along what was not sent.
 	 */
 	if (side->dir == AN_C2S && side->session->relay->wish[AN_C2S] == WISH_CLOSE)
@@ -232,10 +232,10 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	side->reads = 0;
+	/* a handshake is gone on with by session_settle() */
 	if (side->lingering)
 		discard_input(side);
-	else if (!upgrade_shakes(
-		     &s->upgrade, side->dir)) /* else session_settle() goes on with it */
+	else if (!upgrade_shakes(&s->upgrade, side->dir))
 		read_in(side);
 	session_settle(s);
 }

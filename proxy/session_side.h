@@ -40,8 +40,10 @@ bool side_is_connecting(const struct side *);
 bool side_write_out(struct side *);
 /* What can be read without an event; true: something was, or the side is done with. */
 bool side_read_on(struct side *);
-/* Under TLS, an end that the peer may take for one: nothing of what it was to have is missing
- * (T-021). */
+/*
+ * Under TLS, an end that the peer may take for one: nothing of what it was to have is missing
+ * (T-021).
+ */
 void side_say_end(struct side *);
 
 /* Events. want_writable false: no memory. */

@@ -20,13 +20,9 @@ from tls_peers import Certificate, TlsClient, TlsImap, TlsPop3
 
 
 WIRED = bool(os.environ.get("WIRE"))  # every session is held against what "postern read" says of it
-LONG = bool(os.environ.get("LONG"))  # also what is marked as long, which make test-long runs
 
 
-def pytest_collection_modifyitems(config, items):
-    if not LONG:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
+def pytest_collection_modifyitems(items):
     if WIRED:
         items[:] = [item for item in items if wired.chosen(item.path.stem, item.originalname)]
 

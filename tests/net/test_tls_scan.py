@@ -1,9 +1,6 @@
 """
 testssl.sh against the client's leg, by every way in: no weak version, no weak cipher, none of the known
 holes. SECURITY cases T-007, T-019, T-020; FIELD row T10.
-
-A scan takes a processor for half a minute: one with STARTTLS and one with TLS from the first octet on are in
-every run, the other ways in when it may be a long one.
 """
 
 import json
@@ -19,7 +16,6 @@ from tls_peers import TlsConversation, starttls_reply
 # What is looked at by every way in: versions, kinds of ciphers, forward secrecy; and all holes that it
 # knows by one of each kind: it is the same code behind them, and takes its time.
 LOOKED_AT, HOLES = ["-p", "-s", "-f"], ["-U"]
-IMPLICIT = ["imap", *(pytest.param(protocol, marks=pytest.mark.long) for protocol in PORTS if protocol != "imap")]
 WEIGHT = {"LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL", "WARN"}
 OF_THE_SCANNER = {"engine_problem"}  # it has no GOST
 # Without these the scan has seen nothing, whatever it did not find.
@@ -67,7 +63,6 @@ def test_SMTP_STARTTLS_T_007_T10(lab, fake, gateway, theirs, settings, client_fo
     expect_nothing(scan(lab, client_folder, 25, *HOLES, "-t", "smtp"), holes=True)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("kind,protocol,port,upgrade,ready", [
     (FakePop3, "pop3", 110, "STLS", b"+OK go\r\n"),
     (FakeImap, "imap", 143, "STARTTLS", b"<tag> OK go\r\n")], ids=["pop3", "imap"])
@@ -80,7 +75,6 @@ def test_POP3_and_IMAP_T_007_T10(lab, gateway, theirs, settings, client_folder, 
         expect_nothing(scan(lab, client_folder, port, "-t", protocol))
 
 
-@pytest.mark.long
 def test_FTP_AUTH_T_007_T10(lab, fake, gateway, theirs, settings, client_folder):
     context = theirs.server_context()
     replies = {b"FEAT": b"211-Features\r\n AUTH TLS\r\n211 End\r\n", b"AUTH": b"234 go\r\n"}
@@ -98,7 +92,7 @@ def test_FTP_AUTH_T_007_T10(lab, fake, gateway, theirs, settings, client_folder)
     expect_nothing(scan(lab, client_folder, 21, "-t", "ftp"))
 
 
-@pytest.mark.parametrize("protocol", IMPLICIT)
+@pytest.mark.parametrize("protocol", PORTS)
 def test_TLS_from_the_first_octet_on_T_007_T10(lab, fake, gateway, theirs, settings, client_folder,
                                                protocol):
     context = theirs.server_context()
