@@ -145,9 +145,10 @@ UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/%
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 
-# What hardly ever fails is made to fail.
+# What hardly ever fails is made to fail, and calls are counted.
 $(BUILD)/unit/proxy/test_data_service: LDFLAGS += -Wl,--wrap=bind,--wrap=listen
 $(BUILD)/unit/proxy/test_capture_device: LDFLAGS += -Wl,--wrap=pcap_stats
+$(BUILD)/unit/proxy/test_data_pump: LDFLAGS += -Wl,--wrap=recvmsg,--wrap=sendmsg
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_table_alloc,--wrap=nftnl_chain_alloc
 $(BUILD)/unit/rules/test_firewall: LDFLAGS += -Wl,--wrap=nftnl_rule_alloc,--wrap=nftnl_set_alloc
 

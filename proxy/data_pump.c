@@ -154,12 +154,42 @@ moved(struct data_pump *p, enum data_leg leg, size_t n)
 		p->out += n;
 }
 
-/* To whoever captures them: n octets of the ring. */
-static void
-show(const struct data_pump *p, enum data_leg leg, size_t at, size_t n)
+/*
+ * Where in the ring n octets of the stream are, from "off" on; returns in how many pieces. Both go
+ * with one call: by pieces, one short read would cut all that come after it, and all packets.
+ */
+static size_t
+pieces(const struct data_pump *p, uint64_t off, size_t n, struct iovec iov[2])
 {
-	if (p->plan.seen != NULL)
-		p->plan.seen(p->plan.arg, leg, span_of(p->ring + at, n));
+	size_t at = (size_t)(off % p->cap), first = n < p->cap - at ? n : p->cap - at;
+
+	iov[0] = (struct iovec){p->ring + at, first};
+	iov[1] = (struct iovec){p->ring, n - first};
+	return n > first ? 2 : 1;
+}
+
+/* To whoever captures them: n octets of the stream, from "off" on. */
+static void
+show(const struct data_pump *p, enum data_leg leg, uint64_t off, size_t n)
+{
+	struct iovec iov[2];
+	size_t n_iov = pieces(p, off, n, iov);
+
+	for (size_t i = 0; i < n_iov && p->plan.seen != NULL; i++)
+		p->plan.seen(p->plan.arg, leg, span_of(iov[i].iov_base, iov[i].iov_len));
+}
+
+/* To whoever looks at them; false: the pump is at its end, or gone. */
+static bool
+look_at(const struct data_pump *p, uint64_t off, size_t n)
+{
+	struct iovec iov[2];
+	size_t n_iov = pieces(p, off, n, iov);
+
+	for (size_t i = 0; i < n_iov && p->plan.look; i++)
+		if (!p->plan.octets(p->plan.arg, span_of(iov[i].iov_base, iov[i].iov_len)))
+			return false;
+	return true;
 }
 
 /* ---- in ---- */
@@ -204,24 +234,23 @@ came(struct data_pump *p, ssize_t n)
 static enum step
 receive(struct data_pump *p)
 {
-	size_t room = p->cap - held(p), at = (size_t)(p->in % p->cap);
+	const uint64_t off = p->in;
+	struct iovec iov[2];
+	struct msghdr m = {.msg_iov = iov};
 	enum step step;
 	ssize_t n;
 
 	if (p->ring == NULL && (p->ring = malloc(p->cap)) == NULL)
 		return cut(p, p->source, "no_memory");
-	if (room > p->cap - at)
-		room = p->cap - at;
+	m.msg_iovlen = pieces(p, off, p->cap - held(p), iov);
 	n = p->plan.tls[p->source] == NULL
-		? recv(p->plan.fds[p->source], p->ring + at, room, 0)
-		: tls_leg_read(p->plan.tls[p->source], p->ring + at, room);
+		? recvmsg(p->plan.fds[p->source], &m, 0)
+		: tls_leg_read(p->plan.tls[p->source], iov[0].iov_base, iov[0].iov_len);
 	step = came(p, n);
-	if (step == STEP_MOVED)
-		show(p, p->source, at, (size_t)n);
-	if (step == STEP_MOVED && p->plan.look &&
-	    !p->plan.octets(p->plan.arg, span_of(p->ring + at, (size_t)n)))
-		return STEP_OVER;
-	return step;
+	if (step != STEP_MOVED)
+		return step;
+	show(p, p->source, off, (size_t)n);
+	return look_at(p, off, (size_t)n) ? STEP_MOVED : STEP_OVER;
 }
 
 static enum step
@@ -247,15 +276,14 @@ take_in(struct data_pump *p)
 static ssize_t
 send_some(struct data_pump *p)
 {
-	size_t at = (size_t)(p->out % p->cap), n = sendable(p);
+	struct iovec iov[2];
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = pieces(p, p->out, sendable(p), iov)};
 
-	if (n > p->cap - at)
-		n = p->cap - at;
 	if (p->plan.tls[p->sink] != NULL)
-		return tls_leg_write(p->plan.tls[p->sink], &(struct iovec){p->ring + at, n}, 1);
+		return tls_leg_write(p->plan.tls[p->sink], iov, m.msg_iovlen);
 	/* with the last octets goes the end, which finish() says in a moment: in one packet */
-	return send(p->plan.fds[p->sink], p->ring + at, n,
-	    MSG_NOSIGNAL | (p->ended && n == held(p) ? MSG_MORE : 0));
+	return sendmsg(p->plan.fds[p->sink], &m,
+	    MSG_NOSIGNAL | (p->ended && sendable(p) == held(p) ? MSG_MORE : 0));
 }
 
 static ssize_t
@@ -284,7 +312,7 @@ write_out(struct data_pump *p)
 		}
 		if (n <= 0)
 			return cut(p, p->sink, why_of(p, p->sink));
-		show(p, p->sink, (size_t)(p->out % p->cap), (size_t)n);
+		show(p, p->sink, p->out, (size_t)n);
 		moved(p, p->sink, (size_t)n);
 		step = STEP_MOVED;
 	}

@@ -309,6 +309,66 @@ test_memory_is_bounded(void **state)
 	bounded(false, 0, DATA_PIPE_OCTETS);
 }
 
+/* ---- how many calls ---- */
+
+static unsigned reads, writes; /* that moved octets */
+
+ssize_t __real_recvmsg(int, struct msghdr *, int);
+ssize_t __real_sendmsg(int, const struct msghdr *, int);
+ssize_t __wrap_recvmsg(int, struct msghdr *, int);
+ssize_t __wrap_sendmsg(int, const struct msghdr *, int);
+
+ssize_t
+__wrap_recvmsg(int fd, struct msghdr *m, int flags)
+{
+	ssize_t n = __real_recvmsg(fd, m, flags);
+
+	reads += n > 0;
+	return n;
+}
+
+ssize_t
+__wrap_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	ssize_t n = __real_sendmsg(fd, m, flags);
+
+	writes += n > 0;
+	return n;
+}
+
+/* Once a read was short the octets lie across the ring's end, which must cut neither call in two.
+ */
+static void
+calls_behind_a_short_read(size_t hold)
+{
+	const int room = 1 << 20;
+	const unsigned full = 3;
+	struct lab l;
+
+	set_up(&l, true, hold, STALL);
+	setsockopt(l.source_peer, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	setsockopt(l.source, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(l.sink, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	put(l.source_peer, hold + 1000);
+	run(&l, 20);
+	assert_int_equal(take(l.sink_peer), 1000);
+	reads = writes = 0;
+	put(l.source_peer, full * DATA_RING);
+	run(&l, 20);
+	assert_int_equal(take(l.sink_peer), full * DATA_RING);
+	assert_int_equal(reads, full);
+	assert_int_equal(writes, full);
+	tear_down(&l);
+}
+
+static void
+test_a_call_takes_what_fits_the_ring(void **state)
+{
+	(void)state;
+	calls_behind_a_short_read(0);
+	calls_behind_a_short_read(1000);
+}
+
 /* ---- the window ---- */
 
 static void
@@ -615,6 +675,7 @@ main(void)
 	    cmocka_unit_test(test_whole),
 	    cmocka_unit_test(test_a_slow_sink_holds_the_source_back),
 	    cmocka_unit_test(test_memory_is_bounded),
+	    cmocka_unit_test(test_a_call_takes_what_fits_the_ring),
 	    cmocka_unit_test(test_a_window_stays_until_the_verdict),
 	    cmocka_unit_test(test_a_window_that_is_refused_is_a_reset),
 	    cmocka_unit_test(test_the_end_of_an_empty_file_waits_for_the_verdict),
