@@ -139,9 +139,9 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIB_PROXY) $(LIB_RULES) $(LIB_ANA
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_PROXY)) -lcmocka
 
 # What parses messages and FTP, and what speaks TLS, must survive that memory runs out.
-ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
 UNITS_ALLOC := $(filter $(addprefix $(BUILD)/unit/analyzers/,mime/% ftp/% pop3/% imap/% smtp/% net/% tcp/%),$(UNITS)) \
-	$(BUILD)/unit/analyzers/tls/test_keylog $(addprefix $(BUILD)/unit/proxy/,test_tls_leg test_tls_opening)
+	$(BUILD)/unit/analyzers/tls/test_keylog $(addprefix $(BUILD)/unit/proxy/,test_deadlines test_tls_leg test_tls_opening)
 $(UNITS_ALLOC): $(BUILD)/obj/tests/unit/alloc.o
 $(UNITS_ALLOC): LDFLAGS += $(ALLOC_WRAP)
 

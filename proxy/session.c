@@ -4,6 +4,7 @@
 
 #include "budget.h"
 #include "clock.h"
+#include "due.h"
 #include "session_connect.h"
 #include "session_parts.h"
 
@@ -49,8 +50,7 @@ end(struct session *s)
 	connect_over(s);
 	side_close(&s->side[AN_C2S], false);
 	side_close(&s->side[AN_S2C], false);
-	if (s->timer_at != 0)
-		event_del(&s->timer);
+	deadlines_leave(all->deadlines, s->seat);
 	upgrade_free(&s->upgrade);
 	relay_free(s->relay);
 	clients_leave(all->clients, s->client);
@@ -114,23 +114,35 @@ earlier(uint64_t a, uint64_t b)
 	return a == 0 ? b : b == 0 || a < b ? a : b;
 }
 
-/* The timer is moved only when it would fire too late; one that fires too early is set again. */
-void
-session_update_timer(struct session *s)
+/* The alarm of all goes off when the first of them is due, or earlier, and is then set again. */
+static void
+set_alarm(struct sessions *all)
 {
-	uint64_t due = earlier(relay_deadline(s->relay), s->connect_until), now;
+	const uint64_t at = deadlines_first(all->deadlines);
+	uint64_t now, rest;
 	struct timeval tv;
+
+	if (at == 0 || (all->alarm_at != 0 && all->alarm_at <= at))
+		return;
+	now = session_now(NULL);
+	rest = at > now ? at - now : 0;
+	tv = (struct timeval){(time_t)(rest / 1000u), (suseconds_t)(rest % 1000u * 1000u)};
+	/* without memory for it, it is tried again with the next event of any session */
+	all->alarm_at = event_add(&all->alarm, &tv) == 0 ? at : 0;
+}
+
+void
+session_update_deadline(struct session *s)
+{
+	uint64_t due = earlier(relay_deadline(s->relay), s->connect_until);
 
 	if (s->relay->reason != NULL && s->close_until == 0)
 		s->close_until = session_now(NULL) + CLOSE_MS;
 	due = earlier(earlier(due, s->close_until), s->upgrade.until);
-	if (due == 0 || (s->timer_at != 0 && s->timer_at <= due))
+	if (due == 0)
 		return;
-	now = session_now(NULL);
-	s->timer_at = due;
-	due = due > now ? due - now : 0;
-	tv = (struct timeval){(time_t)(due / 1000u), (suseconds_t)(due % 1000u * 1000u)};
-	event_add(&s->timer, &tv);
+	deadlines_by(s->all->deadlines, s->seat, later_of(due, s->all->soonest));
+	set_alarm(s->all);
 }
 
 static bool
@@ -167,18 +179,13 @@ session_settle(struct session *s)
 		end(s);
 		return;
 	}
-	session_update_timer(s);
+	session_update_deadline(s);
 }
 
+/* Something that it waits for may be due. */
 static void
-on_timer(evutil_socket_t fd, short what, void *arg)
+expire(struct session *s, uint64_t now)
 {
-	struct session *s = arg;
-	uint64_t now = session_now(NULL);
-
-	(void)fd;
-	(void)what;
-	s->timer_at = 0;
 	if (s->connect_until != 0 && s->connect_until <= now)
 		connect_failed(s);
 	if (s->close_until != 0 && s->close_until <= now) {
@@ -189,6 +196,29 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (relay_deadline(s->relay) != 0 && relay_deadline(s->relay) <= now)
 		relay_expired(s->relay);
 	session_settle(s);
+}
+
+static void
+on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+	struct sessions *all = arg;
+	const uint64_t now = session_now(NULL);
+	struct session *s;
+
+	(void)fd;
+	(void)what;
+	all->alarm_at = 1; /* earlier than any: it is set once, behind them all */
+	all->soonest = now + 1;
+	while ((s = deadlines_take(all->deadlines, now)) != NULL)
+		expire(s, now);
+	all->alarm_at = 0;
+	set_alarm(all);
+}
+
+void
+sessions_start(struct sessions *all)
+{
+	event_assign(&all->alarm, all->base, -1, 0, on_alarm, all);
 }
 
 static void
@@ -203,7 +233,6 @@ session_begin(struct session *s)
 	struct sessions *all = s->all;
 
 	s->upgrade = (struct upgrade){.relay = s->relay, .wake = wake, .owner = s};
-	event_assign(&s->timer, all->base, -1, 0, on_timer, s);
 	s->next = all->first;
 	s->link = &all->first;
 	if (all->first != NULL)
@@ -226,4 +255,6 @@ sessions_end(struct sessions *all)
 {
 	while (all->first != NULL)
 		end(all->first);
+	if (all->alarm_at != 0)
+		event_del(&all->alarm);
 }

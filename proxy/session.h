@@ -2,15 +2,18 @@
  * session - a relay between two sockets: the only place where octets meet descriptors. What all
  * sessions of a worker share, and how one goes on and ends; session_open.h begins one.
  *
- * Owns both sockets, their events, the timer and the relay; one open, one end. A session that
- * waits for nothing but its peers holds no buffer.
+ * Owns both sockets, their events and the relay; one open, one end. A session that waits for
+ * nothing but its peers holds no buffer.
  */
 #ifndef POSTERN_SESSION_H
 #define POSTERN_SESSION_H
 
+#include <event2/event_struct.h>
+
 #include "arrival.h"
 #include "clients.h"
 #include "data_leg.h"
+#include "deadlines.h"
 #include "log_pipe.h"
 #include "relay.h"
 #include "resolver.h"
@@ -44,11 +47,17 @@ struct sessions {
 	unsigned long descriptors, taken; /* for all, and of those that may need them */
 	uint64_t pressed; /* when idle sessions were last told that there are too many */
 	struct session *first;
+	struct deadlines *deadlines; /* of them all */
+	struct event alarm;	     /* for the earliest; sessions_start() */
+	uint64_t alarm_at;	     /* when it fires; 0: not added */
+	uint64_t soonest; /* no deadline is ahead of it: who is due again has to wait a turn */
 	/* A session is gone: there may be room for a new one. */
 	void (*ended)(void *arg);
 	void *arg;
 };
 
+/* Before the first one, when all that they share is there. */
+void sessions_start(struct sessions *);
 /* There is no room for one more. */
 bool sessions_full(const struct sessions *);
 /* There are so many that those that idle have less time. */

@@ -111,13 +111,35 @@ press(struct sessions *all)
 		return;
 	all->pressed = now;
 	for (struct session *s = all->first; s != NULL; s = s->next)
-		session_update_timer(s);
+		session_update_deadline(s);
+}
+
+/* With its relay and its seat; NULL: no memory. */
+static struct session *
+new_session(struct sessions *all, int fd, const struct sockaddr *client, const struct arrival *a)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL || !deadlines_join(all->deadlines, s, &s->seat)) {
+		free(s);
+		return NULL;
+	}
+	s->relay = new_relay(all, fd, client, a);
+	if (s->relay == NULL) {
+		deadlines_leave(all->deadlines, s->seat);
+		free(s);
+		return NULL;
+	}
+	s->all = all;
+	s->arrival = a;
+	s->relay->owner = s;
+	return s;
 }
 
 void
 session_open(struct sessions *all, int fd, const struct sockaddr *client, const struct arrival *a)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = new_session(all, fd, client, a);
 	struct endpoint from = address_endpoint(client);
 	enum client_welcome how;
 
@@ -125,15 +147,6 @@ session_open(struct sessions *all, int fd, const struct sockaddr *client, const 
 		close(fd);
 		return;
 	}
-	s->all = all;
-	s->arrival = a;
-	s->relay = new_relay(all, fd, client, a);
-	if (s->relay == NULL) {
-		free(s);
-		close(fd);
-		return;
-	}
-	s->relay->owner = s;
 	side_init(s, AN_C2S, fd);
 	side_init(s, AN_S2C, -1);
 	session_begin(s);

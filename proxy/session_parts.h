@@ -9,7 +9,6 @@
 #define POSTERN_SESSION_PARTS_H
 
 #include <event2/event.h>
-#include <event2/event_struct.h>
 
 #include "session.h"
 #include "session_side.h"
@@ -20,8 +19,7 @@ struct session {
 	struct relay *relay;
 	struct side side[2];	/* by the direction in which the peer sends */
 	struct upgrade upgrade; /* what of it is under TLS */
-	struct event timer;
-	uint64_t timer_at;	/* when it fires; 0: not added */
+	uint32_t seat;		/* among all deadlines */
 	uint64_t close_until;	/* when it is closed, whatever waits to go out; 0: it goes on */
 	uint64_t connect_until; /* 0: the server is connected, or lost */
 	struct client_row *client;
@@ -30,15 +28,15 @@ struct session {
 	struct session *next, **link;
 };
 
-/* Its timer, and its place among all, which session_settle() takes back. */
+/* Its place among all, which session_settle() takes back together with its seat. */
 void session_begin(struct session *);
 /*
  * After anything has happened: writes, closes what is done with, waits for the right things. Ends
  * and frees the session when both its sockets are closed: nothing of it is touched behind this.
  */
 void session_settle(struct session *);
-/* What it waits for may be due earlier than its timer fires. */
-void session_update_timer(struct session *);
+/* What it waits for may be due earlier than its deadline among all. */
+void session_update_deadline(struct session *);
 /* It is over before it began, with a reply that says so. */
 void session_turn_away(struct session *, const char *reason);
 

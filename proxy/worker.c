@@ -390,6 +390,7 @@ start_sessions(struct worker *w)
 	    .unaudited = is_unaudited,
 	    .ended = on_session_ended,
 	    .arg = w};
+	s->deadlines = deadlines_new();
 	s->clients = clients_new(&w->config->limits);
 	s->ftp_servers = ftp_servers_new();
 	s->resolver = resolver_new(w->base, w->config->resolvers, &why);
@@ -401,11 +402,12 @@ start_sessions(struct worker *w)
 	}
 	if (w->config->mode != INTERCEPT_OFF)
 		s->stock = stock_new(ask_for_sockets, w);
-	if (s->clients == NULL || s->resolver == NULL ||
+	if (s->deadlines == NULL || s->clients == NULL || s->resolver == NULL ||
 	    (s->stock == NULL && w->config->mode != INTERCEPT_OFF) || !start_data(w))
 		return why;
 	resolver_board(s->resolver, w->board);
 	session_services(s, w->log);
+	sessions_start(s);
 	return NULL;
 }
 
@@ -499,6 +501,7 @@ stop(struct worker *w)
 	resolver_free(w->sessions.validator);
 	stock_free(w->sessions.stock);
 	clients_free(w->sessions.clients);
+	deadlines_free(w->sessions.deadlines);
 	ftp_servers_free(w->sessions.ftp_servers);
 	tls_mint_free(w->mint);
 	tls_distrust_free(w->sessions.distrust);

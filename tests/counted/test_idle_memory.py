@@ -39,5 +39,5 @@ def test_an_SMTP_session_that_waits_holds_what_it_did(gate):
     with contextlib.ExitStack() as held:
         hold(gate, FEW, held)
         each = hold(gate, MANY, held) / MANY
-    count.within(each, 3800, "octets of an SMTP session that waits",
+    count.within(each, 3690, "octets of an SMTP session that waits",
                  "gdb build/postern: ptype /o struct smtp_gate, struct smtp, struct session")

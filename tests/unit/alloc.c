@@ -6,9 +6,11 @@
 void *__real_malloc(size_t);
 void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
+void *__real_reallocarray(void *, size_t, size_t);
 void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
+void *__wrap_reallocarray(void *, size_t, size_t);
 
 static unsigned left; /* requests until one is refused; 0: none will be */
 static bool refused;
@@ -52,4 +54,10 @@ void *
 __wrap_realloc(void *p, size_t n)
 {
 	return refuse() ? NULL : __real_realloc(p, n);
+}
+
+void *
+__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+	return refuse() ? NULL : __real_reallocarray(p, n, size);
 }
