@@ -206,7 +206,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(LIB_ANALYZERS)
 ## W=ftp: transfers and sessions, also idle ones, against no gateway, ftp-proxy, HAProxy and a bare relay;
 ## W=smtp, W=pop3, W=imap: messages, latency and idle sessions, against these and nginx; W=tls: the same and
 ## handshakes under TLS, against a bare relay, HAProxy, nginx and sslsplit; W=captures: postern read, against
-## tcpflow and tshark; W=growth: what grows with what, Postern alone; ROUNDS=5, IDLE=9000, QUICK=1: whether it
+## tcpflow and tshark; W=growth: what grows with what; ROUNDS=5, IDLE=9000, QUICK=1: whether it
 ## works, and no figures).
 ## All of it, and not QUICK, goes to tests/bench/RESULTS.md
 BENCHES := mime ftp smtp pop3 imap tls captures growth

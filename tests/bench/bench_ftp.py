@@ -55,6 +55,7 @@ def ways_of(build):
         ways.BareRelay("bare relay", build, "copy"),
         ways.BareRelay("bare relay, splice", build, "splice"),
         ways.BareRelay("bare relay, SHA-256", build, "sha256"),
+        ways.BareRelay("bare relay, SHA-256, kernel set as for ours", build, "sha256", as_ours=True),
         Postern("Postern", build),
         Postern("Postern, no digests", build, mime={"digests": []}),
         Postern("Postern, nothing looked at", build, ftp=by),

@@ -5,7 +5,9 @@ What a message, a session, a start or a capture costs at a tenth of a size, at i
 numbers of messages, sessions at once, sessions that wait meanwhile, networks, domains, rules and digests in the
 configuration, captures. Costs are processor time and memory of the gateway, not the time that goes by. On one
 page: the costs, and the slope of their logarithms, 1 where ten times as much costs ten times as much, 0 where it
-does not matter. A line says which it may be at most, and is marked where it is more.
+does not matter. A line says which it may be at most, and is marked where it is more. Where a session is dearer for
+the kernel alone when others wait, what a session of SMTP through the bare relay is dearer by is taken off: its line
+stands beside.
 """
 
 import argparse
@@ -33,7 +35,8 @@ SMALL, SHORT, FILE, AT_ONCE = "letter-4096", "text-1024", 1024, 4
 FTP_WAITING = 3_000  # a worker has descriptors for what so many may transfer
 NAME = "mx.campus.example"  # MAIL_SERVER of mail_wire.h
 NOISE = 0.1  # of a slope: a quarter more at ten times the size; half of it where that is over two such steps
-LINEAR, FLAT = 1, 0
+LINEAR, FLAT, NO_BAR = 1, 0, None
+FLOOR = "sessions that wait at the bare relay"
 LIMITS = mail.LIMITS | {"pending_connects": mail.HELD_MAX,
                         # a login that is not answered yet counts as one that fails: a hundred at once are too many
                         "auth_failures_per_minute": mail.HELD_MAX}
@@ -42,32 +45,40 @@ LIMITS = mail.LIMITS | {"pending_connects": mail.HELD_MAX,
 class Line:
     """
     unit     of the cost
-    most     LINEAR or FLAT
+    most     LINEAR or FLAT; NO_BAR: it is not Postern's
     sizes    three, each ten times the one before
+    floor    None, or the line of who looks at nothing: what that one grows by is not this one's growth
     """
 
-    def __init__(self, title, unit, most, sizes):
-        self.title, self.unit, self.most, self.sizes = title, unit, most, sizes
+    def __init__(self, title, unit, most, sizes, floor=None):
+        self.title, self.unit, self.most, self.sizes, self.floor = title, unit, most, sizes, floor
         self.costs = {size: [] for size in sizes}
         self.disturbed = 0
 
     def middle(self):
         return [statistics.median(self.costs[size]) for size in self.sizes]
 
-    def slopes(self):
+    def own(self):
+        """Without what the floor grows by."""
+        floor = self.floor.middle() if self.floor else [0] * len(self.sizes)
+        return [cost - max(under - floor[0], 0) for cost, under in zip(self.middle(), floor)]
+
+    def slopes(self, costs):
         """From the first to the last, and of the last step alone, where what is constant weighs least."""
-        costs, sizes = self.middle(), self.sizes
+        sizes = self.sizes
         return [math.log(max(costs[2], 1e-9) / max(costs[i], 1e-9)) / math.log(sizes[2] / sizes[i]) for i in (0, 1)]
 
     def worse(self):
         """What is constant can hide how the rest grows, where that may be; where nothing may grow it hides nothing."""
-        whole, last = self.slopes()
+        if self.most is NO_BAR:
+            return False
+        whole, last = self.slopes(self.own())
         return max(whole, last) > LINEAR + NOISE if self.most == LINEAR else whole > NOISE / 2 or last > NOISE
 
     def row(self):
-        whole, last = self.slopes()
-        what = "linear" if self.most == LINEAR else "flat"
-        mark = f"**worse than {what}**" if self.worse() else what
+        whole, last = self.slopes(self.middle())
+        what = "the bare relay" if self.floor else {LINEAR: "linear", FLAT: "flat", NO_BAR: "not Postern"}[self.most]
+        mark = f"**worse than {what}**" if self.worse() else f"as {what}" if self.floor else what
         disturbed = f" ({self.disturbed} of {sum(map(len, self.costs.values()))} disturbed)" if self.disturbed else ""
         return [self.title, ", ".join(f"{size:,}" for size in self.sizes), self.unit,
                 *(f"{cost:,.3g}" if cost < 100 else f"{cost:,.0f}" for cost in self.middle()),
@@ -89,8 +100,9 @@ class Growth:
     def wants(self, *titles):
         return any(self.only in title for title in titles)
 
-    def add(self, title, unit, most, sizes, size, cost, disturbed=False):
-        line = self.lines.setdefault(title, Line(title, unit, most, sizes))
+    def add(self, title, unit, most, sizes, size, cost, disturbed=False, floor=None):
+        """floor: None, or the title of a line that is there already."""
+        line = self.lines.setdefault(title, Line(title, unit, most, sizes, self.lines[floor] if floor else None))
         line.costs[size].append(cost)
         line.disturbed += disturbed
         print(f"{title:44} {size:>13,} {cost:14,.3f} {unit}", flush=True)
@@ -104,7 +116,8 @@ class Growth:
         print(f"\n{len(self.lines)} lines, {len(worse)} worse than they may be" + "".join(f"\n- {w}" for w in worse))
 
     def write(self, path):
-        path.write_text(json.dumps({line.title: vars(line) | {"slopes": line.slopes(), "worse": line.worse()}
+        path.write_text(json.dumps({line.title: vars(line) | {"slopes": line.slopes(line.middle()), "worse": line.worse(),
+                                                              "floor": line.floor and line.floor.title}
                                     for line in self.lines.values()}, indent=1) + "\n")
 
 
@@ -165,13 +178,25 @@ class Traffic:
                   lambda n: self.load(way, protocol, SHORT, 1, n))
 
     def waiting(self):
+        sizes = self.growth.sizes(ways.SESSIONS_MAX // 10)
+        if self.growth.wants("sessions of SMTP that wait", "sessions of POP3 that wait", "sessions of IMAP that wait"):
+            self.waiting_at_the_bare_relay(sizes)
         for protocol in mail.PORTS:
-            self.while_waiting(self.bench, protocol, self.growth.sizes(ways.SESSIONS_MAX // 10),
-                               lambda way, protocol=protocol: self.load(way, protocol, SHORT, 1, AT_ONCE))
+            self.while_waiting(self.bench, protocol, sizes,
+                               lambda way, protocol=protocol: self.load(way, protocol, SHORT, 1, AT_ONCE), FLOOR)
         self.while_waiting(self.ftp_bench, "ftp", self.growth.sizes(FTP_WAITING // 10),
                            lambda way: self.files(way, FILE, AT_ONCE))
 
-    def while_waiting(self, bench, protocol, sizes, another):
+    def waiting_at_the_bare_relay(self, sizes):
+        """With connections tracked, as beside Postern: what of it is the kernel's."""
+        for size in sizes:
+            way = ways.BareRelay("bare relay", self.bench.build, "copy", as_ours=True)
+            with self.up(way), self.bench.held(way, "smtp", size):
+                time.sleep(1)
+                self.growth.add(FLOOR, "us/session of another", NO_BAR, sizes, size,
+                                *self.load(way, "smtp", SHORT, 1, AT_ONCE))
+
+    def while_waiting(self, bench, protocol, sizes, another, floor=None):
         """
         Others come and go while so many sessions wait; another(way): as load() gives it. A gateway for each: what
         was held once leaves room.
@@ -181,7 +206,7 @@ class Traffic:
             way = self.postern()
             with self.up(way) as gateway, bench.held(way, protocol, size):
                 time.sleep(1)  # their records are written
-                self.growth.add(title, "us/session of another", FLAT, sizes, size, *another(way))
+                self.growth.add(title, "us/session of another", FLAT, sizes, size, *another(way), floor=floor)
                 self.growth.add(f"{title}: memory", "KiB", LINEAR, sizes, size, bench.memory() / 1024)
                 if len(gateway.records("flow")) > self.passed:
                     raise SystemExit(f"{title}: some of {size} have ended")
