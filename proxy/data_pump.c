@@ -173,9 +173,12 @@ static void
 show(const struct data_pump *p, enum data_leg leg, uint64_t off, size_t n)
 {
 	struct iovec iov[2];
-	size_t n_iov = pieces(p, off, n, iov);
+	size_t n_iov;
 
-	for (size_t i = 0; i < n_iov && p->plan.seen != NULL; i++)
+	if (p->plan.seen == NULL) /* as always where there is no ring */
+		return;
+	n_iov = pieces(p, off, n, iov);
+	for (size_t i = 0; i < n_iov; i++)
 		p->plan.seen(p->plan.arg, leg, span_of(iov[i].iov_base, iov[i].iov_len));
 }
 
